@@ -1,0 +1,41 @@
+# Everything is set up on first use and left alone afterwards; `make clean` starts over.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test test-slow check lock clean
+
+demo: $(READY)
+	$(BIN)/kgrec demo
+
+test: $(READY)
+	$(BIN)/pytest -m "not slow and not gpu"
+
+test-slow: $(READY)
+	$(BIN)/pytest -m "slow and not gpu"
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# torch comes first and by version: a range would fetch gigabytes of CUDA libraries.
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("kgrec needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $(READY)
+
+lock: $(READY)
+	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy only-if-needed --editable ".[dev]"
+	$(BIN)/python -m pip freeze --exclude-editable --exclude kgrec | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean:
+	rm -rf $(VENV) graphs runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

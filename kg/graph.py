@@ -1,0 +1,132 @@
+"""The knowledge graph: typed nodes with label, text and IRI; typed edges that know their source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kg.schema import ITEM, USER, EdgeType, Schema
+from kg.vocabulary import Vocabulary
+
+__all__ = ["Edges", "KnowledgeGraph", "Nodes"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Nodes:
+    """All nodes of one kind, in the order of their vocabulary.
+
+    Attributes:
+        vocabulary: Raw id <-> index.
+        labels: What people read, text `[num_nodes]`; never empty.
+        texts: What the language model reads, text or None `[num_nodes]`; None states "no text known".
+        iris: The node's IRI: the link given by the data (`owl:sameAs`), or None `[num_nodes]`.
+    """
+
+    vocabulary: Vocabulary
+    labels: NDArray[np.object_]
+    texts: NDArray[np.object_]
+    iris: NDArray[np.object_]
+
+    def __post_init__(self) -> None:
+        for name in ("labels", "texts", "iris"):
+            column = np.array(getattr(self, name), dtype=object)
+            if column.shape != (len(self.vocabulary),):
+                raise ValueError(
+                    f"{name} of kind {self.vocabulary.kind} have shape {column.shape}; expected ({len(self.vocabulary)},)"
+                )
+            column.flags.writeable = False
+            object.__setattr__(self, name, column)
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Edges:
+    """All edges of one type.
+
+    Attributes:
+        index: int64 `[2, num_edges]`: row 0 holds indices of the source kind, row 1 of the target kind.
+        provenance: int16 `[num_edges]`: for each edge the position of its source in `KnowledgeGraph.sources`.
+    """
+
+    index: NDArray[np.int64]
+    provenance: NDArray[np.int16]
+
+    def __post_init__(self) -> None:
+        index, provenance = np.array(self.index, dtype=np.int64), np.array(self.provenance, dtype=np.int16)
+        if index.ndim != 2 or len(index) != 2 or provenance.shape != (index.shape[1],):
+            raise ValueError(
+                f"edges need an index [2, n] and a provenance [n]; got {index.shape} and {provenance.shape}"
+            )
+        index.flags.writeable = provenance.flags.writeable = False
+        object.__setattr__(self, "index", index)
+        object.__setattr__(self, "provenance", provenance)
+
+    def __len__(self) -> int:
+        return int(self.index.shape[1])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KnowledgeGraph:
+    """Users, items and concepts with what connects them. Ratings are not part of it: they live in `Ratings`.
+
+    Attributes:
+        name: Name of the data set.
+        nodes: Nodes of each kind; the kinds `user` and `item` are always there.
+        edges: Edges of each type `(source kind, relation, target kind)`.
+        sources: Where edges come from: file names or source names, indexed by `Edges.provenance`.
+
+    Raises:
+        ValueError: If a kind is missing, an index is out of range, or an edge names an unknown source.
+    """
+
+    name: str
+    nodes: Mapping[str, Nodes]
+    edges: Mapping[EdgeType, Edges]
+    sources: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", MappingProxyType(dict(self.nodes)))
+        edges = {EdgeType(*edge_type): found for edge_type, found in self.edges.items()}
+        object.__setattr__(self, "edges", MappingProxyType(edges))
+        for kind in (USER, ITEM):
+            if kind not in self.nodes:
+                raise ValueError(f"a knowledge graph needs nodes of kind {kind!r}; got {sorted(self.nodes)}")
+        _ = self.schema
+        for edge_type, found in edges.items():
+            for row, kind in enumerate((edge_type.source, edge_type.target)):
+                size = len(self.nodes[kind])
+                if len(found) and not (0 <= found.index[row].min() and found.index[row].max() < size):
+                    raise ValueError(f"edges {edge_type} hold {kind} indices outside 0 .. {size - 1}")
+            if len(found) and not (0 <= found.provenance.min() and found.provenance.max() < len(self.sources)):
+                raise ValueError(f"edges {edge_type} name a source outside 0 .. {len(self.sources) - 1}")
+
+    @property
+    def schema(self) -> Schema:
+        """The kinds and relations of this graph."""
+        return Schema(kinds=tuple(self.nodes), edge_types=tuple(self.edges))
+
+    @property
+    def users(self) -> Nodes:
+        """The users."""
+        return self.nodes[USER]
+
+    @property
+    def items(self) -> Nodes:
+        """The items."""
+        return self.nodes[ITEM]
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes of all kinds."""
+        return sum(len(nodes) for nodes in self.nodes.values())
+
+    @property
+    def num_edges(self) -> int:
+        """Number of edges of all types."""
+        return sum(len(edges) for edges in self.edges.values())

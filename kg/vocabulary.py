@@ -1,0 +1,97 @@
+"""The ledger of ids: raw id <-> contiguous index, with the IRI beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kg.errors import UnknownNameError, did_you_mean
+
+__all__ = ["Vocabulary"]
+
+MISSING = -1
+
+
+class Vocabulary:
+    """An immutable, ordered set of raw ids of one node kind.
+
+    Raw ids are text and are never changed: leading zeros, spaces, slashes, emoji and 64-bit
+    numbers all round-trip. The index of an id is its position.
+
+    Args:
+        kind: Node kind the ids belong to, used in error messages.
+        ids: Raw ids, all different.
+
+    Raises:
+        ValueError: If an id is not text or stands twice.
+    """
+
+    __slots__ = ("_index", "kind")
+
+    def __init__(self, kind: str, ids: Iterable[str]) -> None:
+        values = np.array(list(ids), dtype=object)
+        for value in values:
+            if not isinstance(value, str):
+                raise ValueError(f"{kind} id {value!r} is a {type(value).__name__}; ids must be text")
+        index = pd.Index(values, dtype=object)
+        if not index.is_unique:
+            raise ValueError(f"{kind} id {index[index.duplicated()][0]!r} stands twice; ids must be unique")
+        self.kind = kind
+        self._index = index
+
+    @property
+    def ids(self) -> NDArray[np.object_]:
+        """All raw ids in the order of their indices, `[num_ids]`."""
+        ids: NDArray[np.object_] = self._index.to_numpy(copy=True)
+        return ids
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __contains__(self, raw_id: object) -> bool:
+        return raw_id in self._index
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Vocabulary):
+            return NotImplemented
+        return self.kind == other.kind and self._index.equals(other._index)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Vocabulary(kind={self.kind!r}, num_ids={len(self)})"
+
+    def id_of(self, index: int) -> str:
+        """Return the raw id at `index`; raises `IndexError` outside `0 .. num_ids - 1`."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self.kind} index {index} is outside 0 .. {len(self) - 1}")
+        return str(self._index[index])
+
+    def index_of(self, raw_id: str) -> int:
+        """Return the index of one raw id.
+
+        Raises:
+            UnknownNameError: If the id is not in the vocabulary.
+        """
+        return int(self.indices([raw_id])[0])
+
+    def indices(self, raw_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
+        """Return the indices of raw ids, `[num_ids]`; an unknown id raises `UnknownNameError`."""
+        found = self.find(raw_ids)
+        if len(found) and found.min() == MISSING:
+            unknown = str(raw_ids[int(np.argmin(found))])
+            hint = did_you_mean(unknown, self._index) if len(self) <= 100_000 else ""
+            raise UnknownNameError(
+                f"{self.kind} {unknown!r} is not among the {len(self):,} known {self.kind} ids.{hint}"
+            )
+        return found
+
+    def find(self, raw_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
+        """Return the indices of raw ids with -1 for those unknown: the caller decides what follows."""
+        return self._index.get_indexer(pd.Index(np.array(list(raw_ids), dtype=object), dtype=object)).astype(np.int64)
