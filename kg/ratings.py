@@ -12,7 +12,7 @@ __all__ = ["Ratings"]
 
 
 def _frozen(values: ArrayLike, dtype: type) -> NDArray[np.generic]:
-    array = np.array(values, dtype=dtype)
+    array: NDArray[np.generic] = np.array(values, dtype=dtype)
     array.flags.writeable = False
     return array
 

@@ -94,4 +94,5 @@ class Vocabulary:
 
     def find(self, raw_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
         """Return the indices of raw ids with -1 for those unknown: the caller decides what follows."""
-        return self._index.get_indexer(pd.Index(np.array(list(raw_ids), dtype=object), dtype=object)).astype(np.int64)
+        wanted = pd.Index(np.array(list(raw_ids), dtype=object), dtype=object)
+        return np.asarray(self._index.get_indexer(wanted), dtype=np.int64)
