@@ -1,0 +1,100 @@
+"""Files and directories that are either whole or absent, whatever kills the process in between."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from kg.errors import InputError
+
+__all__ = ["staged_directory", "write_file"]
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def staged_directory(final: Path) -> Iterator[Path]:
+    """Yield a fresh directory that takes the place of `final` only when the block ends well.
+
+    The directory is `.NAME.partial` beside `final`. What a killed run left there is removed, with a warning.
+    At the end the old `final` moves to `.NAME.old`, the new one takes its name, and the old one is removed; a run
+    killed between these two renames is repaired by the next call.
+
+    Args:
+        final: Where the finished directory shall be; its parents are made.
+
+    Raises:
+        InputError: If `final` is there but is not a directory.
+    """
+    final = Path(os.path.abspath(final))
+    partial, old = final.with_name(f".{final.name}.partial"), final.with_name(f".{final.name}.old")
+    if final.exists() and not final.is_dir():
+        raise InputError(
+            "a directory shall be written here, but a file of this name is there; choose another name", file=final
+        )
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if old.exists():
+        if final.exists():
+            shutil.rmtree(old)
+        else:
+            logger.warning("found %s moved aside by a run that was cut off; it is put back", final.name)
+            old.rename(final)
+    if partial.exists():
+        logger.warning("found an unfinished %s of a run that was cut off; starts clean", final.name)
+        shutil.rmtree(partial)
+    partial.mkdir()
+    try:
+        yield partial
+        for path in partial.rglob("*"):
+            if path.is_file():
+                _sync(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if final.exists():
+        final.rename(old)
+    partial.rename(final)
+    _sync(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write a file whole or not at all: temporary name in the same folder, flush to disk, rename.
+
+    Args:
+        path: The file; an old one is replaced.
+        content: Bytes, or text that is written as UTF-8 with the newlines it has.
+    """
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False) as temporary:
+        try:
+            temporary.write(data)
+            temporary.flush()
+            os.fsync(temporary.fileno())
+            # Temporary files are private by default; a finished file has the rights any new file gets.
+            os.chmod(temporary.name, 0o666 & ~_umask())
+            os.replace(temporary.name, path)
+        except BaseException:
+            Path(temporary.name).unlink(missing_ok=True)
+            raise
+    _sync(path.parent)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

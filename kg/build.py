@@ -1,0 +1,298 @@
+"""Description in, data set out: the graph, the ratings, and an account of everything on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kg.dataset import Dataset, NamedSplit
+from kg.description import Description, RatingTable
+from kg.entities import Entities, read_entities
+from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.manifest import sha256
+from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings, read_split
+from kg.ratings import Ratings
+from kg.report import FileAccount
+from kg.schema import ITEM, USER, EdgeType
+from kg.triples import Triples, link_triples, local_name, read_triples
+from kg.vocabulary import Vocabulary
+
+__all__ = ["build"]
+
+
+def build(description: Description, *, data: Path | None = None) -> Dataset:
+    """Build the knowledge graph and the ratings that a description speaks of.
+
+    Deterministic: the same inputs give the same data set, and `Dataset.save` the same bytes.
+
+    Args:
+        description: What the files mean.
+        data: Folder that its paths are relative to; by default the folder the description was loaded with.
+
+    Raises:
+        InputError: If an input is missing or wrong, with file and line.
+    """
+    return _Build(description, description.folder if data is None else Path(data)).run()
+
+
+class _Build:
+    """One run of the build; every step adds nodes, edges and its part of the account."""
+
+    def __init__(self, description: Description, folder: Path) -> None:
+        self.description = description
+        self.folder = folder
+        self.files: dict[str, FileAccount] = {}
+        self.notes: list[str] = []
+        self.nodes: dict[str, Nodes] = {}
+        self.edges: dict[EdgeType, pd.DataFrame] = {}
+        self.sources: dict[str, int] = {}
+
+    def run(self) -> Dataset:
+        # The ratings come first: where they are absent the description is meant for other data.
+        table = choose_ratings(self.description, self.folder)
+        raw = read_ratings(table, self.folder)
+        items = self._entities(ITEM, self.description.items, raw)
+        users = self._entities(USER, self.description.users, raw)
+        account = self.files.setdefault(table.file, FileAccount())
+        ratings = index_ratings(raw, users.vocabulary, items.vocabulary, unknown_ids=table.unknown_ids, account=account)
+        del raw
+        self._add_concepts(items, users)
+        self.nodes = {USER: _nodes(users), ITEM: _nodes(items), **self.nodes}
+        with_triples = self._add_knowledge(items)
+        graph = KnowledgeGraph(
+            name=self.description.name,
+            nodes=self.nodes,
+            edges={edge_type: _edges(frame) for edge_type, frame in self.edges.items()},
+            sources=tuple(self.sources),
+        )
+        splits = self._splits(table, ratings, users.vocabulary, items.vocabulary)
+        report = self._report(graph, ratings, splits, {**items.text_fields, **users.text_fields}, with_triples)
+        return Dataset(
+            graph=graph,
+            ratings=ratings,
+            scale=table.scale,
+            splits=splits,
+            report=report,
+            namespace=self.description.namespace,
+        )
+
+    def _entities(self, kind: str, tables: Sequence[Any], raw: RawRatings) -> Entities:
+        found = read_entities(kind, tables, self.folder, self.files, self.notes)
+        if found is None:
+            rated = raw.user if kind == USER else raw.item
+            found = Entities.of(kind, [str(raw_id) for raw_id in rated.unique()])
+        return found
+
+    def _add_concepts(self, items: Entities, users: Entities) -> None:
+        """Add concept nodes in order of first mention, and one edge per relation and pair: the first source that states it."""
+        claims = [(ITEM, claim) for claim in items.claims] + [(USER, claim) for claim in users.claims]
+        if not claims:
+            return
+        together = pd.concat([claim.assign(holder=holder) for holder, claim in claims], ignore_index=True)
+        for kind, members in together.groupby("kind", sort=False):
+            concepts = members.drop_duplicates("id")
+            vocabulary = Vocabulary(str(kind), concepts["id"])
+            nothing = np.full(len(vocabulary), None, dtype=object)
+            self.nodes[str(kind)] = Nodes(
+                vocabulary=vocabulary, labels=concepts["label"].to_numpy(dtype=object), texts=nothing, iris=nothing
+            )
+            for (holder, relation), claim in members.groupby(["holder", "relation"], sort=False):
+                frame = pd.DataFrame(
+                    {
+                        "source": claim["entity"].to_numpy(dtype=np.int64),
+                        "target": vocabulary.indices(claim["id"].to_numpy(dtype=object)),
+                        "provenance": claim["source"].map(self._source).to_numpy(dtype=np.int64),
+                    }
+                )
+                self.edges[EdgeType(str(holder), str(relation), str(kind))] = frame.drop_duplicates(
+                    ["source", "target"]
+                )
+
+    def _source(self, name: str) -> int:
+        return self.sources.setdefault(name, len(self.sources))
+
+    def _add_knowledge(self, items: Entities) -> int:
+        """Add what RDF sources say about linked items; return how many items have triples."""
+        items_of: dict[str, list[int]] = {}
+        for index, iri in enumerate(items.links):
+            if iri is not None:
+                items_of.setdefault(iri, []).append(index)
+        shared = {iri: members for iri, members in items_of.items() if len(members) > 1}
+        if shared:
+            iri, members = next(iter(shared.items()))
+            names = " and ".join(repr(items.vocabulary.id_of(index)) for index in members)
+            self.notes.append(
+                f"{len(shared):,} IRIs are links of more than one item, for example {iri} of {names}; their triples count for each of these items."
+            )
+        entities: dict[str, dict[str, int]] = {}
+        labels: dict[str, dict[str, str]] = {}
+        about = np.zeros(len(items.vocabulary), dtype=bool)
+        for knowledge in self.description.knowledge:
+            path = self.folder / knowledge.file
+            if knowledge.optional and not path.exists():
+                self.notes.append(
+                    f"{knowledge.file} is not there; the graph goes without triples of {knowledge.source}."
+                )
+                continue
+            account = self.files.setdefault(knowledge.file, FileAccount())
+            triples = read_triples(path, lenient=knowledge.lenient, account=account)
+            linked = link_triples(triples, items_of, knowledge.keep, path, account)
+            known = entities.setdefault(knowledge.source, {})
+            for iri in linked.entities:
+                known.setdefault(iri, len(known))
+            labels.setdefault(knowledge.source, {}).update(_labels(linked.entities, triples))
+            self._add_triples(linked.edges, knowledge.source, known)
+            for end in ("subject_item", "object_item"):
+                about[linked.edges[end].to_numpy()[linked.edges[end].to_numpy() >= 0]] = True
+        for source, known in entities.items():
+            iris = np.array(list(known), dtype=object)
+            names = np.array([labels[source][iri] for iri in known], dtype=object)
+            self.nodes[source] = Nodes(
+                vocabulary=Vocabulary(source, list(known)),
+                labels=names,
+                texts=np.full(len(known), None, dtype=object),
+                iris=iris,
+            )
+        return int(about.sum())
+
+    def _add_triples(self, edges: pd.DataFrame, source: str, entities: Mapping[str, int]) -> None:
+        ends, kinds = {}, {}
+        for end in ("subject", "object"):
+            item = edges[f"{end}_item"].to_numpy(dtype=np.int64)
+            entity = edges[end].map(entities).fillna(-1).to_numpy(dtype=np.int64)
+            ends[end], kinds[end] = np.where(item >= 0, item, entity), np.where(item >= 0, ITEM, source)
+        frame = pd.DataFrame(
+            {
+                "from": kinds["subject"],
+                "relation": edges["predicate"].map(
+                    {iri: _relation(source, iri) for iri in edges["predicate"].unique()}
+                ),
+                "to": kinds["object"],
+                "source": ends["subject"],
+                "target": ends["object"],
+                "provenance": self._source(source),
+            }
+        )
+        for (start, relation, end), members in frame.groupby(["from", "relation", "to"], sort=False):
+            edge_type = EdgeType(str(start), str(relation), str(end))
+            parts = [self.edges[edge_type]] if edge_type in self.edges else []
+            together = pd.concat([*parts, members[["source", "target", "provenance"]]], ignore_index=True)
+            self.edges[edge_type] = together.drop_duplicates(["source", "target"])
+
+    def _splits(
+        self, table: RatingTable, ratings: Ratings, users: Vocabulary, items: Vocabulary
+    ) -> dict[str, NamedSplit]:
+        splits = {}
+        for name, split in self.description.splits.items():
+            absent = [
+                file
+                for file in (split.test, split.items, split.validation_items)
+                if file and not (self.folder / file).exists()
+            ]
+            if absent and split.optional:
+                self.notes.append(f"{absent[0]} is not there; the split {name!r} is not offered.")
+                continue
+            splits[name] = read_split(split, table, self.folder, ratings, users, items, self.files)
+        return splits
+
+    def _report(
+        self,
+        graph: KnowledgeGraph,
+        ratings: Ratings,
+        splits: Mapping[str, NamedSplit],
+        text_fields: Mapping[str, Mapping[str, int]],
+        with_triples: int,
+    ) -> dict[str, Any]:
+        isolated = {kind: np.ones(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}
+        for edge_type, edges in graph.edges.items():
+            isolated[edge_type.source][edges.index[0]] = False
+            isolated[edge_type.target][edges.index[1]] = False
+        counts = {
+            kind: {"nodes": len(nodes), "isolated": int(isolated[kind].sum())} for kind, nodes in graph.nodes.items()
+        }
+        return {
+            "name": graph.name,
+            "items": {
+                "count": len(graph.items),
+                **_known(graph.items),
+                "with_triples": with_triples,
+                "isolated": counts[ITEM]["isolated"],
+            },
+            "users": {"count": len(graph.users), **_known(graph.users), "isolated": counts[USER]["isolated"]},
+            "ratings": {
+                "count": len(ratings),
+                "lowest": float(ratings.value.min()) if len(ratings) else 0.0,
+                "highest": float(ratings.value.max()) if len(ratings) else 0.0,
+                "with_time": ratings.time is not None,
+            },
+            "kinds": counts,
+            "relations": [{**edge_type._asdict(), "edges": len(edges)} for edge_type, edges in graph.edges.items()],
+            "splits": {
+                name: {role: len(rows) for role, rows in vars(split).items() if rows is not None}
+                for name, split in splits.items()
+            },
+            "text_fields": {file: dict(fields) for file, fields in text_fields.items()},
+            "files": {file: account.as_json() for file, account in self.files.items()},
+            "notes": self.notes,
+            "inputs": {file: sha256((self.folder / file).read_bytes()) for file in self._inputs()},
+        }
+
+    def _inputs(self) -> list[str]:
+        spellings = [
+            table.match.spellings.file
+            for table in self.description.items
+            if table.match is not None and table.match.spellings is not None
+        ]
+        return [
+            *self.files,
+            *(file for file in dict.fromkeys(spellings) if file not in self.files and (self.folder / file).exists()),
+        ]
+
+
+def _known(nodes: Nodes) -> dict[str, int]:
+    return {
+        "with_text": sum(text is not None for text in nodes.texts),
+        "with_link": sum(iri is not None for iri in nodes.iris),
+    }
+
+
+def _nodes(entities: Entities) -> Nodes:
+    labels = [label or raw_id for label, raw_id in zip(entities.labels, entities.vocabulary, strict=True)]
+    return Nodes(
+        vocabulary=entities.vocabulary,
+        labels=_column(labels),
+        texts=_column([" ".join(texts) or None for texts in entities.texts]),
+        iris=_column(entities.links),
+    )
+
+
+def _column(values: Sequence[str | None]) -> NDArray[np.object_]:
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
+
+
+def _edges(frame: pd.DataFrame) -> Edges:
+    ordered = frame.sort_values(["source", "target", "provenance"])
+    return Edges(
+        index=ordered[["source", "target"]].to_numpy(dtype=np.int64).T,
+        provenance=ordered["provenance"].to_numpy(dtype=np.int16),
+    )
+
+
+def _relation(source: str, predicate: str) -> str:
+    """Return `source:localname`; a character that names may not have becomes `_`."""
+    name = "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "_.-") else "_"
+        for letter in local_name(predicate)
+    )
+    return f"{source}:{name}"
+
+
+def _labels(entities: Sequence[str], triples: Triples) -> dict[str, str]:
+    return {iri: triples.labels.get(iri) or local_name(iri).replace("_", " ") for iri in entities}

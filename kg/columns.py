@@ -1,0 +1,140 @@
+"""Graph, ratings and splits as Parquet columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kg.errors import InputError
+from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.ratings import Ratings
+from kg.schema import EdgeType
+from kg.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from kg.dataset import Dataset
+
+__all__ = ["read_columns", "write_columns"]
+
+_ROLES = ("test_ratings", "test_items", "validation_items")
+
+
+def write_columns(dataset: Dataset, folder: Path) -> None:
+    """Write `nodes`, `edges`, `ratings` and `splits` as Parquet files."""
+    graph, ratings = dataset.graph, dataset.ratings
+    kinds = list(graph.nodes.items())
+    _write(
+        folder / "nodes.parquet",
+        index=np.concatenate([np.arange(len(nodes), dtype=np.int64) for _, nodes in kinds]),
+        kind=_repeated([kind for kind, _ in kinds], [len(nodes) for _, nodes in kinds]),
+        id=pa.array(np.concatenate([nodes.vocabulary.ids for _, nodes in kinds]), pa.string()),
+        iri=pa.array(np.concatenate([nodes.iris for _, nodes in kinds]), pa.string()),
+        label=pa.array(np.concatenate([nodes.labels for _, nodes in kinds]), pa.string()),
+        text=pa.array(np.concatenate([nodes.texts for _, nodes in kinds]), pa.string()),
+    )
+    sizes = [len(edges) for edges in graph.edges.values()]
+    empty = Edges(index=np.empty((2, 0), dtype=np.int64), provenance=np.empty(0, dtype=np.int16))
+    index = np.concatenate([edges.index for edges in (empty, *graph.edges.values())], axis=1)
+    provenance = np.concatenate([edges.provenance for edges in (empty, *graph.edges.values())])
+    _write(
+        folder / "edges.parquet",
+        source_kind=_repeated([edge_type.source for edge_type in graph.edges], sizes),
+        relation=_repeated([edge_type.relation for edge_type in graph.edges], sizes),
+        target_kind=_repeated([edge_type.target for edge_type in graph.edges], sizes),
+        source=index[0],
+        target=index[1],
+        provenance=pa.DictionaryArray.from_arrays(
+            pa.array(provenance.astype(np.int32)), pa.array(graph.sources, pa.string())
+        ).cast(pa.string()),
+    )
+    _write(
+        folder / "ratings.parquet",
+        user=ratings.user,
+        item=ratings.item,
+        value=ratings.value,
+        time=pa.nulls(len(ratings), pa.int64()) if ratings.time is None else ratings.time,
+    )
+    parts = [(name, role, getattr(split, role)) for name, split in dataset.splits.items() for role in _ROLES]
+    present = [(name, role, rows) for name, role, rows in parts if rows is not None]
+    _write(
+        folder / "splits.parquet",
+        split=_repeated([name for name, _, _ in present], [len(rows) for _, _, rows in present]),
+        role=_repeated([role for _, role, _ in present], [len(rows) for _, _, rows in present]),
+        row=np.concatenate([np.empty(0, dtype=np.int64), *(rows for _, _, rows in present)]),
+    )
+
+
+def _write(path: Path, **columns: Any) -> None:
+    pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def _repeated(names: list[str], sizes: list[int]) -> pa.Array:
+    return pa.array(np.repeat(np.array(names, dtype=object), np.array(sizes, dtype=np.int64)), pa.string())
+
+
+def read_columns(folder: Path, manifest: Mapping[str, Any]) -> Dataset:
+    """Read what `write_columns` wrote; raises `InputError` if the columns do not fit together."""
+    from kg.dataset import Dataset, NamedSplit
+
+    try:
+        tables = {name: pq.read_table(folder / f"{name}.parquet") for name in ("nodes", "edges", "ratings", "splits")}
+        graph = _graph(tables["nodes"], tables["edges"], manifest)
+        rows = {
+            name: column.to_numpy()
+            for name, column in zip(tables["ratings"].column_names, tables["ratings"].columns, strict=True)
+        }
+        ratings = Ratings(
+            user=rows["user"],
+            item=rows["item"],
+            value=rows["value"],
+            time=rows["time"] if manifest["with_time"] else None,
+            num_users=len(graph.users),
+            num_items=len(graph.items),
+        )
+        split, role, row = (tables["splits"].column(name).to_numpy() for name in ("split", "role", "row"))
+        splits = {
+            name: NamedSplit(**{part: row[(split == name) & (role == part)] for part in parts})
+            for name, parts in manifest["splits"].items()
+        }
+        low, high = manifest["scale"]
+        return Dataset(
+            graph=graph,
+            ratings=ratings,
+            scale=(low, high),
+            splits=splits,
+            report=manifest["report"],
+            namespace=manifest["namespace"],
+        )
+    except (KeyError, ValueError, OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"the files of this graph do not fit together ({error}); build it again", file=folder
+        ) from None
+
+
+def _graph(nodes: pa.Table, edges: pa.Table, manifest: Mapping[str, Any]) -> KnowledgeGraph:
+    kind_of = nodes.column("kind").to_numpy()
+    columns = {name: nodes.column(name).to_numpy() for name in ("id", "iri", "label", "text")}
+    found = {}
+    for kind in manifest["kinds"]:
+        mine = kind_of == kind
+        found[kind] = Nodes(
+            vocabulary=Vocabulary(kind, columns["id"][mine]),
+            labels=columns["label"][mine],
+            texts=columns["text"][mine],
+            iris=columns["iri"][mine],
+        )
+    sources = {name: position for position, name in enumerate(manifest["sources"])}
+    ends = np.stack([edges.column("source").to_numpy(), edges.column("target").to_numpy()])
+    provenance = np.array([sources[name] for name in edges.column("provenance").to_pylist()], dtype=np.int16)
+    # Edges lie type after type, in the order of the manifest, so each type is one slice.
+    by_type, start = {}, 0
+    for source_kind, relation, target_kind, size in manifest["edge_types"]:
+        part = slice(start, start + size)
+        by_type[EdgeType(source_kind, relation, target_kind)] = Edges(index=ends[:, part], provenance=provenance[part])
+        start += size
+    return KnowledgeGraph(name=manifest["name"], nodes=found, edges=by_type, sources=tuple(manifest["sources"]))

@@ -1,0 +1,415 @@
+"""The YAML that describes a user's data: which files, which columns, what they mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from kg.errors import InputError, did_you_mean
+from kg.schema import DEFAULT_NAMESPACE, ITEM, USER
+
+__all__ = [
+    "Concept",
+    "Description",
+    "ItemTable",
+    "Knowledge",
+    "Match",
+    "RatingTable",
+    "Split",
+    "TableFormat",
+    "UserTable",
+    "ready_made",
+]
+
+# YAML reads `1995` or `no` as numbers and truth values; names and codes are text whatever they look like.
+Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, (int, float)) else value)]
+Pattern = Annotated[str, BeforeValidator(lambda value: _checked_pattern(value))]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TableFormat(_Part):
+    """How a delimited text is split; JSON and Parquet need none of it."""
+
+    separator: str | None = Field(default=None, min_length=1)
+    """Text between fields, one or several characters; by default a comma for .csv and a tab for .tsv."""
+    columns: tuple[Text, ...] | None = None
+    """Column names where the file has no header line."""
+    encoding: str = "utf-8"
+    """Encoding of the text."""
+    skip_rows: int = Field(default=0, ge=0)
+    """Lines to skip at the beginning."""
+    quote: str | None = Field(default=None, max_length=1)
+    """Character around fields that hold the separator; by default `"` for commas and none otherwise."""
+    bad_bytes: Literal["error", "replace"] = "error"
+    """What to do with bytes the encoding does not allow; replaced ones are counted in the report."""
+
+
+class Concept(_Part):
+    """How one relation to concepts is read from a column."""
+
+    column: Text | None = None
+    """The column that holds the value."""
+    flags: dict[Text, Text] | tuple[Text, ...] | None = None
+    """Instead of `column`: 0/1 columns, as a list or as concept name: column."""
+    kind: Name | None = None
+    """Node kind of the concepts; by default the name of the relation."""
+    split: str | None = Field(default=None, min_length=1)
+    """Text between several values in one cell."""
+    first: int | None = Field(default=None, ge=1)
+    """Keep only this many values of a cell."""
+    remove: Pattern | None = None
+    """Regular expression whose matches are deleted from the cell before it is split."""
+    pattern: Pattern | None = None
+    """Regular expression with one group that picks the value out of the cell."""
+    bins: tuple[float, ...] | None = Field(default=None, min_length=1)
+    """Borders that turn a number into a range: 18 and 25 give `under 18`, `18-24`, `25+`."""
+    names: dict[Text, Text] | None = None
+    """Readable names of coded values."""
+    wording: str = "{}"
+    """How the name is written, with `{}` for the value: `{}0s` turns 199 into 1990s."""
+    missing: tuple[Text, ...] | None = None
+    """Values that mean unknown; by default those of the table."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Concept:
+        if (self.column is None) == (self.flags is None):
+            raise ValueError("give either column or flags")
+        if self.pattern is not None and re.compile(self.pattern).groups != 1:
+            raise ValueError("pattern needs exactly one group in parentheses")
+        if self.bins is not None and list(self.bins) != sorted(set(self.bins)):
+            raise ValueError("bins must rise")
+        if "{}" not in self.wording:
+            raise ValueError("wording needs {} where the value goes")
+        return self
+
+
+class Match(_Part):
+    """Joins rows to items by title and year instead of by id."""
+
+    title: Text
+    """Column with the title."""
+    year: Text | None = None
+    """Column with the year; without it the title alone decides."""
+    spellings: Spellings | None = None
+    """A table with other spellings of the same titles."""
+
+
+class Spellings(_Part):
+    """Other spellings of titles, joined to the rows by their id."""
+
+    file: str
+    """The table; it may be absent."""
+    format: TableFormat = TableFormat()
+    """How it is split."""
+    id: Text
+    """Column with the id, in this table and in the one that is matched."""
+    title: Text
+    """Column with the title, ending in the year in parentheses."""
+
+
+class _EntityTable(_Part):
+    file: str
+    """The table, relative to the description or to `--data`."""
+    format: TableFormat = TableFormat()
+    """How it is split."""
+    id: Text | None = None
+    """Column with the raw id."""
+    label: Text | None = None
+    """Column, or template such as `{title} ({year})`, of what people read."""
+    text: Text | None = None
+    """Template of what the language model reads; fields that are unknown vanish."""
+    concepts: dict[Name, Concept] = {}
+    """Relations to concepts, by relation name."""
+    missing: tuple[Text, ...] = ("",)
+    """Values that mean unknown."""
+    optional: bool = False
+    """Whether the file may be absent; the report then says so."""
+
+
+class ItemTable(_EntityTable):
+    """A table that describes items."""
+
+    match: Match | None = None
+    """Instead of `id`: join by title and year to the items of earlier tables."""
+    same_as: Text | None = None
+    """Column with the IRI of the item in an RDF source."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ItemTable:
+        if (self.id is None) == (self.match is None):
+            raise ValueError("give either id or match")
+        return self
+
+
+class UserTable(_EntityTable):
+    """A table that describes users."""
+
+    id: Text
+    """Column with the raw id."""
+
+
+class RatingTable(_Part):
+    """The table of ratings."""
+
+    file: str
+    """The table, relative to the description or to `--data`."""
+    format: TableFormat = TableFormat()
+    """How it is split."""
+    scale: tuple[float, float] = (1.0, 5.0)
+    """Lowest and highest possible rating, in stars."""
+    user: Text = "user"
+    """Column with the user id."""
+    item: Text = "item"
+    """Column with the item id."""
+    rating: Text = "rating"
+    """Column with the rating."""
+    time: Text | None = "time"
+    """Column with the Unix time in seconds; the default may be absent from the table."""
+    unknown_ids: Literal["error", "drop"] = "error"
+    """What to do with ratings of users or items that the tables do not have."""
+
+    @model_validator(mode="after")
+    def _check(self) -> RatingTable:
+        if not self.scale[0] < self.scale[1]:
+            raise ValueError("scale needs the lowest rating first, then a higher one")
+        return self
+
+
+class Knowledge(_Part):
+    """An RDF file whose triples about linked items join the graph."""
+
+    file: str
+    """N-Triples (.nt) or Turtle (.ttl), plain or .gz."""
+    source: Name
+    """Name of the source: node kind of its entities and prefix of its relations."""
+    keep: tuple[str, ...] | None = None
+    """Predicates to keep, as local names or whole IRIs; by default all."""
+    lenient: bool = True
+    """Refuse and count N-Triples lines that are not valid, instead of stopping at the first."""
+    optional: bool = False
+    """Whether the file may be absent; the report then says so."""
+
+
+class Split(_Part):
+    """A split that comes with the data."""
+
+    test: str | None = None
+    """Table of the ratings to test on, in the format of the ratings."""
+    format: TableFormat | None = None
+    """How `test` is split, where it differs from the ratings."""
+    items: str | None = None
+    """File with one id of a held-out item per line."""
+    validation_items: str | None = None
+    """File with one id per line of items held out for validation."""
+    optional: bool = False
+    """Whether the files may be absent; the report then says so."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Split:
+        if (self.test is None) == (self.items is None):
+            raise ValueError("give either test or items")
+        return self
+
+
+class Description(_Part):
+    """Everything `kg.build` needs to know about a data set."""
+
+    name: str = Field(min_length=1)
+    """Name of the data set."""
+    namespace: str = Field(default=DEFAULT_NAMESPACE, pattern=r"^[a-z][a-z0-9+.\-]*:[^\s<>\"{}|\\^`]*[/#]$")
+    """Beginning of the IRIs that are minted; ends in `/` or `#`."""
+    ratings: RatingTable | Annotated[tuple[RatingTable, ...], Field(min_length=1)]
+    """The ratings; of a list the first table whose file exists is taken."""
+    items: tuple[ItemTable, ...] = ()
+    """Tables about items; the first present one says which items there are."""
+    users: tuple[UserTable, ...] = ()
+    """Tables about users; without one, users come from the ratings."""
+    knowledge: tuple[Knowledge, ...] = ()
+    """RDF files."""
+    splits: dict[str, Split] = {}
+    """Splits that come with the data, by name."""
+
+    _file: Path | None = PrivateAttr(default=None)
+    _folder: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="after")
+    def _check(self) -> Description:
+        if self.items and self.items[0].match is not None:
+            raise ValueError("the first table of items needs an id; match joins later tables to it")
+        tables: Sequence[_EntityTable] = (*self.items, *self.users)
+        kinds = {concept.kind or relation for table in tables for relation, concept in table.concepts.items()}
+        sources = {knowledge.source for knowledge in self.knowledge}
+        taken = (kinds & {USER, ITEM}) | (sources & {USER, ITEM}) | (kinds & sources)
+        if taken:
+            raise ValueError(
+                f"the node kind {min(taken)!r} is taken; give the concept another kind, or the source another name"
+            )
+        return self
+
+    @property
+    def file(self) -> Path | None:
+        """The YAML file, or None for a description made in code."""
+        return self._file
+
+    @property
+    def folder(self) -> Path:
+        """The folder that paths are relative to."""
+        return self._folder
+
+    @classmethod
+    def load(cls, name_or_path: str | Path, *, data: Path | None = None) -> Description:
+        """Read a ready-made description by name, or a YAML file.
+
+        Args:
+            name_or_path: For example `movielens-100k`, or the path of a YAML file.
+            data: The folder that paths in the description are relative to; by default the folder of the YAML file.
+
+        Raises:
+            InputError: If there is no such description, or it is not valid: with file and line.
+        """
+        known = ready_made()
+        path = Path(name_or_path)
+        if str(name_or_path) in known:
+            if data is None:
+                raise InputError(
+                    f"the ready-made description {name_or_path!r} needs to know where the data is; give --data DIR"
+                )
+            path = known[str(name_or_path)]
+        elif not path.is_file():
+            raise InputError(
+                f"{str(name_or_path)!r} is neither a file nor a ready-made description ({', '.join(known)})."
+                f"{did_you_mean(str(name_or_path), known)}"
+            )
+        if data is not None and not data.is_dir():
+            raise InputError(f"expected a folder with data, found none at {str(data)!r}; correct --data")
+        description = cls._parse(path)
+        description._file, description._folder = path, path.parent if data is None else data
+        return description
+
+    @classmethod
+    def _parse(cls, path: Path) -> Description:
+        try:
+            text = path.read_bytes().decode()
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            raw = yaml.safe_load(text)
+        except OSError as error:
+            raise InputError(f"the description cannot be read: {error.strerror}", file=path) from None
+        except UnicodeDecodeError:
+            raise InputError("expected UTF-8, found bytes that are not", file=path) from None
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            mark = getattr(error, "problem_mark", None)
+            problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+            raise InputError(
+                f"this is not valid YAML: {problem}", file=path, line=mark.line + 1 if mark else None
+            ) from None
+        if not isinstance(raw, dict):
+            raise InputError(
+                "expected a description with the keys name, ratings, items, ...; see the README", file=path
+            )
+        _refuse_repeated_keys(node, path)
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise _sentence(error, node, path) from None
+
+
+def ready_made() -> dict[str, Path]:
+    """Return the descriptions that come with kgrec, by name."""
+    folder = Path(str(files("kg") / "descriptions"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _checked_pattern(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+    return value
+
+
+def _refuse_repeated_keys(node: yaml.Node, path: Path) -> None:
+    """YAML silently takes the last of two equal keys; a person meant both."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise InputError(
+                    f"the key {key.value!r} stands twice; keep one", file=path, line=key.start_mark.line + 1
+                )
+            seen.add(key.value)
+            _refuse_repeated_keys(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_repeated_keys(value, path)
+
+
+def _sentence(error: ValidationError, node: yaml.Node, path: Path) -> InputError:
+    """Turn the first of pydantic's errors into one sentence with the line of its key."""
+    # Where a value may be one table or a list of them, pydantic lists the errors of both readings: the deepest is meant.
+    first = max(error.errors(), key=lambda found: (found["type"] == "extra_forbidden", len(found["loc"])))
+    line, parent, keys = _locate(node, first["loc"])
+    place = ".".join(str(key) for key in keys) or "the description"
+    if first["type"] == "extra_forbidden":
+        known = _fields(Description, keys[:-1])
+        hint = did_you_mean(str(keys[-1]), known)
+        message = f"unknown key {keys[-1]!r}; expected one of {', '.join(known)}.{hint}"
+    elif first["type"] == "missing":
+        message = f"the key {first['loc'][-1]!r} is missing in {parent or 'the description'}; add it"
+    else:
+        problem = first["msg"].removeprefix("Value error, ")
+        given = first["input"]
+        shown = f", found {given!r}" if isinstance(given, (str, int, float, bool, list)) else ""
+        message = f"{place}: {problem[:1].lower()}{problem[1:]}{shown}"
+    return InputError(message, file=path, line=line)
+
+
+def _locate(node: yaml.Node, loc: tuple[Any, ...]) -> tuple[int, str, list[Any]]:
+    """Follow pydantic's location through the YAML; return line, the parent's place, and the keys that were found."""
+    line, keys, parent = node.start_mark.line + 1, [], ""
+    for key in loc:
+        parent = ".".join(str(found) for found in keys)
+        if isinstance(node, yaml.MappingNode):
+            for found, value in node.value:
+                if found.value == str(key):
+                    line, node = found.start_mark.line + 1, value
+                    keys.append(key)
+                    break
+            else:
+                parent = ".".join(str(found) for found in keys)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+            keys.append(key)
+    return line, parent, keys
+
+
+def _fields(model: Any, keys: list[Any]) -> list[str]:
+    """Return the keys that are allowed at a place of the description."""
+    from_key: dict[str, type[BaseModel]] = {
+        "ratings": RatingTable,
+        "items": ItemTable,
+        "users": UserTable,
+        "knowledge": Knowledge,
+        "splits": Split,
+        "format": TableFormat,
+        "concepts": Concept,
+        "match": Match,
+        "spellings": Spellings,
+    }
+    for key in keys:
+        model = from_key.get(str(key), model)
+    return list(model.model_fields)
+
+
+Match.model_rebuild()

@@ -1,0 +1,111 @@
+"""The manifest of a graph directory: format version, hashes, counts, library versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kg.atomic import write_file
+from kg.errors import InputError
+
+if TYPE_CHECKING:
+    from kg.dataset import Dataset
+
+__all__ = ["FORMAT_VERSION", "read", "sha256", "write"]
+
+FORMAT_VERSION = 1
+_FORMAT = "kgrec graph"
+_ARTEFACTS = ("edges.parquet", "kg.nq.gz", "nodes.parquet", "ratings.parquet", "splits.parquet")
+_LIBRARIES = ("numpy", "pandas", "pyarrow", "pyoxigraph", "rdflib")
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of some bytes in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def write(dataset: Dataset, folder: Path) -> str:
+    """Write `report.json` and `manifest.json` beside the artefacts; return the fingerprint."""
+    graph = dataset.graph
+    write_file(folder / "report.json", _pretty(dict(dataset.report)))
+    hashes = {name: sha256((folder / name).read_bytes()) for name in (*_ARTEFACTS, "report.json")}
+    splits = {
+        name: [role for role in ("test_ratings", "test_items", "validation_items") if getattr(split, role) is not None]
+        for name, split in dataset.splits.items()
+    }
+    content: dict[str, Any] = {
+        "format": _FORMAT,
+        "format_version": FORMAT_VERSION,
+        "name": graph.name,
+        "namespace": dataset.namespace,
+        "scale": list(dataset.scale),
+        "with_time": dataset.ratings.time is not None,
+        "counts": {
+            "users": len(graph.users),
+            "items": len(graph.items),
+            "ratings": len(dataset.ratings),
+            "nodes": graph.num_nodes,
+            "edges": graph.num_edges,
+        },
+        "kinds": list(graph.nodes),
+        "edge_types": [[*edge_type, len(edges)] for edge_type, edges in graph.edges.items()],
+        "sources": list(graph.sources),
+        "splits": splits,
+        "inputs": dataset.report.get("inputs", {}),
+        "libraries": {name: version(name) for name in _LIBRARIES},
+        "files": hashes,
+    }
+    content["fingerprint"] = sha256(
+        _canonical([(name, hashes[name]) for name in _ARTEFACTS] + [content["scale"], splits])
+    )
+    content["checksum"] = sha256(_canonical(content))
+    write_file(folder / "manifest.json", _pretty(content))
+    return str(content["fingerprint"])
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Check a graph directory and return its manifest, with the report under `report`.
+
+    Raises:
+        InputError: If it is not a graph directory, of a newer format, incomplete or damaged.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise InputError("expected a graph directory, found no manifest.json; make one with `kgrec build`", file=folder)
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise InputError("the manifest is damaged: it is not JSON; build the graph again", file=path) from None
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise InputError("this is not the manifest of a graph; make one with `kgrec build`", file=path)
+    found = content.get("format_version")
+    if not isinstance(found, int) or found > FORMAT_VERSION:
+        raise InputError(
+            f"this graph has format version {found}, this kgrec reads up to {FORMAT_VERSION}; update kgrec, or build the graph again",
+            file=path,
+        )
+    if content.get("checksum") != sha256(
+        _canonical({name: part for name, part in content.items() if name != "checksum"})
+    ):
+        raise InputError("the manifest is damaged: its checksum does not fit; build the graph again", file=path)
+    for name, expected in content["files"].items():
+        if not (folder / name).is_file():
+            raise InputError("this file of the graph is missing; build the graph again", file=folder / name)
+        if sha256((folder / name).read_bytes()) != expected:
+            raise InputError(
+                "this file is damaged: its checksum differs from the manifest; build the graph again",
+                file=folder / name,
+            )
+    content["report"] = json.loads((folder / "report.json").read_bytes())
+    return content

@@ -1,0 +1,76 @@
+"""The account of a build: what was read, kept and dropped, and why; in a form for machines and in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["FileAccount", "report_lines"]
+
+
+@dataclass(kw_only=True)
+class FileAccount:
+    """What became of the rows of one file.
+
+    Attributes:
+        rows: Rows or triples that were read.
+        kept: Rows or triples that are used.
+        dropped: Number by reason.
+        counts: Other numbers worth knowing, by what they count.
+        examples: A few dropped values by reason, so that a person can look them up.
+    """
+
+    rows: int = 0
+    kept: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def drop(self, reason: str, number: int, examples: list[str] | None = None) -> None:
+        """Count what was dropped; zero is not mentioned."""
+        if number:
+            self.dropped[reason] = self.dropped.get(reason, 0) + int(number)
+            if examples:
+                known = self.examples.setdefault(reason, [])
+                known += examples[: 3 - len(known)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the account as plain JSON values, without empty parts."""
+        parts = {"dropped": self.dropped, "counts": self.counts, "examples": self.examples}
+        return {"rows": self.rows, "kept": self.kept, **{name: part for name, part in parts.items() if part}}
+
+
+def report_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return a build report as plain sentences for the terminal."""
+    items, users, ratings = report["items"], report["users"], report["ratings"]
+    lines = [
+        f"{report['name']}: {items['count']:,} items, {users['count']:,} users, {ratings['count']:,} ratings "
+        f"from {ratings['lowest']:g} to {ratings['highest']:g} stars{'' if ratings['with_time'] else ', without times'}.",
+        f"Items: {items['with_text']:,} with text, {items['with_link']:,} with a link, {items['with_triples']:,} with triples, "
+        f"{items['isolated']:,} without any edge.",
+    ]
+    for file, fields in report.get("text_fields", {}).items():
+        known = ", ".join(f"{name} {number:,}" for name, number in fields.items())
+        lines.append(f"Texts from {file}: {known}.")
+    edges = sum(relation["edges"] for relation in report["relations"])
+    kinds = ", ".join(f"{kind} {counts['nodes']:,}" for kind, counts in report["kinds"].items())
+    lines.append(f"Graph: {edges:,} edges of {len(report['relations'])} relations; nodes: {kinds}.")
+    isolated = {kind: counts["isolated"] for kind, counts in report["kinds"].items() if counts["isolated"]}
+    if isolated:
+        lines.append(
+            "Nodes without any edge: " + ", ".join(f"{kind} {number:,}" for kind, number in isolated.items()) + "."
+        )
+    for file, account in report["files"].items():
+        lines.append(f"{file}: {account['rows']:,} rows read, {account['kept']:,} kept{_reasons(account)}.")
+    lines += [f"Note: {note}" for note in report["notes"]]
+    return lines
+
+
+def _reasons(account: Mapping[str, Any]) -> str:
+    parts = []
+    for reason, number in account.get("dropped", {}).items():
+        examples = account.get("examples", {}).get(reason)
+        parts.append(f"{number:,} dropped ({reason}{', e.g. ' + '; '.join(examples) if examples else ''})")
+    parts += [f"{number:,} {what}" for what, number in account.get("counts", {}).items()]
+    return "".join(f"; {part}" for part in parts)

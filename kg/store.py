@@ -1,0 +1,239 @@
+"""The RDF side of a graph: an Oxigraph store behind rdflib, SPARQL, and the N-Quads of record.
+
+Each source of edges is a named graph, so every triple knows where it came from; what is known of the nodes
+stands in a named graph of its own. `from_rdf(to_rdf(x))` gives the graph back: node indices are part of the RDF.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+import numpy as np
+import pyoxigraph as ox
+import rdflib
+from oxrdflib import OxigraphStore
+
+from kg.atomic import write_file
+from kg.errors import InputError
+from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.ratings import Ratings
+from kg.schema import EdgeType, Namespace
+from kg.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from kg.dataset import Dataset
+
+__all__ = ["from_rdf", "quads", "to_rdf", "write_nquads"]
+
+_RDF_TYPE = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
+_LABEL = ox.NamedNode("http://www.w3.org/2000/01/rdf-schema#label")
+_SAME_AS = ox.NamedNode("http://www.w3.org/2002/07/owl#sameAs")
+_CONCEPT = ox.NamedNode("http://www.w3.org/2004/02/skos/core#Concept")
+_TEXT = ox.NamedNode("https://schema.org/description")
+_INTEGER = ox.NamedNode("http://www.w3.org/2001/XMLSchema#integer")
+
+
+def to_rdf(dataset: Dataset, *, ratings: bool = False) -> rdflib.Dataset:
+    """Return the graph of a data set as RDF that answers SPARQL.
+
+    Args:
+        dataset: Its graph, and its ratings on request.
+        ratings: Whether each rating becomes a `schema:Rating`, in a named graph of its own.
+    """
+    store = ox.Store()
+    namespace = Namespace(dataset.namespace)
+    store.bulk_extend(quads(dataset.graph, namespace))
+    if ratings:
+        store.bulk_extend(_rating_quads(dataset.graph, dataset.ratings, namespace))
+    return rdflib.Dataset(store=OxigraphStore(store=store), default_union=True)
+
+
+def write_nquads(graph: KnowledgeGraph, path: Path, namespace: Namespace) -> None:
+    """Write a graph as `.nq.gz` with sorted lines and without a time stamp: the same graph gives the same bytes."""
+    lines = ox.serialize(quads(graph, namespace), format=ox.RdfFormat.N_QUADS)
+    assert lines is not None
+    write_file(path, gzip.compress(b"\n".join(sorted(lines.splitlines())) + b"\n", mtime=0))
+
+
+def quads(graph: KnowledgeGraph, namespace: Namespace) -> Iterator[ox.Quad]:
+    """Yield all that a graph holds: itself, its nodes, its edges by source.
+
+    Edges of one type are a set in RDF: an edge that one source states twice is stated once.
+    """
+    about = ox.NamedNode(namespace.base + "graph/nodes")
+    this = ox.NamedNode(namespace.base + "graph")
+    term = {
+        name: ox.NamedNode(namespace.term(name)) for name in ("index", "kind", "edgeType", "source", "Graph", "entry")
+    }
+    yield ox.Quad(this, _RDF_TYPE, term["Graph"], about)
+    yield ox.Quad(this, _LABEL, ox.Literal(graph.name), about)
+    # Kinds, edge types and sources keep their order, and are there even where nothing uses them.
+    listed = {
+        "kind": list(graph.nodes),
+        "edgeType": [" ".join(kinds) for kinds in graph.edges],
+        "source": list(graph.sources),
+    }
+    for what, names in listed.items():
+        for position, name in enumerate(names):
+            entry = ox.NamedNode(f"{namespace.base}graph/{what}/{position}")
+            yield ox.Quad(this, term[what], entry, about)
+            yield ox.Quad(entry, term["index"], _number(position), about)
+            yield ox.Quad(entry, _LABEL, ox.Literal(name), about)
+    iris: dict[str, list[ox.NamedNode]] = {}
+    for kind, nodes in graph.nodes.items():
+        kind_term = ox.NamedNode(namespace.term(kind))
+        iris[kind] = [ox.NamedNode(namespace.node(kind, raw_id)) for raw_id in nodes.vocabulary]
+        for position, iri in enumerate(iris[kind]):
+            yield ox.Quad(iri, _RDF_TYPE, kind_term, about)
+            if kind not in ("user", "item"):
+                yield ox.Quad(iri, _RDF_TYPE, _CONCEPT, about)
+            yield ox.Quad(iri, term["index"], _number(position), about)
+            yield ox.Quad(iri, _LABEL, ox.Literal(nodes.labels[position]), about)
+            if nodes.texts[position] is not None:
+                yield ox.Quad(iri, _TEXT, ox.Literal(nodes.texts[position]), about)
+            if nodes.iris[position] is not None:
+                yield ox.Quad(iri, _SAME_AS, ox.NamedNode(nodes.iris[position]), about)
+    sources = [ox.NamedNode(f"{namespace.base}graph/from/{quote(source, safe='')}") for source in graph.sources]
+    for edge_type, edges in graph.edges.items():
+        relation = ox.NamedNode(namespace.term(edge_type.relation))
+        starts, ends = iris[edge_type.source], iris[edge_type.target]
+        for start, end, source in zip(*edges.index.tolist(), edges.provenance.tolist(), strict=True):
+            yield ox.Quad(starts[start], relation, ends[end], sources[source])
+
+
+def _rating_quads(graph: KnowledgeGraph, ratings: Ratings, namespace: Namespace) -> Iterator[ox.Quad]:
+    schema = "https://schema.org/"
+    where = ox.NamedNode(namespace.base + "graph/ratings")
+    kinds = (
+        ox.NamedNode(schema + "Rating"),
+        ox.NamedNode(schema + "ratingValue"),
+        ox.NamedNode(schema + "author"),
+        ox.NamedNode(schema + "itemReviewed"),
+    )
+    users = [ox.NamedNode(namespace.node("user", raw_id)) for raw_id in graph.users.vocabulary]
+    items = [ox.NamedNode(namespace.node("item", raw_id)) for raw_id in graph.items.vocabulary]
+    for position, (user, item, value) in enumerate(zip(ratings.user, ratings.item, ratings.value, strict=True)):
+        rating = ox.NamedNode(f"{namespace.base}rating/{position}")
+        yield ox.Quad(rating, _RDF_TYPE, kinds[0], where)
+        yield ox.Quad(rating, kinds[1], ox.Literal(float(value)), where)
+        yield ox.Quad(rating, kinds[2], users[user], where)
+        yield ox.Quad(rating, kinds[3], items[item], where)
+
+
+def _number(value: int) -> ox.Literal:
+    return ox.Literal(str(value), datatype=_INTEGER)
+
+
+def from_rdf(source: Path | rdflib.Dataset, *, namespace: Namespace | None = None) -> KnowledgeGraph:
+    """Read a graph back from its RDF; edges come in the order of their indices.
+
+    Args:
+        source: A file `.nq` or `.nq.gz`, or what `to_rdf` returned.
+        namespace: Where its IRIs were minted.
+
+    Raises:
+        InputError: If the file is missing or damaged, or is not the RDF of a graph.
+    """
+    namespace = namespace or Namespace()
+    file = source if isinstance(source, Path) else None
+    try:
+        return _Reader(namespace).read(_quads_of(source))
+    except (SyntaxError, KeyError, ValueError, EOFError, OSError, zlib.error) as error:
+        if isinstance(error, InputError):
+            raise
+        line = getattr(error, "lineno", None)
+        raise InputError(
+            f"expected the RDF of a graph in the namespace {namespace.base}: {error}", file=file, line=line
+        ) from None
+
+
+def _quads_of(source: Path | rdflib.Dataset) -> Iterable[ox.Quad]:
+    if isinstance(source, Path):
+        content = source.read_bytes()
+        return ox.parse(gzip.decompress(content) if source.suffix == ".gz" else content, format=ox.RdfFormat.N_QUADS)
+    # Other rdflib stores are read through N-Quads, the form that all of them write.
+    inner = getattr(source.store, "_inner", None)
+    if isinstance(inner, ox.Store):
+        return inner
+    return ox.parse(io.BytesIO(source.serialize(format="nquads", encoding="utf-8")), format=ox.RdfFormat.N_QUADS)
+
+
+class _Reader:
+    """Collects quads in any order, then puts the graph together by the indices they carry."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self.namespace = namespace
+        self.facts: dict[str, dict[str, str]] = defaultdict(dict)
+        self.members: dict[str, list[str]] = defaultdict(list)
+        self.links: list[tuple[str, str, str, str]] = []
+
+    def read(self, quads: Iterable[ox.Quad]) -> KnowledgeGraph:
+        base, term = self.namespace.base, self.namespace.term
+        for quad in quads:
+            subject, predicate, where = quad.subject.value, quad.predicate.value, quad.graph_name.value
+            if where.startswith(base + "graph/from/"):
+                self.links.append(
+                    (subject, predicate, quad.object.value, unquote(where.removeprefix(base + "graph/from/")))
+                )
+            elif where == base + "graph/nodes":
+                if subject == base + "graph" and predicate != _RDF_TYPE.value:
+                    if predicate == _LABEL.value:
+                        self.facts[subject][predicate] = quad.object.value
+                    else:
+                        self.members[predicate].append(quad.object.value)
+                elif predicate != _RDF_TYPE.value:
+                    self.facts[subject][predicate] = quad.object.value
+        listed = {what: self._listed(term(what)) for what in ("kind", "edgeType", "source")}
+        nodes = self._nodes(listed["kind"])
+        edge_types = [EdgeType(*name.split(" ")) for name in listed["edgeType"]]
+        return KnowledgeGraph(
+            name=self.facts[base + "graph"][_LABEL.value],
+            nodes=nodes,
+            edges=self._edges(edge_types, nodes, listed["source"]),
+            sources=tuple(listed["source"]),
+        )
+
+    def _listed(self, predicate: str) -> list[str]:
+        index = self.namespace.term("index")
+        entries = sorted(self.members[predicate], key=lambda entry: int(self.facts[entry][index]))
+        return [self.facts.pop(entry)[_LABEL.value] for entry in entries]
+
+    def _nodes(self, kinds: list[str]) -> dict[str, Nodes]:
+        index = self.namespace.term("index")
+        found: dict[str, list[tuple[int, str, dict[str, str]]]] = {kind: [] for kind in kinds}
+        for iri, facts in self.facts.items():
+            if index in facts:
+                kind, raw_id = self.namespace.raw_id(iri)
+                found[kind].append((int(facts[index]), raw_id, facts))
+        nodes = {}
+        for kind, members in found.items():
+            members.sort(key=lambda member: member[0])
+            columns = {
+                name: np.array([facts.get(predicate.value) for _, _, facts in members], dtype=object)
+                for name, predicate in (("labels", _LABEL), ("texts", _TEXT), ("iris", _SAME_AS))
+            }
+            nodes[kind] = Nodes(vocabulary=Vocabulary(kind, [raw_id for _, raw_id, _ in members]), **columns)
+        return nodes
+
+    def _edges(self, edge_types: list[EdgeType], nodes: dict[str, Nodes], sources: list[str]) -> dict[EdgeType, Edges]:
+        place = {source: position for position, source in enumerate(sources)}
+        relation_of = {self.namespace.term(edge_type.relation): edge_type.relation for edge_type in edge_types}
+        found: dict[EdgeType, list[tuple[str, str, int]]] = {edge_type: [] for edge_type in edge_types}
+        for subject, predicate, target, source in self.links:
+            (start_kind, start), (end_kind, end) = self.namespace.raw_id(subject), self.namespace.raw_id(target)
+            found[EdgeType(start_kind, relation_of[predicate], end_kind)].append((start, end, place[source]))
+        edges = {}
+        for edge_type, rows in found.items():
+            starts = nodes[edge_type.source].vocabulary.indices([row[0] for row in rows])
+            ends = nodes[edge_type.target].vocabulary.indices([row[1] for row in rows])
+            provenance = np.array([row[2] for row in rows], dtype=np.int16)
+            order = np.lexsort((provenance, ends, starts))
+            edges[edge_type] = Edges(index=np.stack([starts, ends])[:, order], provenance=provenance[order])
+        return edges
