@@ -150,13 +150,11 @@ class _Build:
             for end in ("subject_item", "object_item"):
                 about[linked.edges[end].to_numpy()[linked.edges[end].to_numpy() >= 0]] = True
         for source, known in entities.items():
-            iris = np.array(list(known), dtype=object)
-            names = np.array([labels[source][iri] for iri in known], dtype=object)
             self.nodes[source] = Nodes(
                 vocabulary=Vocabulary(source, list(known)),
-                labels=names,
-                texts=np.full(len(known), None, dtype=object),
-                iris=iris,
+                labels=_column([labels[source][entity] for entity in known]),
+                texts=_column([None] * len(known)),
+                iris=_column(list(known)),
             )
         return int(about.sum())
 
@@ -178,8 +176,8 @@ class _Build:
                 "provenance": self._source(source),
             }
         )
-        for (start, relation, end), members in frame.groupby(["from", "relation", "to"], sort=False):
-            edge_type = EdgeType(str(start), str(relation), str(end))
+        for (start, relation, finish), members in frame.groupby(["from", "relation", "to"], sort=False):
+            edge_type = EdgeType(str(start), str(relation), str(finish))
             parts = [self.edges[edge_type]] if edge_type in self.edges else []
             together = pd.concat([*parts, members[["source", "target", "provenance"]]], ignore_index=True)
             self.edges[edge_type] = together.drop_duplicates(["source", "target"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -115,7 +116,7 @@ def _binned(values: pd.DataFrame, table: Table, concept: Concept) -> list[str]:
     whole = all(border == int(border) for border in bins) and bool((numbers == np.floor(numbers)).all())
     between = [
         f"{low:g}-{high - 1:g}" if whole and high - 1 > low else f"{low:g}" if whole else f"{low:g} to below {high:g}"
-        for low, high in zip(bins, bins[1:], strict=False)
+        for low, high in pairwise(bins)
     ]
     labels = [f"under {bins[0]:g}", *between, f"{bins[-1]:g}+"]
     return [labels[position] for position in np.searchsorted(bins, numbers, side="right")]

@@ -312,7 +312,7 @@ class Description(_Part):
             raise InputError(
                 f"this is not valid YAML: {problem}", file=path, line=mark.line + 1 if mark else None
             ) from None
-        if not isinstance(raw, dict):
+        if node is None or not isinstance(raw, dict):
             raise InputError(
                 "expected a description with the keys name, ratings, items, ...; see the README", file=path
             )
@@ -376,7 +376,8 @@ def _sentence(error: ValidationError, node: yaml.Node, path: Path) -> InputError
 
 def _locate(node: yaml.Node, loc: tuple[Any, ...]) -> tuple[int, str, list[Any]]:
     """Follow pydantic's location through the YAML; return line, the parent's place, and the keys that were found."""
-    line, keys, parent = node.start_mark.line + 1, [], ""
+    keys: list[Any] = []
+    line, parent = node.start_mark.line + 1, ""
     for key in loc:
         parent = ".".join(str(found) for found in keys)
         if isinstance(node, yaml.MappingNode):

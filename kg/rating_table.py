@@ -61,7 +61,7 @@ def read_ratings(description: RatingTable, folder: Path) -> RawRatings:
         _refuse(
             (cells.str.strip() == "").to_numpy(dtype=bool),
             table,
-            lambda row, name=name: f"expected a {name} id, found an empty cell; give every rating its {name}",
+            lambda _, name=name: f"expected a {name} id, found an empty cell; give every rating its {name}",
         )
     cells = table.column(description.rating)
     value = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)

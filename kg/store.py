@@ -120,7 +120,7 @@ def _rating_quads(graph: KnowledgeGraph, ratings: Ratings, namespace: Namespace)
     users = [ox.NamedNode(namespace.node("user", raw_id)) for raw_id in graph.users.vocabulary]
     items = [ox.NamedNode(namespace.node("item", raw_id)) for raw_id in graph.items.vocabulary]
     for position, (user, item, value) in enumerate(zip(ratings.user, ratings.item, ratings.value, strict=True)):
-        rating = ox.NamedNode(f"{namespace.base}rating/{position}")
+        rating = ox.NamedNode(f"{namespace.base}graph/rating/{position}")
         yield ox.Quad(rating, _RDF_TYPE, kinds[0], where)
         yield ox.Quad(rating, kinds[1], ox.Literal(float(value)), where)
         yield ox.Quad(rating, kinds[2], users[user], where)
@@ -177,19 +177,21 @@ class _Reader:
     def read(self, quads: Iterable[ox.Quad]) -> KnowledgeGraph:
         base, term = self.namespace.base, self.namespace.term
         for quad in quads:
-            subject, predicate, where = quad.subject.value, quad.predicate.value, quad.graph_name.value
+            if not (
+                isinstance(quad.subject, ox.NamedNode)
+                and isinstance(quad.object, ox.NamedNode | ox.Literal)
+                and isinstance(quad.graph_name, ox.NamedNode)
+            ):
+                continue
+            subject, predicate, value = quad.subject.value, quad.predicate.value, quad.object.value
+            where = quad.graph_name.value
             if where.startswith(base + "graph/from/"):
-                self.links.append(
-                    (subject, predicate, quad.object.value, unquote(where.removeprefix(base + "graph/from/")))
-                )
-            elif where == base + "graph/nodes":
-                if subject == base + "graph" and predicate != _RDF_TYPE.value:
-                    if predicate == _LABEL.value:
-                        self.facts[subject][predicate] = quad.object.value
-                    else:
-                        self.members[predicate].append(quad.object.value)
-                elif predicate != _RDF_TYPE.value:
-                    self.facts[subject][predicate] = quad.object.value
+                self.links.append((subject, predicate, value, unquote(where.removeprefix(base + "graph/from/"))))
+            elif where == base + "graph/nodes" and predicate != _RDF_TYPE.value:
+                if subject == base + "graph" and predicate != _LABEL.value:
+                    self.members[predicate].append(value)
+                else:
+                    self.facts[subject][predicate] = value
         listed = {what: self._listed(term(what)) for what in ("kind", "edgeType", "source")}
         nodes = self._nodes(listed["kind"])
         edge_types = [EdgeType(*name.split(" ")) for name in listed["edgeType"]]

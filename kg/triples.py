@@ -117,7 +117,6 @@ def _parse(
         try:
             for quad in ox.parse(content, format=rdf_format, base_iri=None):
                 yield quad.triple
-            return
         except (SyntaxError, ValueError, OSError) as error:
             lineno = getattr(error, "lineno", None)
             line = skipped + lineno if lineno else None
@@ -131,6 +130,8 @@ def _parse(
             # ahead but yields in order: everything before the bad line has been taken.
             content = content.split(b"\n", lineno)[-1] if content.count(b"\n") >= lineno else b""
             skipped += lineno
+        else:
+            return
 
 
 def link_triples(

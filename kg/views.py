@@ -1,0 +1,142 @@
+"""NetworkX views of a graph: around a node, between two nodes, or all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from kg.graph import KnowledgeGraph
+from kg.ratings import Ratings
+from kg.schema import ITEM, USER, EdgeType
+
+__all__ = ["RATED", "neighbourhood", "paths", "to_networkx"]
+
+# The relation of an edge that stands for a rating; capitals, so that no relation of a description can be called so.
+RATED = "RATED"
+Node = tuple[str, str]
+
+
+def to_networkx(graph: KnowledgeGraph, ratings: Ratings | None = None) -> nx.MultiDiGraph:
+    """Return the whole graph.
+
+    Args:
+        graph: Any graph; meant for small ones, as each edge becomes several Python objects.
+        ratings: If given, each becomes an edge `RATED` from user to item with its `value` in stars.
+
+    Returns:
+        Nodes `(kind, raw id)` with `kind`, `id`, `label`, `text`, `iri`; edges, keyed by relation, with `relation`
+        and `source` (the file or RDF source that states them).
+    """
+    return _view(graph, {kind: np.ones(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}, ratings)
+
+
+def neighbourhood(
+    graph: KnowledgeGraph, kind: str, raw_id: str, hops: int = 1, ratings: Ratings | None = None
+) -> nx.MultiDiGraph:
+    """Return the nodes at most `hops` edges away from a node, in either direction, with all edges among them.
+
+    Args:
+        graph: Any graph.
+        kind: Kind of the node in the middle.
+        raw_id: Its raw id.
+        hops: How far to go; 0 gives the node alone.
+        ratings: If given, ratings are edges too.
+
+    Raises:
+        UnknownNameError: If there is no such kind or node.
+        ValueError: If `hops` is negative.
+    """
+    if hops < 0:
+        raise ValueError(f"hops must be 0 or more, got {hops}")
+    inside = {name: np.zeros(len(nodes), dtype=bool) for name, nodes in graph.nodes.items()}
+    inside[graph.schema.kind(kind)][graph.nodes[kind].vocabulary.index_of(raw_id)] = True
+    for _ in range(hops):
+        before = {name: mask.copy() for name, mask in inside.items()}
+        for edge_type, index in _links(graph, ratings):
+            inside[edge_type.target][index[1][before[edge_type.source][index[0]]]] = True
+            inside[edge_type.source][index[0][before[edge_type.target][index[1]]]] = True
+    return _view(graph, inside, ratings)
+
+
+def paths(
+    graph: KnowledgeGraph, user: str, item: str, cutoff: int = 3, ratings: Ratings | None = None
+) -> Iterator[list[Node]]:
+    """Yield the simple paths from a user to an item, the shortest first, along edges in either direction.
+
+    Args:
+        graph: Any graph.
+        user: Raw id of the user.
+        item: Raw id of the item.
+        cutoff: Most edges of a path.
+        ratings: Ratings as edges; without them users hang together with items only through shared concepts.
+
+    Yields:
+        Each path as its nodes `(kind, raw id)`.
+
+    Raises:
+        UnknownNameError: If the user or the item is unknown.
+    """
+    start, end = graph.users.vocabulary.index_of(user), graph.items.vocabulary.index_of(item)
+    # A node is on a path of at most `cutoff` edges only if its distances to both ends sum to no more than that.
+    from_user = _distances(graph, USER, start, cutoff, ratings)
+    from_item = _distances(graph, ITEM, end, cutoff, ratings)
+    near = {kind: from_user[kind] + from_item[kind] <= cutoff for kind in graph.nodes}
+    if not near[ITEM][end]:
+        return
+    view = nx.Graph(_view(graph, near, ratings).to_undirected(as_view=True))
+    yield from sorted(
+        nx.all_simple_paths(view, (USER, user), (ITEM, item), cutoff=cutoff), key=lambda path: (len(path), path)
+    )
+
+
+def _links(graph: KnowledgeGraph, ratings: Ratings | None) -> Iterator[tuple[EdgeType, NDArray[np.int64]]]:
+    for edge_type, edges in graph.edges.items():
+        yield edge_type, edges.index
+    if ratings is not None:
+        yield EdgeType(USER, RATED, ITEM), np.stack([ratings.user, ratings.item])
+
+
+def _distances(
+    graph: KnowledgeGraph, kind: str, index: int, cutoff: int, ratings: Ratings | None
+) -> dict[str, NDArray[np.int64]]:
+    """Return the number of edges from one node to all others, `cutoff + 1` for those farther away."""
+    found = {name: np.full(len(nodes), cutoff + 1, dtype=np.int64) for name, nodes in graph.nodes.items()}
+    found[kind][index] = 0
+    for distance in range(cutoff):
+        at = {name: distances == distance for name, distances in found.items()}
+        for edge_type, ends in _links(graph, ratings):
+            for here, there, row in ((edge_type.source, edge_type.target, 0), (edge_type.target, edge_type.source, 1)):
+                reached = ends[1 - row][at[here][ends[row]]]
+                found[there][reached] = np.minimum(found[there][reached], distance + 1)
+    return found
+
+
+def _view(graph: KnowledgeGraph, inside: dict[str, NDArray[np.bool_]], ratings: Ratings | None) -> nx.MultiDiGraph:
+    """Return the part of the graph whose nodes are `inside`, with every edge between two of them."""
+    view = nx.MultiDiGraph(name=graph.name)
+    names: dict[str, dict[int, Node]] = {}
+    for kind, nodes in graph.nodes.items():
+        names[kind] = {int(index): (kind, nodes.vocabulary.id_of(int(index))) for index in np.flatnonzero(inside[kind])}
+        for index, node in names[kind].items():
+            view.add_node(
+                node, kind=kind, id=node[1], label=nodes.labels[index], text=nodes.texts[index], iri=nodes.iris[index]
+            )
+    for edge_type, edges in graph.edges.items():
+        kept = np.flatnonzero(inside[edge_type.source][edges.index[0]] & inside[edge_type.target][edges.index[1]])
+        starts, ends = edges.index[:, kept].tolist()
+        for start, end, source in zip(starts, ends, edges.provenance[kept].tolist(), strict=True):
+            view.add_edge(
+                names[edge_type.source][start],
+                names[edge_type.target][end],
+                key=edge_type.relation,
+                relation=edge_type.relation,
+                source=graph.sources[source],
+            )
+    if ratings is not None:
+        for place in np.flatnonzero(inside[USER][ratings.user] & inside[ITEM][ratings.item]):
+            user, item = names[USER][int(ratings.user[place])], names[ITEM][int(ratings.item[place])]
+            view.add_edge(user, item, key=RATED, relation=RATED, source="ratings", value=float(ratings.value[place]))
+    return view
