@@ -179,7 +179,8 @@ def _inside(member: zipfile.ZipInfo, top: str) -> PurePosixPath | None:
     """Return the path of a member below the top folder; refuse one that would leave it."""
     path = PurePosixPath(member.filename)
     if (
-        path.is_absolute()
+        not path.parts
+        or path.is_absolute()
         or ".." in path.parts
         or "\\" in member.filename
         or ":" in path.parts[0]

@@ -1,0 +1,105 @@
+"""What several test files share: the real data where it is, and a small world whose answers are known."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from kg.build import build
+from kg.dataset import Dataset
+from kg.description import Description
+
+settings.register_profile("kgrec", deadline=None)
+settings.load_profile("kgrec")
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+DESCRIPTION = r"""name: small
+ratings:
+  file: ratings.tsv
+  scale: [1, 5]
+items:
+  - file: items.csv
+    id: id
+    label: "{title} ({year})"
+    text: "{title} ({year}). {genres}. {plot}"
+    same_as: link
+    missing: ["", "N/A"]
+    concepts:
+      genre: {column: genres, split: ", "}
+      director: {column: directors, kind: person, split: ", "}
+      actor: {column: cast, kind: person, split: ", ", first: 2}
+      decade: {column: year, pattern: '^(\d{3})', wording: "{}0s"}
+users:
+  - file: users.dat
+    format: {separator: "::", columns: [id, age, occupation]}
+    id: id
+    concepts:
+      age: {column: age, bins: [18, 25]}
+      occupation: {column: occupation}
+knowledge:
+  - {file: facts.nt.gz, source: wiki, keep: [starring, follows, basedOn]}
+splits:
+  canonical: {test: test.tsv}
+  cold: {items: cold.txt}
+"""
+
+FILES = {
+    "description.yaml": DESCRIPTION,
+    "ratings.tsv": "user\titem\trating\ttime\n007\ta b\t5\t100\n007\té/1\t1.5\t200\n8\ta b\t3\t300\n9223372036854775807\t03\t4\t400\n",
+    "test.tsv": "user\titem\trating\ttime\n8\ta b\t3\t300\n007\ta b\t5\t100\n",
+    "cold.txt": "03\n",
+    "items.csv": (
+        "id,title,year,genres,directors,cast,plot,link\n"
+        'a b,Alpha,1999,"Drama, War",Ann Lee,"Bo Ek, Ann Lee, Cy Doe","A ""quoted"" plot.",http://wiki.example/Alpha\n'
+        "é/1,Beta,2001,drama,N/A,Bo  Ek,,http://wiki.example/Beta\n"
+        "03,N/A,,,,,N/A,\n"
+    ),
+    "users.dat": "007::17::spy\n8::24::\n9223372036854775807::25::spy\n",
+}
+
+FACTS = """<http://wiki.example/Alpha> <http://wiki.example/o/starring> <http://wiki.example/Bo_Ek> .
+<http://wiki.example/Beta> <http://wiki.example/o/follows> <http://wiki.example/Alpha> .
+<http://wiki.example/Book> <http://wiki.example/o/basedOn> <http://wiki.example/Bo_Ek> .
+<http://wiki.example/Gamma> <http://wiki.example/o/starring> <http://wiki.example/Bo_Ek> .
+<http://wiki.example/Book> <http://wiki.example/o/follows> <http://wiki.example/Alpha> .
+<http://wiki.example/Alpha> <http://wiki.example/o/budget> "12" .
+<http://wiki.example/Bo_Ek> <http://www.w3.org/2000/01/rdf-schema#label> "Bo Ek, actor"@en .
+<http://wiki.example/Alpha> <http://wiki.example/o/seenBy> <http://wiki.example/Cat> .
+"""
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with real data, by `KGREC_DATA` or beside the project; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("KGREC_DATA", PROJECT / "../shared/data"))
+    if not (folder / "ml-100k" / "u.data").is_file():
+        pytest.skip(f"real data is not at {folder}; set KGREC_DATA to the folder that holds ml-100k/")
+    return folder
+
+
+def write_small_world(folder: Path) -> Path:
+    """Write a description with all its files; three items, three users, four ratings, eight triples."""
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content.encode())
+    (folder / "facts.nt.gz").write_bytes(gzip.compress(FACTS.encode(), mtime=0))
+    return folder
+
+
+@pytest.fixture
+def small_world(tmp_path: Path) -> Path:
+    """The folder of the small world; tests may spoil it."""
+    folder = tmp_path / "world"
+    folder.mkdir()
+    return write_small_world(folder)
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The small world, built."""
+    folder = write_small_world(tmp_path_factory.mktemp("small"))
+    return build(Description.load(folder / "description.yaml"))
