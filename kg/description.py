@@ -368,6 +368,13 @@ def _sentence(error: ValidationError, node: yaml.Node, path: Path) -> InputError
         message = f"the key {first['loc'][-1]!r} is missing in {parent or 'the description'}; add it"
     else:
         problem = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "string_pattern_mismatch":
+            # Of the two patterns of a description one is for names; pydantic would show the pattern itself.
+            problem = (
+                "expected an IRI that ends in '/' or '#'"
+                if keys[-1:] == ["namespace"]
+                else "expected a name of lower-case letters, digits and '_', starting with a letter"
+            )
         given = first["input"]
         shown = f", found {given!r}" if isinstance(given, (str, int, float, bool, list)) else ""
         message = f"{place}: {problem[:1].lower()}{problem[1:]}{shown}"

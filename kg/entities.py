@@ -22,6 +22,8 @@ from kg.vocabulary import Vocabulary
 
 __all__ = ["Entities", "read_entities"]
 
+_ARTICLE = {"user": "a", "item": "an"}
+
 
 @dataclass(kw_only=True, eq=False)
 class Entities:
@@ -112,7 +114,7 @@ def _ids(table: Table, column: str, kind: str) -> list[str]:
     if empty.any():
         row = int(np.argmax(empty))
         raise InputError(
-            f"expected a {kind} id in the column {column!r}, found an empty cell; give every row an id",
+            f"expected {_ARTICLE[kind]} {kind} id in the column {column!r}, found an empty cell; give every row an id",
             file=table.file,
             line=table.line(row),
         )

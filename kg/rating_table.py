@@ -57,11 +57,13 @@ def read_ratings(description: RatingTable, folder: Path) -> RawRatings:
     """Read and check a table of ratings; raises `InputError` with file and line of the first bad row."""
     table = read_table(folder / description.file, description.format)
     user, item = table.column(description.user), table.column(description.item)
-    for name, cells in (("user", user), ("item", item)):
+    for article, name, cells in (("a", "user", user), ("an", "item", item)):
         _refuse(
             (cells.str.strip() == "").to_numpy(dtype=bool),
             table,
-            lambda _, name=name: f"expected a {name} id, found an empty cell; give every rating its {name}",
+            lambda _, name=name, article=article: (
+                f"expected {article} {name} id, found an empty cell; give every rating its {name}"
+            ),
         )
     cells = table.column(description.rating)
     value = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)

@@ -47,7 +47,10 @@ def test_concepts_meet_over_spellings_relations_and_tables(small_dataset: Datase
         ("a b", "ann lee", "items.csv"),
         ("é/1", "bo ek", "items.csv"),
     }
-    assert edges_of(graph, ("item", "decade", "decade")) == {("a b", "1990s", "items.csv"), ("é/1", "2000s", "items.csv")}
+    assert edges_of(graph, ("item", "decade", "decade")) == {
+        ("a b", "1990s", "items.csv"),
+        ("é/1", "2000s", "items.csv"),
+    }
     assert edges_of(graph, ("user", "age", "age")) == {
         ("007", "under 18", "users.dat"),
         ("8", "18-24", "users.dat"),
@@ -162,7 +165,10 @@ def test_movielens_100k_from_the_real_files(real_data: Path, tmp_path: Path) -> 
     assert report["files"]["movie-text/ml-1m-movies.dat"]["counts"]["items matched by title"] > 1600
     assert report["files"]["dbpedia-movies/dbpedia.nt.gz"]["kept"] > 13_000
     assert len(dataset.splits["u1"].test_ratings) == 20_000
-    assert (len(dataset.splits["cold-items"].test_items), len(dataset.splits["cold-items"].validation_items)) == (336, 269)
+    assert (len(dataset.splits["cold-items"].test_items), len(dataset.splits["cold-items"].validation_items)) == (
+        336,
+        269,
+    )
     dataset.save(tmp_path / "one")
     build(description).save(tmp_path / "two")
     names = {path.name for path in (tmp_path / "one").iterdir()}
