@@ -9,12 +9,12 @@ broader themes above them, directors, countries, and its decade) the simulation 
     r_uf   = clip(round(mean + b_u + q_f + a_uf + e_uf), 1, 5)                                   rating, in stars
     P(u sees f) ~ (rank_f + 10) ** -1.1 * exp(1.1 a_uf)                                           what users rate
 
-where B, d are sparse and normal (a few concepts loved, a few disliked), `b_u ~ N(0, 0.4)` is generosity,
-`q_f ~ N(0, 0.4)` the hidden quality of the film, `e ~ N(0, 0.65)` noise, and `scale_u` makes the standard deviation of
-`a_u` log-normal around 0.7 stars. The rank of popularity depends in part on quality and on what draws crowds (some genres,
-English, recent), and as much on chance. Users rate 20 to 120 films, log-normal; films are drawn without replacement. A user joins on a
-date within three years and rates in sessions: seconds between two ratings, then weeks of silence. Age and occupation
-depend on the archetype, but weakly.
+where B, d are sparse and normal (some concepts loved, some disliked, most of no matter), `b_u ~ N(0, 0.4)` is
+generosity, `q_f ~ N(0, 0.4)` the hidden quality of the film, `e ~ N(0, 0.65)` noise, and `scale_u` makes the standard
+deviation of `a_u` log-normal around 0.7 stars. The rank of popularity depends in part on quality and on what draws
+crowds (some genres, English, recent), and as much on chance. Users rate 20 to 120 films, log-normal; films are drawn
+without replacement. A user joins on a date within three years and rates in sessions: seconds between two ratings,
+then weeks of silence. Age and occupation depend on the archetype, but weakly.
 
 What is *not* simulated: tastes that change, friends, fashions, and ratings that depend on earlier ratings.
 """
@@ -61,7 +61,7 @@ _OCCUPATIONS = (
 )
 _NUM_ARCHETYPES = 9
 _MEAN = 3.08  # people see what they tend to like, so that the mean of what they rate is about 3.6
-_START = 1_577_836_800  # 1 January 2020
+_START = 1_704_067_200  # 1 January 2024: every film is out
 _DAY = 86_400
 
 _DESCRIPTION = r"""# The film world of the demo: hand-written facts about real films, simulated users and ratings.

@@ -144,7 +144,7 @@ def test_times_rise_in_sessions(world: FilmWorld) -> None:
     assert (gaps > 0).all()
     assert (gaps <= 90).mean() == pytest.approx(0.9, abs=0.02)
     joined = world.ratings.groupby("user")["time"].min()
-    assert joined.between(1_577_836_800, 1_577_836_800 + 3 * 365 * 86_400 + 90).all()
+    assert joined.between(1_704_067_200, 1_704_067_200 + 3 * 365 * 86_400 + 90).all()
 
 
 def test_ages_and_occupations_are_plausible(world: FilmWorld) -> None:
