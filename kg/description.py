@@ -226,8 +226,8 @@ class Description(_Part):
 
     name: str = Field(min_length=1)
     """Name of the data set."""
-    namespace: str = Field(default=DEFAULT_NAMESPACE, pattern=r"^[a-z][a-z0-9+.\-]*:[^\s<>\"{}|\\^`]*[/#]$")
-    """Beginning of the IRIs that are minted; ends in `/` or `#`."""
+    namespace: str = Field(default=DEFAULT_NAMESPACE, pattern=r"^[a-z][a-z0-9+.\-]*:[^\s<>\"{}|\\^`]*/$")
+    """Beginning of the IRIs that are minted; ends in `/`."""
     ratings: RatingTable | Annotated[tuple[RatingTable, ...], Field(min_length=1)]
     """The ratings; of a list the first table whose file exists is taken."""
     items: tuple[ItemTable, ...] = ()
@@ -371,7 +371,7 @@ def _sentence(error: ValidationError, node: yaml.Node, path: Path) -> InputError
         if first["type"] == "string_pattern_mismatch":
             # Of the two patterns of a description one is for names; pydantic would show the pattern itself.
             problem = (
-                "expected an IRI that ends in '/' or '#'"
+                "expected an IRI that ends in '/'"
                 if keys[-1:] == ["namespace"]
                 else "expected a name of lower-case letters, digits and '_', starting with a letter"
             )
