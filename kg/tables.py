@@ -68,7 +68,7 @@ class Table:
         if self.text is None:
             return row + 1
         header = 0 if self.format.columns else 1
-        for number, (line, _) in enumerate(_rows(self.text, self.format, _separator(self.file, self.format))):
+        for number, (line, _) in enumerate(_rows(self.text, self.format, self.file)):
             if number == row + header:
                 return line
         return row + 1
@@ -140,7 +140,7 @@ def _delimited(content: bytes, file: Path, table_format: TableFormat) -> Table:
                 "the file holds control characters and cannot be split by a separator of several characters", file=file
             )
         data, quote = data.replace(separator.encode(), delimiter.encode()), None
-    first = next(_rows(text, table_format, separator), None)
+    first = next(_rows(text, table_format, file), None)
     if first is None:
         if not table_format.columns:
             raise InputError("expected a line with column names, found an empty file", file=file)
@@ -151,6 +151,10 @@ def _delimited(content: bytes, file: Path, table_format: TableFormat) -> Table:
             format=table_format,
             replaced=replaced,
         )
+    if quote and text.count(quote.encode()) % 2:
+        # A quote that is never closed would swallow all rows after it, as one long field.
+        for _ in _rows(text, table_format, file, strict=True):
+            pass
     columns = list(table_format.columns or first[1])
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
@@ -194,7 +198,7 @@ def _delimited(content: bytes, file: Path, table_format: TableFormat) -> Table:
 
 def _raise_bad_row(text: bytes, file: Path, table_format: TableFormat, separator: str, columns: list[str]) -> None:
     shown = {"\t": "tab", " ": "space"}.get(separator, repr(separator))
-    for line, fields in _rows(text, table_format, separator):
+    for line, fields in _rows(text, table_format, file):
         if len(fields) != len(columns):
             raise InputError(
                 f"expected {len(columns)} fields separated by {shown} ({', '.join(columns)}), found {len(fields)} in "
@@ -210,18 +214,29 @@ def shorten(text: str, length: int = 60) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def _rows(text: bytes, table_format: TableFormat, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(
+    text: bytes, table_format: TableFormat, file: Path, *, strict: bool = False
+) -> Iterator[tuple[int, list[str]]]:
     """Yield `(line, fields)` of each row that is not blank, slowly: only for headers and error messages."""
+    separator = _separator(file, table_format)
     quote = _quote(separator, table_format)
     lines = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
     for _ in range(table_format.skip_rows):
         next(lines, None)
     if quote and len(separator) == 1:
-        reader, start = csv.reader(lines, delimiter=separator, quotechar=quote), 0
-        for fields in reader:
-            if fields:
-                yield start + 1 + table_format.skip_rows, fields
-            start = reader.line_num
+        reader, start = csv.reader(lines, delimiter=separator, quotechar=quote, strict=strict), 0
+        try:
+            for fields in reader:
+                if fields:
+                    yield start + 1 + table_format.skip_rows, fields
+                start = reader.line_num
+        except csv.Error:
+            raise InputError(
+                f"the quotes of a field are not closed where it ends; write {quote}{quote} for a {quote} inside quotes, "
+                "or give format: {quote: ''} in the description if quotes are plain text",
+                file=file,
+                line=start + 1 + table_format.skip_rows,
+            ) from None
     else:
         for number, raw in enumerate(lines, start=1 + table_format.skip_rows):
             if row := raw.rstrip("\r\n"):
