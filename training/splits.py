@@ -1,0 +1,245 @@
+"""Which ratings train, which choose the epoch, which are held out: made once, before any model sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kg.dataset import Dataset, NamedSplit
+from kg.errors import InputError, did_you_mean
+from kg.ratings import Ratings
+
+__all__ = ["Split", "make_split", "split_names"]
+
+Rows = NDArray[np.int64]
+
+WARM_SHARE = 0.1  # of the ratings that a cold split leaves over: shows what cold training costs warm users
+PURPOSES = ("items", "users", "warm", "validation")  # a stream of random numbers each, so none moves another
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """Ratings to train on, to choose on and to test on.
+
+    Attributes:
+        name: The name it was made by.
+        sentence: How it was made, with counts, for people.
+        train: Ratings to train on, in the order of the data.
+        validation: Ratings to stop early and to choose settings on; None where none were asked for.
+        test: Held-out ratings by part, among `warm`, `cold_items`, `cold_users`, `cold_both`; only non-empty ones.
+            Where all ratings are held out without regard to item and user (`random`, `by-time`, a file of test
+            ratings), `warm` is all of them, and `cold_items` and `cold_users` are those of them whose item or user
+            has no other rating left. In the cold splits the parts are disjoint.
+    """
+
+    name: str
+    sentence: str
+    train: Ratings
+    validation: Ratings | None
+    test: Mapping[str, Ratings]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "test", MappingProxyType(dict(self.test)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Holdout:
+    """Row numbers of the test parts; how they were chosen; rows that validation takes whole, if the data names them."""
+
+    parts: Mapping[str, Rows]
+    how: str
+    required: tuple[str, ...]
+    validation: Rows | None = None
+
+
+def split_names(dataset: Dataset) -> tuple[str, ...]:
+    """Return the names that `make_split` takes for these data: the canonical ones first."""
+    generic = (name for name in GENERIC if name != "by-time" or dataset.ratings.time is not None)
+    return tuple(dict.fromkeys((*dataset.splits, *generic)))
+
+
+def make_split(
+    dataset: Dataset, name: str, *, test_share: float = 0.1, validation_share: float = 0.0, seed: int = 0
+) -> Split:
+    """Split the ratings of a data set; every rating lands in train, validation or a test part.
+
+    A canonical split of the data has precedence over a generic one of the same name, and ignores `test_share`.
+
+    Args:
+        dataset: The data.
+        name: A canonical split of the data, or one of:
+            `random`: the first `round(test_share * n)` rows of `default_rng(seed).permutation(n)` are held out;
+            `by-time`: the latest ratings are held out, ties by row;
+            `cold-items`, `cold-users`: a share of the items (users) is held out with all ratings;
+            `cold-both`: both at once, in three parts. The cold splits also hold out a tenth of the rest as `warm`.
+        test_share: Fraction in (0, 1) of the ratings (items, users) to hold out.
+        validation_share: Fraction in [0, 1) of what is left to put aside for validation. A canonical split that
+            names validation items takes all their remaining ratings instead, if the share is positive. The share
+            never changes the test parts.
+        seed: Non-negative seed of every random choice.
+
+    Raises:
+        InputError: If the name is unknown, a share or the seed is out of range, times are needed but missing, or
+            the ratings are too few for a part.
+    """
+    if not 0 < test_share < 1:
+        raise InputError(f"The test share must lie between 0 and 1, exclusive; it is {test_share:g}; 0.1 is usual.")
+    if not 0 <= validation_share < 1:
+        raise InputError(f"The validation share must be at least 0 and below 1; it is {validation_share:g}.")
+    if seed < 0:
+        raise InputError(f"The seed must be 0 or more; it is {seed}.")
+    ratings = dataset.ratings
+    if name in dataset.splits:
+        holdout = _canonical(name, dataset.splits[name], ratings, seed)
+    elif name in GENERIC:
+        holdout = GENERIC[name](ratings, test_share, seed)
+    else:
+        known = split_names(dataset)
+        raise InputError(
+            f"There is no split {name!r} of these data; choose one of {', '.join(known)}.{did_you_mean(name, known)}"
+        )
+    for part in holdout.required:
+        if not len(holdout.parts[part]):
+            raise InputError(
+                f"The split {name!r} of {len(ratings):,} ratings leaves none for its part {part!r}; "
+                "give more ratings or a larger test share."
+            )
+    rest = _others(len(ratings), *holdout.parts.values())
+    held_out = len(ratings) - len(rest)
+    validation = _validation(rest, holdout, validation_share, seed)
+    train = rest if validation is None else np.setdiff1d(rest, validation, assume_unique=True)
+    for purpose, rows in (("train on", train), ("validate on", validation)):
+        if rows is not None and not len(rows):
+            raise InputError(
+                f"The split {name!r} of {len(ratings):,} ratings leaves none to {purpose}; "
+                "give more ratings or other shares."
+            )
+    return Split(
+        name=name,
+        sentence=_sentence(name, holdout, len(train), validation, held_out),
+        train=ratings.select(train),
+        validation=None if validation is None else ratings.select(validation),
+        test={part: ratings.select(rows) for part, rows in holdout.parts.items() if len(rows)},
+    )
+
+
+def _sentence(name: str, holdout: _Holdout, num_train: int, validation: Rows | None, num_test: int) -> str:
+    parts = ", ".join(f"{part} {len(rows):,}" for part, rows in holdout.parts.items() if len(rows))
+    chosen = "" if validation is None else f"{len(validation):,} to validate on, "
+    if validation is not None and holdout.validation is not None:
+        shared = len(holdout.validation) - len(validation)
+        chosen = f"{len(validation):,} of the validation items to validate on ({shared:,} more of theirs are in warm), "
+    return f"{name}: {num_train:,} ratings to train on, {chosen}{num_test:,} held out ({holdout.how}; {parts})."
+
+
+def _validation(rest: Rows, holdout: _Holdout, share: float, seed: int) -> Rows | None:
+    if share == 0:
+        return None
+    if holdout.validation is not None:
+        return np.intersect1d(rest, holdout.validation, assume_unique=True)
+    return _draw(rest, share, "validation", seed)
+
+
+def _canonical(name: str, split: NamedSplit, ratings: Ratings, seed: int) -> _Holdout:
+    if split.test_ratings is not None:
+        return _scattered(ratings, split.test_ratings, "the test ratings that come with the data")
+    if split.test_items is None:
+        raise InputError(f"The split {name!r} of these data names neither test ratings nor test items; correct it.")
+    cold = np.isin(ratings.item, split.test_items)
+    validation = None
+    if split.validation_items is not None:
+        validation = np.flatnonzero(np.isin(ratings.item, split.validation_items) & ~cold)
+    parts = {"warm": _draw(np.flatnonzero(~cold), WARM_SHARE, "warm", seed), "cold_items": np.flatnonzero(cold)}
+    how = f"all of the {len(split.test_items):,} test items that come with the data, and a random tenth of the others"
+    return _Holdout(parts=parts, how=how, required=("cold_items",), validation=validation)
+
+
+def _random(ratings: Ratings, share: float, seed: int) -> _Holdout:
+    order = np.random.default_rng(seed).permutation(len(ratings))
+    return _scattered(ratings, order[: round(share * len(ratings))], f"a random {share:g} of all")
+
+
+def _by_time(ratings: Ratings, share: float, seed: int) -> _Holdout:  # noqa: ARG001 - time leaves nothing to chance
+    if ratings.time is None:
+        raise InputError("The split 'by-time' needs the time of every rating and these data have none; use 'random'.")
+    order = np.argsort(ratings.time, kind="stable")
+    return _scattered(ratings, order[len(order) - round(share * len(order)) :], f"the latest {share:g} of all")
+
+
+def _scattered(ratings: Ratings, test: Rows, how: str) -> _Holdout:
+    """Hold out single ratings; those of items or users that keep no other rating are parts of their own, too."""
+    test = np.unique(test)
+    rest = ratings.select(_others(len(ratings), test))
+    parts = {
+        "warm": test,
+        "cold_items": test[rest.item_counts[ratings.item[test]] == 0],
+        "cold_users": test[rest.user_counts[ratings.user[test]] == 0],
+    }
+    return _Holdout(parts=parts, how=f"{how}, warm being all of them", required=("warm",))
+
+
+def _cold_items(ratings: Ratings, share: float, seed: int) -> _Holdout:
+    return _cold(ratings, _drawn_mask(ratings.item_counts, share, "items", seed), None, seed)
+
+
+def _cold_users(ratings: Ratings, share: float, seed: int) -> _Holdout:
+    return _cold(ratings, None, _drawn_mask(ratings.user_counts, share, "users", seed), seed)
+
+
+def _cold_both(ratings: Ratings, share: float, seed: int) -> _Holdout:
+    items = _drawn_mask(ratings.item_counts, share, "items", seed)
+    return _cold(ratings, items, _drawn_mask(ratings.user_counts, share, "users", seed), seed)
+
+
+def _cold(ratings: Ratings, items: NDArray[np.bool_] | None, users: NDArray[np.bool_] | None, seed: int) -> _Holdout:
+    """Hold out all ratings of the marked items `[num_items]` and users `[num_users]`, and a tenth of the others."""
+    nothing = np.zeros(len(ratings), dtype=bool)
+    of_item = nothing if items is None else items[ratings.item]
+    of_user = nothing if users is None else users[ratings.user]
+    parts = {"warm": _draw(np.flatnonzero(~(of_item | of_user)), WARM_SHARE, "warm", seed)}
+    if items is not None:
+        parts["cold_items"] = np.flatnonzero(of_item & ~of_user)
+    if users is not None:
+        parts["cold_users"] = np.flatnonzero(of_user & ~of_item)
+    if items is not None and users is not None:
+        parts["cold_both"] = np.flatnonzero(of_item & of_user)
+    counts = [
+        f"{mask.sum():,} random {noun}" for noun, mask in (("items", items), ("users", users)) if mask is not None
+    ]
+    how = f"all of {' and of '.join(counts)}, and a random tenth of the others"
+    return _Holdout(parts=parts, how=how, required=tuple(part for part in parts if part != "warm"))
+
+
+def _drawn_mask(counts: NDArray[np.int64], share: float, purpose: str, seed: int) -> NDArray[np.bool_]:
+    mask = np.zeros(len(counts), dtype=bool)
+    mask[_draw(np.flatnonzero(counts), share, purpose, seed)] = True
+    return mask
+
+
+def _draw(rows: Rows, share: float, purpose: str, seed: int) -> Rows:
+    """Return `round(share * len(rows))` of the rows at random, rising."""
+    stream = np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose),))
+    order = np.random.default_rng(stream).permutation(len(rows))
+    return np.sort(rows[order[: round(share * len(rows))]])
+
+
+def _others(size: int, *taken: Rows) -> Rows:
+    left = np.ones(size, dtype=bool)
+    for rows in taken:
+        left[rows] = False
+    return np.flatnonzero(left)
+
+
+GENERIC: Mapping[str, Callable[[Ratings, float, int], _Holdout]] = MappingProxyType(
+    {
+        "random": _random,
+        "by-time": _by_time,
+        "cold-items": _cold_items,
+        "cold-users": _cold_users,
+        "cold-both": _cold_both,
+    }
+)
