@@ -17,7 +17,7 @@ from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.manifest import sha256
 from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings, read_split
 from kg.ratings import Ratings
-from kg.report import FileAccount
+from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType
 from kg.triples import Triples, link_triples, local_name, read_triples
 from kg.vocabulary import Vocabulary
@@ -71,7 +71,14 @@ class _Build:
             sources=tuple(self.sources),
         )
         splits = self._splits(table, ratings, users.vocabulary, items.vocabulary)
-        report = self._report(graph, ratings, splits, {**items.text_fields, **users.text_fields}, with_triples)
+        report = {
+            **summary(graph, ratings, with_triples),
+            "splits": {name: split.sizes for name, split in splits.items()},
+            "text_fields": {**items.text_fields, **users.text_fields},
+            "files": {file: account.as_json() for file, account in self.files.items()},
+            "notes": self.notes,
+            "inputs": {file: sha256((self.folder / file).read_bytes()) for file in self._inputs()},
+        }
         return Dataset(
             graph=graph,
             ratings=ratings,
@@ -198,48 +205,6 @@ class _Build:
             splits[name] = read_split(split, table, self.folder, ratings, users, items, self.files)
         return splits
 
-    def _report(
-        self,
-        graph: KnowledgeGraph,
-        ratings: Ratings,
-        splits: Mapping[str, NamedSplit],
-        text_fields: Mapping[str, Mapping[str, int]],
-        with_triples: int,
-    ) -> dict[str, Any]:
-        isolated = {kind: np.ones(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}
-        for edge_type, edges in graph.edges.items():
-            isolated[edge_type.source][edges.index[0]] = False
-            isolated[edge_type.target][edges.index[1]] = False
-        counts = {
-            kind: {"nodes": len(nodes), "isolated": int(isolated[kind].sum())} for kind, nodes in graph.nodes.items()
-        }
-        return {
-            "name": graph.name,
-            "items": {
-                "count": len(graph.items),
-                **_known(graph.items),
-                "with_triples": with_triples,
-                "isolated": counts[ITEM]["isolated"],
-            },
-            "users": {"count": len(graph.users), **_known(graph.users), "isolated": counts[USER]["isolated"]},
-            "ratings": {
-                "count": len(ratings),
-                "lowest": float(ratings.value.min()) if len(ratings) else 0.0,
-                "highest": float(ratings.value.max()) if len(ratings) else 0.0,
-                "with_time": ratings.time is not None,
-            },
-            "kinds": counts,
-            "relations": [{**edge_type._asdict(), "edges": len(edges)} for edge_type, edges in graph.edges.items()],
-            "splits": {
-                name: {role: len(rows) for role, rows in vars(split).items() if rows is not None}
-                for name, split in splits.items()
-            },
-            "text_fields": {file: dict(fields) for file, fields in text_fields.items()},
-            "files": {file: account.as_json() for file, account in self.files.items()},
-            "notes": self.notes,
-            "inputs": {file: sha256((self.folder / file).read_bytes()) for file in self._inputs()},
-        }
-
     def _inputs(self) -> list[str]:
         spellings = [
             table.match.spellings.file
@@ -250,13 +215,6 @@ class _Build:
             *self.files,
             *(file for file in dict.fromkeys(spellings) if file not in self.files and (self.folder / file).exists()),
         ]
-
-
-def _known(nodes: Nodes) -> dict[str, int]:
-    return {
-        "with_text": sum(text is not None for text in nodes.texts),
-        "with_link": sum(iri is not None for iri in nodes.iris),
-    }
 
 
 def _nodes(entities: Entities) -> Nodes:

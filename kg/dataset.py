@@ -36,6 +36,11 @@ class NamedSplit:
     test_items: NDArray[np.int64] | None = None
     validation_items: NDArray[np.int64] | None = None
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of rows or items of each part there is."""
+        return {role: len(rows) for role, rows in vars(self).items() if rows is not None}
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:

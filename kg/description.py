@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from kg.errors import InputError, did_you_mean
 from kg.schema import DEFAULT_NAMESPACE, ITEM, USER
+from kg.yaml_file import read_yaml
 
 __all__ = [
     "Concept",
@@ -27,9 +27,25 @@ __all__ = [
     "ready_made",
 ]
 
-# YAML reads `1995` or `no` as numbers and truth values; names and codes are text whatever they look like.
-Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, (int, float)) else value)]
-Pattern = Annotated[str, BeforeValidator(lambda value: _checked_pattern(value))]
+
+def _as_text(value: object) -> object:
+    """Names and codes are text whatever they look like to YAML; `no` can no more be told from `false`."""
+    if isinstance(value, bool):
+        raise ValueError("YAML reads this as true or false; put it in quotes")
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _as_pattern(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"this is not a regular expression ({error})") from None
+    return value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+Pattern = Annotated[str, BeforeValidator(_as_pattern)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -52,6 +68,16 @@ class TableFormat(_Part):
     """Character around fields that hold the separator; by default `"` for commas and none otherwise."""
     bad_bytes: Literal["error", "replace"] = "error"
     """What to do with bytes the encoding does not allow; replaced ones are counted in the report."""
+
+    @model_validator(mode="after")
+    def _check(self) -> TableFormat:
+        if self.separator is not None and set(self.separator) & set("\r\n"):
+            raise ValueError("a separator cannot hold line ends")
+        if self.quote and (not self.quote.isascii() or not self.quote.isprintable() or self.quote == self.separator):
+            raise ValueError("quote must be a printable ASCII character other than the separator")
+        if self.quote and self.separator is not None and len(self.separator.encode()) > 1:
+            raise ValueError("quotes need a separator of one ASCII character")
+        return self
 
 
 class Concept(_Part):
@@ -292,132 +318,15 @@ class Description(_Part):
             )
         if data is not None and not data.is_dir():
             raise InputError(f"expected a folder with data, found none at {str(data)!r}; correct --data")
-        description = cls._parse(path)
+        description = read_yaml(path, cls)
         description._file, description._folder = path, path.parent if data is None else data
         return description
-
-    @classmethod
-    def _parse(cls, path: Path) -> Description:
-        try:
-            text = path.read_bytes().decode()
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            raw = yaml.safe_load(text)
-        except OSError as error:
-            raise InputError(f"the description cannot be read: {error.strerror}", file=path) from None
-        except UnicodeDecodeError:
-            raise InputError("expected UTF-8, found bytes that are not", file=path) from None
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            mark = getattr(error, "problem_mark", None)
-            problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-            raise InputError(
-                f"this is not valid YAML: {problem}", file=path, line=mark.line + 1 if mark else None
-            ) from None
-        if node is None or not isinstance(raw, dict):
-            raise InputError(
-                "expected a description with the keys name, ratings, items, ...; see the README", file=path
-            )
-        _refuse_repeated_keys(node, path)
-        try:
-            return cls.model_validate(raw)
-        except ValidationError as error:
-            raise _sentence(error, node, path) from None
 
 
 def ready_made() -> dict[str, Path]:
     """Return the descriptions that come with kgrec, by name."""
     folder = Path(str(files("kg") / "descriptions"))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def _checked_pattern(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"{value!r} is not a regular expression: {error}") from None
-    return value
-
-
-def _refuse_repeated_keys(node: yaml.Node, path: Path) -> None:
-    """YAML silently takes the last of two equal keys; a person meant both."""
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise InputError(
-                    f"the key {key.value!r} stands twice; keep one", file=path, line=key.start_mark.line + 1
-                )
-            seen.add(key.value)
-            _refuse_repeated_keys(value, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_repeated_keys(value, path)
-
-
-def _sentence(error: ValidationError, node: yaml.Node, path: Path) -> InputError:
-    """Turn the first of pydantic's errors into one sentence with the line of its key."""
-    # Where a value may be one table or a list of them, pydantic lists the errors of both readings: the deepest is meant.
-    first = max(error.errors(), key=lambda found: (found["type"] == "extra_forbidden", len(found["loc"])))
-    line, parent, keys = _locate(node, first["loc"])
-    place = ".".join(str(key) for key in keys) or "the description"
-    if first["type"] == "extra_forbidden":
-        known = _fields(Description, keys[:-1])
-        hint = did_you_mean(str(keys[-1]), known)
-        message = f"unknown key {keys[-1]!r}; expected one of {', '.join(known)}.{hint}"
-    elif first["type"] == "missing":
-        message = f"the key {first['loc'][-1]!r} is missing in {parent or 'the description'}; add it"
-    else:
-        problem = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "string_pattern_mismatch":
-            # Of the two patterns of a description one is for names; pydantic would show the pattern itself.
-            problem = (
-                "expected an IRI that ends in '/'"
-                if keys[-1:] == ["namespace"]
-                else "expected a name of lower-case letters, digits and '_', starting with a letter"
-            )
-        given = first["input"]
-        shown = f", found {given!r}" if isinstance(given, (str, int, float, bool, list)) else ""
-        message = f"{place}: {problem[:1].lower()}{problem[1:]}{shown}"
-    return InputError(message, file=path, line=line)
-
-
-def _locate(node: yaml.Node, loc: tuple[Any, ...]) -> tuple[int, str, list[Any]]:
-    """Follow pydantic's location through the YAML; return line, the parent's place, and the keys that were found."""
-    keys: list[Any] = []
-    line, parent = node.start_mark.line + 1, ""
-    for key in loc:
-        parent = ".".join(str(found) for found in keys)
-        if isinstance(node, yaml.MappingNode):
-            for found, value in node.value:
-                if found.value == str(key):
-                    line, node = found.start_mark.line + 1, value
-                    keys.append(key)
-                    break
-            else:
-                parent = ".".join(str(found) for found in keys)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            node = node.value[key]
-            line = node.start_mark.line + 1
-            keys.append(key)
-    return line, parent, keys
-
-
-def _fields(model: Any, keys: list[Any]) -> list[str]:
-    """Return the keys that are allowed at a place of the description."""
-    from_key: dict[str, type[BaseModel]] = {
-        "ratings": RatingTable,
-        "items": ItemTable,
-        "users": UserTable,
-        "knowledge": Knowledge,
-        "splits": Split,
-        "format": TableFormat,
-        "concepts": Concept,
-        "match": Match,
-        "spellings": Spellings,
-    }
-    for key in keys:
-        model = from_key.get(str(key), model)
-    return list(model.model_fields)
 
 
 Match.model_rebuild()

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["FileAccount", "report_lines"]
+import numpy as np
+
+from kg.graph import KnowledgeGraph, Nodes
+from kg.ratings import Ratings
+from kg.schema import ITEM, USER
+
+__all__ = ["FileAccount", "report_lines", "summary"]
 
 
 @dataclass(kw_only=True)
@@ -39,6 +45,42 @@ class FileAccount:
         """Return the account as plain JSON values, without empty parts."""
         parts = {"dropped": self.dropped, "counts": self.counts, "examples": self.examples}
         return {"rows": self.rows, "kept": self.kept, **{name: part for name, part in parts.items() if part}}
+
+
+def summary(graph: KnowledgeGraph, ratings: Ratings, with_triples: int) -> dict[str, Any]:
+    """Return what a graph holds in numbers: nodes with text and link, without any edge, edges of each relation.
+
+    Args:
+        graph: The graph.
+        ratings: Its ratings.
+        with_triples: Number of items about which an RDF source says something.
+    """
+    isolated = {kind: np.ones(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}
+    for edge_type, edges in graph.edges.items():
+        isolated[edge_type.source][edges.index[0]] = False
+        isolated[edge_type.target][edges.index[1]] = False
+    counts = {kind: {"nodes": len(nodes), "isolated": int(isolated[kind].sum())} for kind, nodes in graph.nodes.items()}
+    return {
+        "name": graph.name,
+        "items": {**_known(graph.items), "with_triples": with_triples, "isolated": counts[ITEM]["isolated"]},
+        "users": {**_known(graph.users), "isolated": counts[USER]["isolated"]},
+        "ratings": {
+            "count": len(ratings),
+            "lowest": float(ratings.value.min()) if len(ratings) else 0.0,
+            "highest": float(ratings.value.max()) if len(ratings) else 0.0,
+            "with_time": ratings.time is not None,
+        },
+        "kinds": counts,
+        "relations": [{**edge_type._asdict(), "edges": len(edges)} for edge_type, edges in graph.edges.items()],
+    }
+
+
+def _known(nodes: Nodes) -> dict[str, int]:
+    return {
+        "count": len(nodes),
+        "with_text": sum(text is not None for text in nodes.texts),
+        "with_link": sum(iri is not None for iri in nodes.iris),
+    }
 
 
 def report_lines(report: Mapping[str, Any]) -> list[str]:

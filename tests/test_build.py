@@ -122,6 +122,40 @@ def test_without_tables_users_and_items_come_from_the_ratings(tmp_path: Path) ->
     assert Dataset.load(tmp_path / "graph").ratings.time is None
 
 
+def test_of_several_rating_tables_the_first_that_is_there_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "d.yaml").write_text(
+        "name: x\nratings:\n"
+        '  - {file: official.dat, format: {separator: "::", columns: [user, item, rating, time]}}\n'
+        "  - {file: rebuilt.csv, user: userId, item: movieId}\n"
+    )
+    (tmp_path / "rebuilt.csv").write_text("userId,movieId,rating\n1,2,3\n")
+    assert build(Description.load(tmp_path / "d.yaml")).ratings.time is None
+    (tmp_path / "official.dat").write_text("1::2::4::978300760\n")
+    ratings = build(Description.load(tmp_path / "d.yaml")).ratings
+    assert (ratings.value.tolist(), ratings.time is not None) == ([4], True)
+
+
+def test_nothing_is_written_into_the_data_folder(small_world: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in [small_world, *small_world.iterdir()]}
+    build(Description.load(small_world / "description.yaml"))
+    assert {path: path.stat().st_mtime_ns for path in [small_world, *small_world.iterdir()]} == before
+
+
+def test_later_tables_add_texts_and_labels_and_their_foreign_rows_are_counted(small_world: Path) -> None:
+    (small_world / "more.csv").write_text('id,name,words\n03,Gamma,New words.\na b,Other,A "quoted" plot.\nzz,No,No\n')
+    text = (small_world / "description.yaml").read_text()
+    later = "  - {file: more.csv, format: {quote: ''}, id: id, label: name, text: words}\nusers:\n"
+    (small_world / "description.yaml").write_text(text.replace("users:\n", later))
+    dataset = build(Description.load(small_world / "description.yaml"))
+    assert dataset.graph.items.labels.tolist() == ["Alpha (1999)", "Beta (2001)", "Gamma"]
+    assert dataset.graph.items.texts.tolist() == [
+        'Alpha (1999). Drama, War. A "quoted" plot.',
+        "Beta (2001). drama.",
+        "New words.",
+    ]
+    assert dataset.report["files"]["more.csv"]["dropped"] == {"no item of this id": 1}
+
+
 def test_two_items_of_one_link_both_get_its_triples(small_world: Path) -> None:
     items = (small_world / "items.csv").read_text()
     (small_world / "items.csv").write_text(items.replace("http://wiki.example/Beta", "http://wiki.example/Alpha"))

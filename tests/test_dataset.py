@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import csv
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.ratings import Ratings
+from kg.store import from_rdf
 
 
 def test_save_and_load_give_back_everything(small_dataset: Dataset, tmp_path: Path) -> None:
@@ -44,3 +49,41 @@ def test_ratings_of_other_nodes_are_refused(small_dataset: Dataset) -> None:
 def test_ratings_outside_the_scale_are_refused(small_dataset: Dataset) -> None:
     with pytest.raises(ValueError, match=r"1\.5 \.\. 5; the scale is 2 \.\. 5"):
         Dataset(graph=small_dataset.graph, ratings=small_dataset.ratings, scale=(2, 5))
+
+
+IDS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\x00"), min_size=1).filter(str.strip),
+    st.integers(-(2**63), 2**64).map(str),
+    st.sampled_from(["007", "a/b", " a b ", "🎬", "nan", "NULL", "1e5", "True", '"', ",", "\u00e9", "e\u0301"]),
+)
+
+
+@given(
+    users=st.lists(IDS, min_size=1, max_size=4, unique=True), items=st.lists(IDS, min_size=1, max_size=4, unique=True)
+)
+def test_ids_of_any_kind_go_from_the_tables_to_the_graph_directory_and_back(users: list[str], items: list[str]) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, rows in {
+            "users.csv": [["id"], *([user] for user in users)],
+            "items.csv": [["id"], *([item] for item in items)],
+            "ratings.csv": [["user", "item", "rating"], *([user, item, "3"] for user in users for item in items)],
+        }.items():
+            with (folder / file).open("w", newline="", encoding="utf-8") as opened:
+                csv.writer(opened, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+        description = Description.model_validate(
+            {
+                "name": "ids",
+                "ratings": {"file": "ratings.csv"},
+                "users": [{"file": "users.csv", "id": "id"}],
+                "items": [{"file": "items.csv", "id": "id"}],
+            }
+        )
+        build(description, data=folder).save(folder / "graph")
+        loaded = Dataset.load(folder / "graph")
+        assert list(loaded.graph.users.vocabulary) == users
+        assert list(loaded.graph.items.vocabulary) == items
+        assert len(loaded.ratings) == len(users) * len(items)
+        from_quads = from_rdf(folder / "graph" / "kg.nq.gz")
+        assert from_quads.users.vocabulary == loaded.graph.users.vocabulary
+        assert from_quads.items.vocabulary == loaded.graph.items.vocabulary

@@ -1,0 +1,130 @@
+"""YAML files checked against a pydantic model; every error is one sentence with file, line and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from kg.errors import InputError, did_you_mean
+
+__all__ = ["read_yaml"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(path: Path, model: type[Model]) -> Model:
+    """Read a YAML file as a model.
+
+    Args:
+        path: The file.
+        model: What its keys mean; it should forbid extra keys, so that a misspelt one is found.
+
+    Raises:
+        InputError: If the file is not valid YAML, repeats a key or does not fit the model: for the first such
+            place, with its line and, for an unknown key, the key that was most likely meant.
+    """
+    try:
+        text = path.read_bytes().decode()
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        raw = yaml.safe_load(text)
+    except OSError as error:
+        raise InputError(f"this file cannot be read: {error.strerror}", file=path) from None
+    except UnicodeDecodeError:
+        raise InputError("expected UTF-8, found bytes that are not", file=path) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError(
+            f"this is not valid YAML: {problem}", file=path, line=mark.line + 1 if mark else None
+        ) from None
+    if node is None or not isinstance(raw, dict):
+        keys = ", ".join(list(model.model_fields)[:3])
+        raise InputError(
+            f"expected a description with keys such as {keys}, found something else; see the README", file=path
+        )
+    _refuse_repeated_keys(node, path, set())
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise _sentence(error, node, path, model) from None
+
+
+def _refuse_repeated_keys(node: yaml.Node, path: Path, visited: set[int]) -> None:
+    """YAML silently takes the last of two equal keys; a person meant both."""
+    if id(node) in visited:
+        return
+    visited.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise InputError(
+                    f"the key {key.value!r} stands twice; keep one", file=path, line=key.start_mark.line + 1
+                )
+            seen.add(str(key.value))
+            _refuse_repeated_keys(value, path, visited)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_repeated_keys(value, path, visited)
+
+
+def _sentence(error: ValidationError, node: yaml.Node, path: Path, model: type[BaseModel]) -> InputError:
+    # Where a value may be one table or a list of them, pydantic lists the errors of both readings: the deepest is meant.
+    first = max(error.errors(), key=lambda found: (found["type"] == "extra_forbidden", len(found["loc"])))
+    line, keys = _locate(node, first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _fields(model, keys[:-1])
+        hint = did_you_mean(str(keys[-1]), known)
+        return InputError(f"unknown key {keys[-1]!r}; expected one of {', '.join(known)}.{hint}", file=path, line=line)
+    place = ".".join(str(key) for key in keys)
+    if first["type"] == "missing":
+        where = f" in {place}" if place else ""
+        return InputError(f"the key {first['loc'][-1]!r} is missing{where}; add it", file=path, line=line)
+    problem = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "string_pattern_mismatch":
+        # Of the patterns in use one is for namespaces, the others are for names; the pattern itself says little.
+        problem = (
+            "expected an IRI that ends in '/'"
+            if keys[-1:] == ["namespace"]
+            else "expected a name of lower-case letters, digits and '_', starting with a letter"
+        )
+    given = first["input"]
+    shown = f", found {given!r}" if isinstance(given, str | int | float | bool | list) else ""
+    prefix = f"{place}: " if place else ""
+    return InputError(f"{prefix}{problem[:1].lower()}{problem[1:]}{shown}", file=path, line=line)
+
+
+def _locate(node: yaml.Node, loc: tuple[Any, ...]) -> tuple[int, list[Any]]:
+    """Follow pydantic's location through the YAML; return the line, and the keys that are really there."""
+    keys: list[Any] = []
+    line = node.start_mark.line + 1
+    for key in loc:
+        if isinstance(node, yaml.MappingNode):
+            for found, value in node.value:
+                if found.value == str(key):
+                    line, node = found.start_mark.line + 1, value
+                    keys.append(key)
+                    break
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+            keys.append(key)
+    return line, keys
+
+
+def _fields(model: type[BaseModel], keys: list[Any]) -> list[str]:
+    """Return the keys that are allowed at a place."""
+    for key in keys:
+        field = model.model_fields.get(str(key))
+        if field is not None:
+            model = _model_in(field.annotation) or model
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
