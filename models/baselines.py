@@ -1,0 +1,311 @@
+"""The floors that every table shows beside a model: mean, biases, content neighbours, popularity, EASE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import get_lapack_funcs
+
+from kg.ratings import Ratings
+
+__all__ = ["Baseline", "Biases", "ContentKNN", "Ease", "Mean", "Popularity"]
+
+Indices = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+BLOCK_ROWS = 1024  # rows of a dense block: 80 MB over 20,000 items
+
+
+class Baseline(Protocol):
+    """What all baselines do."""
+
+    name: str
+
+    def fit(self, train: Ratings, content: Floats) -> Self:
+        """Learn from ratings and the text vectors of the items; return the baseline itself.
+
+        Args:
+            train: Training ratings, at least one.
+            content: Text vectors `[num_items, text_size]`; a row of zeros says that the item has no text.
+        """
+
+    def predict(self, user: Indices, item: Indices) -> Floats:
+        """Predict the ratings of pairs in stars, within the scale `[num_pairs]`; unseen users and items included."""
+
+    def rank(self, users: Indices) -> Floats:
+        """Score all items for some users `[num_given_users, num_items]`; higher is better, any unit."""
+
+
+class Mean:
+    """Everything is rated the mean of all training ratings; all items rank equal.
+
+    Args:
+        scale: Lowest and highest possible rating in stars.
+    """
+
+    name = "mean"
+
+    def __init__(self, scale: tuple[float, float]) -> None:
+        self.scale = scale
+
+    def fit(self, train: Ratings, content: Floats) -> Self:
+        """See `Baseline.fit`."""
+        _check(train, content)
+        self._mean = float(np.mean(train.value, dtype=np.float64))
+        self._num_items = train.num_items
+        return self
+
+    def predict(self, user: Indices, item: Indices) -> Floats:
+        """See `Baseline.predict`."""
+        return _stars(np.full(np.broadcast(user, item).shape, self._mean), self.scale)
+
+    def rank(self, users: Indices) -> Floats:
+        """See `Baseline.rank`."""
+        return np.zeros((len(users), self._num_items), dtype=np.float32)
+
+
+class Biases:
+    """Mean, plus how much a user differs from it, plus how much an item does (Koren 2009, "Matrix factorization").
+
+    Minimises `sum (r_ui - mu - b_u - b_i)^2 + lambda_user sum b_u^2 + lambda_item sum b_i^2` with mu fixed to the mean,
+    by solving for all b_i and all b_u in turn until nothing moves. Unseen users and items have bias 0. Ranks by the
+    prediction before it is held to the scale.
+
+    Args:
+        scale: Lowest and highest possible rating in stars.
+        lambda_user: Ridge of user biases, in ratings.
+        lambda_item: Ridge of item biases, in ratings.
+    """
+
+    name = "biases"
+
+    def __init__(self, scale: tuple[float, float], *, lambda_user: float = 10.0, lambda_item: float = 5.0) -> None:
+        self.scale = scale
+        self.lambda_user = lambda_user
+        self.lambda_item = lambda_item
+
+    def fit(self, train: Ratings, content: Floats) -> Self:
+        """See `Baseline.fit`."""
+        _check(train, content)
+        self.mean = float(np.mean(train.value, dtype=np.float64))
+        self.of_user = np.zeros(train.num_users)
+        self.of_item = np.zeros(train.num_items)
+        deviation = train.value - self.mean
+        for _ in range(200):
+            rest = np.bincount(train.item, deviation - self.of_user[train.user], train.num_items)
+            self.of_item = rest / (train.item_counts + self.lambda_item)
+            before = self.of_user
+            rest = np.bincount(train.user, deviation - self.of_item[train.item], train.num_users)
+            self.of_user = rest / (train.user_counts + self.lambda_user)
+            if np.abs(self.of_user - before).max() < 1e-6:
+                break
+        return self
+
+    def unclipped(self, user: Indices, item: Indices) -> NDArray[np.float64]:
+        """Return `mu + b_u + b_i` in stars, not held to the scale."""
+        return self.mean + self.of_user[user] + self.of_item[item]
+
+    def predict(self, user: Indices, item: Indices) -> Floats:
+        """See `Baseline.predict`."""
+        return _stars(self.unclipped(user, item), self.scale)
+
+    def rank(self, users: Indices) -> Floats:
+        """See `Baseline.rank`."""
+        return self.unclipped(users[:, None], np.arange(len(self.of_item))[None, :]).astype(np.float32)
+
+
+class ContentKNN:
+    """What users thought of the items with the most similar texts (cosine of the text vectors, negatives as 0).
+
+    `predict`: the bias prediction plus the mean deviation from it, weighted by similarity, over the
+    `num_neighbours` most similar items that the user rated (equally similar ones at the last place all count; the
+    item itself does not). An item without ratings has the weighted mean bias of its nearest rated items.
+    `rank`: the sum of the similarities of the item's `num_neighbours` nearest rated items that the user rated, however.
+
+    Args:
+        scale: Lowest and highest possible rating in stars.
+        num_neighbours: Number of similar items.
+    """
+
+    name = "content_knn"
+
+    def __init__(self, scale: tuple[float, float], *, num_neighbours: int = 20) -> None:
+        self.scale = scale
+        self.num_neighbours = num_neighbours
+
+    def fit(self, train: Ratings, content: Floats) -> Self:
+        """See `Baseline.fit`."""
+        _check(train, content)
+        length = np.linalg.norm(content, axis=1, keepdims=True)
+        self._direction = np.divide(content, length, out=np.zeros_like(content, np.float32), where=length > 0)
+        self._interactions = _binary(train)
+        self._neighbours = self._nearest(np.flatnonzero(train.item_counts))
+        self._biases = Biases(self.scale).fit(train, content)
+        total = self._neighbours.sum(axis=1)
+        known = (train.item_counts == 0) & (total > 0)
+        self._biases.of_item[known] = (self._neighbours @ self._biases.of_item)[known] / total[known]
+        by_user = np.argsort(train.user, kind="stable")
+        self._rated = train.item[by_user]
+        self._deviation = (train.value - self._biases.unclipped(train.user, train.item))[by_user].astype(np.float32)
+        self._start = np.concatenate([[0], np.cumsum(train.user_counts)])
+        return self
+
+    def predict(self, user: Indices, item: Indices) -> Floats:
+        """See `Baseline.predict`."""
+        prediction = self._biases.unclipped(user, item)
+        order = np.argsort(user, kind="stable")
+        for pairs in np.split(order, np.flatnonzero(np.diff(user[order])) + 1):
+            if len(pairs):
+                rated = slice(*self._start[user[pairs[0]] : user[pairs[0]] + 2])
+                for block in _blocks(len(pairs)):
+                    prediction[pairs[block]] += self._mean_deviation(item[pairs[block]], rated)
+        return _stars(prediction, self.scale)
+
+    def rank(self, users: Indices) -> Floats:
+        """See `Baseline.rank`."""
+        scores = np.empty((len(users), len(self._direction)), dtype=np.float32)
+        towards = self._neighbours.T.tocsr()
+        for block in _blocks(len(users)):
+            scores[block] = (self._interactions[users[block]] @ towards).toarray()
+        return scores
+
+    def _mean_deviation(self, items: Indices, rated: slice) -> Floats:
+        """Mean deviation `[num_items_given]` of one user's ratings, weighted by similarity to each item."""
+        neighbours = self._rated[rated]
+        weight = self._similarity(items, neighbours)
+        if len(neighbours) > self.num_neighbours:
+            last = len(neighbours) - self.num_neighbours
+            weight[weight < np.partition(weight, last, axis=1)[:, last, None]] = 0.0
+        total = weight.sum(axis=1)
+        return np.divide(weight @ self._deviation[rated], total, out=np.zeros_like(total), where=total > 0)
+
+    def _similarity(self, items: Indices, others: Indices) -> Floats:
+        """Cosines `[num_items_given, num_others]`, at least 0; an item is not its own neighbour."""
+        similarity = self._direction[items] @ self._direction[others].T
+        return np.where(items[:, None] == others[None, :], 0.0, np.maximum(similarity, 0.0)).astype(np.float32)
+
+    def _nearest(self, rated: Indices) -> sparse.csr_array:
+        """Similarities of each item to its nearest rated items `[num_items, num_items]`."""
+        size = len(self._direction)
+        kept = min(self.num_neighbours, len(rated))
+        blocks = []
+        for block in _blocks(size):
+            similarity = self._similarity(np.arange(size)[block], rated)
+            nearest = np.argpartition(similarity, len(rated) - kept, axis=1)[:, len(rated) - kept :]
+            row = np.repeat(np.arange(len(similarity)), kept)
+            values = np.take_along_axis(similarity, nearest, axis=1).ravel()
+            blocks.append(sparse.csr_array((values, (row, rated[nearest.ravel()])), shape=(len(similarity), size)))
+        neighbours = sparse.vstack(blocks, format="csr")
+        neighbours.eliminate_zeros()
+        return neighbours
+
+
+class Popularity:
+    """Items rank by their number of training ratings; stars are those of `Biases`."""
+
+    name = "popularity"
+
+    def __init__(self, scale: tuple[float, float]) -> None:
+        self._biases = Biases(scale)
+
+    def fit(self, train: Ratings, content: Floats) -> Self:
+        """See `Baseline.fit`."""
+        self._biases.fit(train, content)
+        self._counts = train.item_counts.astype(np.float32)
+        return self
+
+    def predict(self, user: Indices, item: Indices) -> Floats:
+        """See `Baseline.predict`."""
+        return self._biases.predict(user, item)
+
+    def rank(self, users: Indices) -> Floats:
+        """See `Baseline.rank`."""
+        return np.tile(self._counts, (len(users), 1))
+
+
+class Ease:
+    """Embarrassingly shallow autoencoder (Steck 2019, arXiv:1905.03375) on who rated what; ranks only.
+
+    `B = argmin ||X - X B||^2 + ridge ||B||^2` with a zero diagonal has the closed form
+    `B_ij = -P_ij / P_jj` for `P = (X^T X + ridge I)^-1`; scores are `X B`. Items that nobody rated score 0.
+
+    Args:
+        ridge: The lambda of the paper, in ratings.
+    """
+
+    name = "ease"
+    max_items = 20_000
+
+    def __init__(self, *, ridge: float = 400.0) -> None:
+        self.ridge = ridge
+
+    def fit(self, train: Ratings, content: Floats) -> Self:
+        """See `Baseline.fit`; raises `ValueError` beyond 20,000 items."""
+        _check(train, content)
+        size = train.num_items
+        if size > self.max_items:
+            raise ValueError(
+                f"EASE holds a dense table of items by items: {size:,} items need about {12e-9 * size**2:.0f} GB of "
+                f"memory; it takes at most {self.max_items:,} items, leave it out"
+            )
+        self._interactions = _binary(train)
+        by_item = self._interactions.T.tocsr()
+        gram = np.empty((size, size), dtype=np.float32)
+        for block in _blocks(size):
+            gram[block] = (by_item[block] @ self._interactions).toarray()
+        gram[np.diag_indices(size)] += self.ridge
+        weights = _inverse(gram)
+        weights /= -weights.diagonal()[None, :]
+        np.fill_diagonal(weights, 0.0)
+        self._weights = weights
+        return self
+
+    def predict(self, user: Indices, item: Indices) -> Floats:
+        """Raise `ValueError`: EASE knows no stars."""
+        raise ValueError(f"EASE only ranks; it cannot predict the stars of {len(user)} users and {len(item)} items")
+
+    def rank(self, users: Indices) -> Floats:
+        """See `Baseline.rank`."""
+        return np.asarray(self._interactions[users] @ self._weights)
+
+
+def _inverse(matrix: Floats) -> Floats:
+    """Invert a symmetric positive definite matrix in its own memory, by Cholesky factors."""
+    factorise, invert = get_lapack_funcs(("potrf", "potri"), (matrix,))
+    factor, failed = factorise(matrix.T, lower=True, overwrite_a=True, clean=False)
+    if not failed:
+        inverse, failed = invert(factor, lower=True, overwrite_c=True)
+    if failed:
+        raise ValueError("the items of EASE depend on each other too closely to be told apart; raise its ridge")
+    for block in _blocks(len(inverse)):  # LAPACK fills one triangle
+        square = inverse[block, block]
+        inverse[block, block] = np.tril(square) + np.tril(square, -1).T
+        inverse[block, block.stop :] = inverse[block.stop :, block].T
+    return inverse
+
+
+def _check(train: Ratings, content: Floats) -> None:
+    if not len(train):
+        raise ValueError("a baseline needs at least one training rating; got none")
+    if content.ndim != 2 or len(content) != train.num_items:
+        raise ValueError(f"text vectors have shape {content.shape}; expected [{train.num_items} items, text_size]")
+
+
+def _stars(prediction: NDArray[np.float64], scale: tuple[float, float]) -> Floats:
+    return np.clip(prediction, *scale).astype(np.float32)
+
+
+def _binary(train: Ratings) -> sparse.csr_array:
+    """Who rated what, as ones `[num_users, num_items]`; a repeated rating counts once."""
+    ones = np.ones(len(train), dtype=np.float32)
+    table = sparse.csr_array((ones, (train.user, train.item)), shape=(train.num_users, train.num_items))
+    table.data[:] = 1.0
+    return table
+
+
+def _blocks(num_rows: int) -> Iterator[slice]:
+    return (slice(start, min(start + BLOCK_ROWS, num_rows)) for start in range(0, num_rows, BLOCK_ROWS))
