@@ -29,7 +29,7 @@ def staged_directory(final: Path) -> Iterator[Path]:
         final: Where the finished directory shall be; its parents are made.
 
     Raises:
-        InputError: If `final` is there but is not a directory.
+        InputError: If `final` is there but is not a directory, or the place cannot be written.
     """
     final = Path(os.path.abspath(final))
     partial, old = final.with_name(f".{final.name}.partial"), final.with_name(f".{final.name}.old")
@@ -37,17 +37,14 @@ def staged_directory(final: Path) -> Iterator[Path]:
         raise InputError(
             "a directory shall be written here, but a file of this name is there; choose another name", file=final
         )
-    final.parent.mkdir(parents=True, exist_ok=True)
-    if old.exists():
-        if final.exists():
-            shutil.rmtree(old)
-        else:
-            logger.warning("found %s moved aside by a run that was cut off; it is put back", final.name)
-            old.rename(final)
-    if partial.exists():
-        logger.warning("found an unfinished %s of a run that was cut off; starts clean", final.name)
-        shutil.rmtree(partial)
-    partial.mkdir()
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _clear_up(final, partial, old)
+        partial.mkdir()
+    except OSError as error:
+        raise InputError(
+            f"no directory can be written here: {error.strerror}; choose another place", file=final
+        ) from None
     try:
         yield partial
         for path in partial.rglob("*"):
@@ -61,6 +58,19 @@ def staged_directory(final: Path) -> Iterator[Path]:
     partial.rename(final)
     _sync(final.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _clear_up(final: Path, partial: Path, old: Path) -> None:
+    """Repair or remove what a killed run left behind, and say so."""
+    if old.exists():
+        if final.exists():
+            shutil.rmtree(old)
+        else:
+            logger.warning("found %s moved aside by a run that was cut off; it is put back", final.name)
+            old.rename(final)
+    if partial.exists():
+        logger.warning("found an unfinished %s of a run that was cut off; starts clean", final.name)
+        shutil.rmtree(partial)
 
 
 def write_file(path: Path, content: bytes | str) -> None:

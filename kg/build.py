@@ -134,7 +134,7 @@ class _Build:
             iri, members = next(iter(shared.items()))
             names = " and ".join(repr(items.vocabulary.id_of(index)) for index in members)
             self.notes.append(
-                f"{len(shared):,} IRIs are links of more than one item, for example {iri} of {names}; their triples count for each of these items."
+                f"{len(shared):,} of the linked IRIs belong to more than one item, for example {iri} of {names}; their triples count for each of these items."
             )
         entities: dict[str, dict[str, int]] = {}
         labels: dict[str, dict[str, str]] = {}

@@ -304,7 +304,7 @@ class Description(_Part):
             InputError: If there is no such description, or it is not valid: with file and line.
         """
         known = ready_made()
-        path = Path(name_or_path)
+        path, data = Path(name_or_path), None if data is None else Path(data)
         if str(name_or_path) in known:
             if data is None:
                 raise InputError(

@@ -62,6 +62,12 @@ def test_a_file_in_the_way_is_an_input_error(tmp_path: Path) -> None:
         pass
 
 
+def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="choose another place"), staged_directory(tmp_path / "file" / "graph"):
+        pass
+
+
 def test_kill_9_leaves_the_old_directory_and_the_next_run_starts_clean(tmp_path: Path) -> None:
     final = tmp_path / "graph"
     with staged_directory(final) as partial:

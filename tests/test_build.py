@@ -162,7 +162,7 @@ def test_two_items_of_one_link_both_get_its_triples(small_world: Path) -> None:
     dataset = build(Description.load(small_world / "description.yaml"))
     starring = edges_of(dataset.graph, ("item", "wiki:starring", "wiki"))
     assert {item for item, _, _ in starring} == {"a b", "é/1"}
-    assert any("links of more than one item" in note for note in dataset.report["notes"])
+    assert any("belong to more than one item" in note for note in dataset.report["notes"])
 
 
 def test_flags_and_later_tables_matched_by_title(tmp_path: Path) -> None:
