@@ -285,7 +285,7 @@ def _inverse(matrix: Floats) -> Floats:
         square = inverse[block, block]
         inverse[block, block] = np.tril(square) + np.tril(square, -1).T
         inverse[block, block.stop :] = inverse[block.stop :, block].T
-    return inverse
+    return inverse.T  # the same values, row by row: sparse products would copy anything else
 
 
 def _check(train: Ratings, content: Floats) -> None:

@@ -1,0 +1,120 @@
+"""The rating head: a bilinear score read through an ordinal likelihood."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.priors import ScalePrior
+from models.sparse import Pairs
+
+__all__ = ["OrdinalHead"]
+
+INFINITE = 1e4  # a threshold no score reaches
+SMALLEST = 1e-7  # of a probability
+
+
+class OrdinalHead(nn.Module):
+    r"""Ordinal logit on the bilinear score $f_{ui} = \langle z_u, z_i\rangle + b_u + b_i$.
+
+    $$P(r \le k \mid u, i) = \sigma(\theta_k + a_{uk} + c_{ik} - f_{ui}), \quad k = 1 \dots K-1$$
+
+    Thresholds $\theta$ are shared; $a_u$ and $c_i$ say how a user or item uses the scale. Written out
+    with $z_u = h(x_u) V_U$ and $z_i = g(y_i) V_I$, the inner product is $h(x)^\top \Phi\, g(y)$ with
+    $\Phi = V_U V_I^\top$: a bilinear form of rank `embedding_size`.
+
+    Args:
+        shares: Share of each level among the training ratings, `[num_levels]`; sets the first thresholds.
+        num_users: Number of users.
+        num_items: Number of items.
+    """
+
+    def __init__(self, shares: Tensor, num_users: int, num_items: int) -> None:
+        super().__init__()
+        steps = len(shares) - 1
+        cumulated = shares.cumsum(0)[:-1].clamp(1e-4, 1 - 1e-4)
+        self.thresholds = nn.Parameter(torch.logit(cumulated))
+        self.user_offsets = nn.Parameter(torch.zeros(num_users, steps))
+        self.item_offsets = nn.Parameter(torch.zeros(num_items, steps))
+        offsets = {"initial": 0.2, "shape": 1.0, "rate": 0.02, "damping": 1.0}
+        self.priors = {
+            "thresholds": ScalePrior(initial=float("inf"), damping=1.0, learned=False),
+            "user_offsets": ScalePrior(**offsets, highest=0.16),
+            "item_offsets": ScalePrior(**offsets, highest=0.04),
+        }
+
+    @property
+    def num_levels(self) -> int:
+        """Number of levels of the rating scale."""
+        return len(self.thresholds) + 1
+
+    def forward(
+        self, scores: Tensor, pairs: Pairs, level: Tensor, *, cold_users: bool = False, cold_items: bool = False
+    ) -> Tensor:
+        """Return the log-likelihood of each rating, `[num_pairs]`.
+
+        Args:
+            scores: Bilinear scores, `[num_pairs]`.
+            pairs: The users and items they belong to.
+            level: Index of the observed level, int64 `[num_pairs]`.
+            cold_users: Leave the users' offsets out, as for users that have none.
+            cold_items: Leave the items' offsets out.
+        """
+        upper, lower = self._bounds(self.thresholds[None], torch.zeros_like(level), level)
+        for offsets, row, cold in (
+            (self.user_offsets, pairs.user, cold_users),
+            (self.item_offsets, pairs.item, cold_items),
+        ):
+            if not cold:
+                offset_upper, offset_lower = self._bounds(offsets, row, level, edge=0.0)
+                upper, lower = upper + offset_upper, lower + offset_lower
+        log_likelihood: Tensor = _OrdinalLogLikelihood.apply(upper - scores, lower - scores)
+        return log_likelihood
+
+    def _bounds(self, cuts: Tensor, row: Tensor, level: Tensor, edge: float = INFINITE) -> tuple[Tensor, Tensor]:
+        """Look up the cut above and below each observed level in a table `[num_rows, num_levels - 1]`."""
+        width = self.num_levels + 1
+        padded = nn.functional.pad(cuts, (1, 1))
+        if edge:
+            padded = padded + torch.tensor([-edge] + [0.0] * (width - 2) + [edge])
+        flat, position = padded.reshape(-1), row * width + level
+        return flat.index_select(0, position + 1), flat.index_select(0, position)
+
+    def curvature(self, pairs: Pairs, weight: float = 0.15) -> dict[str, Tensor]:
+        """Return a fixed, typical curvature: `weight` for every rating that touches a threshold."""
+        per_user = torch.bincount(pairs.user, minlength=len(self.user_offsets)).float()
+        per_item = torch.bincount(pairs.item, minlength=len(self.item_offsets)).float()
+        return {
+            "thresholds": torch.full_like(self.thresholds, weight * len(pairs)),
+            "user_offsets": (weight * per_user)[:, None].expand_as(self.user_offsets),
+            "item_offsets": (weight * per_item)[:, None].expand_as(self.item_offsets),
+        }
+
+
+class _OrdinalLogLikelihood(torch.autograd.Function):
+    r"""$\log(\sigma(x_r) - \sigma(x_{r-1}))$ with its gradient in closed form."""
+
+    @staticmethod
+    def forward(ctx, upper: Tensor, lower: Tensor) -> Tensor:  # type: ignore[override, no-untyped-def]
+        above, below = torch.sigmoid(upper), torch.sigmoid(lower)
+        probability = (above - below).clamp_min_(SMALLEST)
+        ctx.save_for_backward(above, below, probability)
+        return probability.log()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):  # type: ignore[override, no-untyped-def]
+        above, below, probability = ctx.saved_tensors
+        scaled = gradient / probability
+        return scaled * above * (1 - above), -scaled * below * (1 - below)
+
+
+def level_probabilities(scores: Tensor, cuts: Tensor) -> Tensor:
+    """Return the probability of each level, `[..., num_levels]`.
+
+    Args:
+        scores: Bilinear scores, `[...]`.
+        cuts: Thresholds with all offsets added, `[..., num_levels - 1]`.
+    """
+    cumulated = torch.sigmoid(cuts - scores[..., None])
+    ends = cumulated.new_zeros(*cumulated.shape[:-1], 1)
+    return torch.diff(torch.cat([ends, cumulated, ends + 1], dim=-1), dim=-1)

@@ -1,0 +1,203 @@
+"""From graph, training ratings and text vectors to the typed, weighted edges of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from kg.graph import KnowledgeGraph
+from kg.ratings import Ratings
+from kg.schema import ITEM, USER, EdgeType
+from models.encoder import Messages
+from models.hybrid import HybridInputs
+from models.tower import NodeInputs
+
+__all__ = ["InputLimits", "hetero_data", "hybrid_inputs"]
+
+RATED = "rated"  # item -> user: which items a user rated, never how
+RATED_BY = "rated_by"  # user -> item
+WEEK = "week"  # a time bin of training ratings
+HOP = "hop_"  # two hops: concept -> item -> user, or concept -> user -> item
+TEXT = "text"
+
+MessageType = tuple[str, str, str]  # sender kind, relation, receiver kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputLimits:
+    """Which messages are made.
+
+    Attributes:
+        least_items: A concept speaks only if it belongs to at least this many items or users with ratings to learn from.
+        most_hop_concepts: Relations with at most this many concepts also send over two hops.
+        time_bins: Number of bins of the rating dates.
+        bin_seconds: Width of a bin; the last bin holds all that is later.
+        leave_out: Parts that send no messages, for ablations: concepts, text, neighbours, two_hops, dates.
+    """
+
+    least_items: int = 2
+    most_hop_concepts: int = 32
+    time_bins: int = 32
+    bin_seconds: int = 7 * 86_400
+    leave_out: frozenset[str] = frozenset()
+
+
+def hetero_data(
+    graph: KnowledgeGraph, ratings: Ratings, item_text: NDArray[np.float32], limits: InputLimits | None = None
+) -> HeteroData:
+    r"""Make the model's messages as PyG `HeteroData`.
+
+    Every edge type `(source, relation, user | item)` has `edge_index` `[2, num_edges]`,
+    `edge_weight` `[num_edges]`, the `senders` that have a row in the relation's table, and the
+    `table_row` of each edge's sender `[num_edges]`; a node with $n$ edges of one relation weighs each by $1/\sqrt{n}$, so
+    that the message's variance does not grow with $n$. Nothing here depends on the *value* of a rating:
+    ratings enter only as who rated what and when.
+
+    Args:
+        graph: The knowledge graph.
+        ratings: Training ratings only.
+        item_text: Text features of items, `[num_items, num_features]`; zero rows for items without text.
+        limits: Which messages are made.
+
+    Returns:
+        Nodes `user`, `item`, every concept kind and `week`. `data[kind].content` and
+        `data[kind].interactions` list the edge types of each group; `data[kind].features` holds dense
+        features by group and name, and `data[kind].hop_sources` what each neighbour adds to a two-hop feature.
+    """
+    limits = limits or InputLimits()
+    data = HeteroData()
+    for kind, nodes in graph.nodes.items():
+        data[kind].num_nodes = len(nodes)
+    for kind in (USER, ITEM):
+        data[kind].content, data[kind].interactions = [], []
+        data[kind].features, data[kind].hop_sources = {"content": {}, "interactions": {}}, {}
+    if "concepts" not in limits.leave_out:
+        for edge_type, edges in graph.edges.items():
+            for message_type, index in _directions(edge_type, edges.index):
+                _add(data, "content", message_type, *_concept_edges(index, limits.least_items))
+    if "text" not in limits.leave_out and item_text.shape[1]:
+        data[ITEM].features["content"][TEXT] = torch.from_numpy(np.ascontiguousarray(item_text))
+    if "two_hops" not in limits.leave_out:
+        _add_two_hops(data, ratings, limits)
+    if "neighbours" not in limits.leave_out:
+        for message_type, edges in _rated(ratings).items():
+            _add(data, "interactions", message_type, *edges)
+    if ratings.time is not None and "dates" not in limits.leave_out:
+        _add_dates(data, ratings, limits)
+    return data
+
+
+def hybrid_inputs(data: HeteroData) -> HybridInputs:
+    """Stack the edges of `hetero_data` into one sparse operator a side and group."""
+
+    def messages(kind: str, group: str) -> Messages:
+        relations = {
+            relation_name(edge_type): (
+                torch.stack([data[edge_type].table_row, data[edge_type].edge_index[1]]),
+                data[edge_type].edge_weight,
+                len(data[edge_type].senders),
+            )
+            for edge_type in getattr(data[kind], group)
+        }
+        return Messages.stack(int(data[kind].num_nodes), relations, data[kind].features[group])
+
+    def node_inputs(kind: str) -> NodeInputs:
+        return NodeInputs(content=messages(kind, "content"), interactions=messages(kind, "interactions"))
+
+    return HybridInputs(users=node_inputs(USER), items=node_inputs(ITEM))
+
+
+def relation_name(edge_type: MessageType) -> str:
+    """Name the messages of an edge type; the kinds tell the directions of one relation apart."""
+    sender, relation, _ = edge_type
+    return f"{relation}<{sender}"
+
+
+def _directions(edge_type: EdgeType, index: NDArray[np.int64]) -> list[tuple[MessageType, NDArray[np.int64]]]:
+    """Turn a graph edge into messages to users and items: from its target, and back from its source."""
+    source, relation, target = edge_type
+    found: list[tuple[MessageType, NDArray[np.int64]]] = []
+    if source in (USER, ITEM):
+        found.append(((target, relation, source), index[::-1]))
+    if target in (USER, ITEM):
+        found.append(((source, f"{relation}_of", target), index))
+    return found
+
+
+def _concept_edges(index: NDArray[np.int64], least: int) -> tuple[Tensor, Tensor]:
+    """Keep concepts with at least `least` receivers, each pair once, weighted by 1 / sqrt(degree)."""
+    edge_index = np.unique(index, axis=1)
+    if edge_index.shape[1]:
+        edge_index = edge_index[:, np.bincount(edge_index[0])[edge_index[0]] >= least]
+    weight = 1.0 / np.sqrt(np.bincount(edge_index[1])[edge_index[1]]) if edge_index.shape[1] else np.zeros(0)
+    return torch.from_numpy(edge_index.copy()), torch.from_numpy(weight.astype(np.float32))
+
+
+def _add(data: HeteroData, group: str, edge_type: MessageType, edge_index: Tensor, weight: Tensor) -> None:
+    if edge_index.shape[1]:
+        # A relation's table has rows for its own senders only: few persons direct, though many act.
+        senders, table_row = torch.unique(edge_index[0], return_inverse=True)
+        edges = data[edge_type]
+        edges.edge_index, edges.edge_weight, edges.table_row, edges.senders = edge_index, weight, table_row, senders
+        getattr(data[edge_type[2]], group).append(edge_type)
+
+
+def _rated(ratings: Ratings) -> dict[MessageType, tuple[Tensor, Tensor]]:
+    """Return messages along training ratings both ways: who rated what, never how."""
+    user, item = torch.from_numpy(ratings.user.copy()), torch.from_numpy(ratings.item.copy())
+    of_user, of_item = (
+        torch.from_numpy(counts.astype(np.float32)) for counts in (ratings.user_counts, ratings.item_counts)
+    )
+    return {
+        (ITEM, RATED, USER): (torch.stack([item, user]), of_user[user].rsqrt()),
+        (USER, RATED_BY, ITEM): (torch.stack([user, item]), of_item[item].rsqrt()),
+    }
+
+
+def _add_two_hops(data: HeteroData, ratings: Ratings, limits: InputLimits) -> None:
+    r"""Send small relations and text over ratings: $\sum_{j \in N(v)} (x_j - \bar x) / \sqrt{n_v}$.
+
+    $\bar x$ is the mean over ratings, so that the message says how a node's neighbours differ from
+    what everyone's neighbours are like.
+    """
+    for (sender, _, receiver), (edge_index, weight) in _rated(ratings).items():
+        counts = torch.bincount(edge_index[0], minlength=int(data[sender].num_nodes)).float()
+        small = {
+            relation_name(edge_type): _dense(data, edge_type)
+            for edge_type in data[sender].content
+            if data[edge_type[0]].num_nodes <= limits.most_hop_concepts
+        }
+        for name, features in {**small, **data[sender].features["content"]}.items():
+            centred = features - (counts[:, None] * features).sum(0) / counts.sum().clamp_min(1)
+            data[receiver].hop_sources[name] = centred
+            reached = torch.zeros(int(data[receiver].num_nodes), features.shape[1])
+            reached.index_add_(0, edge_index[1], centred[edge_index[0]] * weight[:, None])
+            data[receiver].features["interactions"][HOP + name] = reached
+
+
+def _dense(data: HeteroData, edge_type: MessageType) -> Tensor:
+    edges = data[edge_type]
+    dense = torch.zeros(int(data[edge_type[2]].num_nodes), int(data[edge_type[0]].num_nodes))
+    dense[edges.edge_index[1], edges.edge_index[0]] = edges.edge_weight
+    return dense
+
+
+def _add_dates(data: HeteroData, ratings: Ratings, limits: InputLimits) -> None:
+    """Give every node the histogram of its training dates; each rating is shared by its two nearest bins."""
+    assert ratings.time is not None
+    data[WEEK].num_nodes = limits.time_bins
+    position = (ratings.time - ratings.time.min()) / limits.bin_seconds if len(ratings) else np.zeros(0)
+    position = np.minimum(position, limits.time_bins - 1)
+    low = np.minimum(position.astype(np.int64), limits.time_bins - 2)
+    share = position - low
+    bins = torch.from_numpy(np.concatenate([low, low + 1]))
+    shares = torch.from_numpy(np.concatenate([1 - share, share]).astype(np.float32))
+    for kind, index, counts in ((USER, ratings.user, ratings.user_counts), (ITEM, ratings.item, ratings.item_counts)):
+        receiver = torch.from_numpy(np.concatenate([index, index]))
+        weight = shares / torch.from_numpy(counts.astype(np.float32))[receiver]
+        _add(data, "interactions", (WEEK, "dated", kind), torch.stack([bins, receiver]), weight)

@@ -1,0 +1,164 @@
+"""The kept samples, compact, and what they say on average about a rating."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from models.head import level_probabilities
+from models.hybrid import HybridInputs, HybridModel
+
+__all__ = ["Posterior", "Predictor", "expected_value", "interval"]
+
+_BLOCK = 4_000_000  # numbers of one intermediate tensor [num_samples, num_pairs, size]
+
+
+class Posterior:
+    """Samples of every parameter, half precision, by name: `[num_samples, *shape]`.
+
+    A gradient run has one sample; everything above works the same.
+    """
+
+    def __init__(self, samples: Mapping[str, Tensor]) -> None:
+        self.samples = dict(samples)
+
+    @classmethod
+    def stack(cls, kept: list[dict[str, Tensor]]) -> Posterior:
+        """Stack what `snapshot` returned at different steps."""
+        return cls({name: torch.stack([sample[name] for sample in kept]) for name in kept[0]})
+
+    @staticmethod
+    def snapshot(model: nn.Module) -> dict[str, Tensor]:
+        """Return a compact copy of the model's parameters; thresholds stay in full precision."""
+        return {
+            name: parameter.detach().clone() if parameter.dim() == 1 else parameter.detach().half()
+            for name, parameter in model.named_parameters()
+        }
+
+    def __len__(self) -> int:
+        return len(next(iter(self.samples.values())))
+
+    def join(self, other: Posterior) -> Posterior:
+        """Return the samples of both, as of two chains."""
+        return Posterior({name: torch.cat([mine, other.samples[name]]) for name, mine in self.samples.items()})
+
+    def sample(self, number: int) -> dict[str, Tensor]:
+        """Return one sample in full precision."""
+        return {name: stacked[number].float() for name, stacked in self.samples.items()}
+
+    @torch.no_grad()
+    def predictor(
+        self, model: HybridModel, inputs: HybridInputs, known_users: Tensor, known_items: Tensor
+    ) -> Predictor:
+        """Encode all nodes once for every sample.
+
+        Args:
+            model: The network whose parameters the samples are.
+            inputs: Messages to users and items.
+            known_users: Which users have training ratings, bool `[num_users]`; the others get the cold view.
+            known_items: Which items have training ratings, bool `[num_items]`.
+        """
+        users, items = [], []
+        for number in range(len(self)):
+            rows = functional_call(model, self.sample(number), (inputs,))
+            users.append(torch.where(known_users[:, None], rows.users, rows.cold_users))
+            items.append(torch.where(known_items[:, None], rows.items, rows.cold_items))
+        return Predictor(
+            users=torch.stack(users),
+            items=torch.stack(items),
+            thresholds=self.samples["head.thresholds"].float(),
+            user_offsets=self.samples["head.user_offsets"].float() * known_users[None, :, None],
+            item_offsets=self.samples["head.item_offsets"].float() * known_items[None, :, None],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """Rows of all users and items in every sample.
+
+    Attributes:
+        users: `[num_samples, num_users, embedding_size + 1]`.
+        items: `[num_samples, num_items, embedding_size + 1]`.
+        thresholds: `[num_samples, num_levels - 1]`.
+        user_offsets: `[num_samples, num_users, num_levels - 1]`, zero for users without ratings.
+        item_offsets: `[num_samples, num_items, num_levels - 1]`, zero for items without ratings.
+    """
+
+    users: Tensor
+    items: Tensor
+    thresholds: Tensor
+    user_offsets: Tensor
+    item_offsets: Tensor
+
+    @torch.no_grad()
+    def probabilities(self, user: Tensor, item: Tensor) -> Tensor:
+        """Return the probability of each level for each pair, averaged over samples, `[num_pairs, num_levels]`."""
+        block = max(1, _BLOCK // (self.users.shape[0] * self.users.shape[2]))
+        parts = []
+        for start in range(0, len(user), block):
+            u, i = user[start : start + block], item[start : start + block]
+            scores = bilinear(self.users[:, u], self.items[:, i])
+            cuts = self.thresholds[:, None] + self.user_offsets[:, u] + self.item_offsets[:, i]
+            parts.append(level_probabilities(scores, cuts).mean(0))
+        return torch.cat(parts) if parts else torch.zeros(0, self.thresholds.shape[1] + 1)
+
+    @torch.no_grad()
+    def for_rows(self, rows: Tensor, offsets: Tensor, items: Tensor | None = None) -> Tensor:
+        """Return the level probabilities of items for one user given by rows, `[num_items, num_levels]`.
+
+        Args:
+            rows: `[num_samples, embedding_size + 1]`.
+            offsets: `[num_samples, num_levels - 1]`.
+            items: Item indices; all by default.
+        """
+        columns, item_offsets = self.items, self.item_offsets
+        if items is not None:
+            columns, item_offsets = columns[:, items], item_offsets[:, items]
+        cuts = self.thresholds[:, None] + offsets[:, None] + item_offsets
+        return level_probabilities(bilinear(rows[:, None], columns), cuts).mean(0)
+
+    @torch.no_grad()
+    def at_least(self, user: int, level: int) -> Tensor:
+        """Return the probability of at least level number `level` for every item, `[num_items]`."""
+        cuts = self.thresholds[:, level - 1, None] + self.user_offsets[:, user, level - 1, None]
+        scores = bilinear(self.users[:, user, None], self.items)
+        return torch.sigmoid(scores - cuts - self.item_offsets[..., level - 1]).mean(0)
+
+
+def bilinear(users: Tensor, items: Tensor) -> Tensor:
+    r"""Return $\langle z_u, z_i \rangle + b_u + b_i$ over the last dimension, whose last column is the bias."""
+    inner = (users[..., None, :-1] @ items[..., :-1, None])[..., 0, 0]
+    return inner + users[..., -1] + items[..., -1]
+
+
+def expected_value(probabilities: Tensor, levels: Tensor) -> Tensor:
+    """Return the mean rating in stars, `[num_pairs]`."""
+    return probabilities @ levels
+
+
+def interval(probabilities: Tensor, levels: Tensor, coverage: float = 0.8) -> tuple[Tensor, Tensor]:
+    """Return the central interval that holds a rating with probability `coverage`, in stars.
+
+    The distribution is discrete; between levels the interval's ends are interpolated, each level standing
+    for the stretch up to half-way to its neighbours, so that the ends move smoothly.
+
+    Returns:
+        Lower and upper ends, each `[num_pairs]`, within the scale.
+    """
+    middles = (levels[1:] + levels[:-1]) / 2
+    edges = torch.cat([levels[:1], middles, levels[-1:]])
+    cumulated = torch.cat([probabilities.new_zeros(len(probabilities), 1), probabilities.cumsum(1)], dim=1)
+
+    def quantile(share: float) -> Tensor:
+        wanted = probabilities.new_full((len(probabilities), 1), share)
+        upper = torch.searchsorted(cumulated.contiguous(), wanted).clamp(1, len(levels))
+        lower = upper - 1
+        below, above = cumulated.gather(1, lower), cumulated.gather(1, upper)
+        part = ((wanted - below) / (above - below).clamp_min(1e-12)).clamp(0, 1)
+        return (edges[lower] + part * (edges[upper] - edges[lower]))[:, 0]
+
+    return quantile((1 - coverage) / 2), quantile((1 + coverage) / 2)

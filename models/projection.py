@@ -1,0 +1,45 @@
+"""From the language model's vectors to the few text features the towers read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+
+__all__ = ["TextProjection"]
+
+
+@dataclass(frozen=True, eq=False)
+class TextProjection:
+    """Principal components of item texts, not whitened, scaled to a mean square norm of 1.
+
+    Fitted on the texts of the catalogue only, never on ratings. An item without text stands at the
+    mean (a row of zeros): a stated case that says "text tells nothing here".
+
+    Attributes:
+        mean: `[dimension]`.
+        components: `[num_features, dimension]`.
+        scale: Root mean square norm before scaling.
+    """
+
+    mean: NDArray[np.float32]
+    components: NDArray[np.float32]
+    scale: float
+
+    @classmethod
+    def fit(cls, vectors: NDArray[np.float32], num_features: int) -> TextProjection:
+        """Fit on the vectors of all items with text, `[num_texts, dimension]`."""
+        kept = min(num_features, *vectors.shape)
+        if kept < 2:
+            return cls(np.zeros(vectors.shape[1], np.float32), np.zeros((0, vectors.shape[1]), np.float32), 1.0)
+        pca = PCA(n_components=kept, svd_solver="full").fit(vectors.astype(np.float64))
+        projected = pca.transform(vectors.astype(np.float64))
+        scale = float(np.sqrt(np.square(projected).sum(axis=1).mean())) or 1.0
+        return cls(pca.mean_.astype(np.float32), pca.components_.astype(np.float32), scale)
+
+    def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Project vectors `[num_texts, dimension]` to features `[num_texts, num_features]`."""
+        features: NDArray[np.float32] = ((vectors - self.mean) @ self.components.T / self.scale).astype(np.float32)
+        return features

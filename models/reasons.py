@@ -1,0 +1,68 @@
+"""Why an item stands in a list: the messages of the score that speak for it most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from kg.graph import KnowledgeGraph
+from kg.schema import ITEM
+from models.encoder import parameter_key
+from models.inputs import relation_name
+from models.posterior import Posterior
+
+__all__ = ["Reason", "concept_reasons"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One concept of an item and what it adds to the score.
+
+    Attributes:
+        relation: Relation between item and concept.
+        concept: Label of the concept.
+        score: Its part of the bilinear score, mean over samples, on the latent scale.
+    """
+
+    relation: str
+    concept: str
+    score: float
+
+    def __str__(self) -> str:
+        return f"{self.relation.partition(':')[2] or self.relation}: {self.concept}"
+
+
+@torch.no_grad()
+def concept_reasons(
+    posterior: Posterior, data: HeteroData, graph: KnowledgeGraph, rows: Tensor, item: int
+) -> list[Reason]:
+    r"""Return what each concept of an item adds to someone's score, largest first.
+
+    The score is linear in the item's messages, so concept $c$ of relation $r$ adds exactly
+    $w^r_{ic} (\langle z_u, T_r[c] \rangle + T_r[c]_{\mathrm{bias}})$.
+
+    Args:
+        posterior: Kept samples.
+        data: Graph inputs.
+        graph: Labels of the concepts.
+        rows: The user's rows, `[num_samples, embedding_size + 1]`.
+        item: Item index.
+    """
+    found: list[Reason] = []
+    for edge_type in data[ITEM].content:
+        edges = data[edge_type]
+        mine = edges.edge_index[1] == item
+        if not mine.any():
+            continue
+        table = posterior.samples[f"items.content.tables.{parameter_key(relation_name(edge_type))}"]
+        messages = table[:, edges.table_row[mine]].float()
+        parts = (messages[..., :-1] @ rows[:, :-1, None])[..., 0] + messages[..., -1]
+        scores: NDArray[np.float32] = (parts.mean(0) * edges.edge_weight[mine]).numpy()
+        labels = graph.nodes[edge_type[0]].labels[edges.edge_index[0][mine].numpy()]
+        found += [Reason(edge_type[1], str(label), float(score)) for label, score in zip(labels, scores, strict=True)]
+    return sorted(found, key=lambda reason: -reason.score)

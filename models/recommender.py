@@ -1,0 +1,292 @@
+"""What people call: predict, recommend, audience; with their own ids in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from kg.errors import InputError
+from kg.graph import KnowledgeGraph
+from kg.ratings import Ratings
+from models.exposure import Exposure
+from models.hybrid import HybridModel
+from models.inputs import hybrid_inputs
+from models.newcomers import Taste, taste_from_history
+from models.posterior import Posterior, Predictor, expected_value, interval
+from models.reasons import concept_reasons
+from models.text import TextEncoder
+
+__all__ = ["Recommender"]
+
+FEW = 5  # ratings below which a user or item counts as little known
+LIKED_TITLES = 10  # items a sentence is taken to like
+SHARPNESS = 20.0  # how much nearness to the sentence counts in the ranking: exp(20 * cosine)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recommender:
+    """A trained model with all it needs to answer.
+
+    Attributes:
+        graph: Users, items and concepts.
+        train: Ratings the model has learned from.
+        levels: Values of the rating scale, rising, in stars.
+        model: The network.
+        posterior: Its kept samples.
+        data: Graph inputs.
+        item_vectors: Text vectors of the items, `[num_items, dimension]`, zero rows for items without text.
+        exposure: Who comes across what.
+        encoder: Language model for sentences.
+        relevant_from: Least rating, in stars, that counts as liking.
+    """
+
+    graph: KnowledgeGraph
+    train: Ratings
+    levels: NDArray[np.float32]
+    model: HybridModel
+    posterior: Posterior
+    data: HeteroData
+    item_vectors: NDArray[np.float32]
+    exposure: Exposure
+    encoder: TextEncoder
+    relevant_from: float
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """Rows of all nodes in every sample; encoded on first use."""
+        return self.posterior.predictor(
+            self.model,
+            hybrid_inputs(self.data),
+            torch.from_numpy(self.train.user_counts > 0),
+            torch.from_numpy(self.train.item_counts > 0),
+        )
+
+    @property
+    def _stars(self) -> Tensor:
+        return torch.from_numpy(self.levels)
+
+    @property
+    def relevant_level(self) -> int:
+        """Index of the lowest level that counts as liking; at least 1."""
+        return max(1, int(np.searchsorted(self.levels, self.relevant_from)))
+
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+        """Predict ratings.
+
+        Args:
+            pairs: (user id, item id) of the data, warm or cold.
+
+        Returns:
+            A row a pair: `user`, `item`, `score` in stars, `low` and `high` of the 80 % interval, `source`.
+
+        Raises:
+            UnknownNameError: If the graph does not know an id.
+        """
+        user = self.graph.users.vocabulary.indices([pair[0] for pair in pairs])
+        item = self.graph.items.vocabulary.indices([pair[1] for pair in pairs])
+        probabilities = self.predictor.probabilities(torch.from_numpy(user), torch.from_numpy(item))
+        low, high = interval(probabilities, self._stars)
+        return pd.DataFrame(
+            {
+                "user": [pair[0] for pair in pairs],
+                "item": [pair[1] for pair in pairs],
+                "score": expected_value(probabilities, self._stars).numpy(),
+                "low": low.numpy(),
+                "high": high.numpy(),
+                "source": self._sources(self.train.user_counts[user], self.train.item_counts[item]),
+            }
+        )
+
+    def recommend(
+        self,
+        *,
+        user: str | None = None,
+        history: Mapping[str, float] | None = None,
+        text: str | None = None,
+        k: int = 10,
+        exclude_seen: bool = True,
+        num_reasons: int = 2,
+    ) -> pd.DataFrame:
+        """Return the best items for a known user, for someone with a few ratings, or for a sentence.
+
+        Items are ranked by the chance that the person comes across one and likes it, not by stars
+        alone: among thousands of items the highest expected stars belong to titles nobody meets.
+
+        Args:
+            user: Id of a known user.
+            history: Ratings of someone new, item id -> stars; may be empty.
+            text: What someone new says they like.
+            k: Number of items.
+            exclude_seen: Leave out what the person rated in training or in `history`.
+            num_reasons: Number of reasons a row.
+
+        Returns:
+            Rows, best first: `id`, `label`, `score` in stars, `low` and `high` (80 % interval), `source`, `reason`.
+
+        Raises:
+            InputError: If not exactly one of user, history, text is given, k is not positive, an item is
+                unknown, or a rating is off the scale.
+        """
+        if sum(given is not None for given in (user, history, text)) != 1:
+            raise InputError("give exactly one of user, history and text")
+        if k < 1:
+            raise InputError(f"the number of recommendations must be at least 1, got {k}")
+        if user is not None:
+            taste, seen, count, nearness = *self._known(user), None
+        elif history is not None:
+            taste, seen = self._from_history(history)
+            count, nearness = len(history), None
+        else:
+            assert text is not None
+            taste, seen, nearness = self._from_text(text)
+            count = 0
+        probabilities = self.predictor.for_rows(taste.rows, taste.offsets)
+        ranking = self._ranking(probabilities, seen, nearness)
+        if exclude_seen and text is None:
+            ranking[seen > 0] = -np.inf
+        best = np.argsort(-ranking, kind="stable")[: min(k, int(np.isfinite(ranking).sum()))]
+        source = None
+        if text is not None:
+            source = "cold: text+concepts"
+        elif history is not None and not history:
+            source = "popularity"
+        return self._listed(taste, best, probabilities[torch.from_numpy(best)], count, source, num_reasons)
+
+    def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
+        """Return the users most likely to come across an item and like it, best first.
+
+        Args:
+            item: Item id; it may be one nobody has rated.
+            k: Number of users.
+            num_reasons: Number of reasons a row.
+
+        Returns:
+            Rows: `id`, `label` of the user, `score`, `low`, `high`, `source`, `reason`.
+        """
+        index = self.graph.items.vocabulary.index_of(item)
+        users = np.flatnonzero(self.train.user_counts)
+        users = users[~np.isin(users, self.train.user[self.train.item == index])]
+        chosen = torch.from_numpy(users)
+        probabilities = self.predictor.probabilities(chosen, torch.full_like(chosen, index))
+        liking = probabilities[:, self.relevant_level :].sum(1).numpy()
+        best = np.argsort(-liking * self.exposure_of(users)[:, index], kind="stable")[:k]
+        rows = probabilities[torch.from_numpy(best)]
+        low, high = interval(rows, self._stars)
+        found = users[best]
+        return pd.DataFrame(
+            {
+                "id": [self.graph.users.vocabulary.id_of(int(user)) for user in found],
+                "label": self.graph.users.labels[found],
+                "score": expected_value(rows, self._stars).numpy(),
+                "low": low.numpy(),
+                "high": high.numpy(),
+                "source": self._sources(
+                    self.train.user_counts[found], self.train.item_counts[np.full(len(found), index)]
+                ),
+                "reason": [self._reason(self.predictor.users[:, int(user)], index, num_reasons) for user in found],
+            }
+        )
+
+    def rank_scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return ranking scores of all items for users, float32 `[num_users, num_items]`; nothing is excluded."""
+        liking = [self.predictor.at_least(int(user), self.relevant_level) for user in users]
+        return torch.stack(liking).numpy() * self.exposure_of(users)
+
+    def exposure_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the exposure of known users to all items, `[num_users, num_items]`."""
+        return self.exposure(np.stack([self._seen(int(user)) for user in users]))
+
+    def _seen(self, user: int) -> NDArray[np.float32]:
+        seen = np.zeros(self.train.num_items, dtype=np.float32)
+        seen[self.train.item[self.train.user == user]] = 1.0
+        return seen
+
+    def _known(self, user: str) -> tuple[Taste, NDArray[np.float32], int]:
+        index = self.graph.users.vocabulary.index_of(user)
+        taste = Taste(self.predictor.users[:, index], self.predictor.user_offsets[:, index])
+        return taste, self._seen(index), int(self.train.user_counts[index])
+
+    def _from_history(self, history: Mapping[str, float]) -> tuple[Taste, NDArray[np.float32]]:
+        item = self.graph.items.vocabulary.indices(list(history))
+        stars = np.array(list(history.values()), dtype=np.float32)
+        for raw_id, value in history.items():
+            if not self.levels[0] <= value <= self.levels[-1]:
+                raise InputError(
+                    f"item {raw_id!r} has {value:g} stars; the scale is {self.levels[0]:g} to {self.levels[-1]:g}"
+                )
+        level = np.abs(stars[:, None] - self.levels[None]).argmin(axis=1) if len(stars) else np.zeros(0, np.int64)
+        seen = np.zeros(self.train.num_items, dtype=np.float32)
+        seen[item] = 1.0
+        return self._taste(item, level), seen
+
+    def _from_text(self, text: str) -> tuple[Taste, NDArray[np.float32], NDArray[np.float32]]:
+        if not text.strip():
+            raise InputError("the text is empty; say in a few words what the person likes")
+        cosine = self.item_vectors @ self.encoder.encode([text.strip()])[0]
+        item = np.argsort(-cosine, kind="stable")[:LIKED_TITLES].astype(np.int64)
+        seen = np.zeros(self.train.num_items, dtype=np.float32)
+        seen[item] = 1.0
+        return self._taste(item, np.full(len(item), len(self.levels) - 1)), seen, cosine
+
+    def _taste(self, item: NDArray[np.int64], level: NDArray[np.int64]) -> Taste:
+        generator = torch.Generator().manual_seed(0)
+        return taste_from_history(
+            self.posterior,
+            self.predictor,
+            self.data,
+            torch.from_numpy(item),
+            torch.from_numpy(level.astype(np.int64)),
+            generator=generator,
+        )
+
+    def _ranking(
+        self, probabilities: Tensor, seen: NDArray[np.float32], nearness: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        liking: NDArray[np.float32] = probabilities[:, self.relevant_level :].sum(1).numpy()
+        if nearness is not None:
+            return np.asarray(liking * np.exp(SHARPNESS * nearness), dtype=np.float32)
+        return np.asarray(liking * self.exposure(seen[None])[0], dtype=np.float32)
+
+    def _listed(
+        self,
+        taste: Taste,
+        items: NDArray[np.int64],
+        probabilities: Tensor,
+        count: int,
+        source: str | None,
+        reasons: int,
+    ) -> pd.DataFrame:
+        low, high = interval(probabilities, self._stars)
+        sources = self._sources(np.full(len(items), count), self.train.item_counts[items])
+        return pd.DataFrame(
+            {
+                "id": [self.graph.items.vocabulary.id_of(int(item)) for item in items],
+                "label": self.graph.items.labels[items],
+                "score": expected_value(probabilities, self._stars).numpy(),
+                "low": low.numpy(),
+                "high": high.numpy(),
+                "source": [source] * len(items) if source else sources,
+                "reason": [self._reason(taste.rows, int(item), reasons) for item in items],
+            }
+        )
+
+    def _reason(self, rows: Tensor, item: int, most: int) -> str:
+        found = concept_reasons(self.posterior, self.data, self.graph, rows, item)
+        spoken = [str(reason) for reason in found if reason.score > 0][:most]
+        return "; ".join(dict.fromkeys(spoken)) or "overall taste"
+
+    @staticmethod
+    def _sources(user_counts: NDArray[np.int64], item_counts: NDArray[np.int64]) -> list[str]:
+        """Say what each prediction stands on."""
+        found = np.where(np.minimum(user_counts, item_counts) < FEW, "few ratings", "warm")
+        return [
+            str(source) for source in np.where(np.minimum(user_counts, item_counts) == 0, "cold: text+concepts", found)
+        ]

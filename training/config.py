@@ -1,0 +1,172 @@
+"""The configuration of a run: typed, ranged, and complete enough to repeat it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kg.errors import InputError, did_you_mean
+from models.text import DEFAULT_ENCODER
+
+__all__ = ["AdamWConfig", "LangevinConfig", "ModelConfig", "RunConfig", "SplitConfig", "TextConfig"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TextConfig(_Part):
+    """The language model."""
+
+    encoder: str = DEFAULT_ENCODER
+    """Folder or hub name of the sentence encoder."""
+    max_length: int = Field(default=256, ge=8, le=8192)
+    """Longest text, in word pieces."""
+    num_features: int = Field(default=64, ge=0, le=1024)
+    """Principal components of the text vectors that the model reads; 0 leaves text out."""
+
+
+class ModelConfig(_Part):
+    """The hybrid model."""
+
+    embedding_size: int = Field(default=24, ge=1, le=512)
+    """Number of latent dimensions."""
+    leave_out: tuple[Literal["concepts", "text", "neighbours", "two_hops", "dates"], ...] = ()
+    """Parts of the graph that send no messages: what an ablation removes."""
+    cold_share: float = Field(default=0.3, ge=0, le=1)
+    """Share of the training ratings that is also seen as cold."""
+    cold_weight: float = Field(default=0.3, ge=0, le=1)
+    """Weight of a rating seen as cold; more helps new items and users and costs known ones a little."""
+
+
+class LangevinConfig(_Part):
+    """Training by sampling: many plausible models instead of one."""
+
+    method: Literal["langevin"] = "langevin"
+    """Preconditioned underdamped Langevin dynamics."""
+    epochs: int = Field(default=1600, ge=2)
+    """Steps, each over all ratings."""
+    burn_in: int = Field(default=600, ge=1)
+    """Steps before the first sample is kept."""
+    hold: int = Field(default=500, ge=0)
+    """Steps with fixed prior scales, so that factors can form."""
+    keep_every: int = Field(default=10, ge=1)
+    """Steps between two kept samples."""
+    chains: int = Field(default=1, ge=1, le=64)
+    """Independent runs whose samples are pooled."""
+    step_size: float = Field(default=0.12, gt=0, le=1)
+    """Length of a step in preconditioned units."""
+    friction: float = Field(default=0.2, gt=0, le=10)
+    """Share of velocity lost per unit of time."""
+
+
+class AdamWConfig(_Part):
+    """Training by gradient descent: one model, chosen by early stopping."""
+
+    method: Literal["adamw"] = "adamw"
+    """AdamW, arXiv:1711.05101."""
+    epochs: int = Field(default=300, ge=1)
+    """Most passes over the ratings."""
+    batches: int = Field(default=4, ge=1)
+    """Parts a pass is split into."""
+    learning_rate: float = Field(default=0.02, gt=0, le=1)
+    """Length of a step."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """Pull of every parameter towards zero."""
+    patience: int = Field(default=20, ge=1)
+    """Epochs without a better validation RMSE before stopping."""
+    clip_norm: float | None = Field(default=None, gt=0)
+    """Largest gradient norm."""
+
+
+class SplitConfig(_Part):
+    """Which ratings are held out."""
+
+    name: str = "random"
+    """A canonical split of the data, or random, by-time, cold-items, cold-users, cold-both."""
+    test_share: float = Field(default=0.1, gt=0, lt=1)
+    """Share of ratings (random, by-time) or of items and users (cold ones) that is held out."""
+    validation_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the remaining ratings that is held out to choose by; the test part stays untouched."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the draw."""
+
+
+class RunConfig(_Part):
+    """Everything that decides a run but the graph."""
+
+    seed: int = Field(default=0, ge=0)
+    """Seed of model and training."""
+    split: SplitConfig = SplitConfig()
+    """What is held out."""
+    text: TextConfig = TextConfig()
+    """What reads the texts."""
+    model: ModelConfig = ModelConfig()
+    """What is learned."""
+    training: Annotated[LangevinConfig | AdamWConfig, Field(discriminator="method")] = LangevinConfig()
+    """How it is learned."""
+
+    @classmethod
+    def load(cls, file: Path) -> RunConfig:
+        """Read a configuration from YAML.
+
+        Raises:
+            InputError: With file, field, value and remedy.
+        """
+        try:
+            values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InputError(f"this is no readable YAML file: {' '.join(str(error).split())}", file=file) from error
+        return cls.checked(values or {}, file=file)
+
+    @classmethod
+    def checked(cls, values: object, *, file: Path | None = None) -> RunConfig:
+        """Return the configuration these values describe, or raise `InputError` for the first wrong one."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise InputError(_sentence(error.errors()[0]), file=file) from error
+
+    def updated(self, assignments: list[str]) -> RunConfig:
+        """Return a copy with `section.field=value` assignments applied, as the command line gives them."""
+        values: dict[str, Any] = self.model_dump(mode="json")
+        for assignment in assignments:
+            path, equals, text = assignment.partition("=")
+            if not equals:
+                raise InputError(f"expected section.field=value, got {assignment!r}; for example training.epochs=800")
+            *sections, field = path.strip().split(".")
+            target = values
+            for section in sections:
+                target = target.setdefault(section, {})
+                if not isinstance(target, dict):
+                    raise InputError(f"{section!r} in {path!r} is a value, not a section")
+            if sections == ["training"] and field == "method":
+                target.clear()
+            target[field] = yaml.safe_load(text)
+        return self.checked(values)
+
+    def dump(self) -> str:
+        """Return the configuration as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def _sentence(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"] if part not in ("langevin", "adamw"))
+    if error["type"] == "extra_forbidden":
+        known = _fields(error["loc"][:-1])
+        hint = did_you_mean(str(error["loc"][-1]), known)
+        return f"{place!r} is no field of the configuration; expected one of {', '.join(known)}.{hint}"
+    return f"{place or 'configuration'}: {error['msg']}, got {error['input']!r}"
+
+
+def _fields(location: tuple[Any, ...]) -> list[str]:
+    model: Any = RunConfig
+    for part in location:
+        if part in ("langevin", "adamw"):
+            model = LangevinConfig if part == "langevin" else AdamWConfig
+        elif isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
+            model = model.model_fields[part].annotation
+    return list(getattr(model, "model_fields", {}))

@@ -1,0 +1,96 @@
+"""Training by gradient descent: AdamW, one model, chosen by early stopping on validation ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.hybrid import HybridModel
+from models.posterior import Posterior, expected_value
+from training.config import AdamWConfig
+from training.loop import EpochRecord
+from training.objective import Evidence, RatingObjective
+
+__all__ = ["AdamWTraining"]
+
+
+class AdamWTraining:
+    """Caller of the training loop that stops when validation no longer improves and keeps the best epoch.
+
+    Args:
+        model: The network.
+        objective: What is minimised.
+        evidence: Training ratings.
+        validation: Held-out ratings and, per rating, whether its item and user have training ratings.
+        levels: Values of the scale in stars, `[num_levels]`.
+        config: Learning rate, batches, patience.
+        generator: Source of the random batches.
+    """
+
+    def __init__(
+        self,
+        model: HybridModel,
+        objective: RatingObjective,
+        evidence: Evidence,
+        validation: tuple[Tensor, Tensor, Tensor],
+        levels: Tensor,
+        config: AdamWConfig,
+        generator: torch.Generator,
+    ) -> None:
+        self.model = model
+        self.objective = objective
+        self.evidence = evidence
+        self.validation = validation
+        self.levels = levels
+        self.config = config
+        self.generator = generator
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.best: dict[str, Tensor] = {}
+        self.best_rmse = float("inf")
+        self.stale = 0
+
+    def batches(self, epoch: int) -> Iterator[tuple[Evidence, int]]:
+        """Yield the ratings in random parts."""
+        yield from self.evidence.batches(self.config.batches, self.generator)
+
+    def after(self, record: EpochRecord) -> dict[str, float]:
+        """Measure validation RMSE, in stars, and remember the best parameters."""
+        snapshot = Posterior.stack([Posterior.snapshot(self.model)])
+        known_users, known_items = (
+            torch.bincount(index, minlength=size) > 0
+            for index, size in (
+                (self.evidence.warm.pairs.user, self.evidence.warm.pairs.num_users),
+                (self.evidence.warm.pairs.item, self.evidence.warm.pairs.num_items),
+            )
+        )
+        predictor = snapshot.predictor(self.model, self.objective.inputs, known_users, known_items)
+        user, item, value = self.validation
+        predicted = expected_value(predictor.probabilities(user, item), self.levels)
+        rmse = float((predicted - value).square().mean().sqrt())
+        if rmse < self.best_rmse:
+            self.best, self.best_rmse, self.stale = snapshot.samples, rmse, 0
+        else:
+            self.stale += 1
+        return {"validation_rmse": rmse}
+
+    @property
+    def finished(self) -> bool:
+        """Whether validation has not improved for `patience` epochs."""
+        return self.stale >= self.config.patience
+
+    def posterior(self) -> Posterior:
+        """Return the best epoch as a posterior of one sample."""
+        return Posterior(self.best)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return what a checkpoint needs beside parameters and optimizer."""
+        return {"best_rmse": self.best_rmse, "stale": self.stale}, self.best
+
+    def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `state` returned."""
+        self.best, self.best_rmse, self.stale = dict(tensors), state["best_rmse"], state["stale"]

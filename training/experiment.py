@@ -1,0 +1,272 @@
+"""One run from graph to recommender: split, encode, train; a killed run goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from kg.dataset import Dataset
+from kg.errors import InputError
+from kg.wording import item_sentences
+from models.assembly import ModelSettings, assemble
+from models.content import content_features
+from models.exposure import Exposure
+from models.hybrid import HybridInputs, HybridModel
+from models.inputs import InputLimits, hetero_data, hybrid_inputs
+from models.posterior import Posterior
+from models.projection import TextProjection
+from models.recommender import Recommender
+from models.text import TextEncoder
+from training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
+from training.config import LangevinConfig, RunConfig
+from training.descent import AdamWTraining
+from training.history import History
+from training.loop import train
+from training.objective import Evidence, RatingObjective
+from training.sampling import LangevinTraining
+from training.splits import Split, make_split
+
+__all__ = ["Experiment"]
+
+logger = logging.getLogger(__name__)
+
+MOST_LEVELS = 21
+CHECKPOINTS = 16  # a run writes about this many
+Progress = Callable[[str, int, int, str], None]
+
+
+def _silent(stage: str, done: int, total: int, message: str) -> None:
+    """Report to nobody."""
+
+
+class Experiment:
+    """A configuration applied to a data set.
+
+    Everything the model reads is built from the training part of the split; the held-out parts are
+    looked at by evaluation alone.
+
+    Args:
+        dataset: Graph and ratings.
+        config: What to do.
+        progress: Called with (stage, done, total, message).
+    """
+
+    def __init__(self, dataset: Dataset, config: RunConfig, *, progress: Progress = _silent) -> None:
+        self.dataset = dataset
+        self.config = config
+        self.progress = progress
+        self.history = History()
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of everything that decides the outcome: a checkpoint of another identity is not used."""
+        return sha256(f"{self.dataset.fingerprint}\n{self.config.model_dump_json()}".encode()).hexdigest()
+
+    @cached_property
+    def split(self) -> Split:
+        """Training, validation and test ratings."""
+        wanted = self.config.split
+        return make_split(
+            self.dataset,
+            wanted.name,
+            test_share=wanted.test_share,
+            validation_share=wanted.validation_share,
+            seed=wanted.seed,
+        )
+
+    @cached_property
+    def levels(self) -> NDArray[np.float32]:
+        """Values of the rating scale among training ratings, in rising order."""
+        levels = self.split.train.levels
+        if not 2 <= len(levels) <= MOST_LEVELS:
+            raise InputError(
+                f"the training ratings take {len(levels)} different values; the ordinal model needs 2 to {MOST_LEVELS}: "
+                "round the ratings in the table, for example to half stars"
+            )
+        return levels
+
+    @cached_property
+    def encoder(self) -> TextEncoder:
+        """The language model."""
+        return TextEncoder(self.config.text.encoder, max_length=self.config.text.max_length)
+
+    @cached_property
+    def item_vectors(self) -> NDArray[np.float32]:
+        """Text vectors `[num_items, dimension]`; zero rows for items of which nothing is known in words."""
+        sentences = item_sentences(self.dataset.graph)
+        known = [number for number, sentence in enumerate(sentences) if sentence is not None]
+        found = self.encoder.encode(
+            [sentence for sentence in sentences if sentence is not None],
+            progress=lambda done, total: self.progress("encode", done, total, "texts read by the language model"),
+        )
+        vectors = np.zeros((len(sentences), found.shape[1]), dtype=np.float32)
+        vectors[known] = found
+        return vectors
+
+    @cached_property
+    def data(self) -> HeteroData:
+        """Graph inputs of the model."""
+        has_text = self.item_vectors.any(axis=1)
+        features = np.zeros((len(has_text), 0), dtype=np.float32)
+        if has_text.any() and self.config.text.num_features:
+            projection = TextProjection.fit(self.item_vectors[has_text], self.config.text.num_features)
+            features = np.zeros((len(has_text), len(projection.components)), dtype=np.float32)
+            features[has_text] = projection(self.item_vectors[has_text])
+        limits = InputLimits(leave_out=frozenset(self.config.model.leave_out))
+        return hetero_data(self.dataset.graph, self.split.train, features, limits)
+
+    @cached_property
+    def inputs(self) -> HybridInputs:
+        """The same, stacked into sparse operators."""
+        return hybrid_inputs(self.data)
+
+    def run(self, checkpoint: Path) -> Posterior:
+        """Train every chain and return the pooled samples.
+
+        Args:
+            checkpoint: File for the state of the unfinished run; read if it is there and of this identity.
+        """
+        found = Checkpoint.read(checkpoint)
+        if found is not None and found.state["identity"] != self.identity:
+            logger.warning("found the checkpoint of another configuration or graph in %s; starts clean", checkpoint)
+            found = None
+        if found is not None:
+            logger.warning(
+                "found an interrupted run at chain %d, epoch %d; goes on", found.state["chain"], found.state["epoch"]
+            )
+            self.history = History(found.state["history"])
+        posterior = Posterior(found.part("done/")) if found is not None and found.part("done/") else None
+        chains = self.config.training.chains if isinstance(self.config.training, LangevinConfig) else 1
+        for chain in range(found.state["chain"] if found is not None else 0, chains):
+            mine = found if found is not None and found.state["chain"] == chain else None
+            kept = self._chain(chain, chains, checkpoint, mine, posterior)
+            posterior = kept if posterior is None else posterior.join(kept)
+        assert posterior is not None
+        return posterior
+
+    def _chain(
+        self, chain: int, chains: int, file: Path, found: Checkpoint | None, done: Posterior | None
+    ) -> Posterior:
+        config = self.config
+        generator = torch.Generator().manual_seed(config.seed * 1000 + chain)
+        fabric = Fabric(accelerator="cpu", devices=1)
+        evidence = Evidence.draw(
+            self.split.train, self.levels, share=config.model.cold_share, generator=torch.Generator().manual_seed(3)
+        )
+        model = self.new_model(generator)
+        objective = RatingObjective(self.inputs, weight=config.model.cold_weight)
+        method = self._method(model, objective, evidence, generator)
+        start = 0
+        if found is not None:
+            start = int(found.state["epoch"])
+            model.load_state_dict(found.part("model/"), strict=False)
+            restore_optimizer(method.optimizer, found.part("optimizer/"))
+            method.restore(found.state["method"], found.part("kept/"))
+            generator.set_state(found.tensors["random"])
+        module, optimizer = fabric.setup(model, method.optimizer)
+        epochs = config.training.epochs
+        every = max(1, epochs // CHECKPOINTS)
+        for record in train(
+            module,
+            optimizer,
+            objective,
+            method.batches,
+            fabric=fabric,
+            epochs=range(start, epochs),
+            clip_norm=getattr(config.training, "clip_norm", None),
+        ):
+            measured = method.after(record)
+            self.history.add(chain=chain, **asdict(record), **measured)
+            message = ", ".join(f"{name} {value:.4f}" for name, value in {"loss": record.loss, **measured}.items())
+            self.progress("train", chain * epochs + record.epoch + 1, chains * epochs, message)
+            if method.finished:
+                break
+            if (record.epoch + 1) % every == 0 and record.epoch + 1 < epochs:
+                state, kept = method.state()
+                self._checkpoint(file, chain, record.epoch + 1, state, model, method, kept, done, generator)
+        return method.posterior()
+
+    def _checkpoint(
+        self,
+        file: Path,
+        chain: int,
+        epoch: int,
+        state: dict[str, float],
+        model: HybridModel,
+        method: LangevinTraining | AdamWTraining,
+        kept: dict[str, Tensor],
+        done: Posterior | None,
+        generator: torch.Generator,
+    ) -> None:
+        groups = {
+            "model/": dict(model.named_parameters()),
+            "optimizer/": optimizer_tensors(method.optimizer),
+            "kept/": kept,
+            "done/": done.samples if done is not None else {},
+        }
+        tensors = {prefix + name: tensor for prefix, group in groups.items() for name, tensor in group.items()}
+        Checkpoint(
+            {
+                "identity": self.identity,
+                "chain": chain,
+                "epoch": epoch,
+                "method": state,
+                "history": self.history.records,
+            },
+            {**tensors, "random": generator.get_state()},
+        ).write(file)
+
+    def new_model(self, generator: torch.Generator) -> HybridModel:
+        """Return the network with rows drawn from their priors."""
+        train_part = self.split.train
+        counts = np.bincount(np.searchsorted(self.levels, train_part.value), minlength=len(self.levels))
+        shares = torch.from_numpy((counts / counts.sum()).astype(np.float32))
+        settings = ModelSettings(embedding_size=self.config.model.embedding_size)
+        return assemble(self.inputs, shares, settings, generator=generator)
+
+    def _method(
+        self, model: HybridModel, objective: RatingObjective, evidence: Evidence, generator: torch.Generator
+    ) -> LangevinTraining | AdamWTraining:
+        config = self.config.training
+        if isinstance(config, LangevinConfig):
+            return LangevinTraining(model, objective, evidence, config, generator)
+        held_out = self.split.validation
+        if held_out is None:
+            raise InputError("adamw stops early on validation ratings; set split.validation_share, for example to 0.05")
+        validation = tuple(torch.from_numpy(column.copy()) for column in (held_out.user, held_out.item, held_out.value))
+        return AdamWTraining(
+            model, objective, evidence, validation, torch.from_numpy(self.levels.copy()), config, generator
+        )
+
+    def recommender(self, posterior: Posterior) -> Recommender:
+        """Put the answer machine together."""
+        low, high = self.dataset.scale
+        return Recommender(
+            graph=self.dataset.graph,
+            train=self.split.train,
+            levels=self.levels,
+            model=self.new_model(torch.Generator()),
+            posterior=posterior,
+            data=self.data,
+            item_vectors=self.item_vectors,
+            exposure=Exposure.fit(self.split.train, content_features(self.data, self.item_vectors)),
+            encoder=self.encoder,
+            relevant_from=low + 0.75 * (high - low),
+        )
+
+    @cached_property
+    def config_text(self) -> str:
+        """The configuration as YAML, with the identity of the run beside it."""
+        return self.config.dump() + f"# identity: {json.dumps(self.identity)}\n"

@@ -1,0 +1,159 @@
+"""What training minimises: the negative log-likelihood of the training ratings, in the warm and the cold view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.func import functional_call
+
+from kg.ratings import Ratings
+from models.hybrid import HybridInputs, HybridModel, Representations
+from models.sparse import Pairs, pair_scores
+from models.tower import named_curvature
+
+__all__ = ["Evidence", "RatingBatch", "RatingObjective"]
+
+EXPECTED_CURVATURE = 1.0 / 3.0  # of the ordinal log-likelihood in the score, for a typical rating
+
+
+@dataclass(frozen=True, eq=False)
+class RatingBatch:
+    """Ratings to learn from: pairs sorted by user and the index of each observed level."""
+
+    pairs: Pairs
+    level: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def select(self, mask: Tensor) -> RatingBatch:
+        """Return the ratings a mask `[num_pairs]` picks."""
+        pairs = Pairs(self.pairs.user[mask], self.pairs.item[mask], self.pairs.num_users, self.pairs.num_items)
+        return RatingBatch(pairs, self.level[mask])
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Ratings to learn from, and the shares of them that are also seen as cold.
+
+    Attributes:
+        warm: All ratings.
+        cold_items: A fixed random share, seen as if nobody had rated the item.
+        cold_users: Another fixed random share, seen as if the user had rated nothing.
+    """
+
+    warm: RatingBatch
+    cold_items: RatingBatch
+    cold_users: RatingBatch
+
+    @classmethod
+    def draw(
+        cls, ratings: Ratings, levels: NDArray[np.float32], *, share: float, generator: torch.Generator
+    ) -> Evidence:
+        """Turn ratings into batches.
+
+        Args:
+            ratings: Training ratings.
+            levels: The values of the rating scale, in rising order.
+            share: Share of the ratings that is also seen as cold, in [0, 1].
+            generator: Draws the shares.
+        """
+        user, item = torch.from_numpy(ratings.user.copy()), torch.from_numpy(ratings.item.copy())
+        level = torch.from_numpy(np.searchsorted(levels, ratings.value))
+        order = Pairs.order(user, item, ratings.num_items)
+        warm = RatingBatch(Pairs(user[order], item[order], ratings.num_users, ratings.num_items), level[order])
+        cold_items = warm.select(torch.rand(len(warm), generator=generator) < share)
+        return cls(warm, cold_items, warm.select(torch.rand(len(warm), generator=generator) < share))
+
+    def batches(self, number: int, generator: torch.Generator) -> Iterator[tuple[Evidence, int]]:
+        """Yield the evidence in `number` random parts, each with its number of ratings."""
+        if number == 1:
+            yield self, len(self.warm)
+            return
+        parts = [
+            torch.randint(number, (len(batch),), generator=generator)
+            for batch in (self.warm, self.cold_items, self.cold_users)
+        ]
+        for part in range(number):
+            masks = [drawn == part for drawn in parts]
+            warm = self.warm.select(masks[0])
+            yield Evidence(warm, self.cold_items.select(masks[1]), self.cold_users.select(masks[2])), len(warm)
+
+
+class RatingObjective:
+    r"""Summed negative log-likelihood of warm ratings and of a share of them seen as cold.
+
+    $$L = -\sum_{(u,i)} \log P(r \mid z_u, z_i)
+       - w \sum_{S_I} \log P(r \mid \bar z_u, z_i^{\mathrm{cold}})
+       - w \sum_{S_U} \log P(r \mid z_u^{\mathrm{cold}}, \bar z_i)$$
+
+    The second and third terms teach content to stand for an item or user nobody has rated yet
+    (the idea of DropoutNet, NIPS 2017). The bar means "held fixed": no gradient flows to the partner,
+    so that the cold view cannot bend what ratings say of known users and items.
+
+    Args:
+        inputs: Messages to users and items.
+        weight: Weight $w$ of a rating seen as cold, in [0, 1].
+    """
+
+    def __init__(self, inputs: HybridInputs, *, weight: float) -> None:
+        self.inputs = inputs
+        self.weight = weight
+
+    def __call__(self, model: HybridModel, evidence: Evidence) -> Tensor:
+        """Return the summed objective, a scalar."""
+        rows = model(self.inputs)
+        pairs = evidence.warm.pairs
+        total = model.head(pair_scores(rows.users, rows.items, pairs), pairs, evidence.warm.level).sum()
+        if self.weight:
+            total = total + self.weight * self._cold(model, rows, evidence)
+        return -total
+
+    def _cold(self, model: HybridModel, rows: Representations, evidence: Evidence) -> Tensor:
+        fixed = {name: parameter.detach() for name, parameter in model.head.named_parameters()}
+        total = rows.users.new_zeros(())
+        for batch, users, items, cold in (
+            (evidence.cold_items, rows.users.detach(), rows.cold_items, {"cold_items": True}),
+            (evidence.cold_users, rows.cold_users, rows.items.detach(), {"cold_users": True}),
+        ):
+            scores = pair_scores(users, items, batch.pairs)
+            total = total + functional_call(model.head, fixed, (scores, batch.pairs, batch.level), cold).sum()
+        return total
+
+    @torch.no_grad()
+    def curvature(self, model: HybridModel, evidence: Evidence) -> dict[str, Tensor]:
+        r"""Return the diagonal curvature of the objective in every parameter, by name.
+
+        With $f = \langle z_u, z_i \rangle$, the curvature in $z_u$ is the sum of $z_i^2$ over the user's
+        ratings times a typical curvature in the score; squared edge weights carry it to the tables.
+        """
+        rows = model(self.inputs)
+
+        def to_items(batch: RatingBatch, weight: float) -> Tensor:
+            return batch.pairs.to_items(torch.full((len(batch),), weight * EXPECTED_CURVATURE), _squared(rows.users))
+
+        def to_users(batch: RatingBatch, weight: float) -> Tensor:
+            return batch.pairs.to_users(torch.full((len(batch),), weight * EXPECTED_CURVATURE), _squared(rows.items))
+
+        parts = (
+            ("users", model.users, self.inputs.users, to_users(evidence.warm, 1.0)),
+            ("items", model.items, self.inputs.items, to_items(evidence.warm, 1.0)),
+            ("cold_users", model.cold_users, self.inputs.users, to_users(evidence.cold_users, self.weight)),
+            ("cold_items", model.cold_items, self.inputs.items, to_items(evidence.cold_items, self.weight)),
+        )
+        found = named_curvature("head", model.head.curvature(evidence.warm.pairs))
+        for name, tower, inputs, node_curvature in parts:
+            for path, value in named_curvature(name, tower.curvature(inputs, node_curvature)).items():
+                # The cold view shares its content tables with the warm one: their curvatures add up.
+                path = path.removeprefix("cold_") if path.startswith("cold_") and ".content." in path else path
+                found[path] = found[path] + value if path in found else value
+        return found
+
+
+def _squared(rows: Tensor) -> Tensor:
+    return torch.cat([rows[:, :-1].square(), rows.new_ones(len(rows), 1)], dim=1)
