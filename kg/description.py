@@ -154,6 +154,8 @@ class _EntityTable(_Part):
     """Column, or template such as `{title} ({year})`, of what people read."""
     text: Text | None = None
     """Template of what the language model reads; fields that are unknown vanish."""
+    remove: Pattern | None = None
+    """Regular expression whose matches are deleted from texts: marks that are no language."""
     concepts: dict[Name, Concept] = {}
     """Relations to concepts, by relation name."""
     missing: tuple[Text, ...] = ("",)

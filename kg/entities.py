@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,6 +182,9 @@ def _describe(
             entities.labels[entity] = entities.labels[entity] or labels[row]
     if description.text is not None:
         texts, _ = render(table, description.text, missing)
+        if description.remove is not None:
+            marks = re.compile(description.remove)
+            texts = [" ".join(marks.sub("", text).split()) or None if text else None for text in texts]
         for entity, row in known:
             text = texts[row]
             if text and not any(text in before for before in entities.texts[entity]):

@@ -226,3 +226,12 @@ def test_movielens_1m_from_the_rebuilt_file(real_data: Path) -> None:
     assert (len(dataset.graph.users), len(dataset.graph.items)) == (6040, 3883)
     assert np.isin(dataset.ratings.value, [1, 2, 3, 4, 5]).all()
     assert dataset.ratings.time is None
+
+
+def test_marks_are_removed_from_texts(small_world: Path) -> None:
+    text = (small_world / "description.yaml").read_text()
+    (small_world / "description.yaml").write_text(
+        text.replace("    same_as:", '    remove: "quoted|Beta .*"\n    same_as:')
+    )
+    texts = build(Description.load(small_world / "description.yaml")).graph.items.texts
+    assert texts.tolist() == ['Alpha (1999). Drama, War. A "" plot.', None, None]
