@@ -249,7 +249,7 @@ class Ease:
         size = train.num_items
         if size > self.max_items:
             raise ValueError(
-                f"EASE holds a dense table of items by items: {size:,} items need about {12e-9 * size**2:.0f} GB of "
+                f"EASE holds a dense table of items by items: {size:,} items need about {4e-9 * size**2:.0f} GB of "
                 f"memory; it takes at most {self.max_items:,} items, leave it out"
             )
         self._interactions = _binary(train)

@@ -145,7 +145,7 @@ def test_ease_is_the_constrained_ridge_regression_of_each_item() -> None:
 
 def test_ease_refuses_what_does_not_fit_in_memory() -> None:
     train = make_ratings([0], [0], [3], 1, 20_001)
-    with pytest.raises(ValueError, match="about 5 GB of memory"):
+    with pytest.raises(ValueError, match="about 2 GB of memory"):
         Ease().fit(train, np.zeros((20_001, 1), np.float32))
 
 
