@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg.dataset import Dataset
@@ -100,6 +100,7 @@ def test_any_graph_survives_the_rdf_store(graph: KnowledgeGraph) -> None:
     assert contents(from_rdf(to_rdf(as_dataset(graph)))) == contents(graph)
 
 
+@settings(max_examples=40)  # each example flushes seven files to disk
 @given(graph=graphs())
 def test_any_graph_survives_parquet(graph: KnowledgeGraph) -> None:
     with TemporaryDirectory() as folder:
