@@ -95,6 +95,8 @@ def test_constant_scores_give_uniform_lists_in_every_place() -> None:
         np.testing.assert_allclose(share, 0.2, atol=0.025)  # standard error 0.005
     pairs = np.unique(lists[:, :2], axis=0)
     assert len(pairs) == 20
+    ties_above_the_last = top_k(np.tile([1.0, 1.0, 0.0], (2000, 1)), 3, rng=0)
+    assert np.mean(ties_above_the_last[:, 0] == 0) == pytest.approx(0.5, abs=0.05)
 
 
 def test_top_k_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
