@@ -1,0 +1,234 @@
+"""Graph inputs of a graph small enough to weigh every edge by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch_geometric.data import HeteroData
+
+from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.ratings import Ratings
+from kg.schema import ITEM, USER, EdgeType
+from kg.vocabulary import Vocabulary
+from models.inputs import InputLimits, hetero_data, hybrid_inputs
+
+WEEK = 7 * 86_400
+HALF, THIRD = 2**-0.5, 3**-0.5
+
+
+def nodes(kind: str, number: int) -> Nodes:
+    names = np.array([f"{kind}{index}" for index in range(number)], dtype=object)
+    nothing = np.full(number, None, dtype=object)
+    return Nodes(vocabulary=Vocabulary(kind, names), labels=names, texts=nothing, iris=nothing)
+
+
+def edges(pairs: list[tuple[int, int]]) -> Edges:
+    return Edges(index=np.array(pairs).T, provenance=np.zeros(len(pairs), dtype=np.int16))
+
+
+def world() -> KnowledgeGraph:
+    """Three users, four items, three genres of which one belongs to one item only, two jobs, one sequel."""
+    return KnowledgeGraph(
+        name="tiny",
+        nodes={USER: nodes(USER, 3), ITEM: nodes(ITEM, 4), "genre": nodes("genre", 3), "job": nodes("job", 2)},
+        edges={
+            EdgeType(ITEM, "genre", "genre"): edges([(0, 0), (0, 1), (1, 1), (2, 0), (2, 2), (0, 0)]),
+            EdgeType(USER, "job", "job"): edges([(0, 0), (1, 0), (2, 1)]),
+            EdgeType(ITEM, "wiki:follows", ITEM): edges([(1, 0), (2, 0)]),
+        },
+        sources=("table",),
+    )
+
+
+def ratings(values: tuple[float, ...] = (5, 3, 4, 1)) -> Ratings:
+    """User 0 rated items 0 and 1, user 1 rated 0 and 2; user 2 and item 3 have none."""
+    return Ratings(
+        user=np.array([0, 0, 1, 1]),
+        item=np.array([0, 1, 0, 2]),
+        value=np.array(values),
+        time=np.array([0, WEEK // 2, WEEK, 100 * WEEK]),
+        num_users=3,
+        num_items=4,
+    )
+
+
+TEXT: NDArray[np.float32] = np.array([[1, 0], [3, 0], [0, 2], [0, 0]], dtype=np.float32)
+
+
+def weights(data: HeteroData, *edge_type: str) -> dict[tuple[int, int], float]:
+    """Weight of each edge, by sender and receiver."""
+    found = data[edge_type]
+    pairs = [(int(start), int(end)) for start, end in found.edge_index.T]
+    assert len(set(pairs)) == len(pairs)
+    return dict(zip(pairs, found.edge_weight.tolist(), strict=True))
+
+
+def test_concepts_of_few_items_are_silent_and_the_others_share_one() -> None:
+    data = hetero_data(world(), ratings(), TEXT)
+    # Genre 2 belongs to item 2 alone; what is left of it is genre 0, with the whole weight. Pairs stand once.
+    assert weights(data, "genre", "genre", ITEM) == pytest.approx({(0, 0): HALF, (1, 0): HALF, (1, 1): 1, (0, 2): 1})
+    assert weights(data, "job", "job", USER) == pytest.approx({(0, 0): 1, (0, 1): 1})
+    single = hetero_data(world(), ratings(), TEXT, InputLimits(least_items=1))
+    assert weights(single, "genre", "genre", ITEM)[2, 2] == pytest.approx(HALF)
+    assert weights(single, "job", "job", USER)[1, 2] == 1
+
+
+def test_edges_between_items_speak_both_ways() -> None:
+    data = hetero_data(world(), ratings(), TEXT)
+    assert weights(data, ITEM, "wiki:follows", ITEM) == pytest.approx({(0, 1): 1, (0, 2): 1})
+    # Backwards each sender has one receiver, too few to learn from.
+    assert (ITEM, "wiki:follows_of", ITEM) not in data.edge_types
+    single = hetero_data(world(), ratings(), TEXT, InputLimits(least_items=1))
+    assert weights(single, ITEM, "wiki:follows_of", ITEM) == pytest.approx({(1, 0): HALF, (2, 0): HALF})
+
+
+def test_rated_items_and_raters_send_one_over_the_root_of_their_number() -> None:
+    data = hetero_data(world(), ratings(), TEXT)
+    by_user = {(0, 0): HALF, (1, 0): HALF, (0, 1): HALF, (2, 1): HALF}
+    assert weights(data, ITEM, "rated", USER) == pytest.approx(by_user)
+    assert weights(data, USER, "rated_by", ITEM) == pytest.approx({(0, 0): HALF, (1, 0): HALF, (0, 1): 1, (1, 2): 1})
+
+
+def test_only_senders_have_a_row_in_a_table() -> None:
+    data = hetero_data(world(), ratings(), TEXT)
+    assert data[ITEM, "rated", USER].senders.tolist() == [0, 1, 2]
+    assert data["genre", "genre", ITEM].senders.tolist() == [0, 1]
+    for edge_type in data.edge_types:
+        found = data[edge_type]
+        assert torch.equal(found.senders[found.table_row], found.edge_index[0])
+
+
+def test_two_hops_say_how_neighbours_differ_from_everyones() -> None:
+    data = hetero_data(world(), ratings(), TEXT)
+    # Over the four ratings the mean text is (2 (1, 0) + (3, 0) + (0, 2)) / 4 = (1.25, 0.5).
+    features = data[USER].features["interactions"]
+    of_first = ((1 - 1.25) + (3 - 1.25), (0 - 0.5) * 2)
+    of_second = ((1 - 1.25) + (0 - 1.25), (0 - 0.5) + (2 - 0.5))
+    expected = torch.tensor([of_first, of_second, (0.0, 0.0)]) * HALF
+    torch.testing.assert_close(features["hop_text"], expected)
+    # Jobs reach items through their raters. Both raters have job 0, so nobody differs from the mean.
+    assert not data[ITEM].features["interactions"]["hop_job<job"].any()
+    # Genre weights: item 0 (h, h, 0), item 1 (0, 1, 0), item 2 (1, 0, 0); mean over ratings ((2h + 1) / 4, same, 0).
+    mean = (2 * HALF + 1) / 4
+    user = ((HALF - mean) + (0 - mean), (HALF - mean) + (1 - mean), 0)
+    torch.testing.assert_close(features["hop_genre<genre"][0], torch.tensor(user) * HALF)
+
+
+def test_two_hops_are_kept_to_small_relations() -> None:
+    data = hetero_data(world(), ratings(), TEXT, InputLimits(most_hop_concepts=2))
+    assert "hop_genre<genre" not in data[USER].features["interactions"]
+    assert "hop_job<job" in data[ITEM].features["interactions"]
+    assert "hop_text" in data[USER].features["interactions"]
+
+
+def test_dates_are_a_histogram_that_sums_to_one() -> None:
+    data = hetero_data(world(), ratings(), TEXT)
+    # User 0 rated in week 0 and in the middle between weeks 0 and 1; user 1 in week 1 and far beyond the last bin.
+    of_user = {pair: weight for pair, weight in summed(data, USER).items() if weight}
+    assert of_user == pytest.approx({(0, 0): 0.75, (1, 0): 0.25, (1, 1): 0.5, (31, 1): 0.5})
+    of_item = {pair: weight for pair, weight in summed(data, ITEM).items() if weight}
+    assert of_item == pytest.approx({(0, 0): 0.5, (1, 0): 0.5, (0, 1): 0.5, (1, 1): 0.5, (31, 2): 1})
+
+
+def summed(data: HeteroData, kind: str) -> dict[tuple[int, int], float]:
+    """Weights of dates; a bin may speak to a node once for each rating."""
+    found: dict[tuple[int, int], float] = {}
+    edge = data["week", "dated", kind]
+    for (start, end), weight in zip(edge.edge_index.T.tolist(), edge.edge_weight.tolist(), strict=True):
+        found[start, end] = found.get((start, end), 0.0) + weight
+    return found
+
+
+def test_without_times_there_are_no_dates() -> None:
+    data = hetero_data(world(), replace(ratings(), time=None), TEXT)
+    assert "week" not in data.node_types
+
+
+def tensors(data: HeteroData) -> dict[str, torch.Tensor]:
+    """Every tensor of the inputs by name."""
+    found = {}
+    for edge_type in data.edge_types:
+        for name, value in data[edge_type].items():
+            found["/".join((*edge_type, name))] = value
+    for kind in (USER, ITEM):
+        for group, features in data[kind].features.items():
+            found |= {f"{kind}/{group}/{name}": value for name, value in features.items()}
+        found |= {f"{kind}/hop_sources/{name}": value for name, value in data[kind].hop_sources.items()}
+    return found
+
+
+def test_the_value_of_a_rating_never_matters() -> None:
+    before, after = (
+        tensors(hetero_data(world(), ratings(), TEXT)),
+        tensors(hetero_data(world(), ratings((1, 5, 2, 4)), TEXT)),
+    )
+    assert len(before) > 20
+    assert set(before) == set(after)
+    for name, tensor in before.items():
+        assert torch.equal(tensor, after[name]), name
+
+
+def test_who_rated_what_does_matter() -> None:
+    other = replace(ratings(), item=np.array([0, 1, 0, 1]))
+    before, after = tensors(hetero_data(world(), ratings(), TEXT)), tensors(hetero_data(world(), other, TEXT))
+    assert any(
+        not torch.equal(tensor, after[name]) for name, tensor in before.items() if tensor.shape == after[name].shape
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "gone", "left"),
+    [
+        ("concepts", "genre/genre/item", "item/content/text"),
+        ("text", "text", "genre/genre/item"),
+        ("neighbours", "rated", "hop_genre"),
+        ("two_hops", "hop_", "item/rated/user"),
+        ("dates", "dated", "item/rated/user"),
+    ],
+)
+def test_a_part_left_out_sends_nothing_and_the_others_stay(part: str, gone: str, left: str) -> None:
+    whole = tensors(hetero_data(world(), ratings(), TEXT))
+    smaller = tensors(hetero_data(world(), ratings(), TEXT, InputLimits(leave_out=frozenset({part}))))
+    assert any(gone in name for name in whole)
+    assert not any(gone in name for name in smaller)
+    assert any(left in name for name in smaller)
+    for name, tensor in smaller.items():
+        assert torch.equal(tensor, whole[name])
+
+
+def test_everything_left_out_leaves_empty_inputs() -> None:
+    parts = frozenset({"concepts", "text", "neighbours", "two_hops", "dates"})
+    inputs = hybrid_inputs(hetero_data(world(), ratings(), TEXT, InputLimits(leave_out=parts)))
+    for side in (inputs.users, inputs.items):
+        assert side.content.operator is None
+        assert side.interactions.operator is None
+        assert not side.interactions.features
+
+
+def test_no_ratings_at_all_are_taken() -> None:
+    nothing = ratings().select(np.zeros(0, dtype=np.int64))
+    inputs = hybrid_inputs(hetero_data(world(), nothing, TEXT))
+    assert inputs.users.interactions.operator is None
+    for features in inputs.users.interactions.features.values():
+        assert torch.isfinite(features).all()
+
+
+def test_stacked_operators_hold_the_same_weights() -> None:
+    data = hetero_data(world(), ratings(), TEXT)
+    inputs = hybrid_inputs(data)
+    for kind, side in ((USER, inputs.users), (ITEM, inputs.items)):
+        for group in ("content", "interactions"):
+            messages = getattr(side, group)
+            blocks = []
+            for edge_type in getattr(data[kind], group):
+                edge = data[edge_type]
+                block = torch.zeros(int(data[kind].num_nodes), len(edge.senders))
+                for (start, end), weight in zip(edge.edge_index.T.tolist(), edge.edge_weight, strict=True):
+                    block[end, edge.senders.tolist().index(start)] += weight
+                blocks.append(block)
+            torch.testing.assert_close(messages.operator.matrix.to_dense(), torch.cat(blocks, dim=1))
+            assert sum(messages.num_sources.values()) == messages.operator.shape[1]
