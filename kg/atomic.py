@@ -12,47 +12,51 @@ from tempfile import NamedTemporaryFile
 
 from kg.errors import InputError
 
-__all__ = ["staged_directory", "write_file"]
+__all__ = ["partial_of", "prepare", "publish", "staged_directory", "write_file"]
 
 logger = logging.getLogger(__name__)
 
 
-@contextmanager
-def staged_directory(final: Path) -> Iterator[Path]:
-    """Yield a fresh directory that takes the place of `final` only when the block ends well.
+def partial_of(final: Path) -> Path:
+    """Return where an unfinished directory lies: `.NAME.partial` beside the finished one."""
+    return final.with_name(f".{final.name}.partial")
 
-    The directory is `.NAME.partial` beside `final`. What a killed run left there is removed, with a warning.
-    At the end the old `final` moves to `.NAME.old`, the new one takes its name, and the old one is removed; a run
-    killed between these two renames is repaired by the next call.
 
-    Args:
-        final: Where the finished directory shall be; its parents are made.
+def prepare(final: Path) -> Path:
+    """Make ready to write a directory: parents are there, and a swap that was cut off is undone.
+
+    Returns:
+        The absolute path of the directory.
 
     Raises:
-        InputError: If `final` is there but is not a directory, or the place cannot be written.
+        InputError: If `final` is there but is not a directory.
     """
     final = Path(os.path.abspath(final))
-    partial, old = final.with_name(f".{final.name}.partial"), final.with_name(f".{final.name}.old")
+    old = final.with_name(f".{final.name}.old")
     if final.exists() and not final.is_dir():
         raise InputError(
             "a directory shall be written here, but a file of this name is there; choose another name", file=final
         )
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        _clear_up(final, partial, old)
-        partial.mkdir()
-    except OSError as error:
-        raise InputError(
-            f"no directory can be written here: {error.strerror}; choose another place", file=final
-        ) from None
-    try:
-        yield partial
-        for path in partial.rglob("*"):
-            if path.is_file():
-                _sync(path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if old.exists():
+        if final.exists():
+            shutil.rmtree(old)
+        else:
+            logger.warning("found %s moved aside by a run that was cut off; it is put back", final.name)
+            old.rename(final)
+    return final
+
+
+def publish(final: Path) -> None:
+    """Give the finished `.NAME.partial` its name.
+
+    The old directory moves to `.NAME.old`, the new one takes its name, and the old one is removed; `prepare`
+    repairs what a kill between these two renames leaves.
+    """
+    partial, old = partial_of(final), final.with_name(f".{final.name}.old")
+    for path in partial.rglob("*"):
+        if path.is_file():
+            _sync(path)
     if final.exists():
         final.rename(old)
     partial.rename(final)
@@ -60,17 +64,30 @@ def staged_directory(final: Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _clear_up(final: Path, partial: Path, old: Path) -> None:
-    """Repair or remove what a killed run left behind, and say so."""
-    if old.exists():
-        if final.exists():
-            shutil.rmtree(old)
-        else:
-            logger.warning("found %s moved aside by a run that was cut off; it is put back", final.name)
-            old.rename(final)
+@contextmanager
+def staged_directory(final: Path) -> Iterator[Path]:
+    """Yield a fresh directory that takes the place of `final` only when the block ends well.
+
+    What a killed run left there is removed, with a warning.
+
+    Args:
+        final: Where the finished directory shall be; its parents are made.
+
+    Raises:
+        InputError: If `final` is there but is not a directory.
+    """
+    final = prepare(final)
+    partial = partial_of(final)
     if partial.exists():
         logger.warning("found an unfinished %s of a run that was cut off; starts clean", final.name)
         shutil.rmtree(partial)
+    partial.mkdir()
+    try:
+        yield partial
+        publish(final)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def write_file(path: Path, content: bytes | str) -> None:

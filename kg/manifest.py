@@ -1,9 +1,10 @@
-"""The manifest of a graph directory: format version, hashes, counts, library versions."""
+"""Manifests: format version, hashes, counts, library versions of a directory that kgrec wrote."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from kg.errors import InputError
 if TYPE_CHECKING:
     from kg.dataset import Dataset
 
-__all__ = ["FORMAT_VERSION", "read", "sha256", "write"]
+__all__ = ["FORMAT_VERSION", "read", "seal", "sha256", "unseal", "write"]
 
 FORMAT_VERSION = 1
 _FORMAT = "kgrec graph"
@@ -35,11 +36,60 @@ def _pretty(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
+def seal(folder: Path, content: Mapping[str, Any], files: Iterable[str]) -> None:
+    """Write `manifest.json`: the content, the SHA-256 of each file of the folder, and a checksum over both."""
+    sealed = {**content, "files": {name: sha256((folder / name).read_bytes()) for name in files}}
+    sealed["checksum"] = sha256(_canonical(sealed))
+    write_file(folder / "manifest.json", _pretty(sealed))
+
+
+def unseal(folder: Path, *, form: str, newest: int, noun: str, remedy: str) -> dict[str, Any]:
+    """Check a directory against its manifest and return the manifest.
+
+    Args:
+        folder: The directory.
+        form: What the manifest must call its format.
+        newest: Newest format version that can be read.
+        noun: What the directory holds, for messages: `graph` or `run`.
+        remedy: What to do when it is damaged.
+
+    Raises:
+        InputError: If it is no such directory, of a newer format, incomplete or damaged.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise InputError(f"expected a {noun} directory, found no manifest.json; {remedy}", file=folder)
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise InputError(f"the manifest is damaged: it is not JSON; {remedy}", file=path) from None
+    if not isinstance(content, dict) or content.get("format") != form:
+        raise InputError(f"this is not the manifest of a {noun}; {remedy}", file=path)
+    found = content.get("format_version")
+    if not isinstance(found, int) or found > newest:
+        raise InputError(
+            f"this {noun} has format version {found}, this kgrec reads up to {newest}; update kgrec, or {remedy}",
+            file=path,
+        )
+    if content.get("checksum") != sha256(
+        _canonical({name: part for name, part in content.items() if name != "checksum"})
+    ):
+        raise InputError(f"the manifest is damaged: its checksum does not fit; {remedy}", file=path)
+    for name, expected in content["files"].items():
+        if not (folder / name).is_file():
+            raise InputError(f"this file of the {noun} is missing; {remedy}", file=folder / name)
+        if sha256((folder / name).read_bytes()) != expected:
+            raise InputError(
+                f"this file is damaged: its checksum differs from the manifest; {remedy}", file=folder / name
+            )
+    return content
+
+
 def write(dataset: Dataset, folder: Path) -> str:
     """Write `report.json` and `manifest.json` beside the artefacts; return the fingerprint."""
     graph = dataset.graph
     write_file(folder / "report.json", _pretty(dict(dataset.report)))
-    hashes = {name: sha256((folder / name).read_bytes()) for name in (*_ARTEFACTS, "report.json")}
+    hashes = [(name, sha256((folder / name).read_bytes())) for name in _ARTEFACTS]
     splits = {
         name: [role for role in ("test_ratings", "test_items", "validation_items") if getattr(split, role) is not None]
         for name, split in dataset.splits.items()
@@ -64,13 +114,9 @@ def write(dataset: Dataset, folder: Path) -> str:
         "splits": splits,
         "inputs": dataset.report.get("inputs", {}),
         "libraries": {name: version(name) for name in _LIBRARIES},
-        "files": hashes,
     }
-    content["fingerprint"] = sha256(
-        _canonical([(name, hashes[name]) for name in _ARTEFACTS] + [content["scale"], splits])
-    )
-    content["checksum"] = sha256(_canonical(content))
-    write_file(folder / "manifest.json", _pretty(content))
+    content["fingerprint"] = sha256(_canonical([*hashes, content["scale"], splits]))
+    seal(folder, content, (*_ARTEFACTS, "report.json"))
     return str(content["fingerprint"])
 
 
@@ -80,32 +126,12 @@ def read(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: If it is not a graph directory, of a newer format, incomplete or damaged.
     """
-    path = folder / "manifest.json"
-    if not path.is_file():
-        raise InputError("expected a graph directory, found no manifest.json; make one with `kgrec build`", file=folder)
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        raise InputError("the manifest is damaged: it is not JSON; build the graph again", file=path) from None
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise InputError("this is not the manifest of a graph; make one with `kgrec build`", file=path)
-    found = content.get("format_version")
-    if not isinstance(found, int) or found > FORMAT_VERSION:
-        raise InputError(
-            f"this graph has format version {found}, this kgrec reads up to {FORMAT_VERSION}; update kgrec, or build the graph again",
-            file=path,
-        )
-    if content.get("checksum") != sha256(
-        _canonical({name: part for name, part in content.items() if name != "checksum"})
-    ):
-        raise InputError("the manifest is damaged: its checksum does not fit; build the graph again", file=path)
-    for name, expected in content["files"].items():
-        if not (folder / name).is_file():
-            raise InputError("this file of the graph is missing; build the graph again", file=folder / name)
-        if sha256((folder / name).read_bytes()) != expected:
-            raise InputError(
-                "this file is damaged: its checksum differs from the manifest; build the graph again",
-                file=folder / name,
-            )
+    content = unseal(
+        folder,
+        form=_FORMAT,
+        newest=FORMAT_VERSION,
+        noun="graph",
+        remedy="build the graph again with `kgrec build`",
+    )
     content["report"] = json.loads((folder / "report.json").read_bytes())
     return content

@@ -20,25 +20,26 @@ _FLOOR = 1e-3
 class Exposure:
     r"""Probability-like score that a user comes across an item, linear in what the user has rated.
 
-    $$e_u = \pi + (b_u - \pi) W$$
+    $$e_u = a + b_u W$$
 
-    with $b_u$ the 0/1 row of the user's rated items and $\pi$ each item's share of users. For items with
-    ratings $W$ is EASE (arXiv:1905.03375): ridge regression of every item on all others. For items without,
-    it is kernel ridge regression on content, $W = (K + \alpha I)^{-1} K_{\cdot c}$, so that a film nobody
-    rated is met by those who met films of its text and concepts. A new user needs no training: any set
-    of items is a row $b$.
+    with $b_u$ the 0/1 row of the user's rated items. For items with ratings this is EASE
+    (arXiv:1905.03375), ridge regression of every item on all others, around each item's share of users
+    $\pi$: $a = \pi - \pi W$. For items without, it is kernel ridge regression on content around the user's
+    share of items: $W = M + (1 - \mathbf{1}^\top M) / n$ with $M = (K + \alpha I)^{-1} K_{\cdot c}$ and $a = 0$. So a
+    film nobody rated is met by those who met films of its text and concepts, and a new user needs no
+    training: any set of items is a row $b$.
 
     Attributes:
         weights: $W$, float32 `[num_items, num_items]`.
-        popularity: $\pi$, float32 `[num_items]`; zero for items without ratings.
+        base: $a$, float32 `[num_items]`: the exposure of someone who rated nothing.
     """
 
     weights: NDArray[np.float32]
-    popularity: NDArray[np.float32]
+    base: NDArray[np.float32]
 
     @classmethod
     def fit(
-        cls, train: Ratings, content: NDArray[np.float32], *, ease_ridge: float = 0.06, content_ridge: float = 10.0
+        cls, train: Ratings, content: NDArray[np.float32], *, ease_ridge: float = 0.06, content_ridge: float = 30.0
     ) -> Exposure:
         """Fit on who rated what; the values of ratings are not looked at.
 
@@ -59,26 +60,26 @@ class Exposure:
             )
         active = np.flatnonzero(train.user_counts)
         warm, cold = np.flatnonzero(train.item_counts), np.flatnonzero(train.item_counts == 0)
-        popularity = (train.item_counts / max(len(active), 1)).astype(np.float32)
-        weights = np.zeros((size, size), dtype=np.float32)
+        weights, base = np.zeros((size, size), dtype=np.float32), np.zeros(size, dtype=np.float32)
         if len(warm):
             seen = np.zeros((train.num_users, size), dtype=np.float32)
             seen[train.user, train.item] = 1.0
-            seen = seen[np.ix_(active, warm)] - popularity[warm]
-            gram = (seen.T @ seen).astype(np.float64)
+            seen = seen[np.ix_(active, warm)]
+            popularity = seen.mean(axis=0)
+            gram = ((seen - popularity).T @ (seen - popularity)).astype(np.float64)
             gram[np.diag_indices_from(gram)] += ease_ridge * len(active)
             inverse = np.linalg.inv(gram)
             ease = -inverse / np.diag(inverse)
             np.fill_diagonal(ease, 0.0)
             weights[np.ix_(warm, warm)] = ease
+            base[warm] = popularity - popularity @ ease
         if len(warm) and len(cold) and content.shape[1]:
             kernel = (content[warm] @ content[warm].T).astype(np.float64)
             kernel[np.diag_indices_from(kernel)] += content_ridge
-            weights[np.ix_(warm, cold)] = np.linalg.solve(kernel, content[warm] @ content[cold].T)
-            popularity[cold] = popularity[warm] @ weights[np.ix_(warm, cold)]
-        return cls(weights, popularity)
+            regression = np.linalg.solve(kernel, content[warm] @ content[cold].T)
+            weights[np.ix_(warm, cold)] = regression + (1.0 - regression.sum(axis=0)) / len(warm)
+        return cls(weights, base)
 
     def __call__(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return exposure for rows of rated items, both `[num_users, num_items]`; at least 0.001 everywhere."""
-        scores = self.popularity + (seen - self.popularity) @ self.weights
-        return np.maximum(scores, _FLOOR).astype(np.float32)
+        return np.maximum(self.base + seen @ self.weights, _FLOOR).astype(np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -36,11 +38,11 @@ class OrdinalHead(nn.Module):
         self.thresholds = nn.Parameter(torch.logit(cumulated))
         self.user_offsets = nn.Parameter(torch.zeros(num_users, steps))
         self.item_offsets = nn.Parameter(torch.zeros(num_items, steps))
-        offsets = {"initial": 0.2, "shape": 1.0, "rate": 0.02, "damping": 1.0}
+        offsets = ScalePrior(initial=0.2, shape=1.0, rate=0.02, damping=1.0)
         self.priors = {
             "thresholds": ScalePrior(initial=float("inf"), damping=1.0, learned=False),
-            "user_offsets": ScalePrior(**offsets, highest=0.16),
-            "item_offsets": ScalePrior(**offsets, highest=0.04),
+            "user_offsets": replace(offsets, highest=0.16),
+            "item_offsets": replace(offsets, highest=0.04),
         }
 
     @property
@@ -95,14 +97,14 @@ class _OrdinalLogLikelihood(torch.autograd.Function):
     r"""$\log(\sigma(x_r) - \sigma(x_{r-1}))$ with its gradient in closed form."""
 
     @staticmethod
-    def forward(ctx, upper: Tensor, lower: Tensor) -> Tensor:  # type: ignore[override, no-untyped-def]
+    def forward(ctx, upper: Tensor, lower: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         above, below = torch.sigmoid(upper), torch.sigmoid(lower)
         probability = (above - below).clamp_min_(SMALLEST)
         ctx.save_for_backward(above, below, probability)
         return probability.log()
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[override, no-untyped-def]
+    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
         above, below, probability = ctx.saved_tensors
         scaled = gradient / probability
         return scaled * above * (1 - above), -scaled * below * (1 - below)

@@ -85,8 +85,8 @@ def hetero_data(
     if "two_hops" not in limits.leave_out:
         _add_two_hops(data, ratings, limits)
     if "neighbours" not in limits.leave_out:
-        for message_type, edges in _rated(ratings).items():
-            _add(data, "interactions", message_type, *edges)
+        for message_type, rated in _rated(ratings).items():
+            _add(data, "interactions", message_type, *rated)
     if ratings.time is not None and "dates" not in limits.leave_out:
         _add_dates(data, ratings, limits)
     return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from models.inputs import relation_name
 from models.posterior import Posterior
 
 __all__ = ["Reason", "concept_reasons"]
+
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # countryOfOrigin -> country of origin
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Reason:
     score: float
 
     def __str__(self) -> str:
-        return f"{self.relation.partition(':')[2] or self.relation}: {self.concept}"
+        name = self.relation.partition(":")[2] or self.relation
+        return f"{_CAMEL.sub(' ', name).replace('_', ' ').lower()}: {self.concept}"
 
 
 @torch.no_grad()

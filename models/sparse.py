@@ -61,12 +61,12 @@ class SparseOperator:
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, dense: Tensor, operator: SparseOperator) -> Tensor:  # type: ignore[override, no-untyped-def]
+    def forward(ctx, dense: Tensor, operator: SparseOperator) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.operator = operator
         return operator.matrix @ dense
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[override, no-untyped-def]
+    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
         return ctx.operator.transpose @ gradient.contiguous(), None
 
 
@@ -129,7 +129,7 @@ class Pairs:
 
 class _PairScores(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, users: Tensor, items: Tensor, pairs: Pairs) -> Tensor:  # type: ignore[override, no-untyped-def]
+    def forward(ctx, users: Tensor, items: Tensor, pairs: Pairs) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(users, items)
         ctx.pairs = pairs
         left, right = users[:, :-1].contiguous(), items[:, :-1].t().contiguous()
@@ -137,7 +137,7 @@ class _PairScores(torch.autograd.Function):
         return inner + users[pairs.user, -1] + items[pairs.item, -1]
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[override, no-untyped-def]
+    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
         users, items = ctx.saved_tensors
         to_users = ctx.pairs.to_users(gradient, with_one(items)) if ctx.needs_input_grad[0] else None
         to_items = ctx.pairs.to_items(gradient, with_one(users)) if ctx.needs_input_grad[1] else None

@@ -98,7 +98,9 @@ class TextEncoder:
     @cached_property
     def _model(self) -> SentenceTransformer:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         model = SentenceTransformer(str(self.folder), device=self.device, local_files_only=True)
         model.max_seq_length = self.max_length
         return model

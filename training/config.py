@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kg.errors import InputError, did_you_mean
+from kg.yaml_file import read_yaml
 from models.text import DEFAULT_ENCODER
 
 __all__ = ["AdamWConfig", "LangevinConfig", "ModelConfig", "RunConfig", "SplitConfig", "TextConfig"]
@@ -116,19 +117,15 @@ class RunConfig(_Part):
         Raises:
             InputError: With file, field, value and remedy.
         """
-        try:
-            values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f"this is no readable YAML file: {' '.join(str(error).split())}", file=file) from error
-        return cls.checked(values or {}, file=file)
+        return read_yaml(file, cls)
 
     @classmethod
-    def checked(cls, values: object, *, file: Path | None = None) -> RunConfig:
+    def checked(cls, values: object) -> RunConfig:
         """Return the configuration these values describe, or raise `InputError` for the first wrong one."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise InputError(_sentence(error.errors()[0]), file=file) from error
+            raise InputError(_sentence(error.errors()[0])) from error
 
     def updated(self, assignments: list[str]) -> RunConfig:
         """Return a copy with `section.field=value` assignments applied, as the command line gives them."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
@@ -38,7 +37,7 @@ from training.objective import Evidence, RatingObjective
 from training.sampling import LangevinTraining
 from training.splits import Split, make_split
 
-__all__ = ["Experiment"]
+__all__ = ["Experiment", "Progress", "silent"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ CHECKPOINTS = 16  # a run writes about this many
 Progress = Callable[[str, int, int, str], None]
 
 
-def _silent(stage: str, done: int, total: int, message: str) -> None:
+def silent(stage: str, done: int, total: int, message: str) -> None:
     """Report to nobody."""
 
 
@@ -63,7 +62,7 @@ class Experiment:
         progress: Called with (stage, done, total, message).
     """
 
-    def __init__(self, dataset: Dataset, config: RunConfig, *, progress: Progress = _silent) -> None:
+    def __init__(self, dataset: Dataset, config: RunConfig, *, progress: Progress = silent) -> None:
         self.dataset = dataset
         self.config = config
         self.progress = progress
@@ -118,7 +117,7 @@ class Experiment:
     @cached_property
     def data(self) -> HeteroData:
         """Graph inputs of the model."""
-        has_text = self.item_vectors.any(axis=1)
+        has_text = np.asarray(self.item_vectors.any(axis=1))
         features = np.zeros((len(has_text), 0), dtype=np.float32)
         if has_text.any() and self.config.text.num_features:
             projection = TextProjection.fit(self.item_vectors[has_text], self.config.text.num_features)
@@ -210,7 +209,7 @@ class Experiment:
         done: Posterior | None,
         generator: torch.Generator,
     ) -> None:
-        groups = {
+        groups: dict[str, Mapping[str, Tensor]] = {
             "model/": dict(model.named_parameters()),
             "optimizer/": optimizer_tensors(method.optimizer),
             "kept/": kept,
@@ -245,13 +244,16 @@ class Experiment:
         held_out = self.split.validation
         if held_out is None:
             raise InputError("adamw stops early on validation ratings; set split.validation_share, for example to 0.05")
-        validation = tuple(torch.from_numpy(column.copy()) for column in (held_out.user, held_out.item, held_out.value))
-        return AdamWTraining(
-            model, objective, evidence, validation, torch.from_numpy(self.levels.copy()), config, generator
-        )
+        user, item, value = (torch.from_numpy(part.copy()) for part in (held_out.user, held_out.item, held_out.value))
+        levels = torch.from_numpy(self.levels.copy())
+        return AdamWTraining(model, objective, evidence, (user, item, value), levels, config, generator)
 
-    def recommender(self, posterior: Posterior) -> Recommender:
-        """Put the answer machine together."""
+    def use_vectors(self, item_vectors: NDArray[np.float32]) -> None:
+        """Take the text vectors of a saved run instead of encoding again."""
+        self.__dict__["item_vectors"] = item_vectors
+
+    def recommender(self, posterior: Posterior, exposure: Exposure | None = None) -> Recommender:
+        """Put together what answers; the exposure of a saved run may be given."""
         low, high = self.dataset.scale
         return Recommender(
             graph=self.dataset.graph,
@@ -261,12 +263,7 @@ class Experiment:
             posterior=posterior,
             data=self.data,
             item_vectors=self.item_vectors,
-            exposure=Exposure.fit(self.split.train, content_features(self.data, self.item_vectors)),
+            exposure=exposure or Exposure.fit(self.split.train, content_features(self.data, self.item_vectors)),
             encoder=self.encoder,
             relevant_from=low + 0.75 * (high - low),
         )
-
-    @cached_property
-    def config_text(self) -> str:
-        """The configuration as YAML, with the identity of the run beside it."""
-        return self.config.dump() + f"# identity: {json.dumps(self.identity)}\n"

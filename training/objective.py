@@ -112,7 +112,8 @@ class RatingObjective:
         total = model.head(pair_scores(rows.users, rows.items, pairs), pairs, evidence.warm.level).sum()
         if self.weight:
             total = total + self.weight * self._cold(model, rows, evidence)
-        return -total
+        objective: Tensor = -total
+        return objective
 
     def _cold(self, model: HybridModel, rows: Representations, evidence: Evidence) -> Tensor:
         fixed = {name: parameter.detach() for name, parameter in model.head.named_parameters()}

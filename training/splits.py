@@ -163,7 +163,7 @@ def _random(ratings: Ratings, share: float, seed: int) -> _Holdout:
     return _scattered(ratings, order[: round(share * len(ratings))], f"a random {share:g} of all")
 
 
-def _by_time(ratings: Ratings, share: float, seed: int) -> _Holdout:  # noqa: ARG001 - time leaves nothing to chance
+def _by_time(ratings: Ratings, share: float, seed: int) -> _Holdout:
     if ratings.time is None:
         raise InputError("The split 'by-time' needs the time of every rating and these data have none; use 'random'.")
     order = np.argsort(ratings.time, kind="stable")

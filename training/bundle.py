@@ -1,0 +1,109 @@
+"""The saved run: everything that answers need, in dull formats, sealed by hashes, whole or absent."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load_file, save
+
+from kg.atomic import write_file
+from kg.dataset import Dataset
+from kg.manifest import seal, unseal
+from models.exposure import Exposure
+from models.posterior import Posterior
+from models.recommender import Recommender
+from training.config import RunConfig
+from training.experiment import Experiment
+
+__all__ = ["FORMAT_NAME", "FORMAT_VERSION", "REMEDY", "Run", "load_run", "write_run"]
+
+FORMAT_VERSION = 1
+FORMAT_NAME = "kgrec run"
+REMEDY = "train again with `kgrec train`"
+_LIBRARIES = ("numpy", "torch", "torch-geometric", "transformers", "sentence-transformers", "safetensors")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """A trained run as it lies on disk.
+
+    Attributes:
+        directory: Where it lies.
+        experiment: Its data set, split and configuration.
+        recommender: What answers.
+        manifest: Versions, hashes, training time.
+    """
+
+    directory: Path
+    experiment: Experiment
+    recommender: Recommender
+    manifest: dict[str, Any]
+
+
+def write_run(
+    experiment: Experiment, recommender: Recommender, graph: Path, folder: Path, facts: dict[str, Any]
+) -> None:
+    """Write a finished run into a folder.
+
+    Args:
+        experiment: What was run.
+        recommender: What came out.
+        graph: Graph directory the run was trained on; copied, so that a run needs nothing else.
+        folder: An empty or unfinished directory; the caller gives it its final name.
+        facts: Training time, memory and the like.
+    """
+    shutil.rmtree(folder / "graph", ignore_errors=True)
+    shutil.copytree(graph, folder / "graph")
+    write_file(folder / "model.safetensors", save(recommender.posterior.samples))
+    arrays: dict[str, NDArray[np.generic]] = {
+        "item_vectors": recommender.item_vectors.astype(np.float32),
+        "exposure_weights": recommender.exposure.weights.astype(np.float16),
+        "exposure_base": recommender.exposure.base,
+    }
+    write_file(folder / "lists.safetensors", save_arrays(arrays))
+    write_file(folder / "config.yaml", experiment.config.dump())
+    write_file(folder / "metrics.json", json.dumps(facts, indent=1) + "\n")
+    experiment.history.write(folder)
+    content = {
+        "format": FORMAT_NAME,
+        "format_version": FORMAT_VERSION,
+        "graph": experiment.dataset.graph.name,
+        "fingerprint": experiment.dataset.fingerprint,
+        "identity": experiment.identity,
+        "seed": experiment.config.seed,
+        "encoder": experiment.encoder.fingerprint,
+        "libraries": {name: version(name) for name in _LIBRARIES},
+        **facts,
+    }
+    files = ("model.safetensors", "lists.safetensors", "config.yaml", "metrics.json", "history.csv")
+    seal(folder, content, (*files, "graph/manifest.json"))
+
+
+def load_run(directory: Path) -> Run:
+    """Read a run.
+
+    Raises:
+        InputError: If it is no run, of a newer format, incomplete or damaged.
+    """
+    manifest = unseal(directory, form=FORMAT_NAME, newest=FORMAT_VERSION, noun="run", remedy=REMEDY)
+    config = RunConfig.load(directory / "config.yaml")
+    experiment = Experiment(Dataset.load(directory / "graph"), config)
+    arrays = load_arrays(directory / "lists.safetensors")
+    exposure = Exposure(arrays["exposure_weights"].astype(np.float32), arrays["exposure_base"])
+    experiment.use_vectors(arrays["item_vectors"])
+    posterior = Posterior(load_file(directory / "model.safetensors"))
+    return Run(
+        directory=directory,
+        experiment=experiment,
+        recommender=experiment.recommender(posterior, exposure),
+        manifest=manifest,
+    )

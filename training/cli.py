@@ -1,0 +1,248 @@
+"""`kgrec` on the command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from kg.errors import InputError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="kgrec",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    add_completion=False,
+    help="A knowledge-graph recommender with a language model at its base.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+RunArgument = Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)]
+Count = Annotated[int, typer.Option("-k", "--count", help="Length of the list.")]
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option(help="Where graph and run are written.")] = Path("runs/demo"),
+) -> None:
+    """See the whole idea work on a small film world: graph, training, metrics, lists, reasons.
+
+    Example: kgrec demo
+    """
+    from training.demo import run_demo
+
+    run_demo(directory)
+
+
+@app.command()
+def download(
+    name: Annotated[str, typer.Argument(help="ml-100k or ml-1m.")],
+    to: Annotated[Path, typer.Option(help="Folder that will hold the data.")] = Path("data"),
+    url: Annotated[str | None, typer.Option(help="Another address of the same archive.")] = None,
+) -> None:
+    """Fetch a public MovieLens archive from its own site, with checksum and resume.
+
+    Example: kgrec download ml-100k --to data
+    """
+    from kg.movielens import fetch
+    from training.console import out, progress_bar
+
+    with progress_bar() as progress:
+        folder = fetch(
+            name, to, url=url, progress=lambda have, total: progress("download", have, total or have, "bytes")
+        )
+    out.print(f"{name} is in {folder}")
+
+
+@app.command()
+def build(
+    description: Annotated[str, typer.Argument(help="YAML file, or movielens-100k, movielens-1m, films.")],
+    out: Annotated[Path, typer.Option(help="Directory of the graph.")],
+    data: Annotated[Path | None, typer.Option(help="Folder of the data a ready-made description reads.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Turn tables and RDF into a knowledge graph with ratings.
+
+    Example: kgrec build movielens-100k --data data --out graphs/ml-100k
+    """
+    from kg.build import build as build_graph
+    from kg.description import Description
+    from kg.films import simulate, write_source
+    from kg.report import report_lines
+    from training import console
+
+    if description == "films":
+        with TemporaryDirectory() as folder:
+            dataset = build_graph(Description.load(write_source(simulate(), Path(folder))))
+    else:
+        dataset = build_graph(Description.load(description, data=data), data=data)
+    dataset.save(out)
+    if as_json:
+        console.print_json({"graph": str(out), "fingerprint": dataset.fingerprint, **dataset.report})
+        return
+    for line in report_lines(dataset.report):
+        console.out.print(line, markup=False, soft_wrap=True)
+    console.out.print(f"Written to {out}.", markup=False)
+
+
+@app.command()
+def train(
+    graph: Annotated[Path, typer.Argument(help="Directory of a graph.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Directory of the run.")],
+    split: Annotated[
+        str | None,
+        typer.Option(help="A split of the data (u1), or random (default), by-time, cold-items, cold-users, cold-both."),
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="standard, quick or adamw.")] = "standard",
+    config: Annotated[Path | None, typer.Option(help="YAML configuration instead of a recipe.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of model and training; 0 by default.")] = None,
+    assign: Annotated[
+        list[str] | None, typer.Option("--set", help="Change one setting, e.g. training.epochs=800; may be repeated.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace another run of this name.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train the hybrid model; a killed training goes on where it was when started again.
+
+    Example: kgrec train graphs/ml-100k --split u1 --out runs/u1
+    """
+    from kg.dataset import Dataset
+    from kg.errors import did_you_mean
+    from training import console
+    from training.config import RunConfig
+    from training.recipes import RECIPES
+    from training.runs import train_run
+
+    if config is not None:
+        chosen = RunConfig.load(config)
+    elif recipe in RECIPES:
+        chosen = RECIPES[recipe](len(Dataset.load(graph).ratings))
+    else:
+        hint = did_you_mean(recipe, RECIPES)
+        raise InputError(f"there is no recipe {recipe!r}; there are {', '.join(RECIPES)}.{hint}")
+    given = {"split.name": split, "seed": seed}
+    named = [f"{field}={value}" for field, value in given.items() if value is not None]
+    chosen = chosen.updated([*named, *(assign or [])])
+    with console.progress_bar() as progress:
+        outcome = train_run(graph, chosen, out, overwrite=overwrite, progress=progress)
+    if as_json:
+        console.print_json({"run": str(out), "trained": outcome.trained, "seconds": {"train": outcome.seconds}})
+    elif outcome.trained:
+        console.out.print(f"{outcome.sentence}\nTrained in {outcome.seconds:.0f} s; written to {out}.", markup=False)
+    else:
+        console.out.print(f"The same run is in {out} already; --overwrite trains it again.", markup=False)
+
+
+@app.command()
+def evaluate(
+    run: RunArgument,
+    baselines: Annotated[bool, typer.Option(help="Fit and measure the baselines as well.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Measure a run on its held-out ratings, warm and cold, beside the baselines.
+
+    Example: kgrec evaluate runs/u1 --json
+    """
+    from training import console
+    from training.bundle import load_run
+    from training.report import evaluation_report
+
+    report = evaluation_report(load_run(run), baselines=baselines)
+    if as_json:
+        console.print_json(report)
+        return
+    for part, values in report["parts"].items():
+        title = f"{part}: {values['num_ratings']:,} ratings; lists of {values['num_users_ranked']:,} users"
+        console.out.print(console.metrics_table(title, part, report))
+    console.out.print(
+        "Square brackets: 95 % bootstrap intervals over users. No date of a predicted rating is used.", markup=False
+    )
+
+
+@app.command()
+def recommend(
+    run: RunArgument,
+    user: Annotated[str | None, typer.Option(help="Id of a known user.")] = None,
+    history: Annotated[str | None, typer.Option(help="Ratings of someone new: item=stars,item=stars.")] = None,
+    text: Annotated[str | None, typer.Option(help="What someone new says they like.")] = None,
+    count: Count = 10,
+    as_json: Json = False,
+) -> None:
+    """Recommend items to a known user, to someone with a few ratings, or for a sentence.
+
+    Example: kgrec recommend runs/u1 --history 50=5,181=4
+    """
+    from training import console
+    from training.bundle import load_run
+
+    ratings = None if history is None else _history(history)
+    rows = load_run(run).recommender.recommend(user=user, history=ratings, text=text, k=count)
+    if as_json:
+        who: dict[str, Any] = {"user": user} if user is not None else {"history": ratings, "text": text}
+        console.print_json({**who, "items": rows.to_dict("records")})
+        return
+    title = f"for user {user}" if user is not None else f"for “{text}”" if text else f"for someone who rated {history}"
+    console.out.print(console.recommendation_table(title, rows))
+
+
+@app.command()
+def audience(
+    run: RunArgument,
+    item: Annotated[str, typer.Option(help="Id of an item, rated or not.")],
+    count: Count = 10,
+    as_json: Json = False,
+) -> None:
+    """List the users most likely to come across an item and like it; the item may be new.
+
+    Example: kgrec audience runs/u1 --item 50
+    """
+    from training import console
+    from training.bundle import load_run
+
+    rows = load_run(run).recommender.audience(item, k=count)
+    if as_json:
+        console.print_json({"item": item, "users": rows.to_dict("records")})
+    else:
+        console.out.print(console.recommendation_table(f"users for item {item}", rows))
+
+
+def _history(text: str) -> dict[str, float]:
+    """Read `item=stars,item=stars`; ids may hold '=' but no ','."""
+    found: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        item, equals, stars = part.rpartition("=")
+        try:
+            value = float(stars)
+        except ValueError:
+            equals = ""
+        if not equals or not item:
+            raise InputError(f"expected item=stars, got {part!r}; for example --history 50=5,181=4")
+        if item in found:
+            raise InputError(f"item {item!r} stands twice in the history; give each item once")
+        found[item] = value
+    return found
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one sentence and exit code 2."""
+    from training.console import notes, set_up_logging
+
+    set_up_logging()
+    try:
+        app()
+    except InputError as error:
+        notes.print(f"error: {error}", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        notes.print("stopped; start the same command again to go on")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

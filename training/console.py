@@ -1,0 +1,114 @@
+"""What people see on the terminal: tables, progress, and notes; standard output stays clean for `--json`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from training.experiment import Progress as Report
+
+__all__ = ["metrics_table", "notes", "out", "print_json", "progress_bar", "recommendation_table"]
+
+WIDE = 118  # columns where output goes to a file or pipe
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+notes = Console(stderr=True, highlight=False)
+
+_STAGES = {"encode": "reading texts", "train": "training", "download": "downloading"}
+_METRICS = ("rmse", "mae", "ndcg@20", "recall@20", "coverage_80")
+
+
+def set_up_logging() -> None:
+    """Send the notes of the libraries' loggers that are ours to standard error."""
+    handler = RichHandler(console=notes, show_time=False, show_path=False, show_level=False)
+    logging.basicConfig(level=logging.WARNING, format="note: %(message)s", handlers=[handler])
+    for name in ("kg", "models", "training"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Report]:
+    """Show one bar a stage on standard error; off a terminal, a line every tenth."""
+    if not notes.is_terminal:
+        said: dict[str, int] = {}
+
+        def say(stage: str, done: int, total: int, message: str) -> None:
+            tenth = 10 * done // max(total, 1)
+            if said.get(stage) != tenth:
+                said[stage] = tenth
+                notes.print(f"{_STAGES.get(stage, stage)}: {done} of {total}, {message}", soft_wrap=True)
+
+        yield say
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[message]}"),
+    )
+    with Progress(*columns, console=notes) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int, message: str) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(_STAGES.get(stage, stage), total=total, message="")
+            progress.update(tasks[stage], completed=done, total=total, message=message)
+
+        yield show
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object and nothing else."""
+    out.print(json.dumps(value, ensure_ascii=False, indent=1), markup=False, soft_wrap=True)
+
+
+def recommendation_table(title: str, rows: pd.DataFrame) -> Table:
+    """Lay out recommendations or an audience."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("label", overflow="fold", min_width=18)
+    table.add_column("id", overflow="fold")
+    table.add_column("stars", justify="right")
+    table.add_column("80 % interval", justify="right", no_wrap=True)
+    table.add_column("stands on")
+    table.add_column("because of", overflow="fold")
+    for row in rows.to_dict("records"):
+        table.add_row(
+            *(_plain(row[name]) for name in ("label", "id")),
+            f"{row['score']:.2f}",
+            f"{row['low']:.1f} - {row['high']:.1f}",
+            row["source"],
+            _plain(row["reason"]),
+        )
+    return table
+
+
+def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
+    """Lay out one part of an evaluation: the model, then the baselines."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("model")
+    rows = {"kgrec": found["parts"][part], **{name: parts[part] for name, parts in found["baselines"].items()}}
+    for metric in _METRICS:
+        table.add_column(metric, justify="right", no_wrap=True)
+    for name, values in rows.items():
+        table.add_row(name, *(_estimate(values.get(metric)) for metric in _METRICS))
+    return table
+
+
+def _estimate(value: Mapping[str, float] | None) -> str:
+    return "" if not value else f"{value['value']:.4f} [{value['low']:.3f}, {value['high']:.3f}]".replace("[", "\\[")
+
+
+def _plain(text: object) -> str:
+    """Keep square brackets of titles from being read as markup."""
+    return str(text).replace("[", "\\[")

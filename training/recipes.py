@@ -1,0 +1,35 @@
+"""Named functions that return whole configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from training.config import AdamWConfig, LangevinConfig, ModelConfig, RunConfig, SplitConfig
+
+__all__ = ["RECIPES", "adamw", "quick", "standard"]
+
+MANY_RATINGS = 300_000
+
+
+def standard(num_ratings: int) -> RunConfig:
+    """The sampler: best ratings and calibrated intervals; half a minute for 100,000 ratings."""
+    size = 24 if num_ratings < MANY_RATINGS else 32
+    return RunConfig(model=ModelConfig(embedding_size=size))
+
+
+def quick(num_ratings: int) -> RunConfig:
+    """The sampler in a third of the time and with fewer dimensions, for demos and first looks."""
+    return RunConfig(
+        model=ModelConfig(embedding_size=16),
+        training=LangevinConfig(epochs=600, burn_in=300, hold=200, keep_every=5),
+    )
+
+
+def adamw(num_ratings: int) -> RunConfig:
+    """Gradient descent to one model with early stopping: no samples, narrower intervals."""
+    return standard(num_ratings).model_copy(
+        update={"training": AdamWConfig(), "split": SplitConfig(validation_share=0.05)}
+    )
+
+
+RECIPES: dict[str, Callable[[int], RunConfig]] = {"standard": standard, "quick": quick, "adamw": adamw}

@@ -1,0 +1,32 @@
+"""What `kgrec evaluate` says of a run."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from training.bundle import Run
+from training.evaluate import evaluate
+from training.runs import peak_memory_mb
+
+__all__ = ["evaluation_report"]
+
+
+def evaluation_report(run: Run, *, baselines: bool = True) -> dict[str, Any]:
+    """Measure a run on the test parts of its split.
+
+    Returns:
+        `run`, `protocol`, `parts`, `baselines`, `seconds` and `peak_memory_mb`, as JSON values.
+    """
+    started = time.perf_counter()
+    experiment = run.experiment
+    found = evaluate(run.recommender, experiment.split.test, experiment.dataset.scale, baselines=baselines)
+    return {
+        "run": str(run.directory),
+        "protocol": experiment.config.split.name,
+        "split": experiment.split.sentence,
+        "uses_test_date": False,
+        **found,
+        "seconds": {"train": run.manifest["train_seconds"], "evaluate": round(time.perf_counter() - started, 3)},
+        "peak_memory_mb": max(run.manifest["peak_memory_mb"], round(peak_memory_mb(), 1)),
+    }

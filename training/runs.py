@@ -1,0 +1,99 @@
+"""Training as a directory: started, killed, gone on with, finished, never half there."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from kg.atomic import partial_of, prepare, publish
+from kg.dataset import Dataset
+from kg.errors import InputError
+from kg.manifest import unseal
+from training.bundle import FORMAT_NAME, FORMAT_VERSION, REMEDY, write_run
+from training.checkpoint import Checkpoint
+from training.config import RunConfig
+from training.experiment import Experiment, Progress, silent
+
+__all__ = ["Outcome", "peak_memory_mb", "train_run"]
+
+logger = logging.getLogger(__name__)
+
+_CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What `train_run` did.
+
+    Attributes:
+        directory: The finished run.
+        trained: False if the same run was there already.
+        seconds: Wall time, without what an interrupted run had spent before.
+        sentence: How the data was split.
+    """
+
+    directory: Path
+    trained: bool
+    seconds: float
+    sentence: str
+
+
+def train_run(
+    graph: Path, config: RunConfig, out: Path, *, overwrite: bool = False, progress: Progress = silent
+) -> Outcome:
+    """Train on a graph directory and write the run.
+
+    A run that was killed goes on from its last checkpoint and ends with the same figures. A finished run
+    of the same graph, configuration and seed is not trained again.
+
+    Args:
+        graph: Graph directory.
+        config: What to do.
+        out: Directory of the run.
+        overwrite: Replace another run of this name.
+        progress: Called with (stage, done, total, message).
+
+    Raises:
+        InputError: If another run is there and `overwrite` is false, or an input is wrong.
+    """
+    started = time.perf_counter()
+    experiment = Experiment(Dataset.load(graph), config, progress=progress)
+    sentence = experiment.split.sentence
+    out = prepare(out)
+    if out.exists() and not overwrite:
+        there = unseal(out, form=FORMAT_NAME, newest=FORMAT_VERSION, noun="run", remedy=REMEDY)
+        if there["identity"] == experiment.identity:
+            return Outcome(directory=out, trained=False, seconds=0.0, sentence=sentence)
+        raise InputError(
+            "a run of another graph, configuration or seed is here; give another name, or --overwrite", file=out
+        )
+    partial = partial_of(out)
+    checkpoint = partial / _CHECKPOINT
+    if partial.exists() and Checkpoint.read(checkpoint) is None:
+        logger.warning("found an unfinished %s without a usable checkpoint; starts clean", out.name)
+        shutil.rmtree(partial)
+    partial.mkdir(exist_ok=True)
+    posterior = experiment.run(checkpoint)
+    trained = time.perf_counter() - started
+    facts = {
+        "train_seconds": round(trained, 3),
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "num_training_ratings": len(experiment.split.train),
+        "num_samples": len(posterior),
+        "epochs": len(experiment.history.records),
+    }
+    write_run(experiment, experiment.recommender(posterior), graph, partial, facts)
+    checkpoint.unlink(missing_ok=True)
+    publish(out)
+    return Outcome(directory=out, trained=True, seconds=time.perf_counter() - started, sentence=sentence)
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
