@@ -1,0 +1,190 @@
+"""Averages and intervals from kept samples: loops, laws and distributions whose quantiles are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+import models.posterior
+from models.assembly import ModelSettings, assemble
+from models.encoder import Messages
+from models.head import level_probabilities
+from models.hybrid import HybridInputs, HybridModel
+from models.posterior import Posterior, Predictor, expected_value, interval
+from models.tower import NodeInputs
+
+USERS, ITEMS, SAMPLES = 4, 5, 3
+STARS = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+KNOWN_USERS, KNOWN_ITEMS = torch.tensor([True, False, True, True]), torch.tensor([True, True, False, True, True])
+
+
+def inputs() -> HybridInputs:
+    """Two relations on each side, with fixed edges."""
+    edges = (torch.tensor([[0, 1, 1, 0], [0, 1, 2, 3]]), torch.tensor([1.0, 0.5, 0.7, 0.2]), 2)
+
+    def side(number: int) -> NodeInputs:
+        content = Messages.stack(number, {"genre<genre": edges}, {})
+        return NodeInputs(content=content, interactions=Messages.stack(number, {"rated<other": edges}, {}))
+
+    return HybridInputs(users=side(USERS), items=side(ITEMS))
+
+
+def model(seed: int) -> HybridModel:
+    """A network whose parameters are halves of small integers, so that half precision is exact."""
+    made = assemble(inputs(), torch.full((5,), 0.2), ModelSettings(embedding_size=2), generator=torch.Generator())
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if name == "head.thresholds":
+                parameter.copy_(torch.tensor([-6.1, -2.2, 2.3, 6.4]))
+            else:
+                parameter.copy_(torch.randint(-2, 3, parameter.shape, generator=generator) / 4)
+    return made
+
+
+@pytest.fixture(scope="module")
+def posterior() -> Posterior:
+    return Posterior.stack([Posterior.snapshot(model(seed)) for seed in range(SAMPLES)])
+
+
+@pytest.fixture(scope="module")
+def predictor(posterior: Posterior) -> Predictor:
+    return posterior.predictor(model(99), inputs(), KNOWN_USERS, KNOWN_ITEMS)
+
+
+def by_loops(user: int, item: int) -> Tensor:
+    """The mean over samples of the level probabilities of one pair, each sample by its own network."""
+    total = torch.zeros(5)
+    for seed in range(SAMPLES):
+        made = model(seed)
+        rows = made(inputs())
+        of_user = rows.users[user] if KNOWN_USERS[user] else rows.cold_users[user]
+        of_item = rows.items[item] if KNOWN_ITEMS[item] else rows.cold_items[item]
+        cuts = made.head.thresholds.clone()
+        if KNOWN_USERS[user]:
+            cuts = cuts + made.head.user_offsets[user]
+        if KNOWN_ITEMS[item]:
+            cuts = cuts + made.head.item_offsets[item]
+        score = of_user[:2] @ of_item[:2] + of_user[2] + of_item[2]
+        total += level_probabilities(score[None], cuts[None])[0].detach() / SAMPLES
+    return total
+
+
+def test_predictions_equal_a_loop_over_samples(predictor: Predictor) -> None:
+    pairs = torch.cartesian_prod(torch.arange(USERS), torch.arange(ITEMS))
+    found = predictor.probabilities(pairs[:, 0], pairs[:, 1])
+    for (user, item), row in zip(pairs.tolist(), found, strict=True):
+        torch.testing.assert_close(row, by_loops(user, item))
+    torch.testing.assert_close(found.sum(1), torch.ones(len(pairs)))
+    assert len(torch.unique(found, dim=0)) > 15
+
+
+def test_a_batch_equals_its_pairs_one_by_one_and_in_blocks(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, item = torch.tensor([0, 3, 1, 1, 2]), torch.tensor([4, 0, 2, 1, 2])
+    batch = predictor.probabilities(user, item)
+    single = torch.cat([predictor.probabilities(u[None], i[None]) for u, i in zip(user, item, strict=True)])
+    torch.testing.assert_close(batch, single)
+    monkeypatch.setattr(models.posterior, "_BLOCK", SAMPLES * 3 * 2)
+    torch.testing.assert_close(predictor.probabilities(user, item), batch)
+    assert predictor.probabilities(user[:0], item[:0]).shape == (0, 5)
+
+
+def test_one_users_row_gives_all_items(predictor: Predictor) -> None:
+    for user in range(USERS):
+        found = predictor.for_rows(predictor.users[:, user], predictor.user_offsets[:, user])
+        expected = predictor.probabilities(torch.full((ITEMS,), user), torch.arange(ITEMS))
+        torch.testing.assert_close(found, expected)
+        some = predictor.for_rows(predictor.users[:, user], predictor.user_offsets[:, user], torch.tensor([3, 1]))
+        torch.testing.assert_close(some, expected[[3, 1]])
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, 4])
+def test_the_chance_of_at_least_a_level_is_the_sum_of_its_levels(predictor: Predictor, level: int) -> None:
+    for user in range(USERS):
+        probabilities = predictor.probabilities(torch.full((ITEMS,), user), torch.arange(ITEMS))
+        torch.testing.assert_close(predictor.at_least(user, level), probabilities[:, level:].sum(1))
+
+
+def test_the_network_handed_over_keeps_its_own_parameters(posterior: Posterior) -> None:
+    made = model(99)
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+    posterior.predictor(made, inputs(), KNOWN_USERS, KNOWN_ITEMS)
+    for name, value in made.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_joined_chains_average_by_their_number_of_samples(posterior: Posterior) -> None:
+    other = Posterior.stack([Posterior.snapshot(model(7))])
+    joined = posterior.join(other)
+    assert (len(posterior), len(other), len(joined)) == (3, 1, 4)
+    user, item = torch.tensor([0, 1, 2]), torch.tensor([0, 2, 4])
+
+    def probabilities(of: Posterior) -> Tensor:
+        return of.predictor(model(99), inputs(), KNOWN_USERS, KNOWN_ITEMS).probabilities(user, item)
+
+    expected = (3 * probabilities(posterior) + probabilities(other)) / 4
+    torch.testing.assert_close(probabilities(joined), expected)
+    torch.testing.assert_close(probabilities(other.join(posterior)), expected)
+
+
+def test_a_snapshot_is_a_compact_copy() -> None:
+    made = model(0)
+    kept = Posterior.snapshot(made)
+    before = {name: value.clone() for name, value in kept.items()}
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(1)
+    for name, value in kept.items():
+        assert torch.equal(value, before[name])
+        assert value.dtype == (torch.float32 if name == "head.thresholds" else torch.float16)
+
+
+def test_the_expected_value_is_in_stars() -> None:
+    found = expected_value(torch.tensor([[0, 0, 0, 0, 1], [0.5, 0, 0, 0.5, 0]]), STARS)
+    assert found.tolist() == [5.0, 2.5]
+
+
+def test_intervals_of_known_distributions() -> None:
+    """Each level stands for the stretch half-way to its neighbours: 1-1.5, 1.5-2.5, 2.5-3.5, 3.5-4.5, 4.5-5."""
+    probabilities = torch.tensor([[0.2] * 5, [0, 0, 1, 0, 0], [0.5, 0, 0, 0, 0.5], [0.05, 0.05, 0.4, 0.4, 0.1]])
+    low, high = interval(probabilities, STARS, coverage=0.8)
+    assert low.tolist() == pytest.approx([1.25, 2.6, 1.1, 2.5])
+    assert high.tolist() == pytest.approx([4.75, 3.4, 4.9, 4.5])
+
+
+def test_levels_need_not_be_equally_spaced() -> None:
+    low, high = interval(torch.tensor([[0.25, 0.5, 0.25]]), torch.tensor([0.5, 1.0, 4.0]), coverage=0.5)
+    assert (float(low), float(high)) == pytest.approx((0.75, 2.5))
+
+
+def mass_between(probabilities: Tensor, low: float, high: float) -> float:
+    """Probability between two points, each level spread evenly over its stretch."""
+    edges = np.array([1, 1.5, 2.5, 3.5, 4.5, 5])
+    inside = np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None)
+    return float((probabilities.numpy() * inside / np.diff(edges)).sum())
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=5, max_size=5), st.floats(0.05, 0.95), st.floats(0.05, 0.95))
+def test_intervals_hold_their_share_lie_in_the_scale_and_grow(shares: list[float], one: float, other: float) -> None:
+    probabilities = torch.tensor([shares]) / sum(shares)
+    small, large = sorted((one, other))
+    low, high = (float(end) for end in interval(probabilities, STARS, coverage=large))
+    assert 1 <= low < high <= 5
+    assert mass_between(probabilities[0], low, high) == pytest.approx(large, abs=1e-4)
+    inner_low, inner_high = (float(end) for end in interval(probabilities, STARS, coverage=small))
+    assert low - 1e-5 <= inner_low < inner_high <= high + 1e-5
+
+
+@given(st.lists(st.sampled_from([0.0, 0.0, 0.3, 1.0]), min_size=5, max_size=5).filter(any))
+def test_intervals_of_distributions_with_empty_levels_stay_in_the_scale(shares: list[float]) -> None:
+    probabilities = torch.tensor([shares]) / sum(shares)
+    for coverage in (0.5, 0.8, 1.0):
+        low, high = (float(end) for end in interval(probabilities, STARS, coverage=coverage))
+        assert 1 <= low <= high <= 5
+        assert mass_between(probabilities[0], low, high) == pytest.approx(coverage, abs=1e-4)
