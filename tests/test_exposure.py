@@ -1,0 +1,144 @@
+"""Exposure against the closed forms written out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import models.exposure
+from kg.errors import InputError
+from kg.ratings import Ratings
+from models.exposure import Exposure
+
+USERS, ITEMS = 12, 7
+WARM, COLD = [0, 1, 3, 4, 6], [2, 5]
+
+
+@pytest.fixture(scope="module")
+def seen() -> NDArray[np.float64]:
+    """Who rated what; users 10 and 11 and items 2 and 5 have no rating."""
+    rng = np.random.default_rng(0)
+    matrix = (rng.random((USERS, ITEMS)) < 0.5).astype(float)
+    matrix[10:] = 0
+    matrix[:, COLD] = 0
+    matrix[0, WARM] = 1
+    return matrix
+
+
+@pytest.fixture(scope="module")
+def train(seen: NDArray[np.float64]) -> Ratings:
+    user, item = np.nonzero(seen)
+    values = np.random.default_rng(1).integers(1, 6, len(user))
+    return Ratings(user=user, item=item, value=values, num_users=USERS, num_items=ITEMS)
+
+
+@pytest.fixture(scope="module")
+def content() -> NDArray[np.float32]:
+    return np.random.default_rng(2).normal(size=(ITEMS, 4)).astype(np.float32)
+
+
+def test_warm_items_are_ease_in_closed_form(
+    train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]
+) -> None:
+    """Each item is regressed on all others by ridge: column by column, without the trick of the inverse."""
+    exposure = Exposure.fit(train, content, ease_ridge=0.2)
+    active = seen[seen.any(axis=1)][:, WARM]
+    share = active.mean(axis=0)
+    centred = active - share
+    weights = np.zeros((len(WARM), len(WARM)))
+    for target in range(len(WARM)):
+        others = [place for place in range(len(WARM)) if place != target]
+        gram = centred[:, others].T @ centred[:, others] + 0.2 * len(active) * np.eye(len(others))
+        weights[others, target] = np.linalg.solve(gram, centred[:, others].T @ centred[:, target])
+    np.testing.assert_allclose(exposure.weights[np.ix_(WARM, WARM)], weights, rtol=1e-4, atol=1e-6)
+    scores = exposure(seen.astype(np.float32))[:, WARM]
+    expected = share + (seen[:, WARM] - share) @ weights
+    np.testing.assert_allclose(scores, np.maximum(expected, 1e-3), rtol=1e-4, atol=1e-6)
+
+
+def test_cold_items_are_kernel_ridge_regression_on_content(
+    train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]
+) -> None:
+    """Kernel ridge with a linear kernel is ridge regression on content, solved here in the space of features.
+
+    What is regressed is by how much a user's having met an item differs from their share of items.
+    """
+    exposure = Exposure.fit(train, content, content_ridge=3.0)
+    known, unknown = content[WARM].astype(float), content[COLD].astype(float)
+    share = seen[:, WARM].mean(axis=1)
+    coefficients = np.linalg.solve(known.T @ known + 3.0 * np.eye(4), known.T @ (seen[:, WARM].T - share))
+    expected = (share + unknown @ coefficients).T
+    scores = exposure(seen.astype(np.float32))[:, COLD]
+    assert (expected > 0.05).sum() > 3
+    np.testing.assert_allclose(scores, np.maximum(expected, 1e-3), rtol=1e-4, atol=1e-6)
+
+
+def test_cold_items_say_nothing_about_others(train: Ratings, content: NDArray[np.float32]) -> None:
+    assert not Exposure.fit(train, content).weights[COLD].any()
+
+
+def test_no_item_speaks_for_itself(train: Ratings, content: NDArray[np.float32]) -> None:
+    assert not np.diag(Exposure.fit(train, content).weights).any()
+
+
+def test_a_newcomer_is_met_as_the_known_user_of_the_same_items(
+    train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]
+) -> None:
+    exposure = Exposure.fit(train, content)
+    together = exposure(seen.astype(np.float32))
+    for user in range(USERS):
+        newcomer = np.zeros((1, ITEMS), dtype=np.float32)
+        newcomer[0, train.item[train.user == user]] = 1
+        np.testing.assert_allclose(exposure(newcomer)[0], together[user], rtol=1e-5)
+
+
+def test_the_average_user_has_the_popularity(
+    train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]
+) -> None:
+    average = seen[seen.any(axis=1)].mean(axis=0)
+    found = Exposure.fit(train, content)(average[None].astype(np.float32))[0]
+    np.testing.assert_allclose(found[WARM], average[WARM], rtol=1e-5)
+
+
+def test_with_content_that_says_nothing_a_cold_item_is_met_like_any_other(
+    train: Ratings, seen: NDArray[np.float64]
+) -> None:
+    scores = Exposure.fit(train, np.zeros((ITEMS, 2), dtype=np.float32))(seen.astype(np.float32))
+    share = np.maximum(seen[:, WARM].mean(axis=1), 1e-3)
+    np.testing.assert_allclose(scores[:, COLD], np.stack([share, share], axis=1), rtol=1e-5)
+
+
+def test_how_something_was_rated_does_not_matter(train: Ratings, content: NDArray[np.float32]) -> None:
+    other = replace(train, value=train.value[::-1])
+    assert not np.array_equal(other.value, train.value)
+    np.testing.assert_array_equal(Exposure.fit(other, content).weights, Exposure.fit(train, content).weights)
+
+
+def test_renumbering_the_items_permutes_the_scores(
+    train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]
+) -> None:
+    new_number = np.array([3, 0, 6, 1, 5, 2, 4])
+    old_number = np.argsort(new_number)
+    moved = Exposure.fit(replace(train, item=new_number[train.item]), content[old_number])
+    scores = Exposure.fit(train, content)(seen.astype(np.float32))
+    np.testing.assert_allclose(
+        moved(seen[:, old_number].astype(np.float32)), scores[:, old_number], rtol=1e-4, atol=1e-6
+    )
+
+
+def test_items_without_content_or_ratings_have_the_floor(train: Ratings) -> None:
+    scores = Exposure.fit(train, np.zeros((ITEMS, 0), dtype=np.float32))(np.ones((1, ITEMS), dtype=np.float32))
+    np.testing.assert_array_equal(scores[0, COLD], np.float32(1e-3))
+    nothing = Exposure.fit(train.select(np.zeros(0, dtype=np.int64)), np.ones((ITEMS, 2), dtype=np.float32))
+    np.testing.assert_array_equal(nothing(np.ones((1, ITEMS), dtype=np.float32)), np.float32(1e-3))
+
+
+def test_a_catalogue_too_large_for_memory_is_refused(
+    train: Ratings, content: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models.exposure, "LARGEST_CATALOGUE", 6)
+    with pytest.raises(InputError, match="7 items"):
+        Exposure.fit(train, content)

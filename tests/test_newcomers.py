@@ -1,0 +1,185 @@
+"""A newcomer's taste against a brute-force optimum of the log posterior."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from kg.schema import ITEM, USER
+from models.newcomers import Taste, taste_from_history
+from models.posterior import Posterior, Predictor
+
+DRAWS, ITEMS, SIZE = 6_000, 8, 3  # equal samples, so that the draws of all of them show the distribution
+SCALE = np.array([0.8, 0.4, 0.6])  # of the prior of a free row
+RATED, UNRATED = [0, 1, 2, 3, 4, 5, 6], 7  # item 7 has no training rating and so no row in the table
+HISTORY, LEVELS = [0, 2, 5, 7], [4, 3, 0, 2]
+
+
+def fixed(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * 0.5
+
+
+TABLE, HOP, CENTRED = fixed(len(RATED), SIZE, seed=1), fixed(2, SIZE, seed=2), fixed(ITEMS, 2, seed=3)
+ROWS, OFFSETS = fixed(ITEMS, SIZE, seed=4) * 2, fixed(ITEMS, 4, seed=5) * 0.4
+CUTS = torch.tensor([-2.0, -0.8, 0.6, 2.1])
+SHARED = torch.tensor([0.3, -0.2, 0.1])
+
+
+def posterior() -> Posterior:
+    factors = torch.tensor(SCALE, dtype=torch.float32) * torch.tensor([[1.0], [-1.0]])  # variance SCALE^2 exactly
+    residual = fixed(50, SIZE, seed=6)
+    single = {
+        "users.factors.rows": factors,
+        "users.interactions.tables.rated<item": TABLE,
+        "users.interactions.tables.hop_text": HOP,
+        "cold_users.shared.rows": SHARED[None],
+        "cold_users.residual.rows": residual,
+    }
+    return Posterior({name: value.expand(DRAWS, *value.shape) for name, value in single.items()})
+
+
+def predictor() -> Predictor:
+    return Predictor(
+        users=torch.zeros(DRAWS, 2, SIZE),
+        items=ROWS.expand(DRAWS, ITEMS, SIZE),
+        thresholds=CUTS.expand(DRAWS, 4),
+        user_offsets=torch.zeros(DRAWS, 2, 4),
+        item_offsets=OFFSETS.expand(DRAWS, ITEMS, 4),
+    )
+
+
+def data() -> HeteroData:
+    found = HeteroData()
+    found[ITEM, "rated", USER].senders = torch.tensor(RATED)
+    found[USER].interactions = [(ITEM, "rated", USER)]
+    found[USER].hop_sources = {"text": CENTRED}
+    return found
+
+
+def taste(
+    history: list[int], levels: list[int], *, weight: float = 1.0, seed: int = 0, inputs: HeteroData | None = None
+) -> Taste:
+    return taste_from_history(
+        posterior(),
+        predictor(),
+        inputs or data(),
+        torch.tensor(history, dtype=torch.int64),
+        torch.tensor(levels, dtype=torch.int64),
+        weight=weight,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def messages(history: list[int]) -> NDArray[np.float64]:
+    """What rated items and two hops say, by a loop."""
+    total = np.zeros(SIZE)
+    for item in history:
+        if item in RATED:
+            total += TABLE[RATED.index(item)].numpy() / np.sqrt(len(history))
+        total += (CENTRED[item] @ HOP).numpy() / np.sqrt(len(history))
+    return total
+
+
+def optimum(
+    history: list[int], levels: list[int], weight: float = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mode of the free row's log posterior and the inverse of its Hessian there, by brute force."""
+    base, rows, offsets, cuts = messages(history), *(found.numpy().astype(float) for found in (ROWS, OFFSETS, CUTS))
+
+    def cost(free: NDArray[np.float64]) -> float:
+        total = float((free**2 / SCALE**2).sum() / 2)
+        user = base + free
+        for item, level in zip(history, levels, strict=True):
+            score = user[:-1] @ rows[item, :-1] + user[-1] + rows[item, -1]
+            edges = np.concatenate([[-np.inf], cuts + offsets[item], [np.inf]]) - score
+            below, above = 1 / (1 + np.exp(-edges[level])), 1 / (1 + np.exp(-edges[level + 1]))
+            total -= weight * float(np.log(above - below))
+        return total
+
+    found = minimize(
+        cost, np.zeros(SIZE), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 9999}
+    )
+    assert found.success
+    step, hessian = 1e-3, np.zeros((SIZE, SIZE))
+    unit = np.eye(SIZE) * step
+    for i in range(SIZE):
+        for j in range(SIZE):
+            corners = [cost(found.x + a * unit[i] + b * unit[j]) * a * b for a in (1, -1) for b in (1, -1)]
+            hessian[i, j] = sum(corners) / (4 * step**2)
+    return base + found.x, np.linalg.inv(hessian)
+
+
+@pytest.mark.parametrize(
+    ("history", "levels", "weight"),
+    [
+        (HISTORY, LEVELS, 1.0),
+        ([3], [4], 1.0),
+        (list(range(ITEMS)), [4, 4, 0, 4, 0, 0, 4, 4], 1.0),
+        (HISTORY, LEVELS, 0.2),
+    ],
+)
+def test_taste_is_drawn_around_the_mode_of_the_log_posterior(
+    history: list[int], levels: list[int], weight: float
+) -> None:
+    mode, covariance = optimum(history, levels, weight)
+    rows = taste(history, levels, weight=weight).rows.double().numpy()
+    error = np.sqrt(np.diag(covariance) / DRAWS)
+    assert (np.abs(rows.mean(0) - mode) < 5 * error).all()
+    spread = np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+    assert (np.abs(np.cov(rows.T) - covariance) < 5 * np.sqrt(2 / DRAWS) * spread + 1e-4).all()
+    assert (np.abs(mode - messages(history)) > 10 * error).any()  # the ratings themselves move the mode
+
+
+def test_liking_moves_the_score_up_and_disliking_down() -> None:
+    scores = []
+    for level in range(5):
+        rows = taste([1], [level]).rows.mean(0)
+        scores.append(float(rows[:-1] @ ROWS[1, :-1] + rows[-1]))
+    assert scores == sorted(scores)
+    assert scores[4] - scores[0] > 0.3
+
+
+def test_more_ratings_leave_less_doubt() -> None:
+    volumes = [
+        float(torch.linalg.det(torch.cov(taste(list(range(number)), [3] * number).rows.T))) for number in (1, 3, 8)
+    ]
+    assert volumes == sorted(volumes, reverse=True)
+    assert volumes[2] < volumes[0] / 2
+
+
+def test_the_order_of_the_history_changes_nothing() -> None:
+    order = [2, 0, 3, 1]
+    shuffled = taste([HISTORY[place] for place in order], [LEVELS[place] for place in order])
+    torch.testing.assert_close(shuffled.rows, taste(HISTORY, LEVELS).rows, rtol=1e-4, atol=1e-5)
+
+
+def test_where_neighbours_and_hops_are_left_out_only_the_free_row_moves() -> None:
+    silent = data()
+    silent[USER].interactions, silent[USER].hop_sources = [], {}
+    rows = taste(list(range(ITEMS)), [3] * ITEMS, inputs=silent).rows
+    # A zero table says the same as no table.
+    without = Posterior({name: value * (0 if ".tables." in name else 1) for name, value in posterior().samples.items()})
+    level, generator = torch.full((ITEMS,), 3), torch.Generator().manual_seed(0)
+    zero = taste_from_history(without, predictor(), data(), torch.arange(ITEMS), level, generator=generator)
+    torch.testing.assert_close(rows, zero.rows)
+    assert not torch.allclose(rows.mean(0), taste(list(range(ITEMS)), [3] * ITEMS).rows.mean(0), atol=0.05)
+
+
+def test_without_ratings_taste_is_that_of_a_cold_user() -> None:
+    rows = taste([], []).rows
+    residual = fixed(50, SIZE, seed=6).std(0)
+    assert ((rows.mean(0) - SHARED).abs() < 5 * residual / DRAWS**0.5).all()
+    torch.testing.assert_close(rows.std(0), residual, rtol=5 / (2 * DRAWS) ** 0.5, atol=0)
+
+
+def test_draws_are_decided_by_the_generator_and_offsets_are_zero() -> None:
+    first, again, other = (taste(HISTORY, LEVELS, seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(first.rows, again.rows)
+    assert not torch.equal(first.rows, other.rows)
+    assert first.offsets.shape == (DRAWS, 4)
+    assert not first.offsets.any()
