@@ -39,6 +39,7 @@ def taste_from_history(
     item: Tensor,
     level: Tensor,
     *,
+    weight: float = 1.0,
     generator: torch.Generator,
 ) -> Taste:
     r"""Return the taste of a newcomer who rated some items, without training.
@@ -54,6 +55,7 @@ def taste_from_history(
         data: The graph inputs the model was trained on.
         item: Rated items, int64 `[num_ratings]`, possibly none.
         level: Index of each rating's level, int64 `[num_ratings]`.
+        weight: Evidence of each rating: 1 for one that was given, less for one that is only guessed.
         generator: Source of the draws.
     """
     base = _messages(posterior, data, item)
@@ -77,9 +79,9 @@ def taste_from_history(
     for _ in range(NEWTON_STEPS):
         score = fixed + (design @ free[..., None])[..., 0]
         below, above = torch.sigmoid(lower - score), torch.sigmoid(upper - score)
-        gradient = ((below + above - 1)[:, None] @ design)[:, 0] - (precision @ free[..., None])[..., 0]
-        weight = below * (1 - below) + above * (1 - above)
-        factor = torch.linalg.cholesky(design.mT @ (weight[..., None] * design) + precision)
+        gradient = weight * ((below + above - 1)[:, None] @ design)[:, 0] - (precision @ free[..., None])[..., 0]
+        curvature = weight * (below * (1 - below) + above * (1 - above))
+        factor = torch.linalg.cholesky(design.mT @ (curvature[..., None] * design) + precision)
         free = free + torch.cholesky_solve(gradient[..., None], factor)[..., 0]
     drawn = torch.randn(free.shape, generator=generator)
     free = free + torch.linalg.solve_triangular(factor.mT, drawn[..., None], upper=True)[..., 0]

@@ -27,7 +27,8 @@ from models.text import TextEncoder
 __all__ = ["Recommender"]
 
 FEW = 5  # ratings below which a user or item counts as little known
-LIKED_TITLES = 10  # items a sentence is taken to like
+LIKED_TITLES = 10  # items a sentence is taken to like ...
+SENTENCE_WEIGHT = 0.2  # ... each with the evidence of a fifth of a rating
 SHARPNESS = 20.0  # how much nearness to the sentence counts in the ranking: exp(20 * cosine)
 
 
@@ -234,9 +235,9 @@ class Recommender:
         item = np.argsort(-cosine, kind="stable")[:LIKED_TITLES].astype(np.int64)
         seen = np.zeros(self.train.num_items, dtype=np.float32)
         seen[item] = 1.0
-        return self._taste(item, np.full(len(item), len(self.levels) - 1)), seen, cosine
+        return self._taste(item, np.full(len(item), len(self.levels) - 1), SENTENCE_WEIGHT), seen, cosine
 
-    def _taste(self, item: NDArray[np.int64], level: NDArray[np.int64]) -> Taste:
+    def _taste(self, item: NDArray[np.int64], level: NDArray[np.int64], weight: float = 1.0) -> Taste:
         generator = torch.Generator().manual_seed(0)
         return taste_from_history(
             self.posterior,
@@ -244,6 +245,7 @@ class Recommender:
             self.data,
             torch.from_numpy(item),
             torch.from_numpy(level.astype(np.int64)),
+            weight=weight,
             generator=generator,
         )
 

@@ -161,7 +161,8 @@ def evaluate(
         title = f"{part}: {values['num_ratings']:,} ratings; lists of {values['num_users_ranked']:,} users"
         console.out.print(console.metrics_table(title, part, report))
     console.out.print(
-        "Square brackets: 95 % bootstrap intervals over users. No date of a predicted rating is used.", markup=False
+        "Below each figure: its 95 % bootstrap interval over users. No date of a predicted rating is used.",
+        markup=False,
     )
 
 

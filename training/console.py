@@ -96,7 +96,7 @@ def recommendation_table(title: str, rows: pd.DataFrame) -> Table:
 def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
     """Lay out one part of an evaluation: the model, then the baselines."""
     table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("model")
+    table.add_column("model", no_wrap=True, min_width=11)
     rows = {"kgrec": found["parts"][part], **{name: parts[part] for name, parts in found["baselines"].items()}}
     for metric in _METRICS:
         table.add_column(metric, justify="right", no_wrap=True)
@@ -106,7 +106,7 @@ def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
 
 
 def _estimate(value: Mapping[str, float] | None) -> str:
-    return "" if not value else f"{value['value']:.4f} [{value['low']:.3f}, {value['high']:.3f}]".replace("[", "\\[")
+    return "" if not value else f"{value['value']:.4f}\n{value['low']:.3f} - {value['high']:.3f}"
 
 
 def _plain(text: object) -> str:
