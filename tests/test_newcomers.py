@@ -120,7 +120,7 @@ def optimum(
         (HISTORY, LEVELS, 1.0),
         ([3], [4], 1.0),
         (list(range(ITEMS)), [4, 4, 0, 4, 0, 0, 4, 4], 1.0),
-        (HISTORY, LEVELS, 0.2),
+        (HISTORY, [4] * 4, 0.2),
     ],
 )
 def test_taste_is_drawn_around_the_mode_of_the_log_posterior(
