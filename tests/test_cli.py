@@ -1,0 +1,322 @@
+"""The command line in this process, on a world of two genres; texts get stand-in vectors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from typer.main import get_command
+
+from models.text import TextEncoder
+from training import cli, console
+from training.config import RunConfig
+
+DESCRIPTION = """name: genres
+ratings: {file: ratings.csv, scale: [1, 5]}
+items:
+  - {file: items.csv, id: id, label: title, text: "{title}. {genre}.", concepts: {genre: {column: genre}}}
+users:
+  - {file: users.csv, id: id}
+"""
+FAST = (
+    *("--set", "training.epochs=8", "--set", "training.burn_in=4", "--set", "training.hold=2"),
+    *("--set", "training.keep_every=1", "--set", "model.embedding_size=2"),
+)
+TRAIN = ("train", "{graph}", "--out", "{tmp}/new", *FAST)
+RECOMMEND = ("recommend", "{run}", "--json")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one object on standard output; text around it, or a NaN, is an error."""
+
+        def refuse(constant: str) -> float:
+            raise ValueError(f"{constant} is not JSON")
+
+        found = json.loads(self.out, parse_constant=refuse)
+        assert isinstance(found, dict)
+        return found
+
+
+Kgrec = Callable[..., Finished]
+
+
+def stand_in_vectors(
+    encoder: TextEncoder, texts: list[str], *, progress: Callable[[int, int], None] | None = None
+) -> NDArray[np.float32]:
+    rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8) for text in texts]
+    return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+
+
+def write_world(folder: Path, *, step: float = 1.0) -> Path:
+    """Twelve users, ten items; even users love drama, odd ones war; ratings are multiples of `step`."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    items = [(f"{genre[0].lower()}{number}", genre) for genre in ("Drama", "War") for number in range(5)]
+    rows = ["user,item,rating"]
+    for user in range(12):
+        for item, _ in items:
+            if rng.random() < 0.8:
+                stars = (4.0 if item[0] == "dw"[user % 2] else 1.0) + step * rng.integers(int(1 / step) + 1)
+                rows.append(f"{user:03},{item},{stars:g}")
+    (folder / "ratings.csv").write_text("\n".join(rows) + "\n")
+    (folder / "items.csv").write_text("id,title,genre\n" + "".join(f"{item},Film {item},{g}\n" for item, g in items))
+    (folder / "users.csv").write_text("id\n" + "".join(f"{user:03}\n" for user in range(12)))
+    (folder / "description.yaml").write_text(DESCRIPTION)
+    return folder / "description.yaml"
+
+
+def run_command(patch: pytest.MonkeyPatch, *arguments: str) -> int:
+    patch.setattr(sys, "argv", ["kgrec", *arguments])
+    try:
+        cli.main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stand_in_encoder() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TextEncoder, "encode", stand_in_vectors)
+        patch.setattr(TextEncoder, "fingerprint", "stand-in")
+        patch.setattr(console, "set_up_logging", lambda: None)  # would outlive this file
+        yield
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A description, its graph and a run, made by the commands themselves."""
+    folder = tmp_path_factory.mktemp("cli")
+    description = write_world(folder / "world")
+    found = {"description": str(description), "graph": str(folder / "graph"), "run": str(folder / "run")}
+    with pytest.MonkeyPatch.context() as patch:
+        assert run_command(patch, "build", found["description"], "--out", found["graph"]) == 0
+        assert run_command(patch, "train", found["graph"], "--out", found["run"], *FAST) == 0
+    return found
+
+
+@pytest.fixture
+def kgrec(
+    places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Kgrec:
+    """Run a command line; `{graph}`, `{run}`, `{description}` and `{tmp}` stand for paths."""
+
+    def run(*arguments: str) -> Finished:
+        capsys.readouterr()
+        given = [argument.format(tmp=tmp_path, **places) for argument in arguments]
+        code = run_command(monkeypatch, *given)
+        return Finished(code, *capsys.readouterr())
+
+    return run
+
+
+def refused(kgrec: Kgrec, folder: Path, *arguments: str) -> str:
+    """Return the one sentence of a refusal, having checked that it is one and that nothing was written."""
+    before = {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+    finished = kgrec(*arguments)
+    assert finished.code == 2
+    assert finished.out == ""
+    assert finished.err.startswith("error: ")
+    assert finished.err.count("\n") == 1
+    assert {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")} == before
+    return finished.err
+
+
+# Help
+
+
+@pytest.mark.parametrize("command", sorted(get_command(cli.app).commands))  # type: ignore[attr-defined]
+def test_every_command_shows_an_example(kgrec: Kgrec, command: str) -> None:
+    finished = kgrec(command, "--help")
+    assert finished.code == 0
+    assert f"Example: kgrec {command}" in finished.out
+
+
+# JSON for machines
+
+
+def test_build_prints_its_report_as_one_object(kgrec: Kgrec) -> None:
+    finished = kgrec("build", "{description}", "--out", "{tmp}/graph", "--json")
+    assert finished.code == 0
+    assert finished.json["graph"].endswith("/graph")
+    assert len(finished.json["fingerprint"]) == 64
+    assert "kept" in finished.out
+
+
+def test_train_prints_one_object_and_trains_the_same_run_once(kgrec: Kgrec) -> None:
+    first = kgrec(*TRAIN, "--json")
+    assert (first.code, first.json["trained"]) == (0, True)
+    assert first.json["seconds"]["train"] > 0
+    assert "training: 8 of 8" in first.err
+    again = kgrec(*TRAIN, "--json")
+    assert (again.code, again.json["trained"]) == (0, False)
+
+
+def test_another_configuration_replaces_a_run_only_when_told(kgrec: Kgrec, tmp_path: Path) -> None:
+    assert kgrec(*TRAIN).code == 0
+    assert "--overwrite" in refused(kgrec, tmp_path, *TRAIN, "--seed", "1")
+    assert kgrec(*TRAIN, "--seed", "1", "--overwrite", "--json").json["trained"] is True
+    assert json.loads((tmp_path / "new" / "manifest.json").read_text())["seed"] == 1
+
+
+def test_settings_reach_the_configuration_of_the_run(kgrec: Kgrec, tmp_path: Path) -> None:
+    assert kgrec(*TRAIN, "--split", "cold-items", "--seed", "7", "--set", "split.test_share=0.3").code == 0
+    config = RunConfig.load(tmp_path / "new" / "config.yaml")
+    assert (config.seed, config.split.name, config.split.test_share) == (7, "cold-items", 0.3)
+    assert (config.model.embedding_size, config.training.epochs) == (2, 8)
+    assert kgrec("train", "{graph}", "--out", "{tmp}/again", "--config", "{tmp}/new/config.yaml").code == 0
+    assert RunConfig.load(tmp_path / "again" / "config.yaml") == config
+
+
+def test_a_configuration_file_may_name_a_few_settings_only(kgrec: Kgrec, tmp_path: Path) -> None:
+    few = "training:\n  epochs: 8\n  burn_in: 4\n  hold: 2\nmodel:\n  embedding_size: 2\n"
+    (tmp_path / "few.yaml").write_text(few)
+    assert kgrec("train", "{graph}", "--out", "{tmp}/new", "--config", "{tmp}/few.yaml").code == 0
+    assert RunConfig.load(tmp_path / "new" / "config.yaml").training.method == "langevin"
+
+
+def test_evaluate_prints_what_machines_read(kgrec: Kgrec, places: dict[str, str]) -> None:
+    report = kgrec("evaluate", "{run}", "--json").json
+    assert (report["run"], report["protocol"]) == (places["run"], "random")
+    assert set(report["seconds"]) == {"train", "evaluate"}
+    assert report["peak_memory_mb"] > 0
+    assert set(report["baselines"]) >= {"mean", "biases", "content_knn"}
+    warm = report["parts"]["warm"]
+    assert warm["num_ratings"] > 0
+    for metric in ("rmse", "mae", "ndcg@20", "recall@20", "coverage_80"):
+        assert set(warm[metric]) == {"value", "low", "high"}
+        assert warm[metric]["low"] <= warm[metric]["value"] <= warm[metric]["high"]
+    for name in ("mean", "biases", "content_knn"):
+        assert set(report["baselines"][name]) == set(report["parts"])
+        assert set(report["baselines"][name]["warm"]["rmse"]) == {"value", "low", "high"}
+
+
+def test_evaluate_can_leave_the_baselines_out_and_says_the_same_of_the_model(kgrec: Kgrec) -> None:
+    short = kgrec("evaluate", "{run}", "--no-baselines", "--json").json
+    assert short["baselines"] == {}
+    assert short["parts"] == kgrec("evaluate", "{run}", "--json").json["parts"]
+
+
+@pytest.mark.parametrize(
+    ("who", "echo"),
+    [
+        (("--user", "003"), {"user": "003"}),
+        (("--history", "d1=5,w2=1.0"), {"history": {"d1": 5.0, "w2": 1.0}}),
+        (("--history", ""), {"history": {}}),
+        (("--text", "quiet drama"), {"text": "quiet drama"}),
+    ],
+)
+def test_recommend_prints_what_machines_read(kgrec: Kgrec, who: tuple[str, ...], echo: dict[str, Any]) -> None:
+    finished = kgrec(*RECOMMEND, *who, "-k", "2")
+    assert finished.code == 0
+    assert {name: value for name, value in finished.json.items() if value is not None and name != "items"} == echo
+    assert len(finished.json["items"]) == 2
+    for row in finished.json["items"]:
+        assert row["label"] == f"Film {row['id']}"
+        assert 1 <= row["low"] <= row["high"] <= 5
+        assert 1 <= row["score"] <= 5
+        assert row["source"] in {"warm", "few ratings", "cold: text+concepts", "popularity"}
+
+
+def test_audience_prints_what_machines_read(kgrec: Kgrec) -> None:
+    found = kgrec("audience", "{run}", "--item", "d1", "-k", "1", "--json").json
+    assert found["item"] == "d1"
+    assert set(found["users"][0]) >= {"id", "label", "score", "low", "high", "source"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("evaluate", "{run}"),
+        ("recommend", "{run}", "--user", "003"),
+        ("recommend", "{run}", "--text", "[b]square[/b] brackets [/x]"),
+        ("audience", "{run}", "--item", "d1"),
+        ("build", "{description}", "--out", "{tmp}/graph"),
+        TRAIN,
+    ],
+)
+def test_people_get_plain_output(kgrec: Kgrec, arguments: tuple[str, ...]) -> None:
+    finished = kgrec(*arguments)
+    assert finished.code == 0
+    assert finished.out.strip()
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((*TRAIN, "--recipe", "standrd"), "standard"),
+        ((*TRAIN, "--set", "training.epoch=5"), "Did you mean 'epochs'?"),
+        ((*TRAIN, "--set", "training.epochs=many"), "training.epochs"),
+        ((*TRAIN, "--set", "training.epochs"), "section.field=value"),
+        ((*TRAIN, "--set", "seed.of=1"), "'seed'"),
+        ((*TRAIN, "--set", "training.epochs=[1"), "training.epochs"),
+        ((*TRAIN, "--set", "training.burn_in=8"), "burn_in"),
+        ((*TRAIN, "--set", "split.test_share=2"), "split.test_share"),
+        ((*TRAIN, "--seed", "-1"), "seed"),
+        ((*TRAIN, "--split", "u1"), "cold-items"),
+        ((*TRAIN, "--split", "by-time"), "time"),
+        (("train", "{graph}", "--out", "{tmp}/new", "--recipe", "adamw", "--set", "split.validation_share=0"), "0.05"),
+        (("train", "{tmp}/none", "--out", "{tmp}/new"), "expected a graph directory"),
+        (("train", "{run}", "--out", "{tmp}/new"), "not the manifest of a graph"),
+        (("train", "{graph}", "--out", "{tmp}/file", *FAST), "file of this name"),
+        (("train", "{graph}", "--out", "{tmp}/new", "--config", "{tmp}/none.yaml"), "cannot be read"),
+        (("train", "{graph}", "--out", "{tmp}/new", "--config", "{tmp}/config.yaml"), "config.yaml, line 4"),
+        (("build", "{tmp}/none.yaml", "--out", "{tmp}/new"), "none.yaml"),
+        (("build", "{description}", "--out", "{tmp}/file"), "file of this name"),
+        (("evaluate", "{tmp}/none"), "expected a run directory"),
+        (("evaluate", "{graph}"), "not the manifest of a run"),
+        ((*RECOMMEND, "--user", "3"), "user '3'"),
+        ((*RECOMMEND, "--history", "d1=5,d77=4"), "item 'd77'"),
+        ((*RECOMMEND, "--history", "d1"), "item=stars"),
+        ((*RECOMMEND, "--history", "d1=good"), "item=stars"),
+        ((*RECOMMEND, "--history", "=5"), "item=stars"),
+        ((*RECOMMEND, "--history", "d1=5,d1=4"), "twice"),
+        ((*RECOMMEND, "--history", "d1=6"), "1 to 5"),
+        ((*RECOMMEND, "--history", "d1=nan"), "1 to 5"),
+        ((*RECOMMEND, "--text", " "), "the text is empty"),
+        ((*RECOMMEND, "--user", "003", "-k", "0"), "at least 1"),
+        ((*RECOMMEND, "--user", "003", "--text", "war"), "exactly one"),
+        ((*RECOMMEND, "--history", "d1=5", "--text", "war"), "exactly one"),
+        (RECOMMEND, "exactly one"),
+        (("recommend", "{tmp}/none", "--user", "003"), "expected a run directory"),
+        (("audience", "{run}", "--item", "d77"), "item 'd77'"),
+        (("audience", "{run}", "--item", "d1", "-k", "0"), "at least 1"),
+    ],
+    ids=lambda value: " ".join(value[-2:]) if isinstance(value, tuple) else "",
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    kgrec: Kgrec, tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "config.yaml").write_text("training:\n  method: langevin\n  epochs: 9\n  epoch: 5\n")
+    assert sentence in refused(kgrec, tmp_path, *arguments)
+
+
+def test_too_many_rating_levels_are_named_before_anything_is_written(kgrec: Kgrec, tmp_path: Path) -> None:
+    write_world(tmp_path / "fine", step=0.05)
+    assert kgrec("build", "{tmp}/fine/description.yaml", "--out", "{tmp}/graph").code == 0
+    assert "different values" in refused(kgrec, tmp_path, "train", "{tmp}/graph", "--out", "{tmp}/new", *FAST)
+
+
+def test_a_misspelt_recipe_gets_a_suggestion(kgrec: Kgrec, tmp_path: Path) -> None:
+    assert "Did you mean 'standard'?" in refused(kgrec, tmp_path, *TRAIN, "--recipe", "standrd")
