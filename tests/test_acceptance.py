@@ -1,0 +1,109 @@
+"""The figures that must hold on MovieLens 100K, by the commands that people type."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+BUILD_SECONDS = 60
+TRAIN_SECONDS = 300
+U1_RMSE = 0.890
+
+
+def kgrec(*arguments: str) -> dict[str, Any]:
+    """Run a command with `--json` in a process of its own and return what it printed."""
+    command = [sys.executable, "-m", "training.cli", *arguments, "--json"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    found: dict[str, Any] = json.loads(finished.stdout)
+    return found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("acceptance")
+
+
+@pytest.fixture(scope="module")
+def built(real_data: Path, folder: Path) -> tuple[dict[str, Any], float]:
+    """The report of the build, and its seconds."""
+    started = time.perf_counter()
+    report = kgrec("build", "movielens-100k", "--data", str(real_data), "--out", str(folder / "graph"))
+    return report, time.perf_counter() - started
+
+
+@pytest.fixture(scope="module")
+def u1(built: tuple[dict[str, Any], float], folder: Path) -> Path:
+    """The run on the canonical first fold."""
+    started = time.perf_counter()
+    kgrec("train", str(folder / "graph"), "--split", "u1", "--out", str(folder / "u1"))
+    assert time.perf_counter() - started < TRAIN_SECONDS
+    return folder / "u1"
+
+
+def test_the_build_reports_what_the_data_holds(built: tuple[dict[str, Any], float], folder: Path) -> None:
+    report, seconds = built
+    assert seconds < BUILD_SECONDS
+    counts = json.loads((folder / "graph" / "manifest.json").read_text())["counts"]
+    assert (counts["users"], counts["items"], counts["ratings"]) == (943, 1682, 100_000)
+    said = json.dumps(report)
+    for number in ("1682", "943", "100000", "1674", "1607"):
+        assert number in said, f"the report does not speak of {number}"
+
+
+def test_building_again_gives_the_same_bytes(
+    built: tuple[dict[str, Any], float], real_data: Path, folder: Path
+) -> None:
+    kgrec("build", "movielens-100k", "--data", str(real_data), "--out", str(folder / "again"))
+    first, second = contents(folder / "graph"), contents(folder / "again")
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_ratings_of_u1_are_predicted_well_enough(u1: Path) -> None:
+    report = kgrec("evaluate", str(u1))
+    warm = report["parts"]["warm"]
+    assert (report["protocol"], warm["num_ratings"]) == ("u1", 20_000)
+    assert warm["rmse"]["value"] <= U1_RMSE
+    assert warm["coverage_80"]["value"] == pytest.approx(0.8, abs=0.05)
+    for name in ("mean", "biases", "content_knn"):
+        assert warm["rmse"]["value"] < report["baselines"][name]["warm"]["rmse"]["value"]
+
+
+def test_people_are_answered_in_their_own_ids_and_titles(u1: Path) -> None:
+    wishes = (("--user", "196"), ("--history", "50=5,181=4"), ("--text", "slow science fiction about memory"))
+    for wish in wishes:
+        rows = kgrec("recommend", str(u1), *wish, "-k", "10")["items"]
+        assert len(rows) == 10
+        for row in rows:
+            assert 1 <= int(row["id"]) <= 1682
+            assert row["label"]
+            assert 1 <= row["low"] <= row["high"] <= 5
+            assert row["source"] in {"warm", "few ratings", "cold: text+concepts", "popularity"}
+    # Who liked Star Wars and Return of the Jedi is told of The Empire Strikes Back.
+    assert "172" in [row["id"] for row in kgrec("recommend", str(u1), "--history", "50=5,181=4")["items"]]
+
+
+def test_new_items_are_served_better_than_by_any_baseline(built: tuple[dict[str, Any], float], folder: Path) -> None:
+    kgrec("train", str(folder / "graph"), "--split", "cold-items", "--out", str(folder / "cold"))
+    report = kgrec("evaluate", str(folder / "cold"))
+    cold = report["parts"]["cold_items"]
+    assert cold["num_ratings"] > 1_000
+    assert {"mean", "biases", "content_knn"} <= set(report["baselines"])
+    for name, parts in report["baselines"].items():
+        baseline = parts["cold_items"]
+        assert cold["ndcg@20"]["value"] > baseline["ndcg@20"]["value"], name
+        if "rmse" in baseline:
+            assert cold["rmse"]["value"] < baseline["rmse"]["value"], name
