@@ -162,3 +162,16 @@ def test_curvature_counts_the_ratings_of_users_and_items() -> None:
     assert found["thresholds"].tolist() == pytest.approx([0.15 * 5] * 4)
     assert found["user_offsets"][:, 0].tolist() == pytest.approx([0.3, 0.15, 0.3])
     assert found["item_offsets"][:, 3].tolist() == pytest.approx([0.3, 0.45])
+
+
+@given(st.lists(st.floats(-3, 3), min_size=4, max_size=4), st.floats(-30, 30), st.integers(0, 4))
+def test_crossed_cuts_throw_no_score_away(offsets: list[float], score: float, level: int) -> None:
+    """The gradient in the score is A + B - 1 wherever the cuts lie: never beyond 1, else factors would fly off."""
+    made = OrdinalHead(SHARES, 1, 1)
+    with torch.no_grad():
+        made.user_offsets.copy_(torch.tensor([offsets]))
+    at = torch.tensor([score], requires_grad=True)
+    nothing = torch.tensor([0])
+    made(at, Pairs(nothing, nothing, 1, 1), torch.tensor([level])).sum().backward()
+    assert at.grad is not None
+    assert float(at.grad.abs()) <= 1 + 1e-6
