@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -47,6 +48,9 @@ def table(out: str, title: str) -> list[str]:
 
 
 def test_it_is_quick(first: tuple[str, str, float]) -> None:
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    if load > cores + 0.5:
+        pytest.skip(f"the machine is busy: load {load:.1f} on {cores} cores says nothing of the demo")
     assert first[2] < LONGEST
 
 
