@@ -320,3 +320,25 @@ def test_too_many_rating_levels_are_named_before_anything_is_written(kgrec: Kgre
 
 def test_a_misspelt_recipe_gets_a_suggestion(kgrec: Kgrec, tmp_path: Path) -> None:
     assert "Did you mean 'standard'?" in refused(kgrec, tmp_path, *TRAIN, "--recipe", "standrd")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("build", "{description}", "--out", "{tmp}/mine"),
+        ("train", "{graph}", "--out", "{tmp}/mine", *FAST),
+        ("train", "{graph}", "--out", "{tmp}/mine", *FAST, "--overwrite"),
+    ],
+    ids=["build", "train", "train --overwrite"],
+)
+def test_a_folder_with_something_else_in_it_is_never_replaced(
+    kgrec: Kgrec, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    assert str(tmp_path / "mine") in refused(kgrec, tmp_path, *arguments)
+
+
+def test_an_empty_folder_is_as_good_as_none(kgrec: Kgrec, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert kgrec("build", "{description}", "--out", "{tmp}/empty").code == 0
