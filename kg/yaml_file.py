@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from kg.errors import InputError, did_you_mean
 
-__all__ = ["read_yaml"]
+__all__ = ["fields_at", "read_yaml"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -76,7 +77,7 @@ def _sentence(error: ValidationError, node: yaml.Node, path: Path, model: type[B
     first = max(error.errors(), key=lambda found: (found["type"] == "extra_forbidden", len(found["loc"])))
     line, keys = _locate(node, first["loc"])
     if first["type"] == "extra_forbidden":
-        known = _fields(model, keys[:-1])
+        known = fields_at(model, first["loc"][:-1])
         hint = did_you_mean(str(keys[-1]), known)
         return InputError(f"unknown key {keys[-1]!r}; expected one of {', '.join(known)}.{hint}", file=path, line=line)
     place = ".".join(str(key) for key in keys)
@@ -115,16 +116,20 @@ def _locate(node: yaml.Node, loc: tuple[Any, ...]) -> tuple[int, list[Any]]:
     return line, keys
 
 
-def _fields(model: type[BaseModel], keys: list[Any]) -> list[str]:
-    """Return the keys that are allowed at a place."""
-    for key in keys:
-        field = model.model_fields.get(str(key))
-        if field is not None:
-            model = _model_in(field.annotation) or model
-    return list(model.model_fields)
+def fields_at(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
+    """Return the keys that are allowed at a place, given as pydantic gives it: with the tags of unions."""
+    candidates = [model]
+    for key in location:
+        tagged = [found for found in candidates if any(field.default == key for field in found.model_fields.values())]
+        if len(candidates) > 1 and tagged:
+            candidates = tagged
+        else:
+            field = candidates[0].model_fields.get(str(key))
+            candidates = (_models_in(field.annotation) if field is not None else []) or candidates
+    return list(candidates[0].model_fields)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _models_in(part)]

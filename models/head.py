@@ -38,9 +38,9 @@ class OrdinalHead(nn.Module):
         self.thresholds = nn.Parameter(torch.logit(cumulated))
         self.user_offsets = nn.Parameter(torch.zeros(num_users, steps))
         self.item_offsets = nn.Parameter(torch.zeros(num_items, steps))
-        offsets = ScalePrior(initial=0.2, shape=1.0, rate=0.02, damping=1.0)
+        offsets = ScalePrior(initial=0.2, shape=1.0, rate=0.02, damping=1.0, correlated=False)
         self.priors = {
-            "thresholds": ScalePrior(initial=float("inf"), damping=1.0, learned=False),
+            "thresholds": ScalePrior(initial=float("inf"), damping=1.0, learned=False, correlated=False),
             "user_offsets": replace(offsets, highest=0.16),
             "item_offsets": replace(offsets, highest=0.04),
         }
@@ -70,7 +70,7 @@ class OrdinalHead(nn.Module):
             if not cold:
                 offset_upper, offset_lower = self._bounds(offsets, row, level, edge=0.0)
                 upper, lower = upper + offset_upper, lower + offset_lower
-        log_likelihood: Tensor = _OrdinalLogLikelihood.apply(upper - scores, lower - scores)
+        log_likelihood: Tensor = _OrdinalLogLikelihood.apply(scores, upper, lower)
         return log_likelihood
 
     def _bounds(self, cuts: Tensor, row: Tensor, level: Tensor, edge: float = INFINITE) -> tuple[Tensor, Tensor]:
@@ -94,11 +94,15 @@ class OrdinalHead(nn.Module):
 
 
 class _OrdinalLogLikelihood(torch.autograd.Function):
-    r"""$\log(\sigma(x_r) - \sigma(x_{r-1}))$ with its gradient in closed form."""
+    r"""$\log(A - B)$ with $A = \sigma(x_r - f)$, $B = \sigma(x_{r-1} - f)$ and its gradient in closed form.
+
+    The gradient in the score is $A + B - 1$, bounded even where offsets have crossed two cuts and
+    $A - B$ is clamped: a quotient of derivatives would throw such a user's factors far away.
+    """
 
     @staticmethod
-    def forward(ctx, upper: Tensor, lower: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        above, below = torch.sigmoid(upper), torch.sigmoid(lower)
+    def forward(ctx, scores: Tensor, upper: Tensor, lower: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        above, below = torch.sigmoid(upper - scores), torch.sigmoid(lower - scores)
         probability = (above - below).clamp_min_(SMALLEST)
         ctx.save_for_backward(above, below, probability)
         return probability.log()
@@ -107,7 +111,8 @@ class _OrdinalLogLikelihood(torch.autograd.Function):
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
         above, below, probability = ctx.saved_tensors
         scaled = gradient / probability
-        return scaled * above * (1 - above), -scaled * below * (1 - below)
+        to_scores = gradient * (above + below - 1)
+        return to_scores, scaled * above * (1 - above), -scaled * below * (1 - below)
 
 
 def level_probabilities(scores: Tensor, cuts: Tensor) -> Tensor:
@@ -117,6 +122,11 @@ def level_probabilities(scores: Tensor, cuts: Tensor) -> Tensor:
         scores: Bilinear scores, `[...]`.
         cuts: Thresholds with all offsets added, `[..., num_levels - 1]`.
     """
-    cumulated = torch.sigmoid(cuts - scores[..., None])
+    cumulated = torch.sigmoid(ordered(cuts) - scores[..., None])
     ends = cumulated.new_zeros(*cumulated.shape[:-1], 1)
     return torch.diff(torch.cat([ends, cumulated, ends + 1], dim=-1), dim=-1)
+
+
+def ordered(cuts: Tensor) -> Tensor:
+    """Return cuts that never fall along the last dimension: where offsets cross two, the level between is impossible."""
+    return torch.cummax(cuts, dim=-1).values

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from models.head import level_probabilities
+from models.head import level_probabilities, ordered
 from models.hybrid import HybridInputs, HybridModel
 
 __all__ = ["Posterior", "Predictor", "expected_value", "interval"]
@@ -64,7 +64,7 @@ class Posterior:
         """
         users, items = [], []
         for number in range(len(self)):
-            rows = functional_call(model, self.sample(number), (inputs,))
+            rows = functional_call(model, self.sample(number), (inputs,), tie_weights=False)
             users.append(torch.where(known_users[:, None], rows.users, rows.cold_users))
             items.append(torch.where(known_items[:, None], rows.items, rows.cold_items))
         return Predictor(
@@ -124,9 +124,9 @@ class Predictor:
     @torch.no_grad()
     def at_least(self, user: int, level: int) -> Tensor:
         """Return the probability of at least level number `level` for every item, `[num_items]`."""
-        cuts = self.thresholds[:, level - 1, None] + self.user_offsets[:, user, level - 1, None]
+        cuts = (self.thresholds + self.user_offsets[:, user])[:, None] + self.item_offsets
         scores = bilinear(self.users[:, user, None], self.items)
-        return torch.sigmoid(scores - cuts - self.item_offsets[..., level - 1]).mean(0)
+        return torch.sigmoid(scores - ordered(cuts)[..., level - 1]).mean(0)
 
 
 def bilinear(users: Tensor, items: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ class ScalePrior:
         damping: Factor on the curvature in the preconditioner. Messages that many nodes share are
             correlated, which the diagonal does not see; without a factor of about 6 they diverge.
         learned: Whether the variance is drawn anew during training.
+        correlated: Whether rows move together, so that the sampler may have to damp them more.
     """
 
     initial: float
@@ -30,3 +31,4 @@ class ScalePrior:
     highest: float = 1.0
     damping: float = 1.5
     learned: bool = True
+    correlated: bool = True

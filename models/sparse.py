@@ -132,9 +132,12 @@ class _PairScores(torch.autograd.Function):
     def forward(ctx, users: Tensor, items: Tensor, pairs: Pairs) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(users, items)
         ctx.pairs = pairs
-        left, right = users[:, :-1].contiguous(), items[:, :-1].t().contiguous()
-        inner = torch.sparse.sampled_addmm(pairs.pattern, left, right, beta=0.0).values()
-        return inner + users[pairs.user, -1] + items[pairs.item, -1]
+        # Each bias meets a one of the other side, so the sampled product adds both.
+        one = users.new_ones(1)
+        left = torch.cat([users, one.expand(len(users), 1)], dim=1)
+        right = torch.cat([with_one(items), items[:, -1:]], dim=1).t().contiguous()
+        product: Tensor = torch.sparse.sampled_addmm(pairs.pattern, left, right, beta=0.0)
+        return product.values()
 
     @staticmethod
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kg.errors import InputError, did_you_mean
-from kg.yaml_file import read_yaml
+from kg.yaml_file import fields_at, read_yaml
 from models.text import DEFAULT_ENCODER
 
 __all__ = ["AdamWConfig", "LangevinConfig", "ModelConfig", "RunConfig", "SplitConfig", "TextConfig"]
@@ -62,6 +62,14 @@ class LangevinConfig(_Part):
     """Length of a step in preconditioned units."""
     friction: float = Field(default=0.2, gt=0, le=10)
     """Share of velocity lost per unit of time."""
+
+    @model_validator(mode="after")
+    def _keeps_samples(self) -> LangevinConfig:
+        if self.burn_in >= self.epochs:
+            raise ValueError(
+                f"burn_in is {self.burn_in} and epochs {self.epochs}: no sample would be kept; lower burn_in"
+            )
+        return self
 
 
 class AdamWConfig(_Part):
@@ -142,7 +150,12 @@ class RunConfig(_Part):
                     raise InputError(f"{section!r} in {path!r} is a value, not a section")
             if sections == ["training"] and field == "method":
                 target.clear()
-            target[field] = yaml.safe_load(text)
+            try:
+                target[field] = yaml.safe_load(text)
+            except yaml.YAMLError:
+                raise InputError(
+                    f"{path}: {text!r} is not valid YAML; quote text that holds brackets or colons"
+                ) from None
         return self.checked(values)
 
     def dump(self) -> str:
@@ -153,17 +166,7 @@ class RunConfig(_Part):
 def _sentence(error: Any) -> str:
     place = ".".join(str(part) for part in error["loc"] if part not in ("langevin", "adamw"))
     if error["type"] == "extra_forbidden":
-        known = _fields(error["loc"][:-1])
+        known = fields_at(RunConfig, error["loc"][:-1])
         hint = did_you_mean(str(error["loc"][-1]), known)
         return f"{place!r} is no field of the configuration; expected one of {', '.join(known)}.{hint}"
     return f"{place or 'configuration'}: {error['msg']}, got {error['input']!r}"
-
-
-def _fields(location: tuple[Any, ...]) -> list[str]:
-    model: Any = RunConfig
-    for part in location:
-        if part in ("langevin", "adamw"):
-            model = LangevinConfig if part == "langevin" else AdamWConfig
-        elif isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
-            model = model.model_fields[part].annotation
-    return list(getattr(model, "model_fields", {}))

@@ -138,6 +138,8 @@ class Experiment:
             checkpoint: File for the state of the unfinished run; read if it is there and of this identity.
         """
         found = Checkpoint.read(checkpoint)
+        if found is None and checkpoint.exists():
+            logger.warning("found a damaged checkpoint in %s; starts clean", checkpoint)
         if found is not None and found.state["identity"] != self.identity:
             logger.warning("found the checkpoint of another configuration or graph in %s; starts clean", checkpoint)
             found = None

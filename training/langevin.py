@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ from models.priors import ScalePrior
 __all__ = ["LangevinSampler"]
 
 SMALLEST_VARIANCE = 1e-6
+STIFFEST = 2.0  # of step_size^2 times the largest eigenvalue; beyond 4 the dynamics diverge
+NUDGE = 0.1  # length of the move that a curvature along a direction is measured by, in preconditioned units
 
 
 class LangevinSampler(torch.optim.Optimizer):
@@ -52,12 +54,15 @@ class LangevinSampler(torch.optim.Optimizer):
         groups = [{"params": [parameter], "name": name, "prior": priors[name]} for name, parameter in parameters]
         super().__init__(groups, {"step_size": step_size, "friction": friction})
         self.generator = generator
+        searcher = torch.Generator().manual_seed(0)  # where power iteration starts is no part of the chain's noise
         for group in self.param_groups:
             parameter, prior = group["params"][0], group["prior"]
             self.state[parameter] = {
                 "velocity": torch.randn(parameter.shape, generator=generator),
                 "variance": torch.full((parameter.shape[-1],), prior.initial**2),
                 "curvature": torch.zeros_like(parameter),
+                "damping": torch.tensor(prior.damping),
+                "direction": torch.randn(parameter.shape, generator=searcher),
             }
 
     @torch.no_grad()
@@ -67,13 +72,57 @@ class LangevinSampler(torch.optim.Optimizer):
             parameter, step_size = group["params"][0], group["step_size"]
             state = self.state[parameter]
             keep = math.exp(-group["friction"] * step_size)
-            precision = 1.0 / state["variance"]
-            scale = (group["prior"].damping * state["curvature"] + precision).rsqrt()
+            precision, scale = self._scale(state)
             force = (parameter * precision).add_(parameter.grad).mul_(scale).clamp_(-4.0, 4.0)
             noise = torch.randn(parameter.shape, generator=self.generator)
             velocity = state["velocity"]
             velocity.mul_(keep).add_(noise, alpha=math.sqrt(1.0 - keep * keep)).sub_(force, alpha=step_size)
             parameter.addcmul_(scale, velocity, value=step_size)
+
+    @staticmethod
+    def _scale(state: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the prior precision, by column, and the preconditioner of one parameter."""
+        precision = 1.0 / state["variance"]
+        return precision, (state["damping"] * state["curvature"] + precision).rsqrt()
+
+    @torch.no_grad()
+    def tame(self, gradients: Callable[[Sequence[Tensor]], Sequence[Tensor]], *, iterations: int = 1) -> float:
+        r"""Raise the damping of the tables that make the stiffest direction too stiff for the step.
+
+        The diagonal $H$ does not see that many rows move together. The largest eigenvalue $\lambda$ of
+        the preconditioned Hessian $M (\nabla^2 L) M$ says how stiff they are together; steps are
+        stable for $\epsilon^2 \lambda < 4$. Power iteration follows its eigenvector from call to call, with
+        one difference of gradients each; tables get more damping by their share in it.
+
+        Args:
+            gradients: Computes the gradients of the negative log-likelihood in some parameters, where they stand.
+            iterations: Power iterations.
+
+        Returns:
+            $\epsilon^2 \lambda$ before the change.
+        """
+        together = [group for group in self.param_groups if group["prior"].correlated]
+        groups = [(group["params"][0], self.state[group["params"][0]]) for group in together]
+        scales = [self._scale(state) for _, state in groups]
+        step_size = float(self.param_groups[0]["step_size"])
+        parameters = [parameter for parameter, _ in groups]
+        here = gradients(parameters)
+        for _ in range(iterations):
+            moves = [scale * state["direction"] for (_, state), (_, scale) in zip(groups, scales, strict=True)]
+            length = math.sqrt(sum(float(state["direction"].square().sum()) for _, state in groups))
+            for (parameter, _), move in zip(groups, moves, strict=True):
+                parameter.add_(move, alpha=NUDGE / length)
+            there = gradients(parameters)
+            for (parameter, _), move in zip(groups, moves, strict=True):
+                parameter.sub_(move, alpha=NUDGE / length)
+            for (_, state), (precision, scale), move, old, new in zip(groups, scales, moves, here, there, strict=True):
+                state["direction"] = scale * ((new - old) / NUDGE + move / length * precision)
+        shares = torch.stack([state["direction"].square().sum() for _, state in groups])
+        stiffness = step_size**2 * float(shares.sum().sqrt())
+        if stiffness > STIFFEST:
+            for (_, state), share in zip(groups, shares / shares.max(), strict=True):
+                state["damping"] = state["damping"] * (stiffness / STIFFEST) ** share
+        return stiffness
 
     def set_curvature(self, curvature: Mapping[str, Tensor], *, memory: float = 0.7) -> None:
         """Blend new diagonal curvature of the likelihood, by parameter name, into the old."""

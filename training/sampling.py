@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ __all__ = ["LangevinTraining"]
 SCALES_EVERY = 5
 CURVATURE_EVERY = 20
 BALANCE_EVERY = 50
+FIRST_ITERATIONS = 10
 
 
 class LangevinTraining:
@@ -55,6 +56,7 @@ class LangevinTraining:
         )
         self.kept: list[dict[str, Tensor]] = []
         self.optimizer.set_curvature(objective.curvature(model, evidence))
+        self.optimizer.tame(self._gradients, iterations=FIRST_ITERATIONS)
 
     def batches(self, epoch: int) -> Iterator[tuple[Evidence, int]]:
         """Yield all ratings at once: the sampler needs the exact gradient."""
@@ -69,6 +71,8 @@ class LangevinTraining:
             self._balance()
         if (step + 1) % CURVATURE_EVERY == 0:
             self.optimizer.set_curvature(self.objective.curvature(self.model, self.evidence))
+            if step < config.burn_in:
+                self.optimizer.tame(self._gradients)
         if step >= config.burn_in and (step - config.burn_in) % config.keep_every == 0:
             self.kept.append(Posterior.snapshot(self.model))
         return {}
@@ -90,6 +94,11 @@ class LangevinTraining:
         """Put back what `state` returned."""
         number = len(next(iter(tensors.values()))) if tensors else 0
         self.kept = [{name: stacked[sample] for name, stacked in tensors.items()} for sample in range(number)]
+
+    def _gradients(self, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the gradients of the objective in some parameters, where they now stand."""
+        with torch.enable_grad():
+            return torch.autograd.grad(self.objective(self.model, self.evidence), parameters)
 
     @torch.no_grad()
     def _balance(self) -> None:
