@@ -175,7 +175,7 @@ def test_a_flipped_byte_is_found_and_the_file_named(run: Path, name: str) -> Non
 def test_a_missing_file_is_named(run: Path, name: str) -> None:
     (run / name).unlink()
     assert name.removesuffix("/manifest.json") in str(refusal(run))
-    assert "train again" in str(refusal(run)) or name.startswith("graph/")
+    assert "kgrec train" in str(refusal(run)) or name.startswith("graph/")
 
 
 @pytest.mark.parametrize("left", [0.0, 0.5, 0.99])
