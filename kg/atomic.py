@@ -37,7 +37,10 @@ def prepare(final: Path) -> Path:
         raise InputError(
             "a directory shall be written here, but a file of this name is there; choose another name", file=final
         )
-    final.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"no directory can be made here: {error.strerror}; choose another place", file=final) from None
     if old.exists():
         if final.exists():
             shutil.rmtree(old)

@@ -82,6 +82,7 @@ class Dataset:
         Artefacts: `kg.nq.gz`, `nodes.parquet`, `edges.parquet`, `ratings.parquet`, `splits.parquet`,
         `report.json`, `manifest.json`. The same data set gives the same bytes.
         """
+        manifest.refuse_foreign(directory, form=manifest.GRAPH_FORMAT, noun="graph")
         with staged_directory(directory) as partial:
             self._write(partial)
 

@@ -15,10 +15,10 @@ from kg.errors import InputError
 if TYPE_CHECKING:
     from kg.dataset import Dataset
 
-__all__ = ["FORMAT_VERSION", "read", "seal", "sha256", "unseal", "write"]
+__all__ = ["FORMAT_VERSION", "GRAPH_FORMAT", "read", "refuse_foreign", "seal", "sha256", "unseal", "write"]
 
 FORMAT_VERSION = 1
-_FORMAT = "kgrec graph"
+GRAPH_FORMAT = "kgrec graph"
 _ARTEFACTS = ("edges.parquet", "kg.nq.gz", "nodes.parquet", "ratings.parquet", "splits.parquet")
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "pyoxigraph", "rdflib")
 
@@ -43,7 +43,25 @@ def seal(folder: Path, content: Mapping[str, Any], files: Iterable[str]) -> None
     write_file(folder / "manifest.json", _pretty(sealed))
 
 
-def unseal(folder: Path, *, form: str, newest: int, noun: str, remedy: str) -> dict[str, Any]:
+def refuse_foreign(folder: Path, *, form: str, noun: str) -> None:
+    """Refuse to replace a directory that holds anything but what is about to be written there.
+
+    Raises:
+        InputError: Unless the directory is absent, empty, or of the format `form`.
+    """
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    try:
+        content = json.loads((folder / "manifest.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or content.get("format") != form:
+        raise InputError(
+            f"this directory holds something else than a {noun} and is not replaced; give another name", file=folder
+        )
+
+
+def unseal(folder: Path, *, form: str, newest: int, noun: str, command: str) -> dict[str, Any]:
     """Check a directory against its manifest and return the manifest.
 
     Args:
@@ -51,14 +69,15 @@ def unseal(folder: Path, *, form: str, newest: int, noun: str, remedy: str) -> d
         form: What the manifest must call its format.
         newest: Newest format version that can be read.
         noun: What the directory holds, for messages: `graph` or `run`.
-        remedy: What to do when it is damaged.
+        command: What makes such a directory.
 
     Raises:
         InputError: If it is no such directory, of a newer format, incomplete or damaged.
     """
     path = folder / "manifest.json"
+    remedy = f"make the {noun} again with `{command}`"
     if not path.is_file():
-        raise InputError(f"expected a {noun} directory, found no manifest.json; {remedy}", file=folder)
+        raise InputError(f"expected a {noun} directory, found no manifest.json; make one with `{command}`", file=folder)
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
@@ -95,7 +114,7 @@ def write(dataset: Dataset, folder: Path) -> str:
         for name, split in dataset.splits.items()
     }
     content: dict[str, Any] = {
-        "format": _FORMAT,
+        "format": GRAPH_FORMAT,
         "format_version": FORMAT_VERSION,
         "name": graph.name,
         "namespace": dataset.namespace,
@@ -128,10 +147,10 @@ def read(folder: Path) -> dict[str, Any]:
     """
     content = unseal(
         folder,
-        form=_FORMAT,
+        form=GRAPH_FORMAT,
         newest=FORMAT_VERSION,
         noun="graph",
-        remedy="build the graph again with `kgrec build`",
+        command="kgrec build",
     )
     content["report"] = json.loads((folder / "report.json").read_bytes())
     return content

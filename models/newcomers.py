@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid, pad
 from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM, USER
@@ -16,6 +17,7 @@ from models.posterior import Posterior, Predictor
 __all__ = ["Taste", "taste_from_history"]
 
 NEWTON_STEPS = 8
+HALVINGS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,21 +70,32 @@ def taste_from_history(
     partners = predictor.items[:, item]
     design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
     fixed = (design @ base[..., None])[..., 0] + partners[..., -1]
-    cuts = torch.nn.functional.pad(predictor.thresholds, (1, 1))
+    cuts = pad(predictor.thresholds, (1, 1))
     cuts[:, 0], cuts[:, -1] = -1e4, 1e4
-    offsets = torch.nn.functional.pad(predictor.item_offsets[:, item], (1, 1))
+    offsets = pad(predictor.item_offsets[:, item], (1, 1))
     position = level.expand(len(base), -1)
     lower = cuts.gather(1, position) + offsets.gather(2, position[..., None])[..., 0]
     upper = cuts.gather(1, position + 1) + offsets.gather(2, position[..., None] + 1)[..., 0]
     free = torch.zeros_like(base)
     precision = torch.diag_embed(1.0 / variance.clamp_min(1e-6))
+
+    def log_density(row: Tensor) -> Tensor:
+        score = fixed + (design @ row[..., None])[..., 0]
+        likelihood = (logsigmoid(upper - score) + logsigmoid(score - lower)).sum(1)
+        return weight * likelihood - 0.5 * (row[:, None] @ precision @ row[..., None])[:, 0, 0]
+
     for _ in range(NEWTON_STEPS):
         score = fixed + (design @ free[..., None])[..., 0]
         below, above = torch.sigmoid(lower - score), torch.sigmoid(upper - score)
         gradient = weight * ((below + above - 1)[:, None] @ design)[:, 0] - (precision @ free[..., None])[..., 0]
         curvature = weight * (below * (1 - below) + above * (1 - above))
         factor = torch.linalg.cholesky(design.mT @ (curvature[..., None] * design) + precision)
-        free = free + torch.cholesky_solve(gradient[..., None], factor)[..., 0]
+        step = torch.cholesky_solve(gradient[..., None], factor)[..., 0]
+        # Undamped, a step can swing between the likelihood's flat tails for ever.
+        length, here = torch.ones_like(step[:, :1]), log_density(free)
+        for _ in range(HALVINGS):
+            length = torch.where((log_density(free + length * step) < here)[:, None], length / 2, length)
+        free = free + length * step
     drawn = torch.randn(free.shape, generator=generator)
     free = free + torch.linalg.solve_triangular(factor.mT, drawn[..., None], upper=True)[..., 0]
     return Taste(base + free, torch.zeros_like(predictor.thresholds))

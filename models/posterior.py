@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from models.head import level_probabilities, ordered
+from models.head import level_probabilities
 from models.hybrid import HybridInputs, HybridModel
 
 __all__ = ["Posterior", "Predictor", "expected_value", "interval"]
@@ -122,11 +122,20 @@ class Predictor:
         return level_probabilities(bilinear(rows[:, None], columns), cuts).mean(0)
 
     @torch.no_grad()
-    def at_least(self, user: int, level: int) -> Tensor:
-        """Return the probability of at least level number `level` for every item, `[num_items]`."""
-        cuts = (self.thresholds + self.user_offsets[:, user])[:, None] + self.item_offsets
-        scores = bilinear(self.users[:, user, None], self.items)
-        return torch.sigmoid(scores - ordered(cuts)[..., level - 1]).mean(0)
+    def at_least(self, users: Tensor, level: int) -> Tensor:
+        """Return the chance of at least level number `level` for users and all items, `[num_users, num_items]`."""
+        total = torch.zeros(len(users), self.items.shape[1])
+        for number in range(len(self.items)):
+            rows, columns = self.users[number, users], self.items[number]
+            score = rows[:, :-1] @ columns[:, :-1].t() + rows[:, -1:] + columns[:, -1]
+            of_users = self.thresholds[number] + self.user_offsets[number, users]
+            of_items = self.item_offsets[number]
+            # The highest of the cuts so far: where offsets cross two, the level between is impossible.
+            cut = of_users[:, :1] + of_items[:, 0]
+            for step in range(1, level):
+                cut = torch.maximum(cut, of_users[:, step, None] + of_items[:, step])
+            total += torch.sigmoid(score - cut)
+        return total / len(self.items)
 
 
 def bilinear(users: Tensor, items: Tensor) -> Tensor:

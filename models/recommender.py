@@ -76,8 +76,8 @@ class Recommender:
 
     @property
     def relevant_level(self) -> int:
-        """Index of the lowest level that counts as liking; at least 1."""
-        return max(1, int(np.searchsorted(self.levels, self.relevant_from)))
+        """Index of the lowest level that counts as liking; the highest one where training knows none so high."""
+        return int(np.clip(np.searchsorted(self.levels, self.relevant_from), 1, len(self.levels) - 1))
 
     def predict(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
         """Predict ratings.
@@ -138,8 +138,7 @@ class Recommender:
         """
         if sum(given is not None for given in (user, history, text)) != 1:
             raise InputError("give exactly one of user, history and text")
-        if k < 1:
-            raise InputError(f"the number of recommendations must be at least 1, got {k}")
+        _check_length(k)
         if user is not None:
             taste, seen, count, nearness = *self._known(user), None
         elif history is not None:
@@ -172,6 +171,7 @@ class Recommender:
         Returns:
             Rows: `id`, `label` of the user, `score`, `low`, `high`, `source`, `reason`.
         """
+        _check_length(k)
         index = self.graph.items.vocabulary.index_of(item)
         users = np.flatnonzero(self.train.user_counts)
         users = users[~np.isin(users, self.train.user[self.train.item == index])]
@@ -198,22 +198,26 @@ class Recommender:
 
     def rank_scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return ranking scores of all items for users, float32 `[num_users, num_items]`; nothing is excluded."""
-        liking = [self.predictor.at_least(int(user), self.relevant_level) for user in users]
-        return torch.stack(liking).numpy() * self.exposure_of(users)
+        liking = self.predictor.at_least(torch.from_numpy(users), self.relevant_level).numpy()
+        return np.asarray(liking * self.exposure_of(users), dtype=np.float32)
 
     def exposure_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the exposure of known users to all items, `[num_users, num_items]`."""
-        return self.exposure(np.stack([self._seen(int(user)) for user in users]))
+        return self.exposure(self._seen(users))
 
-    def _seen(self, user: int) -> NDArray[np.float32]:
-        seen = np.zeros(self.train.num_items, dtype=np.float32)
-        seen[self.train.item[self.train.user == user]] = 1.0
+    def _seen(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return which items users rated in training, 0/1 `[num_users, num_items]`."""
+        row_of = np.full(self.train.num_users, -1)
+        row_of[users] = np.arange(len(users))
+        row = row_of[self.train.user]
+        seen = np.zeros((len(users), self.train.num_items), dtype=np.float32)
+        seen[row[row >= 0], self.train.item[row >= 0]] = 1.0
         return seen
 
     def _known(self, user: str) -> tuple[Taste, NDArray[np.float32], int]:
         index = self.graph.users.vocabulary.index_of(user)
         taste = Taste(self.predictor.users[:, index], self.predictor.user_offsets[:, index])
-        return taste, self._seen(index), int(self.train.user_counts[index])
+        return taste, self._seen(np.array([index]))[0], int(self.train.user_counts[index])
 
     def _from_history(self, history: Mapping[str, float]) -> tuple[Taste, NDArray[np.float32]]:
         item = self.graph.items.vocabulary.indices(list(history))
@@ -292,3 +296,8 @@ class Recommender:
         return [
             str(source) for source in np.where(np.minimum(user_counts, item_counts) == 0, "cold: text+concepts", found)
         ]
+
+
+def _check_length(k: int) -> None:
+    if k < 1:
+        raise InputError(f"the length of the list must be at least 1, got {k}")

@@ -24,11 +24,11 @@ from models.recommender import Recommender
 from training.config import RunConfig
 from training.experiment import Experiment
 
-__all__ = ["FORMAT_NAME", "FORMAT_VERSION", "REMEDY", "Run", "load_run", "write_run"]
+__all__ = ["COMMAND", "FORMAT_NAME", "FORMAT_VERSION", "Run", "load_run", "write_run"]
 
 FORMAT_VERSION = 1
 FORMAT_NAME = "kgrec run"
-REMEDY = "train again with `kgrec train`"
+COMMAND = "kgrec train"
 _LIBRARIES = ("numpy", "torch", "torch-geometric", "transformers", "sentence-transformers", "safetensors")
 
 
@@ -94,7 +94,7 @@ def load_run(directory: Path) -> Run:
     Raises:
         InputError: If it is no run, of a newer format, incomplete or damaged.
     """
-    manifest = unseal(directory, form=FORMAT_NAME, newest=FORMAT_VERSION, noun="run", remedy=REMEDY)
+    manifest = unseal(directory, form=FORMAT_NAME, newest=FORMAT_VERSION, noun="run", command=COMMAND)
     config = RunConfig.load(directory / "config.yaml")
     experiment = Experiment(Dataset.load(directory / "graph"), config)
     arrays = load_arrays(directory / "lists.safetensors")

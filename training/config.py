@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kg.errors import InputError, did_you_mean
 from kg.yaml_file import fields_at, read_yaml
@@ -117,6 +117,12 @@ class RunConfig(_Part):
     """What is learned."""
     training: Annotated[LangevinConfig | AdamWConfig, Field(discriminator="method")] = LangevinConfig()
     """How it is learned."""
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _method(cls, value: object) -> object:
+        """A file may leave the usual method out."""
+        return {"method": "langevin", **value} if isinstance(value, dict) else value
 
     @classmethod
     def load(cls, file: Path) -> RunConfig:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from training.experiment import Progress as Report
 
@@ -75,7 +76,7 @@ def print_json(value: object) -> None:
 
 def recommendation_table(title: str, rows: pd.DataFrame) -> Table:
     """Lay out recommendations or an audience."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
     table.add_column("label", overflow="fold", min_width=18)
     table.add_column("id", overflow="fold")
     table.add_column("stars", justify="right")
@@ -95,7 +96,7 @@ def recommendation_table(title: str, rows: pd.DataFrame) -> Table:
 
 def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
     """Lay out one part of an evaluation: the model, then the baselines."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
     table.add_column("model", no_wrap=True, min_width=11)
     rows = {"kgrec": found["parts"][part], **{name: parts[part] for name, parts in found["baselines"].items()}}
     for metric in _METRICS:

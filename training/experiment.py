@@ -29,7 +29,7 @@ from models.projection import TextProjection
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
-from training.config import LangevinConfig, RunConfig
+from training.config import AdamWConfig, LangevinConfig, RunConfig
 from training.descent import AdamWTraining
 from training.history import History
 from training.loop import train
@@ -131,12 +131,19 @@ class Experiment:
         """The same, stacked into sparse operators."""
         return hybrid_inputs(self.data)
 
+    def check(self) -> None:
+        """Raise `InputError` for what would otherwise only be found after minutes of work."""
+        _ = self.levels
+        if isinstance(self.config.training, AdamWConfig) and self.split.validation is None:
+            raise InputError("adamw stops early on validation ratings; set split.validation_share, for example to 0.05")
+
     def run(self, checkpoint: Path) -> Posterior:
         """Train every chain and return the pooled samples.
 
         Args:
             checkpoint: File for the state of the unfinished run; read if it is there and of this identity.
         """
+        self.check()
         found = Checkpoint.read(checkpoint)
         if found is None and checkpoint.exists():
             logger.warning("found a damaged checkpoint in %s; starts clean", checkpoint)
@@ -244,8 +251,7 @@ class Experiment:
         if isinstance(config, LangevinConfig):
             return LangevinTraining(model, objective, evidence, config, generator)
         held_out = self.split.validation
-        if held_out is None:
-            raise InputError("adamw stops early on validation ratings; set split.validation_share, for example to 0.05")
+        assert held_out is not None, "check() comes first"
         user, item, value = (torch.from_numpy(part.copy()) for part in (held_out.user, held_out.item, held_out.value))
         levels = torch.from_numpy(self.levels.copy())
         return AdamWTraining(model, objective, evidence, (user, item, value), levels, config, generator)

@@ -13,8 +13,8 @@ from pathlib import Path
 from kg.atomic import partial_of, prepare, publish
 from kg.dataset import Dataset
 from kg.errors import InputError
-from kg.manifest import unseal
-from training.bundle import FORMAT_NAME, FORMAT_VERSION, REMEDY, write_run
+from kg.manifest import refuse_foreign, unseal
+from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, write_run
 from training.checkpoint import Checkpoint
 from training.config import RunConfig
 from training.experiment import Experiment, Progress, silent
@@ -64,10 +64,13 @@ def train_run(
     started = time.perf_counter()
     experiment = Experiment(Dataset.load(graph), config, progress=progress)
     sentence = experiment.split.sentence
+    experiment.check()
+    refuse_foreign(out, form=FORMAT_NAME, noun="run")
     out = prepare(out)
-    if out.exists() and not overwrite:
-        there = unseal(out, form=FORMAT_NAME, newest=FORMAT_VERSION, noun="run", remedy=REMEDY)
+    if out.exists() and any(out.iterdir()) and not overwrite:
+        there = unseal(out, form=FORMAT_NAME, newest=FORMAT_VERSION, noun="run", command=COMMAND)
         if there["identity"] == experiment.identity:
+            shutil.rmtree(partial_of(out), ignore_errors=True)
             return Outcome(directory=out, trained=False, seconds=0.0, sentence=sentence)
         raise InputError(
             "a run of another graph, configuration or seed is here; give another name, or --overwrite", file=out
