@@ -1,1 +1,19 @@
-"""."""
+"""From graph to answers: text encoder, relational graph network, factors, bilinear head, posterior, recommender."""
+
+from models.assembly import ModelSettings, assemble
+from models.hybrid import HybridModel
+from models.inputs import hetero_data, hybrid_inputs
+from models.posterior import Posterior
+from models.recommender import Recommender
+from models.text import TextEncoder
+
+__all__ = [
+    "HybridModel",
+    "ModelSettings",
+    "Posterior",
+    "Recommender",
+    "TextEncoder",
+    "assemble",
+    "hetero_data",
+    "hybrid_inputs",
+]

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from training.experiment import Progress as Report
+from training.progress import Progress as Report
 
 __all__ = ["metrics_table", "notes", "out", "print_json", "progress_bar", "recommendation_table"]
 

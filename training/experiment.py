@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
@@ -34,20 +34,17 @@ from training.descent import AdamWTraining
 from training.history import History
 from training.loop import train
 from training.objective import Evidence, RatingObjective
+from training.progress import Progress, silent
 from training.sampling import LangevinTraining
 from training.splits import Split, make_split
 
-__all__ = ["Experiment", "Progress", "silent"]
+__all__ = ["Experiment"]
 
 logger = logging.getLogger(__name__)
 
 MOST_LEVELS = 21
 CHECKPOINTS = 16  # a run writes about this many
-Progress = Callable[[str, int, int, str], None]
-
-
-def silent(stage: str, done: int, total: int, message: str) -> None:
-    """Report to nobody."""
+THREADS = 1  # a step waits for memory: a second thread gains a fifth at a million ratings, and nothing below
 
 
 class Experiment:
@@ -155,6 +152,14 @@ class Experiment:
                 "found an interrupted run at chain %d, epoch %d; goes on", found.state["chain"], found.state["epoch"]
             )
             self.history = History(found.state["history"])
+        before = torch.get_num_threads()
+        torch.set_num_threads(THREADS)
+        try:
+            return self._chains(checkpoint, found)
+        finally:
+            torch.set_num_threads(before)
+
+    def _chains(self, checkpoint: Path, found: Checkpoint | None) -> Posterior:
         posterior = Posterior(found.part("done/")) if found is not None and found.part("done/") else None
         chains = self.config.training.chains if isinstance(self.config.training, LangevinConfig) else 1
         for chain in range(found.state["chain"] if found is not None else 0, chains):

@@ -73,7 +73,10 @@ class LangevinSampler(torch.optim.Optimizer):
             state = self.state[parameter]
             keep = math.exp(-group["friction"] * step_size)
             precision, scale = self._scale(state)
-            force = (parameter * precision).add_(parameter.grad).mul_(scale).clamp_(-4.0, 4.0)
+            force = parameter * precision
+            if parameter.grad is not None:  # a part the objective leaves out is drawn from its prior
+                force += parameter.grad
+            force = force.mul_(scale).clamp_(-4.0, 4.0)
             noise = torch.randn(parameter.shape, generator=self.generator)
             velocity = state["velocity"]
             velocity.mul_(keep).add_(noise, alpha=math.sqrt(1.0 - keep * keep)).sub_(force, alpha=step_size)

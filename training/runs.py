@@ -17,7 +17,8 @@ from kg.manifest import refuse_foreign, unseal
 from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, write_run
 from training.checkpoint import Checkpoint
 from training.config import RunConfig
-from training.experiment import Experiment, Progress, silent
+from training.experiment import Experiment
+from training.progress import Progress, silent
 
 __all__ = ["Outcome", "peak_memory_mb", "train_run"]
 

@@ -98,7 +98,9 @@ class LangevinTraining:
     def _gradients(self, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the gradients of the objective in some parameters, where they now stand."""
         with torch.enable_grad():
-            return torch.autograd.grad(self.objective(self.model, self.evidence), parameters)
+            return torch.autograd.grad(
+                self.objective(self.model, self.evidence), parameters, allow_unused=True, materialize_grads=True
+            )
 
     @torch.no_grad()
     def _balance(self) -> None:
