@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.dataset import Dataset, NamedSplit
+from kg.dataset import Dataset
 from kg.description import Description, RatingTable
 from kg.entities import Entities, read_entities
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.manifest import sha256
+from kg.named_split import NamedSplit
 from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings, read_split
 from kg.ratings import Ratings
 from kg.report import FileAccount, summary

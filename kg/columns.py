@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kg.errors import InputError
 from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import EdgeType
 from kg.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from kg.dataset import Dataset
+__all__ = ["ROLES", "read_columns", "write_columns"]
 
-__all__ = ["read_columns", "write_columns"]
-
-_ROLES = ("test_ratings", "test_items", "validation_items")
+ROLES = ("test_ratings", "test_items", "validation_items")
 
 
-def write_columns(dataset: Dataset, folder: Path) -> None:
+def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, NamedSplit], folder: Path) -> None:
     """Write `nodes`, `edges`, `ratings` and `splits` as Parquet files."""
-    graph, ratings = dataset.graph, dataset.ratings
     kinds = list(graph.nodes.items())
     _write(
         folder / "nodes.parquet",
@@ -59,7 +55,7 @@ def write_columns(dataset: Dataset, folder: Path) -> None:
         value=ratings.value,
         time=pa.nulls(len(ratings), pa.int64()) if ratings.time is None else ratings.time,
     )
-    parts = [(name, role, getattr(split, role)) for name, split in dataset.splits.items() for role in _ROLES]
+    parts = [(name, role, getattr(split, role)) for name, split in splits.items() for role in ROLES]
     present = [(name, role, rows) for name, role, rows in parts if rows is not None]
     _write(
         folder / "splits.parquet",
@@ -77,43 +73,28 @@ def _repeated(names: list[str], sizes: list[int]) -> pa.Array:
     return pa.array(np.repeat(np.array(names, dtype=object), np.array(sizes, dtype=np.int64)), pa.string())
 
 
-def read_columns(folder: Path, manifest: Mapping[str, Any]) -> Dataset:
-    """Read what `write_columns` wrote; raises `InputError` if the columns do not fit together."""
-    from kg.dataset import Dataset, NamedSplit
-
-    try:
-        tables = {name: pq.read_table(folder / f"{name}.parquet") for name in ("nodes", "edges", "ratings", "splits")}
-        graph = _graph(tables["nodes"], tables["edges"], manifest)
-        rows = {
-            name: column.to_numpy()
-            for name, column in zip(tables["ratings"].column_names, tables["ratings"].columns, strict=True)
-        }
-        ratings = Ratings(
-            user=rows["user"],
-            item=rows["item"],
-            value=rows["value"],
-            time=rows["time"] if manifest["with_time"] else None,
-            num_users=len(graph.users),
-            num_items=len(graph.items),
-        )
-        split, role, row = (tables["splits"].column(name).to_numpy() for name in ("split", "role", "row"))
-        splits = {
-            name: NamedSplit(**{part: row[(split == name) & (role == part)] for part in parts})
-            for name, parts in manifest["splits"].items()
-        }
-        low, high = manifest["scale"]
-        return Dataset(
-            graph=graph,
-            ratings=ratings,
-            scale=(low, high),
-            splits=splits,
-            report=manifest["report"],
-            namespace=manifest["namespace"],
-        )
-    except (KeyError, ValueError, OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"the files of this graph do not fit together ({error}); build it again", file=folder
-        ) from None
+def read_columns(folder: Path, manifest: Mapping[str, Any]) -> tuple[KnowledgeGraph, Ratings, dict[str, NamedSplit]]:
+    """Read what `write_columns` wrote; raises one of many kinds of error if the columns do not fit together."""
+    tables = {name: pq.read_table(folder / f"{name}.parquet") for name in ("nodes", "edges", "ratings", "splits")}
+    graph = _graph(tables["nodes"], tables["edges"], manifest)
+    rows = {
+        name: column.to_numpy()
+        for name, column in zip(tables["ratings"].column_names, tables["ratings"].columns, strict=True)
+    }
+    ratings = Ratings(
+        user=rows["user"],
+        item=rows["item"],
+        value=rows["value"],
+        time=rows["time"] if manifest["with_time"] else None,
+        num_users=len(graph.users),
+        num_items=len(graph.items),
+    )
+    split, role, row = (tables["splits"].column(name).to_numpy() for name in ("split", "role", "row"))
+    splits = {
+        name: NamedSplit(**{part: row[(split == name) & (role == part)] for part in parts})
+        for name, parts in manifest["splits"].items()
+    }
+    return graph, ratings, splits
 
 
 def _graph(nodes: pa.Table, edges: pa.Table, manifest: Mapping[str, Any]) -> KnowledgeGraph:

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-import numpy as np
-from numpy.typing import NDArray
+from pyarrow import ArrowException
 
-from kg import manifest
-from kg.atomic import staged_directory
-from kg.columns import read_columns, write_columns
+from kg.atomic import staged_directory, write_file
+from kg.columns import ROLES, read_columns, write_columns
+from kg.errors import InputError
 from kg.graph import KnowledgeGraph
+from kg.manifest import canonical, pretty, refuse_foreign, seal, sha256, unseal
+from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import DEFAULT_NAMESPACE, Namespace
 from kg.store import write_nquads
 
-__all__ = ["Dataset", "NamedSplit"]
+__all__ = ["FORMAT_VERSION", "Dataset"]
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NamedSplit:
-    """A canonical split that comes with the data.
-
-    Attributes:
-        test_ratings: Row numbers into `Dataset.ratings` of the ratings to test on, rising; or None.
-        test_items: Indices of items held out with all their ratings, rising; or None.
-        validation_items: Indices of items held out for validation, rising; or None.
-    """
-
-    test_ratings: NDArray[np.int64] | None = None
-    test_items: NDArray[np.int64] | None = None
-    validation_items: NDArray[np.int64] | None = None
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Number of rows or items of each part there is."""
-        return {role: len(rows) for role, rows in vars(self).items() if rows is not None}
+FORMAT_VERSION = 1
+_FORMAT = "kgrec graph"
+_ARTEFACTS = ("edges.parquet", "kg.nq.gz", "nodes.parquet", "ratings.parquet", "splits.parquet")
+_LIBRARIES = ("numpy", "pandas", "pyarrow", "pyoxigraph", "rdflib")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,14 +70,43 @@ class Dataset:
         Artefacts: `kg.nq.gz`, `nodes.parquet`, `edges.parquet`, `ratings.parquet`, `splits.parquet`,
         `report.json`, `manifest.json`. The same data set gives the same bytes.
         """
-        manifest.refuse_foreign(directory, form=manifest.GRAPH_FORMAT, noun="graph")
+        refuse_foreign(directory, form=_FORMAT, noun="graph")
         with staged_directory(directory) as partial:
             self._write(partial)
 
     def _write(self, folder: Path) -> None:
-        write_nquads(self.graph, folder / "kg.nq.gz", Namespace(self.namespace))
-        write_columns(self, folder)
-        fingerprint = manifest.write(self, folder)
+        graph = self.graph
+        write_nquads(graph, folder / "kg.nq.gz", Namespace(self.namespace))
+        write_columns(graph, self.ratings, self.splits, folder)
+        write_file(folder / "report.json", pretty(dict(self.report)))
+        splits = {
+            name: [role for role in ROLES if getattr(split, role) is not None] for name, split in self.splits.items()
+        }
+        hashes = [(name, sha256((folder / name).read_bytes())) for name in _ARTEFACTS]
+        fingerprint = sha256(canonical([*hashes, list(self.scale), splits]))
+        content = {
+            "format": _FORMAT,
+            "format_version": FORMAT_VERSION,
+            "name": graph.name,
+            "namespace": self.namespace,
+            "scale": list(self.scale),
+            "with_time": self.ratings.time is not None,
+            "counts": {
+                "users": len(graph.users),
+                "items": len(graph.items),
+                "ratings": len(self.ratings),
+                "nodes": graph.num_nodes,
+                "edges": graph.num_edges,
+            },
+            "kinds": list(graph.nodes),
+            "edge_types": [[*edge_type, len(edges)] for edge_type, edges in graph.edges.items()],
+            "sources": list(graph.sources),
+            "splits": splits,
+            "inputs": self.report.get("inputs", {}),
+            "libraries": {name: version(name) for name in _LIBRARIES},
+            "fingerprint": fingerprint,
+        }
+        seal(folder, content, (*_ARTEFACTS, "report.json"))
         self._fingerprint[:] = [fingerprint]
 
     @classmethod
@@ -100,8 +117,22 @@ class Dataset:
             InputError: If it is not a graph directory, of a newer format, incomplete or damaged.
         """
         directory = Path(directory)
-        found = manifest.read(directory)
-        dataset = read_columns(directory, found)
+        found = unseal(directory, form=_FORMAT, newest=FORMAT_VERSION, noun="graph", command="kgrec build")
+        try:
+            graph, ratings, splits = read_columns(directory, found)
+            low, high = found["scale"]
+            dataset = cls(
+                graph=graph,
+                ratings=ratings,
+                scale=(low, high),
+                splits=splits,
+                report=json.loads((directory / "report.json").read_bytes()),
+                namespace=found["namespace"],
+            )
+        except (KeyError, ValueError, OSError, ArrowException) as error:
+            raise InputError(
+                f"the files of this graph do not fit together ({error}); build it again", file=directory
+            ) from None
         dataset._fingerprint[:] = [found["fingerprint"]]
         return dataset
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.dataset import NamedSplit
 from kg.description import Description, RatingTable, Split, TableFormat
 from kg.errors import InputError, did_you_mean
+from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.report import FileAccount
 from kg.tables import Table, read_table

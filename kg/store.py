@@ -12,7 +12,6 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -27,9 +26,6 @@ from kg.ratings import Ratings
 from kg.schema import EdgeType, Namespace
 from kg.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from kg.dataset import Dataset
-
 __all__ = ["from_rdf", "quads", "to_rdf", "write_nquads"]
 
 _RDF_TYPE = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
@@ -40,18 +36,21 @@ _TEXT = ox.NamedNode("https://schema.org/description")
 _INTEGER = ox.NamedNode("http://www.w3.org/2001/XMLSchema#integer")
 
 
-def to_rdf(dataset: Dataset, *, ratings: bool = False) -> rdflib.Dataset:
-    """Return the graph of a data set as RDF that answers SPARQL.
+def to_rdf(
+    graph: KnowledgeGraph, *, namespace: Namespace | None = None, ratings: Ratings | None = None
+) -> rdflib.Dataset:
+    """Return a graph as RDF that answers SPARQL.
 
     Args:
-        dataset: Its graph, and its ratings on request.
-        ratings: Whether each rating becomes a `schema:Rating`, in a named graph of its own.
+        graph: The graph.
+        namespace: Where IRIs are minted.
+        ratings: Ratings that become a `schema:Rating` each, in a named graph of their own.
     """
     store = ox.Store()
-    namespace = Namespace(dataset.namespace)
-    store.bulk_extend(quads(dataset.graph, namespace))
-    if ratings:
-        store.bulk_extend(_rating_quads(dataset.graph, dataset.ratings, namespace))
+    namespace = namespace or Namespace()
+    store.bulk_extend(quads(graph, namespace))
+    if ratings is not None:
+        store.bulk_extend(_rating_quads(graph, ratings, namespace))
     return rdflib.Dataset(store=OxigraphStore(store=store), default_union=True)
 
 

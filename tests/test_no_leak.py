@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kg.dataset import Dataset, NamedSplit
+from kg.dataset import Dataset
 from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from kg.vocabulary import Vocabulary

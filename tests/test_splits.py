@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg.build import build
-from kg.dataset import Dataset, NamedSplit
+from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph, Nodes
+from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.vocabulary import Vocabulary
 from training.splits import Split, make_split, split_names

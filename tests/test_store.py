@@ -97,7 +97,7 @@ def test_any_graph_survives_n_quads(graph: KnowledgeGraph) -> None:
 
 @given(graph=graphs())
 def test_any_graph_survives_the_rdf_store(graph: KnowledgeGraph) -> None:
-    assert contents(from_rdf(to_rdf(as_dataset(graph)))) == contents(graph)
+    assert contents(from_rdf(to_rdf(graph))) == contents(graph)
 
 
 @settings(max_examples=40)  # each example flushes seven files to disk
@@ -117,7 +117,7 @@ def test_another_namespace_round_trips(small_dataset: Dataset, tmp_path: Path) -
 
 
 def test_sparql_answers_and_knows_where_a_triple_came_from(small_dataset: Dataset) -> None:
-    rdf = to_rdf(small_dataset)
+    rdf = to_rdf(small_dataset.graph)
     rows = rdf.query(
         """SELECT ?label ?where WHERE {
              GRAPH ?where { ?item <https://kgrec.example/vocabulary#actor> ?person }
@@ -130,8 +130,8 @@ def test_sparql_answers_and_knows_where_a_triple_came_from(small_dataset: Datase
 
 def test_ratings_join_the_rdf_on_request_and_do_not_disturb_the_graph(small_dataset: Dataset) -> None:
     query = "SELECT ?r ?v WHERE { ?r a <https://schema.org/Rating> ; <https://schema.org/ratingValue> ?v }"
-    assert len(to_rdf(small_dataset).query(query)) == 0
-    with_ratings = to_rdf(small_dataset, ratings=True)
+    assert len(to_rdf(small_dataset.graph).query(query)) == 0
+    with_ratings = to_rdf(small_dataset.graph, ratings=small_dataset.ratings)
     assert sorted(float(value) for _, value in with_ratings.query(query)) == [1.5, 3, 4, 5]
     assert contents(from_rdf(with_ratings)) == contents(small_dataset.graph)
 

@@ -9,8 +9,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from kg.dataset import Dataset, NamedSplit
+from kg.dataset import Dataset
 from kg.errors import InputError, did_you_mean
+from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 
 __all__ = ["Split", "make_split", "split_names"]
