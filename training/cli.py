@@ -113,19 +113,12 @@ def train(
     Example: kgrec train graphs/ml-100k --split u1 --out runs/u1
     """
     from kg.dataset import Dataset
-    from kg.errors import did_you_mean
     from training import console
     from training.config import RunConfig
-    from training.recipes import RECIPES
+    from training.recipes import recipe_named
     from training.runs import train_run
 
-    if config is not None:
-        chosen = RunConfig.load(config)
-    elif recipe in RECIPES:
-        chosen = RECIPES[recipe](len(Dataset.load(graph).ratings))
-    else:
-        hint = did_you_mean(recipe, RECIPES)
-        raise InputError(f"there is no recipe {recipe!r}; there are {', '.join(RECIPES)}.{hint}")
+    chosen = RunConfig.load(config) if config else recipe_named(recipe)(len(Dataset.load(graph).ratings))
     given = {"split.name": split, "seed": seed}
     named = [f"{field}={value}" for field, value in given.items() if value is not None]
     chosen = chosen.updated([*named, *(assign or [])])
@@ -211,6 +204,48 @@ def audience(
         console.print_json({"item": item, "users": rows.to_dict("records")})
     else:
         console.out.print(console.recommendation_table(f"users for item {item}", rows))
+
+
+@app.command()
+def benchmark(
+    protocol: Annotated[str, typer.Argument(help="ml-100k-u1, ml-1m-90-10 or ml-100k-cold-items.")],
+    data: Annotated[Path, typer.Option(help="Folder of the data.")],
+    out: Annotated[Path | None, typer.Option(help="Where results go; runs/benchmark/PROTOCOL by default.")] = None,
+    seeds: Annotated[int, typer.Option(help="Number of seeds of our model.", min=1)] = 5,
+    recipe: Annotated[str, typer.Option(help="standard, quick or adamw.")] = "standard",
+    assign: Annotated[
+        list[str] | None, typer.Option("--set", help="Change one setting, e.g. training.chains=4; may be repeated.")
+    ] = None,
+    ablate: Annotated[bool, typer.Option("--ablate", help="Also leave out one part at a time.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Repeat a published protocol: ours over several seeds, the baselines, and what others reported.
+
+    Example: kgrec benchmark ml-100k-u1 --data data --seeds 5
+    """
+    from training import console
+    from training.benchmark import run_benchmark, summary
+    from training.protocols import protocol_named
+    from training.recipes import recipe_named
+
+    chosen = protocol_named(protocol)
+    folder = out or Path("runs") / "benchmark" / protocol
+    with console.progress_bar() as progress:
+        rows = run_benchmark(
+            chosen,
+            data,
+            folder,
+            seeds=range(seeds),
+            recipe=recipe_named(recipe),
+            settings=assign or [],
+            ablate=ablate,
+            progress=progress,
+        )
+    if as_json:
+        console.print_json({"protocol": protocol, "rows": rows})
+        return
+    console.out.print(console.plain_table(protocol, summary(rows, chosen)))
+    console.out.print(f"{chosen.note} Written to {folder}.", markup=False)
 
 
 def _history(text: str) -> dict[str, float]:

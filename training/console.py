@@ -18,7 +18,7 @@ from rich.text import Text
 
 from training.progress import Progress as Report
 
-__all__ = ["metrics_table", "notes", "out", "print_json", "progress_bar", "recommendation_table"]
+__all__ = ["metrics_table", "notes", "out", "plain_table", "print_json", "progress_bar", "recommendation_table"]
 
 WIDE = 118  # columns where output goes to a file or pipe
 
@@ -103,6 +103,16 @@ def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
         table.add_column(metric, justify="right", no_wrap=True)
     for name, values in rows.items():
         table.add_row(name, *(_estimate(values.get(metric)) for metric in _METRICS))
+    return table
+
+
+def plain_table(title: str, rows: pd.DataFrame) -> Table:
+    """Lay out a frame of text."""
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    for column in rows.columns:
+        table.add_column(column, overflow="fold")
+    for row in rows.itertuples(index=False):
+        table.add_row(*(_plain(value) for value in row))
     return table
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kg.errors import InputError, did_you_mean
 from training.config import AdamWConfig, LangevinConfig, ModelConfig, RunConfig, SplitConfig
 
-__all__ = ["RECIPES", "adamw", "quick", "standard"]
+__all__ = ["RECIPES", "adamw", "quick", "recipe_named", "standard"]
 
 MANY_RATINGS = 300_000
 
@@ -33,3 +34,10 @@ def adamw(num_ratings: int) -> RunConfig:
 
 
 RECIPES: dict[str, Callable[[int], RunConfig]] = {"standard": standard, "quick": quick, "adamw": adamw}
+
+
+def recipe_named(name: str) -> Callable[[int], RunConfig]:
+    """Return a recipe, or raise `InputError` with the names there are."""
+    if name not in RECIPES:
+        raise InputError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}.{did_you_mean(name, RECIPES)}")
+    return RECIPES[name]
