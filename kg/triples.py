@@ -174,6 +174,10 @@ def link_triples(
     linked = {end: frame[end].isin(items_of).to_numpy(dtype=bool) for end in ("subject", "object")}
     about = linked["subject"] | linked["object"]
     reached = set(frame["subject"][about & ~linked["subject"]]) | set(frame["object"][about & ~linked["object"]])
+    # A hierarchy is followed upwards: what a reached concept is part of is reached as well.
+    broader = frame[(frame["predicate"] == _BROADER).to_numpy(dtype=bool) & ~about]
+    while above := set(broader["object"][broader["subject"].isin(reached)]) - reached:
+        reached |= above
     between = (
         ~about
         & frame["subject"].isin(reached).to_numpy(dtype=bool)

@@ -33,7 +33,7 @@ class InputLimits:
     """Which messages are made.
 
     Attributes:
-        least_items: A concept speaks only if it belongs to at least this many items or users with ratings to learn from.
+        least_items: A concept speaks only if it belongs to at least this many items or users.
         most_hop_concepts: Relations with at most this many concepts also send over two hops.
         time_bins: Number of bins of the rating dates.
         bin_seconds: Width of a bin; the last bin holds all that is later.

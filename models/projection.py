@@ -32,7 +32,7 @@ class TextProjection:
     def fit(cls, vectors: NDArray[np.float32], num_features: int) -> TextProjection:
         """Fit on the vectors of all items with text, `[num_texts, dimension]`."""
         kept = min(num_features, *vectors.shape)
-        if kept < 2:
+        if not kept or not np.ptp(vectors, axis=0).any():  # no text, or all the same: nothing to tell items apart by
             return cls(np.zeros(vectors.shape[1], np.float32), np.zeros((0, vectors.shape[1]), np.float32), 1.0)
         pca = PCA(n_components=kept, svd_solver="full").fit(vectors.astype(np.float64))
         projected = pca.transform(vectors.astype(np.float64))

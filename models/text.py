@@ -101,7 +101,12 @@ class TextEncoder:
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
-        model = SentenceTransformer(str(self.folder), device=self.device, local_files_only=True)
+        model = SentenceTransformer(
+            str(self.folder),
+            device=self.device,
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},  # weights in pickles are not opened
+        )
         model.max_seq_length = self.max_length
         return model
 

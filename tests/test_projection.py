@@ -70,9 +70,6 @@ def test_there_are_never_more_features_than_the_texts_allow(
     assert np.isfinite(features).all()
 
 
-@pytest.mark.filterwarnings(
-    "ignore:invalid value encountered in divide:RuntimeWarning"
-)  # of scikit-learn, in a share it computes
 def test_equal_texts_give_finite_features() -> None:
     features = TextProjection.fit(np.ones((5, 3), dtype=np.float32), 2)(np.ones((5, 3), dtype=np.float32))
-    np.testing.assert_array_equal(features, np.zeros((5, 2)))
+    assert features.shape == (5, 0)  # equal texts tell nothing apart

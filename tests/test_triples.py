@@ -73,3 +73,13 @@ def test_iris_and_local_names() -> None:
     assert not any(is_iri(text) for text in ("", "film", "http://a.example/a b", "http://a.example/<x>"))
     assert local_name("http://a.example/onto#starring") == "starring"
     assert local_name("http://a.example/Caf%C3%A9/") == "Caf\u00e9"
+
+
+def test_a_hierarchy_is_followed_upwards_to_its_top(tmp_path: Path) -> None:
+    broader = "http://www.w3.org/2004/02/skos/core#broader"
+    chain = "".join(f"<{A}c{step}> <{broader}> <{A}c{step + 1}> .\n" for step in range(4))
+    aside = f"<{A}other> <{broader}> <{A}c2> .\n"  # narrower than a reached concept, but itself not reached
+    triples, account = read(tmp_path, f"<{A}x> <{A}p> <{A}c0> .\n" + chain + aside, "t.nt")
+    linked = link_triples(triples, {A + "x": [0]}, ["p"], tmp_path / "t.nt", account)
+    assert linked.entities == [f"{A}c{step}" for step in range(5)]
+    assert account.dropped == {"neither end is a linked item or reached from one": 1}
