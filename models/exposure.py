@@ -39,14 +39,14 @@ class Exposure:
 
     @classmethod
     def fit(
-        cls, train: Ratings, content: NDArray[np.float32], *, ease_ridge: float = 0.06, content_ridge: float = 30.0
+        cls, train: Ratings, content: NDArray[np.float32], *, ease_ridge: float = 5.0, content_ridge: float = 30.0
     ) -> Exposure:
         """Fit on who rated what; the values of ratings are not looked at.
 
         Args:
             train: Training ratings.
             content: Content features, `[num_items, num_features]`.
-            ease_ridge: Ridge of EASE as a share of the number of users.
+            ease_ridge: Ridge of EASE, in square roots of the number of users.
             content_ridge: Ridge of the kernel regression.
 
         Raises:
@@ -67,7 +67,7 @@ class Exposure:
             seen = seen[np.ix_(active, warm)]
             popularity = seen.mean(axis=0)
             gram = ((seen - popularity).T @ (seen - popularity)).astype(np.float64)
-            gram[np.diag_indices_from(gram)] += ease_ridge * len(active)
+            gram[np.diag_indices_from(gram)] += ease_ridge * np.sqrt(len(active))
             inverse = np.linalg.inv(gram)
             ease = -inverse / np.diag(inverse)
             np.fill_diagonal(ease, 0.0)

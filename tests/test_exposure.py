@@ -51,7 +51,7 @@ def test_warm_items_are_ease_in_closed_form(
     weights = np.zeros((len(WARM), len(WARM)))
     for target in range(len(WARM)):
         others = [place for place in range(len(WARM)) if place != target]
-        gram = centred[:, others].T @ centred[:, others] + 0.2 * len(active) * np.eye(len(others))
+        gram = centred[:, others].T @ centred[:, others] + 0.2 * np.sqrt(len(active)) * np.eye(len(others))
         weights[others, target] = np.linalg.solve(gram, centred[:, others].T @ centred[:, target])
     np.testing.assert_allclose(exposure.weights[np.ix_(WARM, WARM)], weights, rtol=1e-4, atol=1e-6)
     scores = exposure(seen.astype(np.float32))[:, WARM]

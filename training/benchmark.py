@@ -23,6 +23,7 @@ from training.runs import train_run
 
 __all__ = ["ABLATIONS", "run_benchmark", "summary"]
 
+THIS_RUN = "this run"
 ABLATIONS: Mapping[str, str] = {
     "without concepts": "model.leave_out=[concepts]",
     "without text": "model.leave_out=[text]",
@@ -104,23 +105,25 @@ def _row(model: str, part: str, measured: Mapping[str, Any], **common: Any) -> d
     for metric, value in measured.items():
         if isinstance(value, Mapping):
             row |= {metric: value["value"], f"{metric} low": value["low"], f"{metric} high": value["high"]}
-    return {**row, "source": "this run", "uses_test_date": False}
+    return {**row, "source": THIS_RUN, "uses_test_date": False}
 
 
-def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol) -> pd.DataFrame:
-    """Return the table people read: a row a model and part, mean over seeds with its spread (standard deviation)."""
+def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) -> pd.DataFrame:
+    """Return the table people read for one part: a row a model, mean over seeds with its standard deviation."""
     frame = pd.DataFrame(rows)
+    frame = frame[frame["part"] == part]
     metrics = [metric for metric in protocol.metrics if metric in frame]
     lines = []
-    for (part, model), group in frame.groupby(["part", "model"], sort=False):
-        line: dict[str, str] = {"part": str(part), "model": str(model), "seeds": str(group["seed"].notna().sum() or "")}
+    for model, group in frame.groupby("model", sort=False):
+        seeds, source = group["seed"].notna().sum(), str(group["source"].iloc[0])
+        about = f", {seeds} seeds" if seeds > 1 else f" ({source})" if source != THIS_RUN else ""
+        line: dict[str, str] = {"model": f"{model}{about}"}
         for metric in metrics:
             values = group[metric].dropna()
             spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
             line[metric] = f"{values.mean():.4f}{spread}" if len(values) else ""
         seconds = group["train_seconds"].dropna()
-        line["train s"] = f"{seconds.mean():.0f}" if len(seconds) else ""
-        line["test date"] = "yes" if group["uses_test_date"].any() else "no"
-        line["source"] = str(group["source"].iloc[0])
+        line["seconds"] = f"{seconds.mean():.0f}" if len(seconds) else ""
+        line["test date"] = "used" if group["uses_test_date"].any() else ""
         lines.append(line)
     return pd.DataFrame(lines)

@@ -244,7 +244,8 @@ def benchmark(
     if as_json:
         console.print_json({"protocol": protocol, "rows": rows})
         return
-    console.out.print(console.plain_table(protocol, summary(rows, chosen)))
+    for part in chosen.parts:
+        console.out.print(console.plain_table(f"{protocol}: {part}", summary(rows, chosen, part)))
     console.out.print(f"{chosen.note} Written to {folder}.", markup=False)
 
 

@@ -79,12 +79,14 @@ class AdamWConfig(_Part):
     """AdamW, arXiv:1711.05101."""
     epochs: int = Field(default=300, ge=1)
     """Most passes over the ratings."""
-    batches: int = Field(default=4, ge=1)
+    batches: int = Field(default=16, ge=1)
     """Parts a pass is split into."""
-    learning_rate: float = Field(default=0.02, gt=0, le=1)
+    learning_rate: float = Field(default=0.005, gt=0, le=1)
     """Length of a step."""
-    weight_decay: float = Field(default=0.1, ge=0)
-    """Pull of every parameter towards zero."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled pull of every parameter towards zero, beside the prior's."""
+    prior_strength: float = Field(default=3.0, ge=0)
+    """Weight of the prior; 1 is the mode of the posterior with the starting scales, which overfits a little."""
     patience: int = Field(default=20, ge=1)
     """Epochs without a better validation RMSE before stopping."""
     clip_norm: float | None = Field(default=None, gt=0)

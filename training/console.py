@@ -109,8 +109,8 @@ def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
 def plain_table(title: str, rows: pd.DataFrame) -> Table:
     """Lay out a frame of text."""
     table = Table(title=Text(title), title_justify="left", title_style="bold")
-    for column in rows.columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(rows.columns):
+        table.add_column(column, overflow="fold", min_width=24 if number == 0 else None)
     for row in rows.itertuples(index=False):
         table.add_row(*(_plain(value) for value in row))
     return table

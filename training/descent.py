@@ -10,6 +10,7 @@ from torch import Tensor
 
 from models.hybrid import HybridModel
 from models.posterior import Posterior, expected_value
+from models.tower import named_priors
 from training.config import AdamWConfig
 from training.loop import EpochRecord
 from training.objective import Evidence, RatingObjective
@@ -47,12 +48,22 @@ class AdamWTraining:
         self.levels = levels
         self.config = config
         self.generator = generator
+        self.priors = named_priors(model)
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.best: dict[str, Tensor] = {}
         self.best_rmse = float("inf")
         self.stale = 0
+
+    def loss(self, model: HybridModel, evidence: Evidence) -> Tensor:
+        r"""Return the objective with its share of the prior, $\tfrac12 \sum V^2 / \tau^2$: the maximum is the posterior's mode."""
+        penalty = torch.zeros(())
+        for name, parameter in self.model.named_parameters():
+            penalty = penalty + parameter.square().sum() / (2 * self.priors[name].initial ** 2)
+        share = len(evidence.warm) / len(self.evidence.warm)
+        total: Tensor = self.objective(model, evidence) + self.config.prior_strength * share * penalty
+        return total
 
     def batches(self, epoch: int) -> Iterator[tuple[Evidence, int]]:
         """Yield the ratings in random parts."""

@@ -194,7 +194,7 @@ class Experiment:
         for record in train(
             module,
             optimizer,
-            objective,
+            method.loss,
             method.batches,
             fabric=fabric,
             epochs=range(start, epochs),

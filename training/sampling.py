@@ -58,6 +58,10 @@ class LangevinTraining:
         self.optimizer.set_curvature(objective.curvature(model, evidence))
         self.optimizer.tame(self._gradients, iterations=FIRST_ITERATIONS)
 
+    def loss(self, model: HybridModel, evidence: Evidence) -> Tensor:
+        """Return the objective; the sampler adds the prior itself."""
+        return self.objective(model, evidence)
+
     def batches(self, epoch: int) -> Iterator[tuple[Evidence, int]]:
         """Yield all ratings at once: the sampler needs the exact gradient."""
         yield self.evidence, len(self.evidence.warm)
