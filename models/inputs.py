@@ -11,6 +11,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from kg.graph import KnowledgeGraph
+from kg.hierarchy import with_wider_concepts
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from models.encoder import Messages
@@ -77,8 +78,8 @@ def hetero_data(
         data[kind].content, data[kind].interactions = [], []
         data[kind].features, data[kind].hop_sources = {"content": {}, "interactions": {}}, {}
     if "concepts" not in limits.leave_out:
-        for edge_type, edges in graph.edges.items():
-            for message_type, index in _directions(edge_type, edges.index):
+        for edge_type in graph.edges:
+            for message_type, index in _directions(edge_type, with_wider_concepts(graph, edge_type)):
                 _add(data, "content", message_type, *_concept_edges(index, limits.least_items))
     if "text" not in limits.leave_out and item_text.shape[1]:
         data[ITEM].features["content"][TEXT] = torch.from_numpy(np.ascontiguousarray(item_text))

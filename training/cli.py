@@ -181,7 +181,13 @@ def recommend(
         who: dict[str, Any] = {"user": user} if user is not None else {"history": ratings, "text": text}
         console.print_json({**who, "items": rows.to_dict("records")})
         return
-    title = f"for user {user}" if user is not None else f"for “{text}”" if text else f"for someone who rated {history}"
+    title = (
+        f"for user {user}"
+        if user is not None
+        else f"for “{text}”"
+        if text
+        else f"for someone who rated {history or 'nothing'}"
+    )
     console.out.print(console.recommendation_table(title, rows))
 
 
