@@ -12,9 +12,17 @@ from tempfile import NamedTemporaryFile
 
 from kg.errors import InputError
 
-__all__ = ["partial_of", "prepare", "publish", "staged_directory", "write_file"]
+__all__ = ["make_directory", "partial_of", "prepare", "publish", "staged_directory", "write_file"]
 
 logger = logging.getLogger(__name__)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory with its parents; raises `InputError` where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"no directory can be made here: {error.strerror}; choose another place", file=path) from None
 
 
 def partial_of(final: Path) -> Path:
@@ -37,10 +45,7 @@ def prepare(final: Path) -> Path:
         raise InputError(
             "a directory shall be written here, but a file of this name is there; choose another name", file=final
         )
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"no directory can be made here: {error.strerror}; choose another place", file=final) from None
+    make_directory(final.parent)
     if old.exists():
         if final.exists():
             shutil.rmtree(old)
@@ -84,7 +89,7 @@ def staged_directory(final: Path) -> Iterator[Path]:
     if partial.exists():
         logger.warning("found an unfinished %s of a run that was cut off; starts clean", final.name)
         shutil.rmtree(partial)
-    partial.mkdir()
+    make_directory(partial)
     try:
         yield partial
         publish(final)

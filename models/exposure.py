@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.ratings import Ratings
 
-__all__ = ["Exposure"]
+__all__ = ["Exposure", "check_size"]
 
 LARGEST_CATALOGUE = 20_000
 _FLOOR = 1e-3
@@ -53,11 +53,7 @@ class Exposure:
             InputError: If the catalogue is too large for a dense matrix of items by items.
         """
         size = train.num_items
-        if size > LARGEST_CATALOGUE:
-            raise InputError(
-                f"the exposure model holds an items x items matrix; {size:,} items would need {4e-9 * size**2:.0f} GB, "
-                f"the limit is {LARGEST_CATALOGUE:,} items"
-            )
+        check_size(size)
         active = np.flatnonzero(train.user_counts)
         warm, cold = np.flatnonzero(train.item_counts), np.flatnonzero(train.item_counts == 0)
         weights, base = np.zeros((size, size), dtype=np.float32), np.zeros(size, dtype=np.float32)
@@ -80,6 +76,21 @@ class Exposure:
             weights[np.ix_(warm, cold)] = regression + (1.0 - regression.sum(axis=0)) / len(warm)
         return cls(weights, base)
 
+    def of_item(self, train: Ratings, item: int) -> NDArray[np.float32]:
+        """Return the exposure of all users to one item by what they rated in training, `[num_users]`."""
+        pairs = np.unique(np.stack([train.user, train.item]), axis=1)
+        added = np.bincount(pairs[0], weights=self.weights[pairs[1], item], minlength=train.num_users)
+        return np.maximum(self.base[item] + added, _FLOOR).astype(np.float32)
+
     def __call__(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return exposure for rows of rated items, both `[num_users, num_items]`; at least 0.001 everywhere."""
         return np.maximum(self.base + seen @ self.weights, _FLOOR).astype(np.float32)
+
+
+def check_size(num_items: int) -> None:
+    """Raise `InputError` if a catalogue is too large for a dense matrix of items by items."""
+    if num_items > LARGEST_CATALOGUE:
+        raise InputError(
+            f"lists need an items x items matrix; {num_items:,} items would take {4e-9 * num_items**2:.0f} GB, "
+            f"the limit is {LARGEST_CATALOGUE:,} items for now"
+        )

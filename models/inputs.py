@@ -37,7 +37,7 @@ class InputLimits:
         least_items: A concept speaks only if it belongs to at least this many items or users.
         most_hop_concepts: Relations with at most this many concepts also send over two hops.
         time_bins: Number of bins of the rating dates.
-        bin_seconds: Width of a bin; the last bin holds all that is later.
+        bin_seconds: Least width of a bin; wider where the ratings span more than the bins would hold.
         leave_out: Parts that send no messages, for ablations: concepts, text, neighbours, two_hops, dates.
     """
 
@@ -192,7 +192,9 @@ def _add_dates(data: HeteroData, ratings: Ratings, limits: InputLimits) -> None:
     """Give every node the histogram of its training dates; each rating is shared by its two nearest bins."""
     assert ratings.time is not None
     data[WEEK].num_nodes = limits.time_bins
-    position = (ratings.time - ratings.time.min()) / limits.bin_seconds if len(ratings) else np.zeros(0)
+    since = ratings.time - ratings.time.min() if len(ratings) else np.zeros(0, dtype=np.int64)
+    # A longer history than the bins hold gets wider bins.
+    position = since / max(limits.bin_seconds, since.max(initial=0) / (limits.time_bins - 1))
     position = np.minimum(position, limits.time_bins - 1)
     low = np.minimum(position.astype(np.int64), limits.time_bins - 2)
     share = position - low

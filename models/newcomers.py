@@ -46,8 +46,8 @@ def taste_from_history(
 ) -> Taste:
     r"""Return the taste of a newcomer who rated some items, without training.
 
-    The messages from rated items and over two hops are those of any user. The free row $w$ has the
-    posterior $p(w \mid r) \propto N(w; 0, \tau^2) \prod_j P(r_j \mid f_j^0 + \langle w, z_j\rangle)$;
+    The messages from rated items and over two hops are those of any user. The free row $w$ has, with
+    $\tau^2$ the variance of the known users' rows in the sample, the posterior $p(w \mid r) \propto N(w; 0, \tau^2) \prod_j P(r_j \mid f_j^0 + \langle w, z_j\rangle)$;
     it is log-concave, so a few Newton steps in every sample find its mode, and one draw from the
     Laplace approximation there keeps the uncertainty that a few ratings leave.
 
@@ -64,7 +64,7 @@ def taste_from_history(
     variance = posterior.samples["users.factors.rows"].float().var(dim=1, unbiased=False)
     if not len(item):
         shared = posterior.samples["cold_users.shared.rows"][:, 0].float()
-        residual = posterior.samples["cold_users.residual.rows"].float().std(dim=1)
+        residual = posterior.samples["cold_users.residual.rows"].float().std(dim=1, unbiased=False)
         drawn = torch.randn(base.shape, generator=generator) * residual
         return Taste(shared + drawn, torch.zeros_like(predictor.thresholds))
     partners = predictor.items[:, item]

@@ -107,19 +107,15 @@ class Predictor:
         return torch.cat(parts) if parts else torch.zeros(0, self.thresholds.shape[1] + 1)
 
     @torch.no_grad()
-    def for_rows(self, rows: Tensor, offsets: Tensor, items: Tensor | None = None) -> Tensor:
-        """Return the level probabilities of items for one user given by rows, `[num_items, num_levels]`.
+    def for_rows(self, rows: Tensor, offsets: Tensor) -> Tensor:
+        """Return the level probabilities of all items for one user given by rows, `[num_items, num_levels]`.
 
         Args:
             rows: `[num_samples, embedding_size + 1]`.
             offsets: `[num_samples, num_levels - 1]`.
-            items: Item indices; all by default.
         """
-        columns, item_offsets = self.items, self.item_offsets
-        if items is not None:
-            columns, item_offsets = columns[:, items], item_offsets[:, items]
-        cuts = self.thresholds[:, None] + offsets[:, None] + item_offsets
-        return level_probabilities(bilinear(rows[:, None], columns), cuts).mean(0)
+        cuts = self.thresholds[:, None] + offsets[:, None] + self.item_offsets
+        return level_probabilities(bilinear(rows[:, None], self.items), cuts).mean(0)
 
     @torch.no_grad()
     def at_least(self, users: Tensor, level: int) -> Tensor:
@@ -150,24 +146,24 @@ def expected_value(probabilities: Tensor, levels: Tensor) -> Tensor:
 
 
 def interval(probabilities: Tensor, levels: Tensor, coverage: float = 0.8) -> tuple[Tensor, Tensor]:
-    """Return the central interval that holds a rating with probability `coverage`, in stars.
+    """Return the shortest range of levels that holds a rating with a chance of at least `coverage`, in stars.
 
-    The distribution is discrete; between levels the interval's ends are interpolated, each level standing
-    for the stretch up to half-way to its neighbours, so that the ends move smoothly.
+    A rating is a whole level, so the range holds at least this share, usually more. Among ranges of equal
+    length the most likely one is taken.
+
+    Args:
+        probabilities: `[num_pairs, num_levels]`.
+        levels: Values of the levels, rising, `[num_levels]`.
+        coverage: Wanted chance, in (0, 1).
 
     Returns:
-        Lower and upper ends, each `[num_pairs]`, within the scale.
+        Lower and upper ends, each `[num_pairs]`; both ends belong to the range.
     """
-    middles = (levels[1:] + levels[:-1]) / 2
-    edges = torch.cat([levels[:1], middles, levels[-1:]])
     cumulated = torch.cat([probabilities.new_zeros(len(probabilities), 1), probabilities.cumsum(1)], dim=1)
-
-    def quantile(share: float) -> Tensor:
-        wanted = probabilities.new_full((len(probabilities), 1), share)
-        upper = torch.searchsorted(cumulated.contiguous(), wanted).clamp(1, len(levels))
-        lower = upper - 1
-        below, above = cumulated.gather(1, lower), cumulated.gather(1, upper)
-        part = ((wanted - below) / (above - below).clamp_min(1e-12)).clamp(0, 1)
-        return (edges[lower] + part * (edges[upper] - edges[lower]))[:, 0]
-
-    return quantile((1 - coverage) / 2), quantile((1 + coverage) / 2)
+    first, last = torch.triu_indices(len(levels), len(levels))
+    mass = cumulated[:, last + 1] - cumulated[:, first]
+    length = (levels[last] - levels[first]).expand_as(mass)
+    # Rounding may leave the whole scale a hair below 1.
+    length = torch.where(mass >= min(coverage, 1.0) - 1e-6, length, torch.inf)
+    best = torch.where(length <= length.min(dim=1, keepdim=True).values, mass, -torch.inf).argmax(dim=1)
+    return levels[first[best]], levels[last[best]]

@@ -46,6 +46,8 @@ class Recommender:
         item_vectors: Text vectors of the items, `[num_items, dimension]`, zero rows for items without text.
         exposure: Who comes across what.
         encoder: Language model for sentences.
+        encoder_fingerprint: Identity of the encoder that made `item_vectors`.
+        scale: Lowest and highest possible rating, in stars.
         relevant_from: Least rating, in stars, that counts as liking.
     """
 
@@ -58,6 +60,8 @@ class Recommender:
     item_vectors: NDArray[np.float32]
     exposure: Exposure
     encoder: TextEncoder
+    encoder_fingerprint: str
+    scale: tuple[float, float]
     relevant_from: float
 
     @cached_property
@@ -119,7 +123,8 @@ class Recommender:
         """Return the best items for a known user, for someone with a few ratings, or for a sentence.
 
         Items are ranked by the chance that the person comes across one and likes it, not by stars
-        alone: among thousands of items the highest expected stars belong to titles nobody meets.
+        alone: among thousands of items the highest expected stars belong to titles nobody meets. For a
+        sentence, nearness to it takes the place of coming across.
 
         Args:
             user: Id of a known user.
@@ -178,7 +183,7 @@ class Recommender:
         chosen = torch.from_numpy(users)
         probabilities = self.predictor.probabilities(chosen, torch.full_like(chosen, index))
         liking = probabilities[:, self.relevant_level :].sum(1).numpy()
-        best = np.argsort(-liking * self.exposure_of(users)[:, index], kind="stable")[:k]
+        best = np.argsort(-liking * self.exposure.of_item(self.train, index)[users], kind="stable")[:k]
         rows = probabilities[torch.from_numpy(best)]
         low, high = interval(rows, self._stars)
         found = users[best]
@@ -222,20 +227,30 @@ class Recommender:
     def _from_history(self, history: Mapping[str, float]) -> tuple[Taste, NDArray[np.float32]]:
         item = self.graph.items.vocabulary.indices(list(history))
         stars = np.array(list(history.values()), dtype=np.float32)
+        low, high = self.scale
         for raw_id, value in history.items():
-            if not self.levels[0] <= value <= self.levels[-1]:
-                raise InputError(
-                    f"item {raw_id!r} has {value:g} stars; the scale is {self.levels[0]:g} to {self.levels[-1]:g}"
-                )
+            if not low <= value <= high:
+                raise InputError(f"item {raw_id!r} has {value:g} stars; the scale is {low:g} to {high:g}")
+        # Stars between two levels that training knows count as the nearer one.
         level = np.abs(stars[:, None] - self.levels[None]).argmin(axis=1) if len(stars) else np.zeros(0, np.int64)
         seen = np.zeros(self.train.num_items, dtype=np.float32)
         seen[item] = 1.0
         return self._taste(item, level), seen
 
     def _from_text(self, text: str) -> tuple[Taste, NDArray[np.float32], NDArray[np.float32]]:
-        if not text.strip():
+        wish = text.strip()
+        if not wish:
             raise InputError("the text is empty; say in a few words what the person likes")
-        cosine = self.item_vectors @ self.encoder.encode([text.strip()])[0]
+        if not wish.isprintable() and not all(sign.isprintable() or sign.isspace() for sign in wish):
+            raise InputError("the text holds characters that are not text; give plain UTF-8")
+        has_text = self.item_vectors.any(axis=1)
+        if not has_text.any():
+            raise InputError("no item of this run has a text, so a sentence finds nothing; give ratings instead")
+        if self.encoder.fingerprint != self.encoder_fingerprint:
+            raise InputError(
+                f"the encoder {self.encoder.name!r} is not the one that read the items of this run; train again"
+            )
+        cosine = np.where(has_text, self.item_vectors @ self.encoder.encode([wish])[0], -1.0).astype(np.float32)
         item = np.argsort(-cosine, kind="stable")[:LIKED_TITLES].astype(np.int64)
         seen = np.zeros(self.train.num_items, dtype=np.float32)
         seen[item] = 1.0

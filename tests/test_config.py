@@ -66,7 +66,7 @@ def test_overrides_change_what_they_name_and_nothing_else() -> None:
 
 def test_another_method_starts_from_its_own_defaults() -> None:
     config = RunConfig().updated(["training.epochs=900", "training.method=adamw", "training.learning_rate=0.5"])
-    assert config.training == AdamWConfig(learning_rate=0.5)
+    assert config.training == AdamWConfig(epochs=900, learning_rate=0.5)
     assert config.updated(["training.method=langevin"]).training == LangevinConfig()
 
 

@@ -50,7 +50,7 @@ def ratings(values: tuple[float, ...] = (5, 3, 4, 1)) -> Ratings:
         user=np.array([0, 0, 1, 1]),
         item=np.array([0, 1, 0, 2]),
         value=np.array(values),
-        time=np.array([0, WEEK // 2, WEEK, 100 * WEEK]),
+        time=np.array([0, WEEK // 2, WEEK, 31 * WEEK]),
         num_users=3,
         num_items=4,
     )
@@ -127,11 +127,17 @@ def test_two_hops_are_kept_to_small_relations() -> None:
 
 def test_dates_are_a_histogram_that_sums_to_one() -> None:
     data = hetero_data(world(), ratings(), TEXT)
-    # User 0 rated in week 0 and in the middle between weeks 0 and 1; user 1 in week 1 and far beyond the last bin.
+    # User 0 rated in week 0 and in the middle between weeks 0 and 1; user 1 in week 1 and in the last.
     of_user = {pair: weight for pair, weight in summed(data, USER).items() if weight}
     assert of_user == pytest.approx({(0, 0): 0.75, (1, 0): 0.25, (1, 1): 0.5, (31, 1): 0.5})
     of_item = {pair: weight for pair, weight in summed(data, ITEM).items() if weight}
     assert of_item == pytest.approx({(0, 0): 0.5, (1, 0): 0.5, (0, 1): 0.5, (1, 1): 0.5, (31, 2): 1})
+
+
+def test_a_longer_history_has_wider_bins() -> None:
+    longer = replace(ratings(), time=np.array([0, WEEK, 2 * WEEK, 62 * WEEK]))
+    of_user = {pair: weight for pair, weight in summed(hetero_data(world(), longer, TEXT), USER).items() if weight}
+    assert of_user == pytest.approx({(0, 0): 0.75, (1, 0): 0.25, (1, 1): 0.5, (31, 1): 0.5})
 
 
 def summed(data: HeteroData, kind: str) -> dict[tuple[int, int], float]:

@@ -96,7 +96,7 @@ def run_benchmark(
 
 
 def _measured(graph: Path, config: RunConfig, out: Path, baselines: bool, progress: Progress) -> dict[str, Any]:
-    train_run(graph, config, out, overwrite=True, progress=progress)
+    train_run(graph, config, out, overwrite=True, keep_same=True, progress=progress)
     return evaluation_report(load_run(out), baselines=baselines)
 
 

@@ -104,6 +104,6 @@ def load_run(directory: Path) -> Run:
     return Run(
         directory=directory,
         experiment=experiment,
-        recommender=experiment.recommender(posterior, exposure),
+        recommender=experiment.recommender(posterior, exposure, manifest["encoder"]),
         manifest=manifest,
     )

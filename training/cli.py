@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Container
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -57,7 +59,7 @@ def download(
         folder = fetch(
             name, to, url=url, progress=lambda have, total: progress("download", have, total or have, "bytes")
         )
-    out.print(f"{name} is in {folder}")
+    out.print(f"{name} is in {folder}", markup=False)
 
 
 @app.command()
@@ -99,7 +101,7 @@ def train(
         str | None,
         typer.Option(help="A split of the data (u1), or random (default), by-time, cold-items, cold-users, cold-both."),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="standard, quick or adamw.")] = "standard",
+    recipe: Annotated[str | None, typer.Option(help="standard (default), quick or adamw.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML configuration instead of a recipe.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of model and training; 0 by default.")] = None,
     assign: Annotated[
@@ -118,9 +120,11 @@ def train(
     from training.recipes import recipe_named
     from training.runs import train_run
 
-    chosen = RunConfig.load(config) if config else recipe_named(recipe)(len(Dataset.load(graph).ratings))
+    if config and recipe:
+        raise InputError("give --config or --recipe, not both")
+    chosen = RunConfig.load(config) if config else recipe_named(recipe or "standard")(len(Dataset.load(graph).ratings))
     given = {"split.name": split, "seed": seed}
-    named = [f"{field}={value}" for field, value in given.items() if value is not None]
+    named = [f"{field}={json.dumps(value)}" for field, value in given.items() if value is not None]
     chosen = chosen.updated([*named, *(assign or [])])
     with console.progress_bar() as progress:
         outcome = train_run(graph, chosen, out, overwrite=overwrite, progress=progress)
@@ -163,7 +167,9 @@ def evaluate(
 def recommend(
     run: RunArgument,
     user: Annotated[str | None, typer.Option(help="Id of a known user.")] = None,
-    history: Annotated[str | None, typer.Option(help="Ratings of someone new: item=stars,item=stars.")] = None,
+    history: Annotated[
+        str | None, typer.Option(help="Ratings of someone new: item=stars,item=stars (ids without commas).")
+    ] = None,
     text: Annotated[str | None, typer.Option(help="What someone new says they like.")] = None,
     count: Count = 10,
     as_json: Json = False,
@@ -175,8 +181,9 @@ def recommend(
     from training import console
     from training.bundle import load_run
 
-    ratings = None if history is None else _history(history)
-    rows = load_run(run).recommender.recommend(user=user, history=ratings, text=text, k=count)
+    recommender = load_run(run).recommender
+    ratings = None if history is None else _history(history, recommender.graph.items.vocabulary)
+    rows = recommender.recommend(user=user, history=ratings, text=text, k=count)
     if as_json:
         who: dict[str, Any] = {"user": user} if user is not None else {"history": ratings, "text": text}
         console.print_json({**who, "items": rows.to_dict("records")})
@@ -255,10 +262,10 @@ def benchmark(
     console.out.print(f"{chosen.note} Written to {folder}.", markup=False)
 
 
-def _history(text: str) -> dict[str, float]:
-    """Read `item=stars,item=stars`; ids may hold '=' but no ','."""
+def _history(text: str, known: Container[str]) -> dict[str, float]:
+    """Read `item=stars,item=stars`; ids may hold '=' but no ',', blanks around an id are its own only if known so."""
     found: dict[str, float] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in filter(str.strip, text.split(",")):
         item, equals, stars = part.rpartition("=")
         try:
             value = float(stars)
@@ -266,6 +273,7 @@ def _history(text: str) -> dict[str, float]:
             equals = ""
         if not equals or not item:
             raise InputError(f"expected item=stars, got {part!r}; for example --history 50=5,181=4")
+        item = item if item in known else item.strip()
         if item in found:
             raise InputError(f"item {item!r} stands twice in the history; give each item once")
         found[item] = value
@@ -282,9 +290,9 @@ def main() -> None:
     except InputError as error:
         notes.print(f"error: {error}", markup=False, soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        notes.print("stopped; start the same command again to go on")
-        sys.exit(130)
+    except OSError as error:
+        notes.print(f"error: {error.filename or 'the system'}: {error.strerror or error}", markup=False, soft_wrap=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

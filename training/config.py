@@ -102,14 +102,14 @@ class SplitConfig(_Part):
     """Share of ratings (random, by-time) or of items and users (cold ones) that is held out."""
     validation_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the remaining ratings that is held out to choose by; the test part stays untouched."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**53)
     """Seed of the draw."""
 
 
 class RunConfig(_Part):
     """Everything that decides a run but the graph."""
 
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**53)
     """Seed of model and training."""
     split: SplitConfig = SplitConfig()
     """What is held out."""
@@ -146,7 +146,8 @@ class RunConfig(_Part):
     def updated(self, assignments: list[str]) -> RunConfig:
         """Return a copy with `section.field=value` assignments applied, as the command line gives them."""
         values: dict[str, Any] = self.model_dump(mode="json")
-        for assignment in assignments:
+        # The method comes first: it decides which other settings of training there are.
+        for assignment in sorted(assignments, key=lambda text: not text.startswith("training.method=")):
             path, equals, text = assignment.partition("=")
             if not equals:
                 raise InputError(f"expected section.field=value, got {assignment!r}; for example training.epochs=800")
@@ -160,7 +161,7 @@ class RunConfig(_Part):
                 target.clear()
             try:
                 target[field] = yaml.safe_load(text)
-            except yaml.YAMLError:
+            except (yaml.YAMLError, RecursionError, ValueError):
                 raise InputError(
                     f"{path}: {text!r} is not valid YAML; quote text that holds brackets or colons"
                 ) from None

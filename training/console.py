@@ -22,11 +22,11 @@ __all__ = ["metrics_table", "notes", "out", "plain_table", "print_json", "progre
 
 WIDE = 118  # columns where output goes to a file or pipe
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-notes = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDE)
+notes = Console(stderr=True, highlight=False, emoji=False)
 
 _STAGES = {"encode": "reading texts", "train": "training", "download": "downloading"}
-_METRICS = ("rmse", "mae", "ndcg@20", "recall@20", "coverage_80")
+_METRICS = ("rmse", "mae", "ndcg@20", "recall@20", "coverage_80", "interval_80")
 
 
 def set_up_logging() -> None:
@@ -71,7 +71,7 @@ def progress_bar() -> Iterator[Report]:
 
 def print_json(value: object) -> None:
     """Print one JSON object and nothing else."""
-    out.print(json.dumps(value, ensure_ascii=False, indent=1), markup=False, soft_wrap=True)
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 def recommendation_table(title: str, rows: pd.DataFrame) -> Table:
@@ -87,7 +87,7 @@ def recommendation_table(title: str, rows: pd.DataFrame) -> Table:
         table.add_row(
             *(_plain(row[name]) for name in ("label", "id")),
             f"{row['score']:.2f}",
-            f"{row['low']:.1f} - {row['high']:.1f}",
+            f"{row['low']:g} - {row['high']:g}",
             row["source"],
             _plain(row["reason"]),
         )
@@ -120,6 +120,6 @@ def _estimate(value: Mapping[str, float] | None) -> str:
     return "" if not value else f"{value['value']:.4f}\n{value['low']:.3f} - {value['high']:.3f}"
 
 
-def _plain(text: object) -> str:
-    """Keep square brackets of titles from being read as markup."""
-    return str(text).replace("[", "\\[")
+def _plain(text: object) -> Text:
+    """Keep brackets and colons of titles from being read as markup."""
+    return Text(str(text))

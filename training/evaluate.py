@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from kg.ratings import Ratings
 from models.baselines import Baseline, Biases, ContentKNN, Ease, Mean, Popularity
-from models.posterior import expected_value
+from models.posterior import expected_value, interval
 from models.recommender import Recommender
 from training.metrics import Estimate, bootstrap, interval_coverage, ndcg_at, randomised_pit, recall_at, top_k
-from training.splits import Split
 
-__all__ = ["evaluate", "measured_parts"]
+__all__ = ["evaluate"]
 
 LIST_LENGTH = 20
 COVERAGE = 0.8
@@ -26,18 +25,15 @@ _SEED = 0
 RankScores = Callable[[NDArray[np.int64]], NDArray[np.floating]]
 
 
-def measured_parts(split: Split) -> Mapping[str, Ratings]:
-    """Return the parts to measure: the test parts."""
-    return split.test
-
-
 def evaluate(
     recommender: Recommender, parts: Mapping[str, Ratings], scale: tuple[float, float], *, baselines: bool = True
 ) -> dict[str, Any]:
     """Measure a recommender and the baselines on held-out ratings.
 
     Ratings: RMSE and MAE in stars of the expected rating; `coverage_80` is the share of ratings inside
-    the central 80 % of their predictive distribution (randomised PIT, since stars are discrete).
+    the central 80 % of their predictive distribution (randomised PIT, since stars are discrete): it says
+    whether the model is calibrated. `interval_80` is the share inside the ranges of whole stars that people
+    are shown, which hold at least 80 %.
     Lists: NDCG and recall at 20, mean over users with at least one liked item in the part. A user's
     candidates are all items they have not rated in training; for cold items, the cold items of the part.
     Ties are broken at random. Intervals are 95 % bootstrap intervals over users.
@@ -51,14 +47,21 @@ def evaluate(
         user, item = torch.from_numpy(ratings.user.copy()), torch.from_numpy(ratings.item.copy())
         probabilities = recommender.predictor.probabilities(user, item)
         predicted = expected_value(probabilities, torch.from_numpy(recommender.levels.copy())).numpy()
-        level = np.clip(np.searchsorted(recommender.levels, ratings.value), 0, len(recommender.levels) - 1)
+        level = np.abs(ratings.value[:, None] - recommender.levels[None]).argmin(axis=1)
         pit = randomised_pit(probabilities.double().numpy(), level, rng=_SEED)
-        coverage = interval_coverage(pit, COVERAGE).astype(np.float64)
+        # A rating of a level that training never saw lies outside of everything.
+        known = np.isin(ratings.value, recommender.levels)
+        coverage = (interval_coverage(pit, COVERAGE) & known).astype(np.float64)
+        low, high = (
+            end.numpy() for end in interval(probabilities, torch.from_numpy(recommender.levels.copy()), COVERAGE)
+        )
+        inside = ((low <= ratings.value) & (ratings.value <= high)).astype(np.float64)
         found["parts"][name] = {
             "num_ratings": len(ratings),
             **_errors(ratings, predicted),
             **_lists(recommender.rank_scores, train, name, ratings, recommender.relevant_from),
             "coverage_80": bootstrap(coverage, groups=ratings.user, rng=_SEED).as_json(),
+            "interval_80": bootstrap(inside, groups=ratings.user, rng=_SEED).as_json(),
         }
     for baseline in _baselines(scale, train.num_items) if baselines else ():
         baseline.fit(train, recommender.item_vectors)

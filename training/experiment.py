@@ -21,7 +21,7 @@ from kg.errors import InputError
 from kg.wording import item_sentences
 from models.assembly import ModelSettings, assemble
 from models.content import content_features
-from models.exposure import Exposure
+from models.exposure import Exposure, check_size
 from models.hybrid import HybridInputs, HybridModel
 from models.inputs import InputLimits, hetero_data, hybrid_inputs
 from models.posterior import Posterior
@@ -130,6 +130,7 @@ class Experiment:
 
     def check(self) -> None:
         """Raise `InputError` for what would otherwise only be found after minutes of work."""
+        check_size(self.split.train.num_items)
         _ = self.levels
         if isinstance(self.config.training, AdamWConfig) and self.split.validation is None:
             raise InputError("adamw stops early on validation ratings; set split.validation_share, for example to 0.05")
@@ -265,8 +266,10 @@ class Experiment:
         """Take the text vectors of a saved run instead of encoding again."""
         self.__dict__["item_vectors"] = item_vectors
 
-    def recommender(self, posterior: Posterior, exposure: Exposure | None = None) -> Recommender:
-        """Put together what answers; the exposure of a saved run may be given."""
+    def recommender(
+        self, posterior: Posterior, exposure: Exposure | None = None, encoder_fingerprint: str | None = None
+    ) -> Recommender:
+        """Put together what answers; exposure and encoder fingerprint of a saved run may be given."""
         low, high = self.dataset.scale
         return Recommender(
             graph=self.dataset.graph,
@@ -278,5 +281,7 @@ class Experiment:
             item_vectors=self.item_vectors,
             exposure=exposure or Exposure.fit(self.split.train, content_features(self.data, self.item_vectors)),
             encoder=self.encoder,
+            encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
+            scale=self.dataset.scale,
             relevant_from=low + 0.75 * (high - low),
         )

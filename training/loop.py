@@ -12,13 +12,15 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from kg.errors import InputError
+
 __all__ = ["EpochRecord", "NonFiniteLossError", "train"]
 
 Model = TypeVar("Model", bound=nn.Module)
 Batch = TypeVar("Batch")
 
 
-class NonFiniteLossError(ArithmeticError):
+class NonFiniteLossError(InputError):
     """The loss became infinite or not a number."""
 
 
@@ -71,7 +73,9 @@ def train(
             loss = objective(model, batch)
             value = loss.item()
             if not math.isfinite(value):
-                raise NonFiniteLossError(f"the loss is {value} at epoch {epoch}, batch {number}; lower the step size")
+                raise NonFiniteLossError(
+                    f"the loss is {value} at epoch {epoch}, batch {number}; lower training.step_size or training.learning_rate"
+                )
             fabric.backward(loss)
             if clip_norm is not None:
                 fabric.clip_gradients(model, optimizer, max_norm=clip_norm)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from kg.atomic import partial_of, prepare, publish
+from kg.atomic import make_directory, partial_of, prepare, publish
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.manifest import refuse_foreign, unseal
@@ -45,7 +45,13 @@ class Outcome:
 
 
 def train_run(
-    graph: Path, config: RunConfig, out: Path, *, overwrite: bool = False, progress: Progress = silent
+    graph: Path,
+    config: RunConfig,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    keep_same: bool = False,
+    progress: Progress = silent,
 ) -> Outcome:
     """Train on a graph directory and write the run.
 
@@ -57,6 +63,7 @@ def train_run(
         config: What to do.
         out: Directory of the run.
         overwrite: Replace another run of this name.
+        keep_same: With `overwrite`: keep a run that is the same, replace only others.
         progress: Called with (stage, done, total, message).
 
     Raises:
@@ -68,20 +75,21 @@ def train_run(
     experiment.check()
     refuse_foreign(out, form=FORMAT_NAME, noun="run")
     out = prepare(out)
-    if out.exists() and any(out.iterdir()) and not overwrite:
+    if out.exists() and any(out.iterdir()) and (keep_same or not overwrite):
         there = unseal(out, form=FORMAT_NAME, newest=FORMAT_VERSION, noun="run", command=COMMAND)
         if there["identity"] == experiment.identity:
             shutil.rmtree(partial_of(out), ignore_errors=True)
             return Outcome(directory=out, trained=False, seconds=0.0, sentence=sentence)
-        raise InputError(
-            "a run of another graph, configuration or seed is here; give another name, or --overwrite", file=out
-        )
+        if not overwrite:
+            raise InputError(
+                "a run of another graph, configuration or seed is here; give another name, or --overwrite", file=out
+            )
     partial = partial_of(out)
     checkpoint = partial / _CHECKPOINT
     if partial.exists() and Checkpoint.read(checkpoint) is None:
         logger.warning("found an unfinished %s without a usable checkpoint; starts clean", out.name)
         shutil.rmtree(partial)
-    partial.mkdir(exist_ok=True)
+    make_directory(partial)
     posterior = experiment.run(checkpoint)
     trained = time.perf_counter() - started
     facts = {

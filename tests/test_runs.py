@@ -1,0 +1,79 @@
+"""Directories of runs: trained once, replaced only when asked, refused early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import models.exposure
+from kg.dataset import Dataset
+from kg.errors import InputError
+from models.text import TextEncoder
+from training.bundle import load_run
+from training.config import RunConfig
+from training.runs import train_run
+
+SHORT = [
+    "training.epochs=4",
+    "training.burn_in=2",
+    "training.hold=1",
+    "training.keep_every=1",
+    "model.embedding_size=2",
+]
+
+
+@pytest.fixture(autouse=True)
+def stand_in_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
+        return np.stack([np.array([len(text), 1.0, text.count("a")]) / len(text) for text in texts]).astype(np.float32)
+
+    monkeypatch.setattr(TextEncoder, "encode", encode)
+    monkeypatch.setattr(TextEncoder, "fingerprint", "stand-in")
+
+
+@pytest.fixture
+def graph(small_dataset: Dataset, tmp_path: Path) -> Path:
+    small_dataset.save(tmp_path / "graph")
+    return tmp_path / "graph"
+
+
+def config(*settings: str) -> RunConfig:
+    return RunConfig().updated(["split.test_share=0.25", *SHORT, *settings])
+
+
+def test_the_same_run_is_trained_once_unless_asked(graph: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert train_run(graph, config(), out).trained
+    assert not train_run(graph, config(), out).trained
+    assert not train_run(graph, config(), out, overwrite=True, keep_same=True).trained
+    assert train_run(graph, config(), out, overwrite=True).trained
+    with pytest.raises(InputError, match="another graph, configuration or seed"):
+        train_run(graph, config("seed=1"), out)
+    assert train_run(graph, config("seed=1"), out, overwrite=True, keep_same=True).trained
+    assert load_run(out).manifest["seed"] == 1
+
+
+def test_too_large_a_catalogue_is_refused_before_training(
+    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models.exposure, "LARGEST_CATALOGUE", 2)
+    with pytest.raises(InputError, match="the limit is 2 items"):
+        train_run(graph, config(), tmp_path / "run")
+    assert not list(tmp_path.glob("*run*"))
+    assert not list(tmp_path.glob(".*run*"))
+
+
+def test_a_sentence_needs_the_encoder_that_read_the_items(
+    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_run(graph, config(), tmp_path / "run")
+    recommender = load_run(tmp_path / "run").recommender
+    assert len(recommender.recommend(text="a tale")) > 0
+    monkeypatch.setattr(TextEncoder, "fingerprint", "another")
+    with pytest.raises(InputError, match="not the one that read the items"):
+        recommender.recommend(text="a tale")
+    with pytest.raises(InputError, match="characters that are not text"):
+        recommender.recommend(text="a \udcff tale")
