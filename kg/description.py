@@ -153,7 +153,7 @@ class _EntityTable(_Part):
     label: Text | None = None
     """Column, or template such as `{title} ({year})`, of what people read."""
     text: Text | None = None
-    """Template of what the language model reads; fields that are unknown vanish."""
+    """Template of what the language model reads; unknown fields vanish. Of users it is kept, but not read yet."""
     remove: Pattern | None = None
     """Regular expression whose matches are deleted from texts: marks that are no language."""
     concepts: dict[Name, Concept] = {}
