@@ -342,3 +342,32 @@ def test_a_folder_with_something_else_in_it_is_never_replaced(
 def test_an_empty_folder_is_as_good_as_none(kgrec: Kgrec, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert kgrec("build", "{description}", "--out", "{tmp}/empty").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("train", "{graph}", "--out", "{tmp}/new", "--seed", "99999999999999999999"), "seed"),
+        (("train", "{graph}", "--out", "{tmp}/new", "--set", "seed=" + "[" * 3000), "not valid YAML"),
+        (("train", "{graph}", "--out", "{tmp}/new", "--split", "no"), "no split 'no'"),
+        (("train", "{graph}", "--out", "{tmp}/new", "--config", "c.yaml", "--recipe", "quick"), "not both"),
+        (("build", "{description}", "--out", "/proc/graph"), "no directory can be made here"),
+    ],
+)
+def test_odd_input_ends_in_a_sentence(kgrec: Kgrec, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    assert said in refused(kgrec, tmp_path, *arguments)
+
+
+def test_blanks_around_an_id_of_a_history_are_forgiven(kgrec: Kgrec) -> None:
+    plain, spaced = (
+        kgrec("recommend", "{run}", "--history", text, "--json") for text in ("d1=5,w1=2", " d1 = 5 , w1=2 ")
+    )
+    assert plain.code == spaced.code == 0
+    assert json.loads(plain.out)["items"] == json.loads(spaced.out)["items"]
+
+
+def test_settings_of_a_method_may_stand_before_it(kgrec: Kgrec, tmp_path: Path) -> None:
+    settings = ("training.epochs=3", "training.method=adamw", "split.validation_share=0.2")
+    flags = [part for setting in settings for part in ("--set", setting)]
+    assert kgrec("train", "{graph}", "--out", "{tmp}/new", *flags).code == 0
+    assert len((tmp_path / "new" / "history.csv").read_text().splitlines()) == 1 + 3

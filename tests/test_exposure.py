@@ -142,3 +142,10 @@ def test_a_catalogue_too_large_for_memory_is_refused(
     monkeypatch.setattr(models.exposure, "LARGEST_CATALOGUE", 6)
     with pytest.raises(InputError, match="7 items"):
         Exposure.fit(train, content)
+
+
+def test_one_column_equals_the_whole(train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]) -> None:
+    exposure = Exposure.fit(train, content)
+    whole = exposure(seen.astype(np.float32))
+    for item in range(train.num_items):
+        np.testing.assert_allclose(exposure.of_item(train, item), whole[:, item], rtol=1e-5, atol=1e-7)
