@@ -14,6 +14,7 @@ from models.hybrid import HybridInputs, HybridModel
 
 __all__ = ["Posterior", "Predictor", "expected_value", "interval"]
 
+ROUNDING = 1e-5
 _BLOCK = 4_000_000  # numbers of one intermediate tensor [num_samples, num_pairs, size]
 
 
@@ -148,8 +149,8 @@ def expected_value(probabilities: Tensor, levels: Tensor) -> Tensor:
 def interval(probabilities: Tensor, levels: Tensor, coverage: float = 0.8) -> tuple[Tensor, Tensor]:
     """Return the shortest range of levels that holds a rating with a chance of at least `coverage`, in stars.
 
-    A rating is a whole level, so the range holds at least this share, usually more. Among ranges of equal
-    length the most likely one is taken.
+    A rating is a whole level, so the range holds at least this share, usually more. It always holds the
+    expected rating, too; among ranges of equal length the most likely one is taken.
 
     Args:
         probabilities: `[num_pairs, num_levels]`.
@@ -163,7 +164,9 @@ def interval(probabilities: Tensor, levels: Tensor, coverage: float = 0.8) -> tu
     first, last = torch.triu_indices(len(levels), len(levels))
     mass = cumulated[:, last + 1] - cumulated[:, first]
     length = (levels[last] - levels[first]).expand_as(mass)
-    # Rounding may leave the whole scale a hair below 1.
-    length = torch.where(mass >= min(coverage, 1.0) - 1e-6, length, torch.inf)
+    mean = expected_value(probabilities, levels)[:, None]
+    # Rounding may leave the whole scale a hair below 1, and a certain rating a hair off its level.
+    holds = (mass >= coverage - ROUNDING) & (levels[first] <= mean + ROUNDING) & (mean - ROUNDING <= levels[last])
+    length = torch.where(holds, length, torch.inf)
     best = torch.where(length <= length.min(dim=1, keepdim=True).values, mass, -torch.inf).argmax(dim=1)
     return levels[first[best]], levels[last[best]]
