@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,11 +84,12 @@ def hetero_data(
                 _add(data, "content", message_type, *_concept_edges(index, limits.least_items))
     if "text" not in limits.leave_out and item_text.shape[1]:
         data[ITEM].features["content"][TEXT] = torch.from_numpy(np.ascontiguousarray(item_text))
+    rated = _rated(ratings)
     if "two_hops" not in limits.leave_out:
-        _add_two_hops(data, ratings, limits)
+        _add_two_hops(data, rated, limits)
     if "neighbours" not in limits.leave_out:
-        for message_type, rated in _rated(ratings).items():
-            _add(data, "interactions", message_type, *rated)
+        for message_type, edges in rated.items():
+            _add(data, "interactions", message_type, *edges)
     if ratings.time is not None and "dates" not in limits.leave_out:
         _add_dates(data, ratings, limits)
     return data
@@ -160,13 +162,13 @@ def _rated(ratings: Ratings) -> dict[MessageType, tuple[Tensor, Tensor]]:
     }
 
 
-def _add_two_hops(data: HeteroData, ratings: Ratings, limits: InputLimits) -> None:
+def _add_two_hops(data: HeteroData, rated: Mapping[MessageType, tuple[Tensor, Tensor]], limits: InputLimits) -> None:
     r"""Send small relations and text over ratings: $\sum_{j \in N(v)} (x_j - \bar x) / \sqrt{n_v}$.
 
     $\bar x$ is the mean over ratings, so that the message says how a node's neighbours differ from
     what everyone's neighbours are like.
     """
-    for (sender, _, receiver), (edge_index, weight) in _rated(ratings).items():
+    for (sender, _, receiver), (edge_index, weight) in rated.items():
         counts = torch.bincount(edge_index[0], minlength=int(data[sender].num_nodes)).float()
         small = {
             relation_name(edge_type): _dense(data, edge_type)
