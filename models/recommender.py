@@ -241,8 +241,10 @@ class Recommender:
         wish = text.strip()
         if not wish:
             raise InputError("the text is empty; say in a few words what the person likes")
-        if not wish.isprintable() and not all(sign.isprintable() or sign.isspace() for sign in wish):
-            raise InputError("the text holds characters that are not text; give plain UTF-8")
+        try:
+            wish.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError("the text holds characters that are not text; give plain UTF-8") from None
         has_text = self.item_vectors.any(axis=1)
         if not has_text.any():
             raise InputError("no item of this run has a text, so a sentence finds nothing; give ratings instead")

@@ -77,3 +77,15 @@ def test_a_sentence_needs_the_encoder_that_read_the_items(
         recommender.recommend(text="a tale")
     with pytest.raises(InputError, match="characters that are not text"):
         recommender.recommend(text="a \udcff tale")
+
+
+def test_a_sentence_may_be_in_any_script(graph: Path, tmp_path: Path) -> None:
+    """Joiners are no printable signs, but Hindi, Persian and many emoji are written with them."""
+    train_run(graph, config(), tmp_path / "run")
+    recommender = load_run(tmp_path / "run").recommender
+    for text in (
+        "\u0915\u094d\u200d\u0937 film",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\U0001f468\u200d\U0001f680",
+    ):
+        assert len(recommender.recommend(text=text)) > 0
