@@ -54,18 +54,18 @@ def refuse_foreign(folder: Path, *, form: str, noun: str) -> None:
         )
 
 
-def unseal(folder: Path, *, form: str, newest: int, noun: str, command: str) -> dict[str, Any]:
+def unseal(folder: Path, *, form: str, version: int, noun: str, command: str) -> dict[str, Any]:
     """Check a directory against its manifest and return the manifest.
 
     Args:
         folder: The directory.
         form: What the manifest must call its format.
-        newest: Newest format version that can be read.
+        version: The format version that can be read.
         noun: What the directory holds, for messages: `graph` or `run`.
         command: What makes such a directory.
 
     Raises:
-        InputError: If it is no such directory, of a newer format, incomplete or damaged.
+        InputError: If it is no such directory, of another format version, incomplete or damaged.
     """
     path = folder / "manifest.json"
     remedy = f"make the {noun} again with `{command}`"
@@ -78,10 +78,10 @@ def unseal(folder: Path, *, form: str, newest: int, noun: str, command: str) -> 
     if not isinstance(content, dict) or content.get("format") != form:
         raise InputError(f"this is not the manifest of a {noun}; {remedy}", file=path)
     found = content.get("format_version")
-    if not isinstance(found, int) or found > newest:
+    if found != version:
+        update = "update kgrec, or " if isinstance(found, int) and found > version else ""
         raise InputError(
-            f"this {noun} has format version {found}, this kgrec reads up to {newest}; update kgrec, or {remedy}",
-            file=path,
+            f"this {noun} has format version {found}, this kgrec reads version {version}; {update}{remedy}", file=path
         )
     if content.get("checksum") != sha256(
         canonical({name: part for name, part in content.items() if name != "checksum"})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,8 @@ from models.exposure import Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
 from models.newcomers import Taste, taste_from_history
-from models.posterior import Posterior, Predictor, expected_value, interval
+from models.phases import PhasedPosterior, PhasedPredictor
+from models.posterior import Posterior, expected_value, interval
 from models.reasons import concept_reasons
 from models.text import TextEncoder
 
@@ -55,7 +56,7 @@ class Recommender:
     train: Ratings
     levels: NDArray[np.float32]
     model: HybridModel
-    posterior: Posterior
+    posterior: PhasedPosterior
     data: HeteroData
     item_vectors: NDArray[np.float32]
     exposure: Exposure
@@ -65,7 +66,7 @@ class Recommender:
     relevant_from: float
 
     @cached_property
-    def predictor(self) -> Predictor:
+    def predictor(self) -> PhasedPredictor:
         """Rows of all nodes in every sample; encoded on first use."""
         return self.posterior.predictor(
             self.model,
@@ -144,16 +145,20 @@ class Recommender:
         if sum(given is not None for given in (user, history, text)) != 1:
             raise InputError("give exactly one of user, history and text")
         _check_length(k)
+        nearness, count = None, 0
         if user is not None:
-            taste, seen, count, nearness = *self._known(user), None
-        elif history is not None:
-            taste, seen = self._from_history(history)
-            count, nearness = len(history), None
+            index = self.graph.users.vocabulary.index_of(user)
+            seen, count = self._seen(np.array([index]))[0], int(self.train.user_counts[index])
+            probabilities, reason = self.predictor.of_user(index), partial(self._reason, index, most=num_reasons)
         else:
-            assert text is not None
-            taste, seen, nearness = self._from_text(text)
-            count = 0
-        probabilities = self.predictor.for_rows(taste.rows, taste.offsets)
+            if history is not None:
+                taste, seen = self._from_history(history)
+                count = len(history)
+            else:
+                assert text is not None
+                taste, seen, nearness = self._from_text(text)
+            probabilities = self.predictor.cold.for_rows(taste.rows, taste.offsets)
+            reason = partial(self._spoken, self.posterior.cold, taste.rows, most=num_reasons)
         ranking = self._ranking(probabilities, seen, nearness)
         if exclude_seen and text is None:
             ranking[seen > 0] = -np.inf
@@ -163,7 +168,7 @@ class Recommender:
             source = "cold: text+concepts"
         elif history is not None and not history:
             source = "popularity"
-        return self._listed(taste, best, probabilities[torch.from_numpy(best)], count, source, num_reasons)
+        return self._listed(best, probabilities[torch.from_numpy(best)], count, source, reason)
 
     def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
         """Return the users most likely to come across an item and like it, best first.
@@ -197,7 +202,7 @@ class Recommender:
                 "source": self._sources(
                     self.train.user_counts[found], self.train.item_counts[np.full(len(found), index)]
                 ),
-                "reason": [self._reason(self.predictor.users[:, int(user)], index, num_reasons) for user in found],
+                "reason": [self._reason(int(user), index, most=num_reasons) for user in found],
             }
         )
 
@@ -218,11 +223,6 @@ class Recommender:
         seen = np.zeros((len(users), self.train.num_items), dtype=np.float32)
         seen[row[row >= 0], self.train.item[row >= 0]] = 1.0
         return seen
-
-    def _known(self, user: str) -> tuple[Taste, NDArray[np.float32], int]:
-        index = self.graph.users.vocabulary.index_of(user)
-        taste = Taste(self.predictor.users[:, index], self.predictor.user_offsets[:, index])
-        return taste, self._seen(np.array([index]))[0], int(self.train.user_counts[index])
 
     def _from_history(self, history: Mapping[str, float]) -> tuple[Taste, NDArray[np.float32]]:
         item = self.graph.items.vocabulary.indices(list(history))
@@ -261,8 +261,8 @@ class Recommender:
     def _taste(self, item: NDArray[np.int64], level: NDArray[np.int64], weight: float = 1.0) -> Taste:
         generator = torch.Generator().manual_seed(0)
         return taste_from_history(
-            self.posterior,
-            self.predictor,
+            self.posterior.cold,
+            self.predictor.cold,
             self.data,
             torch.from_numpy(item),
             torch.from_numpy(level.astype(np.int64)),
@@ -280,12 +280,11 @@ class Recommender:
 
     def _listed(
         self,
-        taste: Taste,
         items: NDArray[np.int64],
         probabilities: Tensor,
         count: int,
         source: str | None,
-        reasons: int,
+        reason: Callable[[int], str],
     ) -> pd.DataFrame:
         low, high = interval(probabilities, self._stars)
         sources = self._sources(np.full(len(items), count), self.train.item_counts[items])
@@ -297,12 +296,20 @@ class Recommender:
                 "low": low.numpy(),
                 "high": high.numpy(),
                 "source": [source] * len(items) if source else sources,
-                "reason": [self._reason(taste.rows, int(item), reasons) for item in items],
+                "reason": [reason(int(item)) for item in items],
             }
         )
 
-    def _reason(self, rows: Tensor, item: int, most: int) -> str:
-        found = concept_reasons(self.posterior, self.data, self.graph, rows, item)
+    def _reason(self, user: int, item: int, *, most: int) -> str:
+        """Say why an item suits a user of the graph, by the samples that make the prediction."""
+        warm = self.train.user_counts[user] > 0 and self.train.item_counts[item] > 0
+        posterior, predictor = (
+            (self.posterior.warm, self.predictor.warm) if warm else (self.posterior.cold, self.predictor.cold)
+        )
+        return self._spoken(posterior, predictor.users[:, user], item, most=most)
+
+    def _spoken(self, posterior: Posterior, rows: Tensor, item: int, *, most: int) -> str:
+        found = concept_reasons(posterior, self.data, self.graph, rows, item)
         spoken = [str(reason) for reason in found if reason.score > 0][:most]
         return "; ".join(dict.fromkeys(spoken)) or "overall taste"
 

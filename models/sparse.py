@@ -99,6 +99,16 @@ class Pairs:
         return len(self.user)
 
     @cached_property
+    def user_counts(self) -> Tensor:
+        """Number of pairs of each user, int64 `[num_users]`."""
+        return torch.bincount(self.user, minlength=self.num_users)
+
+    @cached_property
+    def item_counts(self) -> Tensor:
+        """Number of pairs of each item, int64 `[num_items]`."""
+        return torch.bincount(self.item, minlength=self.num_items)
+
+    @cached_property
     def by_user(self) -> tuple[Tensor, Tensor]:
         """Row pointers and columns of the users x items matrix."""
         return _compressed(self.user, self.num_users), self.item

@@ -202,7 +202,7 @@ def test_graph_directory_of_a_newer_version(graph_directory: Path) -> None:
     content = json.loads(path.read_text())
     content["format_version"] = 2
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="format version 2, this kgrec reads up to 1; update kgrec"):
+    with pytest.raises(InputError, match="format version 2, this kgrec reads version 1; update kgrec"):
         Dataset.load(graph_directory)
 
 

@@ -16,7 +16,7 @@ from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from kg.vocabulary import Vocabulary
-from models.posterior import Posterior
+from models.phases import PhasedPosterior
 from training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from training.config import AdamWConfig, LangevinConfig, ModelConfig, RunConfig, SplitConfig
 from training.experiment import Experiment
@@ -92,7 +92,7 @@ def experiment(dataset: Dataset, config: RunConfig, dies_at: int | None = None) 
 
 
 @pytest.fixture(scope="module")
-def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Posterior, Records]]:
+def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[PhasedPosterior, Records]]:
     """Samples and history of runs that nothing interrupts, by method."""
     found = {}
     for config in (LANGEVIN, ADAMW):
@@ -102,22 +102,25 @@ def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     return found
 
 
-def assert_same(found: Posterior, expected: Posterior) -> None:
-    assert set(found.samples) == set(expected.samples)
-    for name, tensor in expected.samples.items():
-        assert tensor.dtype == found.samples[name].dtype
-        assert torch.equal(found.samples[name], tensor), name
+def assert_same(found: PhasedPosterior, expected: PhasedPosterior) -> None:
+    mine, theirs = found.tensors(), expected.tensors()
+    assert set(mine) == set(theirs)
+    for name, tensor in theirs.items():
+        assert tensor.dtype == mine[name].dtype
+        assert torch.equal(mine[name], tensor), name
 
 
 def without_seconds(records: Records) -> Records:
     return [{name: value for name, value in record.items() if name != "seconds"} for record in records]
 
 
-def test_two_chains_keep_what_they_should(whole: dict[str, tuple[Posterior, Records]]) -> None:
+def test_two_chains_keep_what_they_should(whole: dict[str, tuple[PhasedPosterior, Records]]) -> None:
     samples, records = whole["langevin"]
-    assert len(samples) == 2 * len(range(17, 36, 3))
+    assert len(samples.cold) == 2 * len(range(17, 24, 3))  # a third of the 19 steps after burn-in
+    assert len(samples.warm) == 2 * len(range(26, 36, 3))  # what is left after two steps to settle
     assert [record["epoch"] for record in records] == [*range(36), *range(36)]
-    assert len(whole["adamw"][0]) == 1
+    assert len(whole["adamw"][0].warm) == 1
+    assert whole["adamw"][0].cold is whole["adamw"][0].warm
 
 
 # Before the first checkpoint, at one, between two; in burn-in and after it; in the second chain; at the last step.
@@ -138,7 +141,7 @@ def test_two_chains_keep_what_they_should(whole: dict[str, tuple[Posterior, Reco
 def test_a_killed_run_ends_like_an_uninterrupted_one(
     dataset: Dataset,
     tmp_path: Path,
-    whole: dict[str, tuple[Posterior, Records]],
+    whole: dict[str, tuple[PhasedPosterior, Records]],
     config: RunConfig,
     deaths: list[int],
 ) -> None:
@@ -168,7 +171,7 @@ def test_a_resumed_run_does_not_start_again(dataset: Dataset, tmp_path: Path, ca
 def test_a_checkpoint_that_does_not_fit_is_left_aside(
     dataset: Dataset,
     tmp_path: Path,
-    whole: dict[str, tuple[Posterior, Records]],
+    whole: dict[str, tuple[PhasedPosterior, Records]],
     damage: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -58,7 +58,12 @@ def test_overrides_change_what_they_name_and_nothing_else() -> None:
     assert (after.training.epochs, after.seed, after.text.encoder) == (800, 7, "my/folder")
     assert after.model.leave_out == ("text", "dates")
     back = after.updated(
-        ["training.epochs=1600", "model.leave_out=[]", f"text.encoder={before.text.encoder}", "seed=0"]
+        [
+            f"training.epochs={before.training.epochs}",
+            "model.leave_out=[]",
+            f"text.encoder={before.text.encoder}",
+            "seed=0",
+        ]
     )
     assert back == before
     assert before == RunConfig()

@@ -141,7 +141,7 @@ def answers(made: Experiment, folder: Path) -> dict[str, Tensor]:
         recommender.audience("item3"),
     ]
     return {
-        **posterior.samples,
+        **posterior.tensors(),
         "predictions": torch.from_numpy(predicted[["score", "low", "high"]].to_numpy(copy=True)),
         "ranks": torch.from_numpy(recommender.rank_scores(np.arange(USERS))),
         **{f"list {number}": torch.tensor(found["score"].to_numpy(copy=True)) for number, found in enumerate(lists)},

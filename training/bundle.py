@@ -19,14 +19,14 @@ from kg.atomic import write_file
 from kg.dataset import Dataset
 from kg.manifest import seal, unseal
 from models.exposure import Exposure
-from models.posterior import Posterior
+from models.phases import PhasedPosterior
 from models.recommender import Recommender
 from training.config import RunConfig
 from training.experiment import Experiment
 
 __all__ = ["COMMAND", "FORMAT_NAME", "FORMAT_VERSION", "Run", "load_run", "write_run"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FORMAT_NAME = "kgrec run"
 COMMAND = "kgrec train"
 _LIBRARIES = ("numpy", "torch", "torch-geometric", "transformers", "sentence-transformers", "safetensors")
@@ -63,7 +63,7 @@ def write_run(
     """
     shutil.rmtree(folder / "graph", ignore_errors=True)
     shutil.copytree(graph, folder / "graph")
-    write_file(folder / "model.safetensors", save(recommender.posterior.samples))
+    write_file(folder / "model.safetensors", save(recommender.posterior.tensors()))
     arrays: dict[str, NDArray[np.generic]] = {
         "item_vectors": recommender.item_vectors.astype(np.float32),
         "exposure_weights": recommender.exposure.weights.astype(np.float16),
@@ -94,13 +94,13 @@ def load_run(directory: Path) -> Run:
     Raises:
         InputError: If it is no run, of a newer format, incomplete or damaged.
     """
-    manifest = unseal(directory, form=FORMAT_NAME, newest=FORMAT_VERSION, noun="run", command=COMMAND)
+    manifest = unseal(directory, form=FORMAT_NAME, version=FORMAT_VERSION, noun="run", command=COMMAND)
     config = RunConfig.load(directory / "config.yaml")
     experiment = Experiment(Dataset.load(directory / "graph"), config)
     arrays = load_arrays(directory / "lists.safetensors")
     exposure = Exposure(arrays["exposure_weights"].astype(np.float32), arrays["exposure_base"])
     experiment.use_vectors(arrays["item_vectors"])
-    posterior = Posterior(load_file(directory / "model.safetensors"))
+    posterior = PhasedPosterior.of_tensors(load_file(directory / "model.safetensors"))
     return Run(
         directory=directory,
         experiment=experiment,

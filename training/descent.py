@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.hybrid import HybridModel
+from models.phases import PhasedPosterior
 from models.posterior import Posterior, expected_value
 from models.tower import named_priors
 from training.config import AdamWConfig
@@ -72,14 +73,8 @@ class AdamWTraining:
     def after(self, record: EpochRecord) -> dict[str, float]:
         """Measure validation RMSE, in stars, and remember the best parameters."""
         snapshot = Posterior.stack([Posterior.snapshot(self.model)])
-        known_users, known_items = (
-            torch.bincount(index, minlength=size) > 0
-            for index, size in (
-                (self.evidence.warm.pairs.user, self.evidence.warm.pairs.num_users),
-                (self.evidence.warm.pairs.item, self.evidence.warm.pairs.num_items),
-            )
-        )
-        predictor = snapshot.predictor(self.model, self.objective.inputs, known_users, known_items)
+        pairs = self.evidence.warm.pairs
+        predictor = snapshot.predictor(self.model, self.objective.inputs, pairs.user_counts > 0, pairs.item_counts > 0)
         user, item, value = self.validation
         predicted = expected_value(predictor.probabilities(user, item), self.levels)
         rmse = float((predicted - value).square().mean().sqrt())
@@ -94,9 +89,10 @@ class AdamWTraining:
         """Whether validation has not improved for `patience` epochs."""
         return self.stale >= self.config.patience
 
-    def posterior(self) -> Posterior:
-        """Return the best epoch as a posterior of one sample."""
-        return Posterior(self.best)
+    def posterior(self) -> PhasedPosterior:
+        """Return the best epoch as a posterior of one sample, for known and new alike."""
+        best = Posterior(self.best)
+        return PhasedPosterior(best, best)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return what a checkpoint needs beside parameters and optimizer."""

@@ -24,7 +24,7 @@ from models.content import content_features
 from models.exposure import Exposure, check_size
 from models.hybrid import HybridInputs, HybridModel
 from models.inputs import InputLimits, hetero_data, hybrid_inputs
-from models.posterior import Posterior
+from models.phases import PhasedPosterior
 from models.projection import TextProjection
 from models.recommender import Recommender
 from models.text import TextEncoder
@@ -136,7 +136,7 @@ class Experiment:
         if isinstance(self.config.training, AdamWConfig) and self.split.validation is None:
             raise InputError("adamw stops early on validation ratings; set split.validation_share, for example to 0.05")
 
-    def run(self, checkpoint: Path) -> Posterior:
+    def run(self, checkpoint: Path) -> PhasedPosterior:
         """Train every chain and return the pooled samples.
 
         Args:
@@ -161,8 +161,10 @@ class Experiment:
         finally:
             torch.set_num_threads(before)
 
-    def _chains(self, checkpoint: Path, found: Checkpoint | None) -> Posterior:
-        posterior = Posterior(found.part("done/")) if found is not None and found.part("done/") else None
+    def _chains(self, checkpoint: Path, found: Checkpoint | None) -> PhasedPosterior:
+        posterior = (
+            PhasedPosterior.of_tensors(found.part("done/")) if found is not None and found.part("done/") else None
+        )
         chains = self.config.training.chains if isinstance(self.config.training, LangevinConfig) else 1
         for chain in range(found.state["chain"] if found is not None else 0, chains):
             mine = found if found is not None and found.state["chain"] == chain else None
@@ -172,8 +174,8 @@ class Experiment:
         return posterior
 
     def _chain(
-        self, chain: int, chains: int, file: Path, found: Checkpoint | None, done: Posterior | None
-    ) -> Posterior:
+        self, chain: int, chains: int, file: Path, found: Checkpoint | None, done: PhasedPosterior | None
+    ) -> PhasedPosterior:
         config = self.config
         generator = torch.Generator().manual_seed(config.seed * 1000 + chain)
         fabric = Fabric(accelerator="cpu", devices=1)
@@ -225,14 +227,14 @@ class Experiment:
         model: HybridModel,
         method: LangevinTraining | AdamWTraining,
         kept: dict[str, Tensor],
-        done: Posterior | None,
+        done: PhasedPosterior | None,
         generator: torch.Generator,
     ) -> None:
         groups: dict[str, Mapping[str, Tensor]] = {
             "model/": dict(model.named_parameters()),
             "optimizer/": optimizer_tensors(method.optimizer),
             "kept/": kept,
-            "done/": done.samples if done is not None else {},
+            "done/": done.tensors() if done is not None else {},
         }
         tensors = {prefix + name: tensor for prefix, group in groups.items() for name, tensor in group.items()}
         Checkpoint(
@@ -271,7 +273,7 @@ class Experiment:
         self.__dict__["item_vectors"] = item_vectors
 
     def recommender(
-        self, posterior: Posterior, exposure: Exposure | None = None, encoder_fingerprint: str | None = None
+        self, posterior: PhasedPosterior, exposure: Exposure | None = None, encoder_fingerprint: str | None = None
     ) -> Recommender:
         """Put together what answers; exposure and encoder fingerprint of a saved run may be given."""
         low, high = self.dataset.scale

@@ -76,7 +76,7 @@ def train_run(
     refuse_foreign(out, form=FORMAT_NAME, noun="run")
     out = prepare(out)
     if out.exists() and any(out.iterdir()) and (keep_same or not overwrite):
-        there = unseal(out, form=FORMAT_NAME, newest=FORMAT_VERSION, noun="run", command=COMMAND)
+        there = unseal(out, form=FORMAT_NAME, version=FORMAT_VERSION, noun="run", command=COMMAND)
         if there["identity"] == experiment.identity:
             shutil.rmtree(partial_of(out), ignore_errors=True)
             return Outcome(directory=out, trained=False, seconds=0.0, sentence=sentence)
@@ -96,7 +96,7 @@ def train_run(
         "train_seconds": round(trained, 3),
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "num_training_ratings": len(experiment.split.train),
-        "num_samples": len(posterior),
+        "num_samples": len(posterior.warm),
         "epochs": len(experiment.history.records),
     }
     write_run(experiment, experiment.recommender(posterior), graph, partial, facts)

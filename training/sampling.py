@@ -1,4 +1,4 @@
-"""What a sampler does between two steps: scales, curvature, balance, and which samples are kept."""
+"""What a sampler does between two steps: scales, curvature, balance, phases, and which samples are kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.hybrid import HybridModel
+from models.phases import PhasedPosterior
 from models.posterior import Posterior
 from models.tower import named_priors
 from training.config import LangevinConfig
@@ -31,7 +32,7 @@ class LangevinTraining:
         model: The network.
         objective: What is minimised; gives the curvature.
         evidence: Training ratings.
-        config: Burn-in, hold and thinning.
+        config: Burn-in, hold, phases and thinning.
         generator: Source of all noise.
     """
 
@@ -47,6 +48,7 @@ class LangevinTraining:
         self.objective = objective
         self.evidence = evidence
         self.config = config
+        self.generator = generator
         self.optimizer = LangevinSampler(
             model.named_parameters(),
             named_priors(model),
@@ -54,7 +56,9 @@ class LangevinTraining:
             friction=config.friction,
             generator=generator,
         )
-        self.kept: list[dict[str, Tensor]] = []
+        self.warm: list[dict[str, Tensor]] = []
+        self.cold: list[dict[str, Tensor]] = []
+        self.last_cold, self.first_warm = _phases(config, objective.weight)
         self.optimizer.set_curvature(objective.curvature(model, evidence))
         self.optimizer.tame(self._gradients, iterations=FIRST_ITERATIONS)
 
@@ -77,8 +81,12 @@ class LangevinTraining:
             self.optimizer.set_curvature(self.objective.curvature(self.model, self.evidence))
             if step < config.burn_in:
                 self.optimizer.tame(self._gradients)
-        if step >= config.burn_in and (step - config.burn_in) % config.keep_every == 0:
-            self.kept.append(Posterior.snapshot(self.model))
+        if config.burn_in <= step <= self.last_cold and (step - config.burn_in) % config.keep_every == 0:
+            self.cold.append(self._cold_snapshot())
+        if step >= self.first_warm and (step - self.first_warm) % config.keep_every == 0:
+            self.warm.append(Posterior.snapshot(self.model))
+        if step == self.last_cold:
+            self._let_go()
         return {}
 
     @property
@@ -86,18 +94,56 @@ class LangevinTraining:
         """A chain always runs to its last epoch."""
         return False
 
-    def posterior(self) -> Posterior:
+    def posterior(self) -> PhasedPosterior:
         """Return the kept samples."""
-        return Posterior.stack(self.kept)
+        warm = Posterior.stack(self.warm)
+        return PhasedPosterior(warm, Posterior.stack(self.cold) if self.cold else warm)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return what a checkpoint needs beside parameters and optimizer."""
-        return {}, self.posterior().samples if self.kept else {}
+        kept = {"warm": self.warm, "cold": self.cold}
+        tensors = {
+            f"{phase}/{name}": stacked
+            for phase, samples in kept.items()
+            if samples
+            for name, stacked in Posterior.stack(samples).samples.items()
+        }
+        return {"weight": self.objective.weight}, tensors
 
     def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Put back what `state` returned."""
-        number = len(next(iter(tensors.values()))) if tensors else 0
-        self.kept = [{name: stacked[sample] for name, stacked in tensors.items()} for sample in range(number)]
+        self.objective = RatingObjective(self.objective.inputs, weight=state["weight"])
+        for phase, kept in (("warm/", self.warm), ("cold/", self.cold)):
+            mine = {name.removeprefix(phase): value for name, value in tensors.items() if name.startswith(phase)}
+            kept += [dict(zip(mine, sample, strict=True)) for sample in zip(*mine.values(), strict=True)]
+
+    @torch.no_grad()
+    def _cold_snapshot(self) -> dict[str, Tensor]:
+        """Return a copy of the parameters in which nodes without ratings differ from their content as rated ones do.
+
+        What content cannot say of such a node has no data. It is taken from a rated node, drawn by its number of
+        ratings, around the mean of all: so its dimensions vary together as they really do. Every second sample
+        holds the mirror image of the one before, so that the draws cancel in a mean over samples.
+        """
+        snapshot = Posterior.snapshot(self.model)
+        rows, pairs = self.model(self.objective.inputs), self.evidence.warm.pairs
+        for name, warm, cold, counts in (
+            ("cold_users.residual.rows", rows.users, rows.cold_users, pairs.user_counts),
+            ("cold_items.residual.rows", rows.items, rows.cold_items, pairs.item_counts),
+        ):
+            unrated = torch.nonzero(counts == 0)[:, 0]
+            if len(unrated) and len(self.cold) % 2:
+                snapshot[name][unrated] = -self.cold[-1][name][unrated]
+            elif len(unrated):
+                weight = counts.float()
+                beyond = warm - (cold - self.model.get_parameter(name))
+                picked = torch.multinomial(weight, len(unrated), replacement=True, generator=self.generator)
+                snapshot[name][unrated] = (beyond[picked] - weight @ beyond / weight.sum()).half()
+        return snapshot
+
+    def _let_go(self) -> None:
+        """End the cold phase: from now on content serves items and users with ratings alone."""
+        self.objective = RatingObjective(self.objective.inputs, weight=0.0)
 
     def _gradients(self, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the gradients of the objective in some parameters, where they now stand."""
@@ -115,10 +161,7 @@ class LangevinTraining:
         """
         rows = self.model(self.objective.inputs)
         pairs = self.evidence.warm.pairs
-        counts = (
-            torch.bincount(pairs.user, minlength=len(rows.users)),
-            torch.bincount(pairs.item, minlength=len(rows.items)),
-        )
+        counts = (pairs.user_counts, pairs.item_counts)
         of_users, of_items = (
             counts.float() @ side[:, :-1].square()
             for counts, side in zip(counts, (rows.users, rows.items), strict=True)
@@ -130,3 +173,12 @@ class LangevinTraining:
                 self.optimizer.rescale(name, factor)
             elif name.startswith(("items.", "cold_items.")):
                 self.optimizer.rescale(name, 1 / factor)
+
+
+def _phases(config: LangevinConfig, cold_weight: float) -> tuple[int, int]:
+    """Return the last step of the cold phase (-1: there is none) and the first step whose sample may be kept warm."""
+    after_burn_in = config.epochs - config.burn_in
+    cold, settle = round(config.cold_phase * after_burn_in), round(config.settle * after_burn_in)
+    if not cold_weight or not cold or cold + settle >= after_burn_in:
+        return -1, config.burn_in
+    return config.burn_in + cold - 1, config.burn_in + cold + settle
