@@ -156,11 +156,11 @@ def tune(
     Example: kgrec tune graphs/ml-100k --split u1 --out searches/u1
     """
     from training import console
-    from training import tune as tuning
+    from training.tune import tune as search
 
     chosen = _configuration(graph, config, recipe, {"split.name": split, "seed": seed}, assign or [])
     with console.progress_bar() as progress:
-        found = tuning.tune(
+        found = search(
             graph,
             chosen,
             out,
