@@ -199,7 +199,9 @@ def test_best_yaml_trains_with_all_ratings_again(graph: Path, tmp_path: Path) ->
 
 
 def test_minutes_end_a_search_but_not_before_the_default(graph: Path, tmp_path: Path) -> None:
-    assert len(tune(graph, config(), tmp_path / "search", trials=5, minutes=0).study.trials) == 1
+    found = tune(graph, config(), tmp_path / "search", trials=5, minutes=0)
+    assert len(found.study.trials) == 1
+    assert found.sentence.endswith("of new items or users. None is better than the default.")
 
 
 def test_a_training_that_diverges_is_noted_and_passed_over(
@@ -221,6 +223,7 @@ def test_a_training_that_diverges_is_noted_and_passed_over(
     assert found.study.best in (found.study.trials[1], found.study.trials[3])
     assert found.gain is None
     assert "2 of them without result" in found.sentence
+    assert "default" not in found.sentence
     table = (tmp_path / "search" / "trials.csv").read_text().splitlines()
     assert ["failed" in row for row in table] == [False, True, False, True, False]
     failing = set(range(100))
@@ -385,7 +388,7 @@ def test_a_cold_split_without_cold_validation_is_pointed_out(
     assert judged("cold-users").newness < 0.5
     assert "does not see what helps new ones" in caplog.text
     found = judged("cold-items")
-    assert "100% of them of new items or users" in found.sentence
+    assert "100.0% of them of new items or users" in found.sentence
     assert "does not see" not in caplog.text
     assert "model.cold_weight" in found.study.trials[0].settings
 

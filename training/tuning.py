@@ -64,11 +64,18 @@ class Tuning:
         """What was done, and how far to believe it."""
         failed = sum(trial.value is None for trial in self.study.trials)
         missing = f", {failed} of them without result" if failed else ""
-        gained = "" if self.gain is None else f" The best is better than the default by {self.gain:.4f}."
-        whom = f"{self.newness:.0%} of them of new items or users" if self.newness > 0.5 else "of known items and users"
+        judged = f"judged on {self.num_ratings:,} validation ratings, {self.newness:.1%} of them of new items or users"
+        return f"{len(self.study.trials)} trials{missing}, {judged}.{self._verdict}"
+
+    @property
+    def _verdict(self) -> str:
+        if self.gain is None:
+            return ""
+        if not self.gain:
+            return " None is better than the default."
         return (
-            f"{len(self.study.trials)} trials{missing}, judged on {self.num_ratings:,} validation ratings, {whom}.{gained} "
-            "Part of that is luck: the best of many trials looks better than it is, and another seed moves the figure, too."
+            f" The best is better than the default by {self.gain:.4f}; part of that is luck, since the best of many "
+            "trials looks better than it is, and another seed moves the figure, too."
         )
 
     def as_json(self) -> dict[str, Any]:
