@@ -7,11 +7,14 @@ import sys
 from collections.abc import Container
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kg.errors import InputError
+
+if TYPE_CHECKING:
+    from training.config import RunConfig
 
 __all__ = ["app", "main"]
 
@@ -114,18 +117,10 @@ def train(
 
     Example: kgrec train graphs/ml-100k --split u1 --out runs/u1
     """
-    from kg.dataset import Dataset
     from training import console
-    from training.config import RunConfig
-    from training.recipes import recipe_named
     from training.runs import train_run
 
-    if config and recipe:
-        raise InputError("give --config or --recipe, not both")
-    chosen = RunConfig.load(config) if config else recipe_named(recipe or "standard")(len(Dataset.load(graph).ratings))
-    given = {"split.name": split, "seed": seed}
-    named = [f"{field}={json.dumps(value)}" for field, value in given.items() if value is not None]
-    chosen = chosen.updated([*named, *(assign or [])])
+    chosen = _configuration(graph, config, recipe, {"split.name": split, "seed": seed}, assign or [])
     with console.progress_bar() as progress:
         outcome = train_run(graph, chosen, out, overwrite=overwrite, progress=progress)
     if as_json:
@@ -134,6 +129,56 @@ def train(
         console.out.print(f"{outcome.sentence}\nTrained in {outcome.seconds:.0f} s; written to {out}.", markup=False)
     else:
         console.out.print(f"The same run is in {out} already; --overwrite trains it again.", markup=False)
+
+
+@app.command()
+def tune(
+    graph: Annotated[Path, typer.Argument(help="Directory of a graph.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Directory of the search.")],
+    trials: Annotated[int, typer.Option(help="Number of trials, with those of earlier calls.", min=1)] = 20,
+    minutes: Annotated[float | None, typer.Option(help="No further trial starts after this time.", min=0)] = None,
+    metric: Annotated[str, typer.Option(help="rmse or ndcg@20, on validation ratings.")] = "rmse",
+    only: Annotated[
+        str | None, typer.Option(help="Settings to search, e.g. model.embedding_size,training.friction.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="As for train; its test part is not looked at.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="standard (default), quick or adamw.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML configuration instead of a recipe.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the trainings and of the search; 0 by default.")] = None,
+    assign: Annotated[
+        list[str] | None, typer.Option("--set", help="Change one setting where the search starts; may be repeated.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Start clean in place of another search.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Search for better settings on validation ratings; a killed search goes on when started again.
+
+    Example: kgrec tune graphs/ml-100k --split u1 --out searches/u1
+    """
+    from training import console
+    from training.tune import tune as search
+
+    chosen = _configuration(graph, config, recipe, {"split.name": split, "seed": seed}, assign or [])
+    with console.progress_bar() as progress:
+        found = search(
+            graph,
+            chosen,
+            out,
+            trials=trials,
+            minutes=minutes,
+            metric=metric,
+            only=[name.strip() for name in (only or "").split(",") if name.strip()],
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if as_json:
+        console.print_json({"search": str(out), **found.as_json()})
+        return
+    console.out.print(console.plain_table(f"{metric} on validation ratings", found.comparison()))
+    console.out.print(found.sentence, markup=False)
+    console.out.print(
+        f"Written to {out}; `kgrec train --config {out}/best.yaml` takes the best settings.", markup=False
+    )
 
 
 @app.command()
@@ -260,6 +305,21 @@ def benchmark(
     for part in chosen.parts:
         console.out.print(console.plain_table(f"{protocol}: {part}", summary(rows, chosen, part)))
     console.out.print(f"{chosen.note} Written to {folder}.", markup=False)
+
+
+def _configuration(
+    graph: Path, config: Path | None, recipe: str | None, given: dict[str, str | int | None], assign: list[str]
+) -> RunConfig:
+    """Return what a file or a recipe says, with the settings of the command line."""
+    from kg.dataset import Dataset
+    from training.config import RunConfig
+    from training.recipes import recipe_named
+
+    if config and recipe:
+        raise InputError("give --config or --recipe, not both")
+    chosen = RunConfig.load(config) if config else recipe_named(recipe or "standard")(len(Dataset.load(graph).ratings))
+    named = [f"{field}={json.dumps(value)}" for field, value in given.items() if value is not None]
+    return chosen.updated([*named, *assign])
 
 
 def _history(text: str, known: Container[str]) -> dict[str, float]:
