@@ -63,6 +63,7 @@ class _Build:
         ratings = index_ratings(raw, users.vocabulary, items.vocabulary, unknown_ids=table.unknown_ids, account=account)
         del raw
         self._add_concepts(items, users)
+        self._add_relations(items)
         self.nodes = {USER: _nodes(users), ITEM: _nodes(items), **self.nodes}
         with_triples = self._add_knowledge(items)
         graph = KnowledgeGraph(
@@ -120,6 +121,20 @@ class _Build:
                 self.edges[EdgeType(str(holder), str(relation), str(kind))] = frame.drop_duplicates(
                     ["source", "target"]
                 )
+
+    def _add_relations(self, items: Entities) -> None:
+        """Add one edge per relation and pair of items: the first source that states it."""
+        if not items.relations:
+            return
+        for relation, pairs in pd.concat(items.relations, ignore_index=True).groupby("relation", sort=False):
+            frame = pd.DataFrame(
+                {
+                    "source": pairs["entity"].to_numpy(dtype=np.int64),
+                    "target": pairs["other"].to_numpy(dtype=np.int64),
+                    "provenance": pairs["source"].map(self._source).to_numpy(dtype=np.int64),
+                }
+            )
+            self.edges[EdgeType(ITEM, str(relation), ITEM)] = frame.drop_duplicates(["source", "target"])
 
     def _source(self, name: str) -> int:
         return self.sources.setdefault(name, len(self.sources))

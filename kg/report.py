@@ -41,6 +41,11 @@ class FileAccount:
                 known = self.examples.setdefault(reason, [])
                 known += examples[: 3 - len(known)]
 
+    def count(self, what: str, number: int) -> None:
+        """Add to a number worth knowing; zero is not mentioned."""
+        if number:
+            self.counts[what] = self.counts.get(what, 0) + int(number)
+
     def as_json(self) -> dict[str, Any]:
         """Return the account as plain JSON values, without empty parts."""
         parts = {"dropped": self.dropped, "counts": self.counts, "examples": self.examples}
