@@ -11,15 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kg.dataset import Dataset
-from kg.description import Description, RatingTable
+from kg.description import Description
 from kg.entities import Entities, read_entities
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.manifest import sha256
 from kg.named_split import NamedSplit
-from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings, read_split
-from kg.ratings import Ratings
+from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType
+from kg.split_files import SplitReader
 from kg.triples import Triples, link_triples, local_name, read_triples
 from kg.vocabulary import Vocabulary
 
@@ -59,8 +59,9 @@ class _Build:
         raw = read_ratings(table, self.folder)
         items = self._entities(ITEM, self.description.items, raw)
         users = self._entities(USER, self.description.users, raw)
-        account = self.files.setdefault(table.file, FileAccount())
-        ratings = index_ratings(raw, users.vocabulary, items.vocabulary, unknown_ids=table.unknown_ids, account=account)
+        ratings = index_ratings(
+            raw, users.vocabulary, items.vocabulary, unknown_ids=table.unknown_ids, files=self.files
+        )
         del raw
         self._add_concepts(items, users)
         self._add_relations(items)
@@ -72,9 +73,18 @@ class _Build:
             edges={edge_type: _edges(frame) for edge_type, frame in self.edges.items()},
             sources=tuple(self.sources),
         )
-        splits = self._splits(table, ratings, users.vocabulary, items.vocabulary)
+        splits = self._splits(
+            SplitReader(
+                folder=self.folder,
+                table=table,
+                ratings=ratings,
+                users=users.vocabulary,
+                items=items.vocabulary,
+                files=self.files,
+            )
+        )
         report = {
-            **summary(graph, ratings, with_triples),
+            **summary(graph, ratings, with_triples, implicit=table.implicit),
             "splits": {name: split.sizes for name, split in splits.items()},
             "text_fields": {**items.text_fields, **users.text_fields},
             "files": {file: account.as_json() for file, account in self.files.items()},
@@ -84,7 +94,7 @@ class _Build:
         return Dataset(
             graph=graph,
             ratings=ratings,
-            scale=table.scale,
+            scale=table.stars,
             splits=splits,
             report=report,
             namespace=self.description.namespace,
@@ -205,20 +215,14 @@ class _Build:
             together = pd.concat([*parts, members[["source", "target", "provenance"]]], ignore_index=True)
             self.edges[edge_type] = together.drop_duplicates(["source", "target"])
 
-    def _splits(
-        self, table: RatingTable, ratings: Ratings, users: Vocabulary, items: Vocabulary
-    ) -> dict[str, NamedSplit]:
+    def _splits(self, reader: SplitReader) -> dict[str, NamedSplit]:
         splits = {}
         for name, split in self.description.splits.items():
-            absent = [
-                file
-                for file in (split.test, split.items, split.validation_items)
-                if file and not (self.folder / file).exists()
-            ]
+            absent = [file for file in split.files if not (self.folder / file).exists()]
             if absent and split.optional:
                 self.notes.append(f"{absent[0]} is not there; the split {name!r} is not offered.")
                 continue
-            splits[name] = read_split(split, table, self.folder, ratings, users, items, self.files)
+            splits[name] = reader.read(split)
         return splits
 
     def _inputs(self) -> list[str]:
