@@ -154,7 +154,7 @@ def _canonical(name: str, split: NamedSplit, ratings: Ratings, seed: int) -> _Ho
         return _Holdout(
             parts=split.parts,
             how="the parts that come with the data",
-            required=(),
+            required=tuple(split.parts),
             validation=split.validation_ratings,
             apart=split.validation_ratings is not None,
         )
