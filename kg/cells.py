@@ -66,8 +66,8 @@ def _without_counts(lists: pd.Series[list[str]], table: Table, column: str) -> p
             )
         if int(first) != len(others):
             raise InputError(
-                f"the column {column!r} announces {int(first):,} values and holds {len(others):,}; correct the line, "
-                "or the split in the description",
+                f"expected as many values as the column {column!r} counts, {int(first):,}; found {len(others):,}; "
+                "correct the line, or the split in the description",
                 file=table.file,
                 line=table.line(row),
             )

@@ -37,4 +37,5 @@ def read_names(description: NameTable, folder: Path, files: dict[str, FileAccoun
     if description.file not in files:
         files[description.file] = FileAccount(rows=len(table), kept=len(found))
         files[description.file].drop("the name is empty", len(table) - len(found))
+        files[description.file].count("bad bytes replaced", table.replaced)
     return found

@@ -159,6 +159,7 @@ def index_ratings(
     for account, table, kept in zip(accounts, raw.rows.tables, raw.rows.counts(known), strict=True):
         account.rows += len(table)
         account.kept += kept
+        account.count("bad bytes replaced", table.replaced)
     return Ratings(
         user=user[known],
         item=item[known],

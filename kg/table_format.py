@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 __all__ = ["LINE", "Files", "Name", "Part", "Pattern", "TableFormat", "Text"]
 
@@ -28,10 +28,16 @@ def _as_pattern(value: object) -> object:
     return value
 
 
+def _some(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    if not value:
+        raise ValueError("give at least one file")
+    return value
+
+
 Text = Annotated[str, BeforeValidator(_as_text)]
 Pattern = Annotated[str, BeforeValidator(_as_pattern)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Files = str | Annotated[tuple[str, ...], Field(min_length=1)]
+Files = Annotated[str | tuple[str, ...], AfterValidator(_some)]
 
 
 class Part(BaseModel):
