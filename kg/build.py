@@ -11,15 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kg.dataset import Dataset
-from kg.description import Description, RatingTable
+from kg.description import Description
 from kg.entities import Entities, read_entities
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.manifest import sha256
 from kg.named_split import NamedSplit
-from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings, read_split
-from kg.ratings import Ratings
+from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType
+from kg.split_files import SplitReader
 from kg.triples import Triples, link_triples, local_name, read_triples
 from kg.vocabulary import Vocabulary
 
@@ -59,10 +59,12 @@ class _Build:
         raw = read_ratings(table, self.folder)
         items = self._entities(ITEM, self.description.items, raw)
         users = self._entities(USER, self.description.users, raw)
-        account = self.files.setdefault(table.file, FileAccount())
-        ratings = index_ratings(raw, users.vocabulary, items.vocabulary, unknown_ids=table.unknown_ids, account=account)
+        ratings = index_ratings(
+            raw, users.vocabulary, items.vocabulary, unknown_ids=table.unknown_ids, files=self.files
+        )
         del raw
         self._add_concepts(items, users)
+        self._add_relations(items)
         self.nodes = {USER: _nodes(users), ITEM: _nodes(items), **self.nodes}
         with_triples = self._add_knowledge(items)
         graph = KnowledgeGraph(
@@ -71,9 +73,18 @@ class _Build:
             edges={edge_type: _edges(frame) for edge_type, frame in self.edges.items()},
             sources=tuple(self.sources),
         )
-        splits = self._splits(table, ratings, users.vocabulary, items.vocabulary)
+        splits = self._splits(
+            SplitReader(
+                folder=self.folder,
+                table=table,
+                ratings=ratings,
+                users=users.vocabulary,
+                items=items.vocabulary,
+                files=self.files,
+            )
+        )
         report = {
-            **summary(graph, ratings, with_triples),
+            **summary(graph, ratings, with_triples, implicit=table.implicit),
             "splits": {name: split.sizes for name, split in splits.items()},
             "text_fields": {**items.text_fields, **users.text_fields},
             "files": {file: account.as_json() for file, account in self.files.items()},
@@ -83,7 +94,7 @@ class _Build:
         return Dataset(
             graph=graph,
             ratings=ratings,
-            scale=table.scale,
+            scale=table.stars,
             splits=splits,
             report=report,
             namespace=self.description.namespace,
@@ -120,6 +131,20 @@ class _Build:
                 self.edges[EdgeType(str(holder), str(relation), str(kind))] = frame.drop_duplicates(
                     ["source", "target"]
                 )
+
+    def _add_relations(self, items: Entities) -> None:
+        """Add one edge per relation and pair of items: the first source that states it."""
+        if not items.relations:
+            return
+        for relation, pairs in pd.concat(items.relations, ignore_index=True).groupby("relation", sort=False):
+            frame = pd.DataFrame(
+                {
+                    "source": pairs["entity"].to_numpy(dtype=np.int64),
+                    "target": pairs["other"].to_numpy(dtype=np.int64),
+                    "provenance": pairs["source"].map(self._source).to_numpy(dtype=np.int64),
+                }
+            )
+            self.edges[EdgeType(ITEM, str(relation), ITEM)] = frame.drop_duplicates(["source", "target"])
 
     def _source(self, name: str) -> int:
         return self.sources.setdefault(name, len(self.sources))
@@ -190,20 +215,14 @@ class _Build:
             together = pd.concat([*parts, members[["source", "target", "provenance"]]], ignore_index=True)
             self.edges[edge_type] = together.drop_duplicates(["source", "target"])
 
-    def _splits(
-        self, table: RatingTable, ratings: Ratings, users: Vocabulary, items: Vocabulary
-    ) -> dict[str, NamedSplit]:
+    def _splits(self, reader: SplitReader) -> dict[str, NamedSplit]:
         splits = {}
         for name, split in self.description.splits.items():
-            absent = [
-                file
-                for file in (split.test, split.items, split.validation_items)
-                if file and not (self.folder / file).exists()
-            ]
+            absent = [file for file in split.files if not (self.folder / file).exists()]
             if absent and split.optional:
                 self.notes.append(f"{absent[0]} is not there; the split {name!r} is not offered.")
                 continue
-            splits[name] = read_split(split, table, self.folder, ratings, users, items, self.files)
+            splits[name] = reader.read(split)
         return splits
 
     def _inputs(self) -> list[str]:

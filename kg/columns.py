@@ -16,9 +16,7 @@ from kg.ratings import Ratings
 from kg.schema import EdgeType
 from kg.vocabulary import Vocabulary
 
-__all__ = ["ROLES", "read_columns", "write_columns"]
-
-ROLES = ("test_ratings", "test_items", "validation_items")
+__all__ = ["read_columns", "write_columns"]
 
 
 def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, NamedSplit], folder: Path) -> None:
@@ -55,8 +53,7 @@ def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, 
         value=ratings.value,
         time=pa.nulls(len(ratings), pa.int64()) if ratings.time is None else ratings.time,
     )
-    parts = [(name, role, getattr(split, role)) for name, split in splits.items() for role in ROLES]
-    present = [(name, role, rows) for name, role, rows in parts if rows is not None]
+    present = [(name, role, rows) for name, split in splits.items() for role, rows in split.roles.items()]
     _write(
         folder / "splits.parquet",
         split=_repeated([name for name, _, _ in present], [len(rows) for _, _, rows in present]),
@@ -91,8 +88,8 @@ def read_columns(folder: Path, manifest: Mapping[str, Any]) -> tuple[KnowledgeGr
     )
     split, role, row = (tables["splits"].column(name).to_numpy() for name in ("split", "role", "row"))
     splits = {
-        name: NamedSplit(**{part: row[(split == name) & (role == part)] for part in parts})
-        for name, parts in manifest["splits"].items()
+        name: NamedSplit.of_roles({part: row[(split == name) & (role == part)] for part in roles})
+        for name, roles in manifest["splits"].items()
     }
     return graph, ratings, splits
 

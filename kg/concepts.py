@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
+from kg.cells import split_cells
 from kg.description import Concept
 from kg.errors import InputError
-from kg.tables import LIST_SEPARATOR, Table
+from kg.tables import Table
 
 __all__ = ["concept_id", "concept_label", "concept_values"]
 
@@ -28,38 +29,52 @@ def concept_id(name: str) -> str:
     return unicodedata.normalize("NFC", concept_label(name).casefold())
 
 
-def concept_values(table: Table, concept: Concept, missing: Sequence[str]) -> tuple[pd.DataFrame, int]:
+def concept_values(
+    table: Table, concept: Concept, missing: Sequence[str], names: Mapping[str, str] | None = None
+) -> tuple[pd.DataFrame, int]:
     """Return the concepts that the rows of a table name.
 
     Args:
         table: The table.
         concept: How its column is read.
         missing: Values that mean unknown, unless the concept has its own.
+        names: The names of all codes, if they come from a table.
 
     Returns:
         A frame with the columns `row` (position in the table), `id` and `label`, each `(row, id)` once and in the
         order of the table; and the number of values in which `pattern` found nothing.
 
     Raises:
-        InputError: If a column is missing, a flag is neither 0 nor 1, or a value to be binned is not a number.
+        InputError: If a column is missing, a flag is neither 0 nor 1, a value to be binned is not a number, or a
+            code has no name in the table of names.
     """
     unknown = {value.strip() for value in (missing if concept.missing is None else concept.missing)} | {""}
     without_match = 0
     if concept.flags is not None:
         values = _flagged(table, concept)
     else:
-        values = _split(table, concept, unknown)
+        assert concept.column is not None
+        values = split_cells(
+            table,
+            concept.column,
+            split=concept.split,
+            unknown=unknown,
+            counted=concept.counted,
+            remove=concept.remove,
+        )
         if concept.pattern is not None:
             found = values["value"].str.extract(concept.pattern, expand=False)
             without_match = int(found.isna().sum())
             values = values.assign(value=found)[found.notna()]
         if concept.bins is not None:
             values = values.assign(value=_binned(values, table, concept))
-    names = {
+        if names is not None:
+            values = values.assign(value=_named(values, table, concept.column, names))
+    words = {
         value: concept.wording.replace("{}", (concept.names or {}).get(value, value))
         for value in values["value"].unique()
     }
-    labels = {value: concept_label(name) for value, name in names.items()}
+    labels = {value: concept_label(name) for value, name in words.items()}
     values["label"] = values["value"].map(labels).astype(object)
     values["id"] = values["value"].map({value: concept_id(label) for value, label in labels.items()}).astype(object)
     values = values[values["id"] != ""].drop_duplicates(["row", "id"])
@@ -68,17 +83,17 @@ def concept_values(table: Table, concept: Concept, missing: Sequence[str]) -> tu
     return values[["row", "id", "label"]].reset_index(drop=True), without_match
 
 
-def _split(table: Table, concept: Concept, unknown: set[str]) -> pd.DataFrame:
-    assert concept.column is not None
-    # Python's own regular expressions rather than Arrow's, so that patterns mean what people expect.
-    cells = table.column(concept.column).astype(object).reset_index(drop=True)
-    if concept.remove is not None:
-        cells = cells.str.replace(concept.remove, "", regex=True)
-    if concept.split is not None:
-        cells = cells.str.replace(concept.split, LIST_SEPARATOR, regex=False)
-    values = cells.str.split(LIST_SEPARATOR).explode().astype(object).str.strip()
-    values = values[~values.isin(unknown)]
-    return pd.DataFrame({"row": values.index.to_numpy(dtype=np.int64), "value": values.to_numpy(dtype=object)})
+def _named(values: pd.DataFrame, table: Table, column: str, names: Mapping[str, str]) -> list[str]:
+    unnamed = ~values["value"].isin(names.keys()).to_numpy(dtype=bool)
+    if unnamed.any():
+        wrong = values.iloc[int(np.argmax(unnamed))]
+        raise InputError(
+            f"the code {wrong['value']!r} in the column {column!r} is not among the {len(names):,} that have a name; "
+            "correct it, or name it in the file of names_from",
+            file=table.file,
+            line=table.line(int(wrong["row"])),
+        )
+    return [names[value] for value in values["value"]]
 
 
 def _flagged(table: Table, concept: Concept) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from pyarrow import ArrowException
 
 from kg.atomic import staged_directory, write_file
-from kg.columns import ROLES, read_columns, write_columns
+from kg.columns import read_columns, write_columns
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
 from kg.manifest import canonical, pretty, refuse_foreign, seal, sha256, unseal
@@ -24,7 +24,7 @@ from kg.store import write_nquads
 
 __all__ = ["FORMAT_VERSION", "Dataset"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: splits of several parts, with ratings to validate on
 _FORMAT = "kgrec graph"
 _ARTEFACTS = ("edges.parquet", "kg.nq.gz", "nodes.parquet", "ratings.parquet", "splits.parquet")
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "pyoxigraph", "rdflib")
@@ -37,7 +37,7 @@ class Dataset:
     Attributes:
         graph: Users, items, concepts and what connects them.
         ratings: Who rated what.
-        scale: Lowest and highest possible rating, in stars.
+        scale: Lowest and highest possible rating, in stars; `(1, 1)` where the feedback is implicit.
         splits: Canonical splits by name.
         report: What the build read, kept and dropped, as JSON values.
         namespace: Beginning of the IRIs of nodes in RDF.
@@ -79,9 +79,7 @@ class Dataset:
         write_nquads(graph, folder / "kg.nq.gz", Namespace(self.namespace))
         write_columns(graph, self.ratings, self.splits, folder)
         write_file(folder / "report.json", pretty(dict(self.report)))
-        splits = {
-            name: [role for role in ROLES if getattr(split, role) is not None] for name, split in self.splits.items()
-        }
+        splits = {name: list(split.roles) for name, split in self.splits.items()}
         hashes = [(name, sha256((folder / name).read_bytes())) for name in _ARTEFACTS]
         fingerprint = sha256(canonical([*hashes, list(self.scale), splits]))
         content = {
@@ -135,6 +133,11 @@ class Dataset:
             ) from None
         dataset._fingerprint[:] = [found["fingerprint"]]
         return dataset
+
+    @property
+    def implicit(self) -> bool:
+        """Whether a rating only says that a user chose an item: all have the value 1, and there are no stars."""
+        return self.scale == (1.0, 1.0)
 
     @property
     def fingerprint(self) -> str:

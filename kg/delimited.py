@@ -1,4 +1,4 @@
-"""Delimited text by any separator: fields and line numbers."""
+"""Delimited text by any separator, or by lines alone: fields and line numbers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from kg.description import TableFormat
 from kg.errors import InputError
+from kg.table_format import LINE, TableFormat
 
 __all__ = ["read_delimited", "rows_with_lines"]
 
@@ -45,6 +45,8 @@ def read_delimited(content: bytes, file: Path, table_format: TableFormat) -> tup
     Raises:
         InputError: If the text cannot be decoded, or a row does not have the fields it should have.
     """
+    if table_format.lines is not None:
+        return _read_lines(content, file, table_format)
     separator = _separator(file, table_format)
     text, replaced = _utf8(content, file, table_format)
     quote = _quote(separator, table_format)
@@ -106,6 +108,17 @@ def read_delimited(content: bytes, file: Path, table_format: TableFormat) -> tup
     if seen:
         _raise_bad_row(text, file, table_format, separator, columns)
     return arrow.to_pandas(), text, replaced
+
+
+def _read_lines(content: bytes, file: Path, table_format: TableFormat) -> tuple[pd.DataFrame, bytes, int]:
+    text, replaced = _utf8(content, file, table_format)
+    lines = text.decode().split("\n")
+    if lines[-1] == "":  # what follows the last line end is no line
+        del lines[-1]
+    cells = [line.removesuffix("\r") for line in lines[table_format.skip_rows :]]
+    numbers = range(table_format.first_line, table_format.first_line + len(cells))
+    frame = pd.DataFrame({LINE: [str(number) for number in numbers], table_format.lines: cells}, dtype=str)
+    return frame, text, replaced
 
 
 def _raise_bad_row(text: bytes, file: Path, table_format: TableFormat, separator: str, columns: list[str]) -> None:

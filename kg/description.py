@@ -8,18 +8,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from kg.errors import InputError, did_you_mean
 from kg.schema import DEFAULT_NAMESPACE, ITEM, USER
+from kg.table_format import Files, Name, Part, Pattern, TableFormat, Text
 from kg.yaml_file import read_yaml
 
 __all__ = [
     "Concept",
     "Description",
+    "ItemRelation",
     "ItemTable",
     "Knowledge",
     "Match",
+    "NameTable",
     "RatingTable",
     "Split",
     "TableFormat",
@@ -28,59 +31,23 @@ __all__ = [
 ]
 
 
-def _as_text(value: object) -> object:
-    """Names and codes are text whatever they look like to YAML; `no` can no more be told from `false`."""
-    if isinstance(value, bool):
-        raise ValueError("YAML reads this as true or false; put it in quotes")
-    return str(value) if isinstance(value, int | float) else value
+PartName = Literal["validation", "warm", "cold_items", "cold_users", "cold_both"]
 
 
-def _as_pattern(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"this is not a regular expression ({error})") from None
-    return value
+class NameTable(Part):
+    """A table that names coded values."""
+
+    file: str
+    """The table, relative to the description or to `--data`."""
+    format: TableFormat = TableFormat()
+    """How it is split."""
+    code: Text
+    """Column with the coded value; `line` where the number of the line is the code, with `format: {lines: ...}`."""
+    name: Text
+    """Column with the name."""
 
 
-Text = Annotated[str, BeforeValidator(_as_text)]
-Pattern = Annotated[str, BeforeValidator(_as_pattern)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class TableFormat(_Part):
-    """How a delimited text is split; JSON and Parquet need none of it."""
-
-    separator: str | None = Field(default=None, min_length=1)
-    """Text between fields, one or several characters; by default a comma for .csv and a tab for .tsv."""
-    columns: tuple[Text, ...] | None = None
-    """Column names where the file has no header line."""
-    encoding: str = "utf-8"
-    """Encoding of the text."""
-    skip_rows: int = Field(default=0, ge=0)
-    """Lines to skip at the beginning."""
-    quote: str | None = Field(default=None, max_length=1)
-    """Character around fields that hold the separator; by default `"` for commas and none otherwise."""
-    bad_bytes: Literal["error", "replace"] = "error"
-    """What to do with bytes the encoding does not allow; replaced ones are counted in the report."""
-
-    @model_validator(mode="after")
-    def _check(self) -> TableFormat:
-        if self.separator is not None and set(self.separator) & set("\r\n"):
-            raise ValueError("a separator cannot hold line ends")
-        if self.quote and (not self.quote.isascii() or not self.quote.isprintable() or self.quote == self.separator):
-            raise ValueError("quote must be a printable ASCII character other than the separator")
-        if self.quote and self.separator is not None and len(self.separator.encode()) > 1:
-            raise ValueError("quotes need a separator of one ASCII character")
-        return self
-
-
-class Concept(_Part):
+class Concept(Part):
     """How one relation to concepts is read from a column."""
 
     column: Text | None = None
@@ -91,6 +58,8 @@ class Concept(_Part):
     """Node kind of the concepts; by default the name of the relation."""
     split: str | None = Field(default=None, min_length=1)
     """Text between several values in one cell."""
+    counted: bool = False
+    """Whether the first value of a cell is the number of those that follow, as in `2 17 4`; it is checked."""
     first: int | None = Field(default=None, ge=1)
     """Keep only this many values of a cell."""
     remove: Pattern | None = None
@@ -101,6 +70,8 @@ class Concept(_Part):
     """Borders that turn a number into a range: 18 and 25 give `under 18`, `18-24`, `25+`."""
     names: dict[Text, Text] | None = None
     """Readable names of coded values."""
+    names_from: NameTable | None = None
+    """Instead of `names`: a table of them, in which every value must be."""
     wording: str = "{}"
     """How the name is written, with `{}` for the value: `{}0s` turns 199 into 1990s."""
     missing: tuple[Text, ...] | None = None
@@ -110,6 +81,10 @@ class Concept(_Part):
     def _check(self) -> Concept:
         if (self.column is None) == (self.flags is None):
             raise ValueError("give either column or flags")
+        if self.counted and self.split is None:
+            raise ValueError("counted needs split, the text between the values")
+        if self.names is not None and self.names_from is not None:
+            raise ValueError("give either names or names_from")
         if self.pattern is not None and re.compile(self.pattern).groups != 1:
             raise ValueError("pattern needs exactly one group in parentheses")
         if self.bins is not None and list(self.bins) != sorted(set(self.bins)):
@@ -119,7 +94,28 @@ class Concept(_Part):
         return self
 
 
-class Match(_Part):
+class ItemRelation(Part):
+    """How one relation to other items is read from a column of their ids."""
+
+    column: Text
+    """The column that holds the ids of the other items."""
+    split: str | None = Field(default=None, min_length=1)
+    """Text between several ids in one cell."""
+    counted: bool = False
+    """Whether the first value of a cell is the number of ids that follow, as in `2 17 4`; it is checked."""
+    missing: tuple[Text, ...] | None = None
+    """Values that mean unknown; by default those of the table."""
+    unknown_ids: Literal["error", "drop"] = "error"
+    """What to do with ids that no item has."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ItemRelation:
+        if self.counted and self.split is None:
+            raise ValueError("counted needs split, the text between the ids")
+        return self
+
+
+class Match(Part):
     """Joins rows to items by title and year instead of by id."""
 
     title: Text
@@ -130,7 +126,7 @@ class Match(_Part):
     """A table with other spellings of the same titles."""
 
 
-class Spellings(_Part):
+class Spellings(Part):
     """Other spellings of titles, joined to the rows by their id."""
 
     file: str
@@ -143,20 +139,20 @@ class Spellings(_Part):
     """Column with the title, ending in the year in parentheses."""
 
 
-class _EntityTable(_Part):
+class _EntityTable(Part):
     file: str
     """The table, relative to the description or to `--data`."""
     format: TableFormat = TableFormat()
     """How it is split."""
     id: Text | None = None
-    """Column with the raw id."""
+    """Column with the raw id; `line` where the number of the line is the id, with `format: {lines: ...}`."""
     label: Text | None = None
     """Column, or template such as `{title} ({year})`, of what people read."""
     text: Text | None = None
     """Template of what the language model reads; unknown fields vanish. Of users it is kept, but not read yet."""
     remove: Pattern | None = None
     """Regular expression whose matches are deleted from texts: marks that are no language."""
-    concepts: dict[Name, Concept] = {}
+    concepts: dict[Name, Concept] = Field(default_factory=dict)
     """Relations to concepts, by relation name."""
     missing: tuple[Text, ...] = ("",)
     """Values that mean unknown."""
@@ -171,6 +167,8 @@ class ItemTable(_EntityTable):
     """Instead of `id`: join by title and year to the items of earlier tables."""
     same_as: Text | None = None
     """Column with the IRI of the item in an RDF source."""
+    relations: dict[Name, ItemRelation] = Field(default_factory=dict)
+    """Relations to other items, by relation name."""
 
     @model_validator(mode="after")
     def _check(self) -> ItemTable:
@@ -186,21 +184,23 @@ class UserTable(_EntityTable):
     """Column with the raw id."""
 
 
-class RatingTable(_Part):
+class RatingTable(Part):
     """The table of ratings."""
 
-    file: str
-    """The table, relative to the description or to `--data`."""
+    file: Files
+    """The table, relative to the description or to `--data`; or several files of one format, read one after the other."""
     format: TableFormat = TableFormat()
     """How it is split."""
+    feedback: Literal["explicit", "implicit"] = "explicit"
+    """Whether people gave stars. `implicit`: the table has no rating column; each row says that a user chose an item."""
     scale: tuple[float, float] = (1.0, 5.0)
-    """Lowest and highest possible rating, in stars."""
+    """Lowest and highest possible rating, in stars; implicit feedback has none."""
     user: Text = "user"
     """Column with the user id."""
     item: Text = "item"
     """Column with the item id."""
     rating: Text = "rating"
-    """Column with the rating."""
+    """Column with the rating; implicit feedback has none."""
     time: Text | None = "time"
     """Column with the Unix time in seconds; the default may be absent from the table."""
     unknown_ids: Literal["error", "drop"] = "error"
@@ -208,12 +208,32 @@ class RatingTable(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> RatingTable:
+        given = sorted({"rating", "scale"} & self.model_fields_set)
+        if self.implicit and given:
+            raise ValueError(f"implicit feedback has no stars; leave out {given[0]}, or leave out feedback: implicit")
         if not self.scale[0] < self.scale[1]:
             raise ValueError("scale needs the lowest rating first, then a higher one")
+        if len(set(self.files)) < len(self.files):
+            raise ValueError("a file of ratings stands twice; give each once")
         return self
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files, in order."""
+        return (self.file,) if isinstance(self.file, str) else self.file
 
-class Knowledge(_Part):
+    @property
+    def implicit(self) -> bool:
+        """Whether each row only says that a user chose an item."""
+        return self.feedback == "implicit"
+
+    @property
+    def stars(self) -> tuple[float, float]:
+        """Lowest and highest value a rating can have: the scale, or 1 and 1 for implicit feedback."""
+        return (1.0, 1.0) if self.implicit else self.scale
+
+
+class Knowledge(Part):
     """An RDF file whose triples about linked items join the graph."""
 
     file: str
@@ -228,7 +248,7 @@ class Knowledge(_Part):
     """Whether the file may be absent; the report then says so."""
 
 
-class Split(_Part):
+class Split(Part):
     """A split that comes with the data."""
 
     test: str | None = None
@@ -239,17 +259,31 @@ class Split(_Part):
     """File with one id of a held-out item per line."""
     validation_items: str | None = None
     """File with one id per line of items held out for validation."""
+    parts: dict[PartName, Files] | None = None
+    """Tables of held-out ratings, in the format of the ratings: `validation`, and test parts named `warm`,
+    `cold_items`, `cold_users` or `cold_both`. What is in none of them is there to train on."""
     optional: bool = False
     """Whether the files may be absent; the report then says so."""
 
     @model_validator(mode="after")
     def _check(self) -> Split:
-        if (self.test is None) == (self.items is None):
-            raise ValueError("give either test or items")
+        if sum(given is not None for given in (self.test, self.items, self.parts)) != 1:
+            raise ValueError("give one of test, items and parts")
+        if self.parts is not None and not set(self.parts) - {"validation"}:
+            raise ValueError("parts need one to test on, for example warm")
+        if self.validation_items is not None and self.items is None:
+            raise ValueError("validation_items go with items; give parts a part validation")
         return self
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files of the split."""
+        parts = [(files,) if isinstance(files, str) else files for files in (self.parts or {}).values()]
+        single = [file for file in (self.test, self.items, self.validation_items) if file is not None]
+        return (*single, *(file for files in parts for file in files))
 
-class Description(_Part):
+
+class Description(Part):
     """Everything `kg.build` needs to know about a data set."""
 
     name: str = Field(min_length=1)
@@ -264,7 +298,7 @@ class Description(_Part):
     """Tables about users; without one, users come from the ratings."""
     knowledge: tuple[Knowledge, ...] = ()
     """RDF files."""
-    splits: dict[str, Split] = {}
+    splits: dict[str, Split] = Field(default_factory=dict)
     """Splits that come with the data, by name."""
 
     _file: Path | None = PrivateAttr(default=None)

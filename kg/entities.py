@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.concepts import concept_values
+from kg.code_names import read_names
+from kg.concepts import concept_id, concept_values
 from kg.description import ItemTable, Match, UserTable
 from kg.errors import InputError
 from kg.matching import match_titles, normal_title, title_and_year
+from kg.related import related_items
 from kg.report import FileAccount
+from kg.table_format import LINE
 from kg.tables import Table, read_table
 from kg.templates import render
 from kg.triples import is_iri
@@ -35,6 +38,7 @@ class Entities:
         labels, links: Label and IRI, or None while unknown, `[num_entities]`.
         texts: The different texts known, `[num_entities]` lists.
         claims: Frames with `entity`, `relation`, `kind`, `id`, `label`, `source`: the concepts claimed.
+        relations: Frames with `entity`, `relation`, `other`, `source`: what is related to others of the same kind.
         text_fields: For each file, how many entities have each field of its text.
     """
 
@@ -43,6 +47,7 @@ class Entities:
     links: list[str | None]
     texts: list[list[str]]
     claims: list[pd.DataFrame] = field(default_factory=list)
+    relations: list[pd.DataFrame] = field(default_factory=list)
     text_fields: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @classmethod
@@ -100,12 +105,18 @@ def read_entities(
             ids = _ids(table, description.id, kind)
             if entities is None:
                 entities = Entities.of(kind, ids)
+            elif description.format.lines is not None and description.id == LINE:
+                _refuse_other_lines(table, ids, entities.vocabulary)
             row_of = Vocabulary(kind, ids).find(entities.vocabulary.ids)
             unknown = np.flatnonzero(entities.vocabulary.find(ids) < 0)
             account.drop(f"no {kind} of this id", len(unknown), [ids[row] for row in unknown[:3]])
         assert entities is not None
         account.kept += len(np.unique(row_of[row_of >= 0]))
         _describe(entities, table, description, row_of, account)
+        known = np.stack([np.flatnonzero(row_of >= 0), row_of[row_of >= 0]], axis=1)
+        _add_concepts(entities, table, description, known, folder, files)
+        if isinstance(description, ItemTable):
+            _add_relations(entities, table, description, known, account)
     return entities
 
 
@@ -129,6 +140,19 @@ def _ids(table: Table, column: str, kind: str) -> list[str]:
             line=table.line(row),
         )
     return [str(cell) for cell in cells]
+
+
+def _refuse_other_lines(table: Table, ids: Sequence[str], vocabulary: Vocabulary) -> None:
+    """A file whose lines are numbered belongs to the entities line by line; one that is longer belongs to others."""
+    beyond = vocabulary.find(ids) < 0
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        raise InputError(
+            f"the {vocabulary.kind} {ids[row]!r}, by the number of its line, is not among the {len(vocabulary):,} {vocabulary.kind}s; "
+            "this file belongs to other data, or first_line in its format is wrong",
+            file=table.file,
+            line=table.line(row),
+        )
 
 
 def _match(
@@ -192,14 +216,42 @@ def _describe(
         entities.text_fields[description.file] = _known_fields(table, description.text, missing, row_of)
     if isinstance(description, ItemTable) and description.same_as is not None:
         _link(entities, table, description.same_as, known, missing, account)
+
+
+def _add_concepts(
+    entities: Entities,
+    table: Table,
+    description: ItemTable | UserTable,
+    known: NDArray[np.int64],
+    folder: Path,
+    files: dict[str, FileAccount],
+) -> None:
+    """Add the concepts that a table claims; `known` holds pairs of an entity and its row."""
     for relation, concept in description.concepts.items():
-        values, without_match = concept_values(table, concept, missing)
+        names = None if concept.names_from is None else read_names(concept.names_from, folder, files)
+        values, without_match = concept_values(table, concept, description.missing, names)
         if without_match:
-            account.counts[f"values of {relation} without a match of the pattern"] = without_match
+            files[description.file].counts[f"values of {relation} without a match of the pattern"] = without_match
+        if concept.names_from is not None and names is not None:
+            used = set(values["id"])
+            unused = sum(concept_id(concept.wording.replace("{}", name)) not in used for name in names.values())
+            files[concept.names_from.file].count(f"names that no {relation} needs", unused)
         joined = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
         entities.claims.append(
             joined.drop(columns="row").assign(relation=relation, kind=concept.kind or relation, source=description.file)
         )
+
+
+def _add_relations(
+    entities: Entities, table: Table, description: ItemTable, known: NDArray[np.int64], account: FileAccount
+) -> None:
+    """Add the relations to other items that a table states; `known` holds pairs of an item and its row."""
+    for name, relation in description.relations.items():
+        values = related_items(table, name, relation, description.missing, entities.vocabulary, account)
+        pairs = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
+        itself = pairs["entity"] == pairs["other"]
+        account.count(f"{name} of an item and itself, left out", int(itself.sum()))
+        entities.relations.append(pairs[~itself].drop(columns="row").assign(relation=name, source=description.file))
 
 
 def _known_fields(table: Table, template: str, missing: Sequence[str], row_of: NDArray[np.int64]) -> dict[str, int]:

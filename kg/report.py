@@ -41,19 +41,25 @@ class FileAccount:
                 known = self.examples.setdefault(reason, [])
                 known += examples[: 3 - len(known)]
 
+    def count(self, what: str, number: int) -> None:
+        """Add to a number worth knowing; zero is not mentioned."""
+        if number:
+            self.counts[what] = self.counts.get(what, 0) + int(number)
+
     def as_json(self) -> dict[str, Any]:
         """Return the account as plain JSON values, without empty parts."""
         parts = {"dropped": self.dropped, "counts": self.counts, "examples": self.examples}
         return {"rows": self.rows, "kept": self.kept, **{name: part for name, part in parts.items() if part}}
 
 
-def summary(graph: KnowledgeGraph, ratings: Ratings, with_triples: int) -> dict[str, Any]:
+def summary(graph: KnowledgeGraph, ratings: Ratings, with_triples: int, *, implicit: bool) -> dict[str, Any]:
     """Return what a graph holds in numbers: nodes with text and link, without any edge, edges of each relation.
 
     Args:
         graph: The graph.
         ratings: Its ratings.
         with_triples: Number of items about which an RDF source says something.
+        implicit: Whether a rating only says that a user chose an item.
     """
     isolated = {kind: np.ones(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}
     for edge_type, edges in graph.edges.items():
@@ -69,6 +75,7 @@ def summary(graph: KnowledgeGraph, ratings: Ratings, with_triples: int) -> dict[
             "lowest": float(ratings.value.min()) if len(ratings) else 0.0,
             "highest": float(ratings.value.max()) if len(ratings) else 0.0,
             "with_time": ratings.time is not None,
+            "implicit": implicit,
         },
         "kinds": counts,
         "relations": [{**edge_type._asdict(), "edges": len(edges)} for edge_type, edges in graph.edges.items()],
@@ -86,9 +93,14 @@ def _known(nodes: Nodes) -> dict[str, int]:
 def report_lines(report: Mapping[str, Any]) -> list[str]:
     """Return a build report as plain sentences for the terminal."""
     items, users, ratings = report["items"], report["users"], report["ratings"]
+    kind = (
+        "choices (implicit feedback: no stars)"
+        if ratings["implicit"]
+        else f"ratings from {ratings['lowest']:g} to {ratings['highest']:g} stars"
+    )
     lines = [
-        f"{report['name']}: {items['count']:,} items, {users['count']:,} users, {ratings['count']:,} ratings "
-        f"from {ratings['lowest']:g} to {ratings['highest']:g} stars{'' if ratings['with_time'] else ', without times'}.",
+        f"{report['name']}: {items['count']:,} items, {users['count']:,} users, {ratings['count']:,} {kind}"
+        f"{'' if ratings['with_time'] else ', without times'}.",
         f"Items: {items['with_text']:,} with text, {items['with_link']:,} with a link, {items['with_triples']:,} with triples, "
         f"{items['isolated']:,} without any edge.",
     ]

@@ -37,7 +37,11 @@ _INTEGER = ox.NamedNode("http://www.w3.org/2001/XMLSchema#integer")
 
 
 def to_rdf(
-    graph: KnowledgeGraph, *, namespace: Namespace | None = None, ratings: Ratings | None = None
+    graph: KnowledgeGraph,
+    *,
+    namespace: Namespace | None = None,
+    ratings: Ratings | None = None,
+    implicit: bool = False,
 ) -> rdflib.Dataset:
     """Return a graph as RDF that answers SPARQL.
 
@@ -45,12 +49,14 @@ def to_rdf(
         graph: The graph.
         namespace: Where IRIs are minted.
         ratings: Ratings that become a `schema:Rating` each, in a named graph of their own.
+        implicit: Whether a rating only says that a user chose an item (`Dataset.implicit`); each then becomes a
+            `schema:ChooseAction`, which has no stars.
     """
     store = ox.Store()
     namespace = namespace or Namespace()
     store.bulk_extend(quads(graph, namespace))
     if ratings is not None:
-        store.bulk_extend(_rating_quads(graph, ratings, namespace))
+        store.bulk_extend((_choice_quads if implicit else _rating_quads)(graph, ratings, namespace))
     return rdflib.Dataset(store=OxigraphStore(store=store), default_union=True)
 
 
@@ -124,6 +130,19 @@ def _rating_quads(graph: KnowledgeGraph, ratings: Ratings, namespace: Namespace)
         yield ox.Quad(rating, kinds[1], ox.Literal(float(value)), where)
         yield ox.Quad(rating, kinds[2], users[user], where)
         yield ox.Quad(rating, kinds[3], items[item], where)
+
+
+def _choice_quads(graph: KnowledgeGraph, ratings: Ratings, namespace: Namespace) -> Iterator[ox.Quad]:
+    schema = "https://schema.org/"
+    where = ox.NamedNode(namespace.base + "graph/ratings")
+    action, agent, chosen = (ox.NamedNode(schema + name) for name in ("ChooseAction", "agent", "object"))
+    users = [ox.NamedNode(namespace.node("user", raw_id)) for raw_id in graph.users.vocabulary]
+    items = [ox.NamedNode(namespace.node("item", raw_id)) for raw_id in graph.items.vocabulary]
+    for position, (user, item) in enumerate(zip(ratings.user, ratings.item, strict=True)):
+        choice = ox.NamedNode(f"{namespace.base}graph/choice/{position}")
+        yield ox.Quad(choice, _RDF_TYPE, action, where)
+        yield ox.Quad(choice, agent, users[user], where)
+        yield ox.Quad(choice, chosen, items[item], where)
 
 
 def _number(value: int) -> ox.Literal:

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kg.delimited import read_delimited, rows_with_lines
-from kg.description import TableFormat
 from kg.errors import InputError, did_you_mean
+from kg.table_format import TableFormat
 
 __all__ = ["LIST_SEPARATOR", "Table", "read_bytes", "read_table"]
 
@@ -46,22 +46,22 @@ class Table:
     def __len__(self) -> int:
         return len(self.frame)
 
-    def column(self, name: str) -> pd.Series[str]:
-        """Return a column; raises `InputError` with the columns there are if it is missing."""
+    def column(self, name: str, *, remedy: str = "correct the description") -> pd.Series[str]:
+        """Return a column; raises `InputError` with the columns there are and the remedy if it is missing."""
         if name not in self.frame.columns:
             known = ", ".join(repr(column) for column in self.frame.columns)
             hint = did_you_mean(name, self.frame.columns) or (
                 " Is the separator right?" if len(self.frame.columns) == 1 and self.text is not None else ""
             )
-            raise InputError(
-                f"expected a column {name!r}, found only {known}; correct the description.{hint}", file=self.file
-            )
+            raise InputError(f"expected a column {name!r}, found only {known}; {remedy}.{hint}", file=self.file)
         return self.frame[name]
 
     def line(self, row: int) -> int:
         """Return the line (counted from 1) at which a row starts; for JSON and Parquet the number of the record."""
         if self.text is None:
             return row + 1
+        if self.format.lines is not None:
+            return row + 1 + self.format.skip_rows
         header = 0 if self.format.columns else 1
         for number, (line, _) in enumerate(rows_with_lines(self.text, self.format, self.file)):
             if number == row + header:
@@ -88,7 +88,7 @@ def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
     """Read a table: delimited text, JSON (list of objects) or Parquet, each also as `.gz`.
 
     Args:
-        file: The suffix decides how it is read unless the format gives a separator.
+        file: The suffix decides how it is read unless the format gives a separator or lines.
         table_format: Separator, columns, encoding.
 
     Raises:
@@ -97,9 +97,10 @@ def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
     table_format = table_format or TableFormat()
     suffix = Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
     content = read_bytes(file)
-    if table_format.separator is None and suffix == ".json":
+    by_suffix = table_format.separator is None and table_format.lines is None
+    if by_suffix and suffix == ".json":
         return Table(file=file, frame=_json(content, file), text=None, format=table_format)
-    if table_format.separator is None and suffix == ".parquet":
+    if by_suffix and suffix == ".parquet":
         return Table(file=file, frame=_parquet(content, file), text=None, format=table_format)
     frame, text, replaced = read_delimited(content, file, table_format)
     return Table(file=file, frame=frame, text=text, format=table_format, replaced=replaced)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
+from kg.manifest import seal
+from kg.named_split import TEST_PARTS, NamedSplit
 from kg.ratings import Ratings
 from kg.store import from_rdf
 
@@ -26,8 +30,33 @@ def test_save_and_load_give_back_everything(small_dataset: Dataset, tmp_path: Pa
     assert loaded.report == small_dataset.report
     assert set(loaded.splits) == {"canonical", "cold"}
     for name, split in small_dataset.splits.items():
-        for role, rows in vars(split).items():
-            np.testing.assert_equal(getattr(loaded.splits[name], role), rows)
+        np.testing.assert_equal(loaded.splits[name].roles, split.roles)
+
+
+@given(
+    rows=st.permutations(range(12)),
+    cuts=st.lists(st.integers(0, 12), min_size=2, max_size=5).map(sorted),
+    validation=st.booleans(),
+)
+def test_splits_of_any_parts_come_back_in_order(rows: list[int], cuts: list[int], validation: bool) -> None:
+    pieces = [np.sort(np.array(rows[start:end], dtype=np.int64)) for start, end in pairwise([0, *cuts])]
+    held_out = pieces.pop() if validation else None
+    split = NamedSplit(parts=dict(zip(TEST_PARTS, pieces, strict=False)), validation_ratings=held_out)
+    again = NamedSplit.of_roles(split.roles)
+    assert list(again.parts) == list(split.parts)
+    np.testing.assert_equal(again.roles, split.roles)
+
+
+def test_a_graph_of_the_first_format_is_still_read(small_dataset: Dataset, tmp_path: Path) -> None:
+    small_dataset.save(tmp_path / "graph")
+    content = json.loads((tmp_path / "graph" / "manifest.json").read_text())
+    files = content.pop("files")
+    del content["checksum"]
+    assert content["splits"] == {"canonical": ["test_ratings"], "cold": ["test_items"]}
+    seal(tmp_path / "graph", {**content, "format_version": 1}, files)
+    loaded = Dataset.load(tmp_path / "graph")
+    assert loaded.splits["canonical"].test_ratings.tolist() == [0, 2]
+    assert (loaded.implicit, loaded.fingerprint) == (False, small_dataset.fingerprint)
 
 
 def test_a_rebuild_has_the_same_fingerprint_and_another_rating_another(small_world: Path, tmp_path: Path) -> None:

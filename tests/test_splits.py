@@ -19,7 +19,7 @@ from kg.ratings import Ratings
 from kg.vocabulary import Vocabulary
 from training.splits import Split, make_split, split_names
 
-NAMES = ("random", "by-time", "cold-items", "cold-users", "cold-both", "file", "items")
+NAMES = ("random", "by-time", "cold-items", "cold-users", "cold-both", "file", "items", "parts")
 
 
 def nodes(kind: str, size: int) -> Nodes:
@@ -53,6 +53,9 @@ def world(
 CANONICAL = {
     "file": NamedSplit(test_ratings=np.arange(0, 200, 3)),
     "items": NamedSplit(test_items=np.array([1, 4, 7]), validation_items=np.array([2, 3])),
+    "parts": NamedSplit(
+        parts={"warm": np.arange(0, 90, 3), "cold_users": np.arange(1, 90, 3)}, validation_ratings=np.arange(2, 90, 3)
+    ),
 }
 
 
@@ -79,7 +82,7 @@ def test_every_split_is_disjoint_complete_and_repeatable(
     pieces = [*rows(split.train), *rows(split.validation), *held_out(split)]
     assert sorted(pieces) == list(range(len(dataset.ratings)))
     assert rows(split.train) == sorted(rows(split.train))
-    assert (split.validation is None) == (validation_share == 0)
+    assert (split.validation is None) == (validation_share == 0 and name != "parts")
     again = make_split(dataset, name, test_share=test_share, validation_share=validation_share, seed=seed)
     assert rows(again.train) == rows(split.train)
     other = make_split(dataset, name, test_share=test_share, validation_share=0.2, seed=seed)
@@ -155,6 +158,41 @@ def test_canonical_items_come_with_their_own_validation() -> None:
     assert set(split.test["cold_items"].item.tolist()) == {1, 4, 7}
     assert set(split.validation.item.tolist()) == {2, 3}
     assert not set(split.train.item.tolist()) & {1, 2, 3, 4, 7}
+
+
+def test_parts_that_come_with_the_data_are_taken_as_they_are_whatever_the_shares() -> None:
+    dataset = world(**CANONICAL)
+    for share in (0.0, 0.4):
+        split = make_split(dataset, "parts", validation_share=share)
+        assert {part: rows(found) for part, found in split.test.items()} == {
+            "warm": list(range(0, 90, 3)),
+            "cold_users": list(range(1, 90, 3)),
+        }
+        assert rows(split.validation) == list(range(2, 90, 3))
+        assert rows(split.train) == list(range(90, len(dataset.ratings)))
+    assert (
+        "30 to validate on, 60 held out (the parts that come with the data; warm 30, cold_users 30)" in split.sentence
+    )
+
+
+def test_parts_without_validation_leave_the_share_to_the_caller() -> None:
+    dataset = world(only=NamedSplit(parts={"cold_items": np.arange(50)}))
+    assert make_split(dataset, "only").validation is None
+    split = make_split(dataset, "only", validation_share=0.5)
+    assert len(split.validation) == round(0.5 * (len(dataset.ratings) - 50))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"parts": {"hot": np.array([1])}}, "no part 'hot'"),
+        ({"parts": {"warm": np.array([1, 2]), "cold_items": np.array([2])}}, "overlap"),
+        ({"parts": {"warm": np.array([1, 2])}, "validation_ratings": np.array([2])}, "overlap"),
+    ],
+)
+def test_parts_that_cannot_be(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NamedSplit(**given)
 
 
 def test_canonical_precedes_generic() -> None:

@@ -84,6 +84,30 @@ def test_line_numbers_count_header_blank_and_quoted_lines(tmp_path: Path) -> Non
     assert [skipping.line(row) for row in range(2)] == [3, 5]
 
 
+@given(
+    lines=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n")), max_size=5),
+    end=st.sampled_from(["\n", "\r\n"]),
+    first=st.integers(0, 3),
+    skipped=st.integers(0, 2),
+)
+def test_any_lines_come_back_whole_with_their_numbers(lines: list[str], end: str, first: int, skipped: int) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "lines.json"  # the suffix does not matter
+        # A byte order mark is no text, so the first line is one that has none.
+        path.write_bytes("".join(line + end for line in [*(["x"] * skipped), "first", *lines]).encode())
+        table = read_table(path, TableFormat(lines="text", first_line=first, skip_rows=skipped))
+        assert table.column("text").tolist() == ["first", *lines]
+        assert table.column("line").tolist() == [str(first + number) for number in range(len(lines) + 1)]
+        assert [table.line(row) for row in range(len(table))] == [skipped + row + 1 for row in range(len(table))]
+
+
+def test_the_last_line_may_lack_its_end(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"one\n\ntwo")
+    assert read_table(tmp_path / "a.txt", TableFormat(lines="text")).column("text").tolist() == ["one", "", "two"]
+    (tmp_path / "b.txt").write_bytes(b"")
+    assert len(read_table(tmp_path / "b.txt", TableFormat(lines="text"))) == 0
+
+
 def test_quotes_are_plain_text_unless_fields_are_separated_by_commas(tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text('id\tt\n1\t"Crocodile" Dundee\n2\t"open\n')
     assert cells(read_table(tmp_path / "t.tsv")) == [["1", '"Crocodile" Dundee'], ["2", '"open']]

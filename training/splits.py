@@ -34,7 +34,7 @@ class Split:
         test: Held-out ratings by part, among `warm`, `cold_items`, `cold_users`, `cold_both`; only non-empty ones.
             Where all ratings are held out without regard to item and user (`random`, `by-time`, a file of test
             ratings), `warm` is all of them, and `cold_items` and `cold_users` are those of them whose item or user
-            has no other rating left. In the cold splits the parts are disjoint.
+            has no other rating left. In the cold splits, and where the data name the parts, the parts are disjoint.
     """
 
     name: str
@@ -49,12 +49,16 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class _Holdout:
-    """Row numbers of the test parts; how they were chosen; rows that validation takes whole, if the data names them."""
+    """Row numbers of the test parts; how they were chosen; rows that validation takes whole, if the data names them.
+
+    `apart` says that the data's validation ratings are never trained on, whatever share was asked for.
+    """
 
     parts: Mapping[str, Rows]
     how: str
     required: tuple[str, ...]
     validation: Rows | None = None
+    apart: bool = False
 
 
 def split_names(dataset: Dataset) -> tuple[str, ...]:
@@ -79,8 +83,8 @@ def make_split(
             `cold-both`: both at once, in three parts. The cold splits also hold out a tenth of the rest as `warm`.
         test_share: Fraction in (0, 1) of the ratings (items, users) to hold out.
         validation_share: Fraction in [0, 1) of what is left to put aside for validation. A canonical split that
-            names validation items takes all their remaining ratings instead, if the share is positive. The share
-            never changes the test parts.
+            names validation items takes all their remaining ratings instead, if the share is positive; one that
+            names validation ratings takes just these, whatever the share. The share never changes the test parts.
         seed: Non-negative seed of every random choice.
 
     Raises:
@@ -131,14 +135,14 @@ def make_split(
 def _sentence(name: str, holdout: _Holdout, num_train: int, validation: Rows | None, num_test: int) -> str:
     parts = ", ".join(f"{part} {len(rows):,}" for part, rows in holdout.parts.items() if len(rows))
     chosen = "" if validation is None else f"{len(validation):,} to validate on, "
-    if validation is not None and holdout.validation is not None:
+    if validation is not None and holdout.validation is not None and not holdout.apart:
         shared = len(holdout.validation) - len(validation)
         chosen = f"{len(validation):,} of the validation items to validate on ({shared:,} more of theirs are in warm), "
     return f"{name}: {num_train:,} ratings to train on, {chosen}{num_test:,} held out ({holdout.how}; {parts})."
 
 
 def _validation(rest: Rows, holdout: _Holdout, share: float, seed: int) -> Rows | None:
-    if share == 0:
+    if share == 0 and not holdout.apart:
         return None
     if holdout.validation is not None:
         return np.intersect1d(rest, holdout.validation, assume_unique=True)
@@ -146,10 +150,20 @@ def _validation(rest: Rows, holdout: _Holdout, share: float, seed: int) -> Rows 
 
 
 def _canonical(name: str, split: NamedSplit, ratings: Ratings, seed: int) -> _Holdout:
+    if split.parts:
+        return _Holdout(
+            parts=split.parts,
+            how="the parts that come with the data",
+            required=tuple(split.parts),
+            validation=split.validation_ratings,
+            apart=split.validation_ratings is not None,
+        )
     if split.test_ratings is not None:
         return _scattered(ratings, split.test_ratings, "the test ratings that come with the data")
     if split.test_items is None:
-        raise InputError(f"The split {name!r} of these data names neither test ratings nor test items; correct it.")
+        raise InputError(
+            f"The split {name!r} of these data names neither parts nor test ratings nor test items; correct it."
+        )
     cold = np.isin(ratings.item, split.test_items)
     validation = None
     if split.validation_items is not None:
