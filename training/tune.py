@@ -118,7 +118,7 @@ def _earlier(out: Path, identity: str, overwrite: bool) -> tuple[Trial, ...]:
     if overwrite:
         shutil.rmtree(out)
         return ()
-    there = unseal(out, form=FORMAT_NAME, newest=FORMAT_VERSION, noun="search", command=COMMAND)
+    there = unseal(out, form=FORMAT_NAME, version=FORMAT_VERSION, noun="search", command=COMMAND)
     if there["identity"] != identity:
         raise InputError(
             "a search with another graph, configuration, metric or choice of settings is here; give another name, or --overwrite",

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError, did_you_mean
 from kg.ratings import Ratings
-from models.posterior import Posterior, expected_value
+from models.phases import PhasedPosterior
+from models.posterior import expected_value
 from training.experiment import Experiment
 from training.metrics import ndcg_at, rmse, top_k
 from training.splits import Split
@@ -57,7 +58,7 @@ def newness(split: Split) -> float:
     return float(new.mean())
 
 
-def validation_rmse(experiment: Experiment, posterior: Posterior) -> float:
+def validation_rmse(experiment: Experiment, posterior: PhasedPosterior) -> float:
     """Root mean squared error of the expected ratings, in stars."""
     train, held_out = experiment.split.train, validation_of(experiment.split)
     predictor = posterior.predictor(
@@ -71,7 +72,7 @@ def validation_rmse(experiment: Experiment, posterior: Posterior) -> float:
     return rmse(expected_value(predictor.probabilities(user, item), levels).numpy() - held_out.value)
 
 
-def validation_ndcg(experiment: Experiment, posterior: Posterior) -> float:
+def validation_ndcg(experiment: Experiment, posterior: PhasedPosterior) -> float:
     """Mean NDCG@20 over the users who like at least one validation item.
 
     Candidates are all items the user has not rated in training. Where no validation item has a training
