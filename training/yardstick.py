@@ -37,7 +37,7 @@ class Yardstick:
 
     name: str
     direction: Literal["minimize", "maximize"]
-    measure: Callable[[Experiment, Posterior], float]
+    measure: Callable[[Experiment, PhasedPosterior], float]
 
     def gain(self, value: float, over: float) -> float:
         """Return by how much a figure is better than another; negative where it is worse."""
