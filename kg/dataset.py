@@ -115,7 +115,7 @@ class Dataset:
             InputError: If it is not a graph directory, of a newer format, incomplete or damaged.
         """
         directory = Path(directory)
-        found = unseal(directory, form=_FORMAT, version=FORMAT_VERSION, noun="graph", command="kgrec build")
+        found = unseal(directory, form=_FORMAT, version=FORMAT_VERSION, oldest=1, noun="graph", command="kgrec build")
         try:
             graph, ratings, splits = read_columns(directory, found)
             low, high = found["scale"]

@@ -54,15 +54,18 @@ def refuse_foreign(folder: Path, *, form: str, noun: str) -> None:
         )
 
 
-def unseal(folder: Path, *, form: str, version: int, noun: str, command: str) -> dict[str, Any]:
+def unseal(
+    folder: Path, *, form: str, version: int, noun: str, command: str, oldest: int | None = None
+) -> dict[str, Any]:
     """Check a directory against its manifest and return the manifest.
 
     Args:
         folder: The directory.
         form: What the manifest must call its format.
-        version: The format version that can be read.
+        version: The newest format version that can be read.
         noun: What the directory holds, for messages: `graph` or `run`.
         command: What makes such a directory.
+        oldest: The oldest format version that can be read; by default only `version` can.
 
     Raises:
         InputError: If it is no such directory, of another format version, incomplete or damaged.
@@ -78,10 +81,12 @@ def unseal(folder: Path, *, form: str, version: int, noun: str, command: str) ->
     if not isinstance(content, dict) or content.get("format") != form:
         raise InputError(f"this is not the manifest of a {noun}; {remedy}", file=path)
     found = content.get("format_version")
-    if found != version:
+    oldest = version if oldest is None else oldest
+    if not isinstance(found, int) or not oldest <= found <= version:
         update = "update kgrec, or " if isinstance(found, int) and found > version else ""
+        readable = f"version {version}" if oldest == version else f"versions {oldest} to {version}"
         raise InputError(
-            f"this {noun} has format version {found}, this kgrec reads version {version}; {update}{remedy}", file=path
+            f"this {noun} has format version {found}, this kgrec reads {readable}; {update}{remedy}", file=path
         )
     if content.get("checksum") != sha256(
         canonical({name: part for name, part in content.items() if name != "checksum"})

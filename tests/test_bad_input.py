@@ -202,7 +202,7 @@ def test_graph_directory_of_a_newer_version(graph_directory: Path) -> None:
     content = json.loads(path.read_text())
     content["format_version"] = 3
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="format version 3, this kgrec reads version 2; update kgrec"):
+    with pytest.raises(InputError, match="format version 3, this kgrec reads versions 1 to 2; update kgrec"):
         Dataset.load(graph_directory)
 
 
