@@ -17,9 +17,10 @@ from torch import Tensor
 from kg.ratings import Ratings
 from models.baselines import Biases
 from models.recommender import Recommender
-from training import evaluate as evaluation
+from training import answers as evaluation
+from training.answers import LIST_LENGTH
 from training.console import metrics_table
-from training.evaluate import LIST_LENGTH, evaluate
+from training.evaluate import evaluate
 
 USERS, ITEMS, COLD = 30, 60, 12  # the last items are cold
 LEVELS = np.array([1, 2, 3, 4, 5], dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,14 @@ from numpy.typing import NDArray
 
 from kg.ratings import Ratings
 from models.baselines import Baseline, Biases, ContentKNN, Ease, Mean, Popularity
-from models.posterior import expected_value, interval
+from models.posterior import interval
 from models.recommender import Recommender
-from training.metrics import Estimate, bootstrap, interval_coverage, ndcg_at, randomised_pit, recall_at, top_k
+from training.answers import SEED, Answers, Fitted
+from training.metrics import bootstrap, interval_coverage, randomised_pit
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "fitted_baseline", "fitted_recommender", "measure"]
 
-LIST_LENGTH = 20
 COVERAGE = 0.8
-_BLOCK = 512  # users ranked at once
-_SEED = 0
-
-RankScores = Callable[[NDArray[np.int64]], NDArray[np.floating]]
 
 
 def evaluate(
@@ -30,97 +26,99 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a recommender and the baselines on held-out ratings.
 
+    A user's candidates are all items they have not rated in training; for cold items, the cold items of the part.
+
+    Returns:
+        `{"parts": {part: {metric: {value, low, high}}}, "baselines": {name: {part: {...}}}}`, see `measure`.
+    """
+    train = recommender.train
+    levels, relevant_from = recommender.levels, recommender.relevant_from
+
+    def measured(fitted: Fitted) -> dict[str, dict[str, Any]]:
+        return {
+            name: measure(
+                Answers.ask(fitted, name, ratings, known=train, levels=levels, relevant_from=relevant_from),
+                ratings,
+                levels,
+                relevant_from,
+            )
+            for name, ratings in parts.items()
+        }
+
+    found = measured(fitted_recommender(recommender))
+    beside = {}
+    for baseline in _baselines(scale, train.num_items) if baselines else ():
+        baseline.fit(train, recommender.item_vectors)
+        beside[baseline.name] = measured(fitted_baseline(baseline))
+    counted = {name: {"num_ratings": len(ratings), **found[name]} for name, ratings in parts.items()}
+    return {"parts": counted, "baselines": beside}
+
+
+def measure(answers: Answers, ratings: Ratings, levels: NDArray[np.float32], relevant_from: float) -> dict[str, Any]:
+    """Take every measure that the answers allow.
+
     Ratings: RMSE and MAE in stars of the expected rating; `coverage_80` is the share of ratings inside
     the central 80 % of their predictive distribution (randomised PIT, since stars are discrete): it says
     whether the model is calibrated. `interval_80` is the share inside the ranges of whole stars that people
     are shown, which hold at least 80 %.
-    Lists: NDCG and recall at 20, mean over users with at least one liked item in the part. A user's
-    candidates are all items they have not rated in training; for cold items, the cold items of the part.
-    Ties are broken at random. Intervals are 95 % bootstrap intervals over users.
+    Lists: NDCG and recall at 20, mean over users with at least one liked item in the part. Ties are broken at
+    random. Intervals are 95 % bootstrap intervals over users.
+
+    Args:
+        answers: What the model said of the part.
+        ratings: The part.
+        levels: Levels of the training ratings, in stars, rising.
+        relevant_from: A rating of at least so many stars says that the item was liked.
 
     Returns:
-        `{"parts": {part: {metric: {value, low, high}}}, "baselines": {name: {part: {...}}}}`.
+        `{metric: {value, low, high}}`, and `num_users_ranked` where there are lists.
     """
-    train = recommender.train
-    found: dict[str, Any] = {"parts": {}, "baselines": {}}
-    for name, ratings in parts.items():
-        user, item = torch.from_numpy(ratings.user.copy()), torch.from_numpy(ratings.item.copy())
-        probabilities = recommender.predictor.probabilities(user, item)
-        predicted = expected_value(probabilities, torch.from_numpy(recommender.levels.copy())).numpy()
-        level = np.abs(ratings.value[:, None] - recommender.levels[None]).argmin(axis=1)
-        pit = randomised_pit(probabilities.double().numpy(), level, rng=_SEED)
-        # A rating of a level that training never saw lies outside of everything.
-        known = np.isin(ratings.value, recommender.levels)
-        coverage = (interval_coverage(pit, COVERAGE) & known).astype(np.float64)
-        low, high = (
-            end.numpy() for end in interval(probabilities, torch.from_numpy(recommender.levels.copy()), COVERAGE)
-        )
-        inside = ((low <= ratings.value) & (ratings.value <= high)).astype(np.float64)
-        found["parts"][name] = {
-            "num_ratings": len(ratings),
-            **_errors(ratings, predicted),
-            **_lists(recommender.rank_scores, train, name, ratings, recommender.relevant_from),
-            "coverage_80": bootstrap(coverage, groups=ratings.user, rng=_SEED).as_json(),
-            "interval_80": bootstrap(inside, groups=ratings.user, rng=_SEED).as_json(),
-        }
-    for baseline in _baselines(scale, train.num_items) if baselines else ():
-        baseline.fit(train, recommender.item_vectors)
-        found["baselines"][baseline.name] = {
-            name: {
-                **(
-                    {} if isinstance(baseline, Ease) else _errors(ratings, baseline.predict(ratings.user, ratings.item))
-                ),
-                **_lists(baseline.rank, train, name, ratings, recommender.relevant_from),
-            }
-            for name, ratings in parts.items()
-        }
+    found: dict[str, Any] = {}
+    if answers.stars is not None:
+        error = answers.errors(ratings)
+        found["rmse"] = bootstrap(error**2, statistic="root_mean", groups=ratings.user, rng=SEED).as_json()
+        found["mae"] = bootstrap(np.abs(error), groups=ratings.user, rng=SEED).as_json()
+    if answers.lists is not None:
+        found["num_users_ranked"] = len(answers.lists)
+        for metric, values in answers.list_measures(ratings, relevant_from).items():
+            found[metric] = bootstrap(values, rng=SEED).as_json()
+    if answers.probabilities is not None:
+        for metric, inside in _inside(answers.probabilities, ratings, levels).items():
+            found[metric] = bootstrap(inside.astype(np.float64), groups=ratings.user, rng=SEED).as_json()
     return found
+
+
+def fitted_recommender(recommender: Recommender) -> Fitted:
+    """Return what a recommender answers."""
+
+    def probabilities(user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float32]:
+        pairs = torch.from_numpy(user.copy()), torch.from_numpy(item.copy())
+        return np.asarray(recommender.predictor.probabilities(*pairs).numpy())
+
+    return Fitted(probabilities=probabilities, rank=recommender.rank_scores)
+
+
+def fitted_baseline(baseline: Baseline) -> Fitted:
+    """Return what a fitted baseline answers; EASE knows no stars."""
+    return Fitted(stars=None if isinstance(baseline, Ease) else baseline.predict, rank=baseline.rank)
 
 
 def _baselines(scale: tuple[float, float], num_items: int) -> list[Baseline]:
     floors: list[Baseline] = [Mean(scale), Biases(scale), ContentKNN(scale), Popularity(scale)]
-    return [*floors, Ease()] if num_items <= 20_000 else floors
+    return [*floors, Ease()] if num_items <= Ease.max_items else floors
 
 
-def _errors(ratings: Ratings, predicted: NDArray[np.floating]) -> dict[str, dict[str, float]]:
-    error = np.asarray(predicted, dtype=np.float64) - ratings.value
+def _inside(
+    probabilities: NDArray[np.float32], ratings: Ratings, levels: NDArray[np.float32]
+) -> dict[str, NDArray[np.bool_]]:
+    level = np.abs(ratings.value[:, None] - levels[None]).argmin(axis=1)
+    pit = randomised_pit(probabilities.astype(np.float64), level, rng=SEED)
+    # A rating of a level that training never saw lies outside of everything.
+    known = np.isin(ratings.value, levels)
+    low, high = (
+        end.numpy() for end in interval(torch.from_numpy(probabilities), torch.from_numpy(levels.copy()), COVERAGE)
+    )
     return {
-        "rmse": bootstrap(error**2, statistic="root_mean", groups=ratings.user, rng=_SEED).as_json(),
-        "mae": bootstrap(np.abs(error), groups=ratings.user, rng=_SEED).as_json(),
+        "coverage_80": interval_coverage(pit, COVERAGE) & known,
+        "interval_80": (low <= ratings.value) & (ratings.value <= high),
     }
-
-
-def _lists(
-    rank: RankScores, train: Ratings, part: str, ratings: Ratings, relevant_from: float
-) -> dict[str, dict[str, float] | int]:
-    liked = ratings.select(ratings.value >= relevant_from)
-    users = np.unique(liked.user)
-    if not len(users):
-        return {"num_users_ranked": 0}
-    cold = part in ("cold_items", "cold_both")
-    candidates = np.unique(ratings.item) if cold else np.arange(train.num_items)
-    length = min(LIST_LENGTH, len(candidates))
-    ndcg, recall = [], []
-    rng = np.random.default_rng(_SEED)
-    for start in range(0, len(users), _BLOCK):
-        block = users[start : start + _BLOCK]
-        scores = np.array(rank(block), dtype=np.float64)
-        mine = np.isin(train.user, block)
-        scores[np.searchsorted(block, train.user[mine]), train.item[mine]] = -np.inf
-        scores = scores[:, candidates]
-        relevant = np.zeros((len(block), train.num_items), dtype=bool)
-        mine = np.isin(liked.user, block)
-        relevant[np.searchsorted(block, liked.user[mine]), liked.item[mine]] = True
-        relevant = relevant[:, candidates]
-        hits = np.take_along_axis(relevant, top_k(scores, length, rng=rng), axis=1)
-        ndcg.append(ndcg_at(LIST_LENGTH, hits, relevant.sum(axis=1)))
-        recall.append(recall_at(LIST_LENGTH, hits, relevant.sum(axis=1)))
-    return {
-        "num_users_ranked": len(users),
-        f"ndcg@{LIST_LENGTH}": _mean(np.concatenate(ndcg)).as_json(),
-        f"recall@{LIST_LENGTH}": _mean(np.concatenate(recall)).as_json(),
-    }
-
-
-def _mean(values: NDArray[np.float64]) -> Estimate:
-    return bootstrap(values, rng=_SEED)

@@ -1,0 +1,135 @@
+"""What a model, whoever wrote it, says of held-out ratings: plain arrays that every measure is taken from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kg.ratings import Ratings
+from training.metrics import ndcg_at, recall_at, top_k
+
+__all__ = ["LIST_LENGTH", "Answers", "Fitted"]
+
+LIST_LENGTH = 20
+SEED = 0
+_BLOCK = 512  # users ranked at once
+
+Floats = NDArray[np.floating]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """A fitted model as the functions it can answer with; what it cannot do is None.
+
+    Attributes:
+        stars: (users, items) of pairs -> expected ratings in stars `[num_pairs]`.
+        probabilities: (users, items) of pairs -> chance of each level of the training ratings, in rising order,
+            `[num_pairs, num_levels]`; the expected rating then comes from these.
+        rank: Users -> scores of all items `[num_given_users, num_items]`; higher is better, any unit.
+    """
+
+    stars: Callable[[Indices, Indices], Floats] | None = None
+    probabilities: Callable[[Indices, Indices], Floats] | None = None
+    rank: Callable[[Indices], Floats] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answers:
+    """The answers of one model to one test part; None where it has none.
+
+    Attributes:
+        stars: Expected ratings `[num_ratings]`, in the order of the part.
+        probabilities: Chance of each level `[num_ratings, num_levels]`.
+        lists: The items listed for each user who liked something in the part, users rising,
+            `[num_users, at most LIST_LENGTH]`, best first.
+    """
+
+    stars: NDArray[np.float32] | None = None
+    probabilities: NDArray[np.float32] | None = None
+    lists: NDArray[np.int32] | None = None
+
+    @classmethod
+    def ask(
+        cls,
+        fitted: Fitted,
+        part: str,
+        ratings: Ratings,
+        *,
+        known: Ratings,
+        levels: NDArray[np.float32],
+        relevant_from: float,
+    ) -> Self:
+        """Ask a model about a test part.
+
+        Args:
+            fitted: The model.
+            part: Name of the part; in `cold_items` and `cold_both` only the items of the part are candidates.
+            ratings: The part.
+            known: A user's candidates are all items but those of their ratings here: usually the training ratings.
+            levels: Levels of the training ratings, in stars, rising.
+            relevant_from: A rating of at least so many stars says that the item was liked.
+        """
+        stars = probabilities = lists = None
+        if fitted.probabilities is not None:
+            probabilities = np.asarray(fitted.probabilities(ratings.user, ratings.item), dtype=np.float32)
+            stars = probabilities @ levels.astype(np.float32)
+        elif fitted.stars is not None:
+            stars = np.asarray(fitted.stars(ratings.user, ratings.item), dtype=np.float32)
+        if fitted.rank is not None:
+            lists = _lists(fitted.rank, part, ratings, known, relevant_from)
+        return cls(stars=stars, probabilities=probabilities, lists=lists)
+
+    def errors(self, ratings: Ratings) -> NDArray[np.float64]:
+        """Return prediction minus rating, in stars `[num_ratings]`."""
+        assert self.stars is not None
+        return self.stars.astype(np.float64) - ratings.value
+
+    def list_measures(self, ratings: Ratings, relevant_from: float) -> dict[str, NDArray[np.float64]]:
+        """Return NDCG and recall at `LIST_LENGTH` of each user who liked something, users rising, `[num_users]`."""
+        assert self.lists is not None
+        relevant = liked_table(ratings, relevant_from)
+        if not len(relevant):
+            return {}
+        hits = np.take_along_axis(relevant, self.lists.astype(np.int64), axis=1)
+        num_relevant = relevant.sum(axis=1)
+        return {
+            f"ndcg@{LIST_LENGTH}": ndcg_at(LIST_LENGTH, hits, num_relevant),
+            f"recall@{LIST_LENGTH}": recall_at(LIST_LENGTH, hits, num_relevant),
+        }
+
+
+def liked_users(ratings: Ratings, relevant_from: float) -> Indices:
+    """Return the users with at least one liked item, rising."""
+    return np.unique(ratings.user[ratings.value >= relevant_from])
+
+
+def liked_table(ratings: Ratings, relevant_from: float) -> NDArray[np.bool_]:
+    """Mark what each of the `liked_users` liked, `[num_users, num_items]`."""
+    liked = ratings.select(ratings.value >= relevant_from)
+    users = np.unique(liked.user)
+    table = np.zeros((len(users), ratings.num_items), dtype=bool)
+    table[np.searchsorted(users, liked.user), liked.item] = True
+    return table
+
+
+def _lists(
+    rank: Callable[[Indices], Floats], part: str, ratings: Ratings, known: Ratings, relevant_from: float
+) -> NDArray[np.int32]:
+    users = liked_users(ratings, relevant_from)
+    cold = part in ("cold_items", "cold_both")
+    candidates = np.unique(ratings.item) if cold else np.arange(ratings.num_items)
+    length = min(LIST_LENGTH, len(candidates))
+    lists = np.empty((len(users), length), dtype=np.int32)
+    rng = np.random.default_rng(SEED)
+    for start in range(0, len(users), _BLOCK):
+        block = users[start : start + _BLOCK]
+        scores = np.array(rank(block), dtype=np.float64)
+        mine = np.isin(known.user, block)
+        scores[np.searchsorted(block, known.user[mine]), known.item[mine]] = -np.inf
+        lists[start : start + _BLOCK] = candidates[top_k(scores[:, candidates], length, rng=rng)]
+    return lists
