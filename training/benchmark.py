@@ -1,9 +1,11 @@
-"""A published protocol in one command: ours over several seeds, our baselines, and what others reported."""
+"""A published protocol in one command: ours over several seeds, floors and peers beside it, and what others reported."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,24 @@ from kg.atomic import write_file
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
-from training.bundle import load_run
+from kg.errors import InputError
 from training.config import RunConfig
+from training.experiment import Experiment
+from training.isolation import ChildError
+from training.measurement import Measurement
+from training.peers import Peer
+from training.peers_floors import FLOORS
 from training.progress import Progress, silent
 from training.protocols import Protocol
 from training.recipes import standard
-from training.report import evaluation_report
-from training.runs import train_run
+from training.results import OURS, published_rows, table_rows
+from training.rows import Row, measured_row
+from training.splits import liked_from
 
-__all__ = ["ABLATIONS", "run_benchmark", "summary"]
+__all__ = ["ABLATIONS", "Results", "run_benchmark"]
 
-THIS_RUN = "this run"
+logger = logging.getLogger(__name__)
+
 ABLATIONS: Mapping[str, str] = {
     "without concepts": "model.leave_out=[concepts]",
     "without text": "model.leave_out=[text]",
@@ -35,6 +44,26 @@ ABLATIONS: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What a benchmark found.
+
+    Attributes:
+        protocol: Its name.
+        rows: One a model, seed, repetition of the split and part: metrics with 95 % intervals, p against ours,
+            seconds, memory, whether the date of the rating to predict was used.
+        notes: One sentence for each model that was left out, or failed.
+    """
+
+    protocol: str
+    rows: list[dict[str, Any]]
+    notes: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints and `results.json` holds."""
+        return {"protocol": self.protocol, "rows": self.rows, "notes": self.notes}
+
+
 def run_benchmark(
     protocol: Protocol,
     data: Path,
@@ -43,87 +72,88 @@ def run_benchmark(
     seeds: Sequence[int],
     recipe: Callable[[int], RunConfig] = standard,
     settings: Sequence[str] = (),
+    variants: bool = True,
     ablate: bool = False,
+    peers: Sequence[Peer] = (),
     progress: Progress = silent,
-) -> list[dict[str, Any]]:
-    """Build, train and measure; what is there already from an earlier call is not trained again.
+) -> Results:
+    """Build, fit and measure every row in a process of its own; what is there from an earlier call is kept.
+
+    All rows see the same training ratings and are asked about the same test ratings and users, on one thread.
 
     Args:
         protocol: Data, split and metrics.
         data: Folder of the data.
-        out: Where `graph/`, the runs, `results.csv` and `results.json` are written.
-        seeds: Seeds of our model; each is a row.
+        out: Where `graph/`, `runs/`, `rows/`, `results.csv` and `results.json` are written.
+        seeds: Seeds of our model; each is a row. The other rows are compared with the first.
         recipe: Makes the configuration from the number of ratings.
         settings: Changes to it, as `section.field=value`.
-        ablate: Also train with one part left out at a time, on the first seed.
+        variants: Also measure the protocol's variants of our model, on the first seed.
+        ablate: Also leave out one part of our model at a time, on the first seed.
+        peers: Other people's models.
         progress: Called with (stage, done, total, message).
-
-    Returns:
-        One row a model, seed and part: metrics with intervals, seconds, memory, whether the test date was used.
     """
     dataset = build(Description.load(protocol.description, data=data), data=data)
     graph = out / "graph"
     if not graph.exists() or Dataset.load(graph).fingerprint != dataset.fingerprint:
         dataset.save(graph)
-    base = recipe(len(dataset.ratings)).updated([*protocol.split, *settings])
-    plan = [("kgrec", seed, base.updated([f"seed={seed}"])) for seed in seeds]
+    notes: list[str] = []
+    base = recipe(len(dataset.ratings))
+    changes: dict[str, tuple[str, ...]] = {}
+    if variants:
+        changes |= {f"{OURS}, {name}": change for name, change in protocol.variants.items()}
     if ablate:
-        plan += [
-            (f"kgrec {name}", seeds[0], base.updated([f"seed={seeds[0]}", change]))
-            for name, change in ABLATIONS.items()
-        ]
+        changes |= {f"{OURS} {name}": (change,) for name, change in ABLATIONS.items()}
     rows: list[dict[str, Any]] = []
-    for number, (model, seed, config) in enumerate(plan):
-        report = _measured(graph, config, out / "runs" / f"{model.replace(' ', '-')}-{seed}", number == 0, progress)
-        common = {"seed": seed, "train_seconds": report["seconds"]["train"], "peak_memory_mb": report["peak_memory_mb"]}
-        rows += [_row(model, part, report["parts"][part], **common) for part in protocol.parts]
-        for name, parts in report["baselines"].items():
-            rows += [_row(name, part, parts[part]) for part in protocol.parts]
-    for part in protocol.parts[:1]:
-        rows += [
-            {
-                "model": found.model,
-                "part": part,
-                **found.figures,
-                "source": found.source,
-                "uses_test_date": found.uses_test_date,
-            }
-            for found in protocol.published
+    for repeat, repeated in enumerate(protocol.repeats):
+        config = base.updated([*protocol.split, *repeated, *settings])
+        plan = _ours(protocol, config, repeat, seeds, changes, notes)
+        plan += [
+            Row(model=peer.name, config=config, peer=peer, repeat=repeat, candidates=protocol.candidates)
+            for peer in (*FLOORS, *peers)
         ]
-    write_file(out / "results.json", json.dumps({"protocol": protocol.name, "rows": rows}, indent=1) + "\n")
+        found = _measured(plan, graph, dataset.fingerprint, out, notes, progress)
+        parts = Experiment(dataset, config).split.test
+        rows += table_rows(found, {part: parts[part] for part in protocol.parts}, liked_from(dataset.scale))
+    rows += published_rows(protocol)
+    results = Results(protocol=protocol.name, rows=rows, notes=list(dict.fromkeys(notes)))
+    write_file(out / "results.json", json.dumps(results.as_json(), indent=1) + "\n")
     write_file(out / "results.csv", pd.DataFrame(rows).to_csv(index=False))
-    return rows
+    return results
 
 
-def _measured(graph: Path, config: RunConfig, out: Path, baselines: bool, progress: Progress) -> dict[str, Any]:
-    train_run(graph, config, out, overwrite=True, keep_same=True, progress=progress)
-    return evaluation_report(load_run(out), baselines=baselines)
+def _ours(
+    protocol: Protocol,
+    config: RunConfig,
+    repeat: int,
+    seeds: Sequence[int],
+    changes: Mapping[str, Sequence[str]],
+    notes: list[str],
+) -> list[Row]:
+    configs = [(OURS, config.updated([f"seed={seed}"])) for seed in seeds]
+    for name, change in changes.items():
+        try:
+            configs.append((name, config.updated([f"seed={seeds[0]}", *change])))
+        except InputError as error:
+            notes.append(f"{name}: left out, since {error}.")
+    return [Row(model=name, config=found, repeat=repeat, candidates=protocol.candidates) for name, found in configs]
 
 
-def _row(model: str, part: str, measured: Mapping[str, Any], **common: Any) -> dict[str, Any]:
-    row: dict[str, Any] = {"model": model, "part": part, **common}
-    for metric, value in measured.items():
-        if isinstance(value, Mapping):
-            row |= {metric: value["value"], f"{metric} low": value["low"], f"{metric} high": value["high"]}
-    return {**row, "source": THIS_RUN, "uses_test_date": False}
-
-
-def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) -> pd.DataFrame:
-    """Return the table people read for one part: a row a model, mean over seeds with its standard deviation."""
-    frame = pd.DataFrame(rows)
-    frame = frame[frame["part"] == part]
-    metrics = [metric for metric in protocol.metrics if metric in frame]
-    lines = []
-    for model, group in frame.groupby("model", sort=False):
-        seeds, source = group["seed"].notna().sum(), str(group["source"].iloc[0])
-        about = f", {seeds} seeds" if seeds > 1 else f" ({source})" if source != THIS_RUN else ""
-        line: dict[str, str] = {"model": f"{model}{about}"}
-        for metric in metrics:
-            values = group[metric].dropna()
-            spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
-            line[metric] = f"{values.mean():.4f}{spread}" if len(values) else ""
-        seconds = group["train_seconds"].dropna()
-        line["seconds"] = f"{seconds.mean():.0f}" if len(seconds) else ""
-        line["test date"] = "used" if group["uses_test_date"].any() else ""
-        lines.append(line)
-    return pd.DataFrame(lines)
+def _measured(
+    plan: Sequence[Row], graph: Path, fingerprint: str, out: Path, notes: list[str], progress: Progress
+) -> list[tuple[Row, Measurement]]:
+    found = []
+    for number, row in enumerate(plan):
+        progress("benchmark", number, len(plan), row.model)
+        if row.peer is not None and row.peer.version is None:
+            notes.append(f"{row.model}: {row.peer.package} is not installed; `pip install 'kgrec[peers]'` gets it.")
+            continue
+        try:
+            found.append((row, measured_row(row, graph, fingerprint, out, progress=progress)))
+        except (ChildError, InputError) as error:
+            if row.peer is None and isinstance(error, InputError):
+                raise
+            logger.warning("%s failed: %s", row.model, error)
+            notes.append(f"{row.model}: left out, since it failed ({error}).")
+    progress("benchmark", len(plan), len(plan), "done")
+    return found

@@ -18,14 +18,23 @@ from rich.text import Text
 
 from training.progress import Progress as Report
 
-__all__ = ["metrics_table", "notes", "out", "plain_table", "print_json", "progress_bar", "recommendation_table"]
+__all__ = [
+    "benchmark_table",
+    "metrics_table",
+    "notes",
+    "out",
+    "plain_table",
+    "print_json",
+    "progress_bar",
+    "recommendation_table",
+]
 
 WIDE = 118  # columns where output goes to a file or pipe
 
 out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDE)
 notes = Console(stderr=True, highlight=False, emoji=False)
 
-_STAGES = {"encode": "reading texts", "train": "training", "download": "downloading"}
+_STAGES = {"benchmark": "models", "encode": "reading texts", "train": "training", "download": "downloading"}
 _METRICS = ("rmse", "mae", "ndcg@20", "recall@20", "coverage_80", "interval_80")
 
 
@@ -103,6 +112,21 @@ def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
         table.add_column(metric, justify="right", no_wrap=True)
     for name, values in rows.items():
         table.add_row(name, *(_estimate(values.get(metric)) for metric in _METRICS))
+    return table
+
+
+def benchmark_table(title: str, rows: pd.DataFrame) -> Table:
+    """Lay out the summary of a benchmark: figures to the right, spreads below them, ours in bold."""
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    for number, column in enumerate(rows.columns):
+        if number == 0:
+            table.add_column(column, overflow="fold", min_width=20)
+        else:
+            table.add_column(_plain(column.replace(", ", "\n")), justify="right", no_wrap=True)
+    for row in rows.itertuples(index=False):
+        ours = str(row[0]).partition(",")[0] == "kgrec"
+        cells = (_plain(str(value).replace(" ± ", "\n± ")) for value in row)
+        table.add_row(*cells, style="bold" if ours else None)
     return table
 
 

@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kg.errors import InputError, did_you_mean
+from training.peers import Peer
+from training.peers_floors import EASE_ON_LIKED
+from training.peers_implicit import ALS
+from training.peers_lightfm import LIGHTFM
+from training.peers_myfm import MYFM, MYFM_WITHOUT_SETS
+from training.peers_surprise import SURPRISE
+from training.rows import NOT_LIKED, UNRATED
 
 __all__ = ["PROTOCOLS", "Protocol", "Published", "protocol_named"]
 
@@ -39,6 +46,11 @@ class Protocol:
         metrics: Metrics of the table, in its order.
         published: What others reported.
         note: What a reader must know beside the figures.
+        peers: Other people's models that can be measured here.
+        variants: Other settings of our model, by name, as `section.field=value`.
+        repeats: Further settings of each repetition of the split.
+        seeds: Usual number of seeds of our model, a repetition.
+        candidates: What is ranked for a user: `UNRATED` items, or those `NOT_LIKED` in training.
     """
 
     name: str
@@ -48,9 +60,21 @@ class Protocol:
     metrics: tuple[str, ...]
     published: tuple[Published, ...] = ()
     note: str = field(default="")
+    peers: tuple[Peer, ...] = ()
+    variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    repeats: tuple[tuple[str, ...], ...] = ((),)
+    seeds: int = 5
+    candidates: str = UNRATED
 
 
 _RATINGS = ("rmse", "mae", "coverage_80", "ndcg@20", "recall@20")
+_LISTS = ("ndcg@20", "recall@20", "rmse")
+_RATING_PEERS = (*MYFM, *SURPRISE)
+_LIST_PEERS = (EASE_ON_LIKED, ALS, LIGHTFM)
+_VARIANTS = {
+    "4 chains": ("training.chains=4",),
+    "adamw": ("training.method=adamw", "split.validation_share=0.05"),
+}
 
 PROTOCOLS = {
     protocol.name: protocol
@@ -74,7 +98,20 @@ PROTOCOLS = {
                 Published(model="IGMC", figures={"rmse": 0.905}, source="arXiv:1904.12058"),
                 Published(model="GC-MC with features", figures={"rmse": 0.905}, source="arXiv:1706.02263"),
             ),
+            peers=(*_RATING_PEERS, *_LIST_PEERS),
+            variants=_VARIANTS,
             note="One canonical split. The plots and people come from richer metadata than the published rows had.",
+        ),
+        Protocol(
+            name="ml-100k-random",
+            description="movielens-100k",
+            split=("split.name=random", "split.test_share=0.2"),
+            parts=("warm",),
+            metrics=_RATINGS,
+            repeats=tuple((f"split.seed={seed}",) for seed in range(5)),
+            seeds=1,
+            peers=(*_RATING_PEERS, *_LIST_PEERS),
+            note="Five random splits, 80 % to train on.",
         ),
         Protocol(
             name="ml-1m-90-10",
@@ -94,6 +131,7 @@ PROTOCOLS = {
                 Published(model="CF-NADE", figures={"rmse": 0.829}, source="arXiv:1605.09477"),
                 Published(model="GC-MC", figures={"rmse": 0.832}, source="arXiv:1706.02263"),
             ),
+            peers=(*MYFM, *MYFM_WITHOUT_SETS, *SURPRISE, *_LIST_PEERS),
             note="The published rows are for the original file and other random splits; 999,714 rebuilt ratings have no times.",
         ),
         Protocol(
@@ -102,7 +140,23 @@ PROTOCOLS = {
             split=("split.name=cold-items",),
             parts=("cold_items", "warm"),
             metrics=_RATINGS,
+            peers=(*MYFM, *_LIST_PEERS),
             note="The 336 cold items are ranked among themselves; warm is a random tenth of the other ratings.",
+        ),
+        Protocol(
+            name="ml-1m-top20",
+            description="movielens-1m",
+            split=("split.name=liked", "split.test_share=0.2", "split.seed=0"),
+            parts=("warm",),
+            metrics=_LISTS,
+            candidates=NOT_LIKED,
+            peers=_LIST_PEERS,
+            seeds=1,
+            note=(
+                "A random fifth of the ratings of 4 and 5 stars is held out; all items are ranked that the user did not "
+                "rate so in training. Recall divides by the number of held-out items. The RMSE is that of liked items "
+                "alone: it says little."
+            ),
         ),
     )
 }

@@ -91,6 +91,7 @@ def train_run(
         shutil.rmtree(partial)
     make_directory(partial)
     posterior = experiment.run(checkpoint)
+    recommender = experiment.recommender(posterior)
     trained = time.perf_counter() - started
     facts = {
         "train_seconds": round(trained, 3),
@@ -99,7 +100,7 @@ def train_run(
         "num_samples": len(posterior.warm),
         "epochs": len(experiment.history.records),
     }
-    write_run(experiment, experiment.recommender(posterior), graph, partial, facts)
+    write_run(experiment, recommender, graph, partial, facts)
     checkpoint.unlink(missing_ok=True)
     publish(out)
     return Outcome(directory=out, trained=True, seconds=time.perf_counter() - started, sentence=sentence)
@@ -107,5 +108,11 @@ def train_run(
 
 def peak_memory_mb() -> float:
     """Return the largest resident memory of this process so far, in MB."""
+    try:
+        # What a spawned process inherits from its parent counts in `getrusage`, but not here.
+        fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024 / 1e6
+    except (OSError, KeyError):
+        pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

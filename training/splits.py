@@ -14,10 +14,11 @@ from kg.errors import InputError, did_you_mean
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 
-__all__ = ["Split", "make_split", "split_names"]
+__all__ = ["Split", "liked_from", "make_split", "split_names"]
 
 Rows = NDArray[np.int64]
 
+LIKED = "liked"
 WARM_SHARE = 0.1  # of the ratings that a cold split leaves over: shows what cold training costs warm users
 PURPOSES = ("items", "users", "warm", "validation")  # a stream of random numbers each, so none moves another
 
@@ -61,9 +62,15 @@ class _Holdout:
     apart: bool = False
 
 
+def liked_from(scale: tuple[float, float]) -> float:
+    """Return the stars from which on an item counts as liked: three quarters up the scale, 4 of 1 to 5."""
+    low, high = scale
+    return low + 0.75 * (high - low)
+
+
 def split_names(dataset: Dataset) -> tuple[str, ...]:
     """Return the names that `make_split` takes for these data: the canonical ones first."""
-    generic = (name for name in GENERIC if name != "by-time" or dataset.ratings.time is not None)
+    generic = (name for name in (*GENERIC, LIKED) if name != "by-time" or dataset.ratings.time is not None)
     return tuple(dict.fromkeys((*dataset.splits, *generic)))
 
 
@@ -78,6 +85,8 @@ def make_split(
         dataset: The data.
         name: A canonical split of the data, or one of:
             `random`: the first `round(test_share * n)` rows of `default_rng(seed).permutation(n)` are held out;
+            `liked`: of the ratings at or above `liked_from`, in the order of the data, those whose number of
+            `default_rng(seed).random(num_liked)` is below `test_share` are held out;
             `by-time`: the latest ratings are held out, ties by row;
             `cold-items`, `cold-users`: a share of the items (users) is held out with all ratings;
             `cold-both`: both at once, in three parts. The cold splits also hold out a tenth of the rest as `warm`.
@@ -102,6 +111,8 @@ def make_split(
         holdout = _canonical(name, dataset.splits[name], ratings, seed)
     elif name in GENERIC:
         holdout = GENERIC[name](ratings, test_share, seed)
+    elif name == LIKED:
+        holdout = _liked(ratings, liked_from(dataset.scale), test_share, seed)
     else:
         known = split_names(dataset)
         raise InputError(
@@ -176,6 +187,12 @@ def _canonical(name: str, split: NamedSplit, ratings: Ratings, seed: int) -> _Ho
 def _random(ratings: Ratings, share: float, seed: int) -> _Holdout:
     order = np.random.default_rng(seed).permutation(len(ratings))
     return _scattered(ratings, order[: round(share * len(ratings))], f"a random {share:g} of all")
+
+
+def _liked(ratings: Ratings, least: float, share: float, seed: int) -> _Holdout:
+    liked = np.flatnonzero(ratings.value >= least)
+    test = liked[np.random.default_rng(seed).random(len(liked)) < share]
+    return _scattered(ratings, test, f"a random {share:g} of those of at least {least:g} stars")
 
 
 def _by_time(ratings: Ratings, share: float, seed: int) -> _Holdout:

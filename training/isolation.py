@@ -1,0 +1,89 @@
+"""Work in a process of its own: its memory can be told from everyone else's, and its crash ends nobody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from kg.errors import InputError
+from training.progress import Progress, silent
+
+__all__ = ["ChildError", "in_child"]
+
+Result = TypeVar("Result")
+
+
+class ChildError(RuntimeError):
+    """The work in the other process failed; the message says how, in one sentence."""
+
+
+def in_child(job: Callable[[Progress], Result], *, progress: Progress = silent) -> Result:
+    """Run a job in a fresh Python process and return what it returns.
+
+    The process starts anew (spawned, not forked), so it holds nothing of this one. What it prints goes to
+    standard error. It ends with this process.
+
+    Args:
+        job: Called with the progress to report to. It and its result cross a pipe: a function of a module, or a
+            `functools.partial` of one; plain values and arrays.
+        progress: Called here with (stage, done, total, message).
+
+    Raises:
+        InputError: If the job raised one.
+        ChildError: If it raised anything else, or the process died.
+    """
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(job, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        while True:
+            try:
+                kind, content = receiver.recv()
+            except EOFError:
+                process.join()
+                raise ChildError(_death(process.exitcode)) from None
+            if kind == "done":
+                result: Result = content
+                return result
+            if kind == "refused":
+                raise InputError(content)
+            if kind == "failed":
+                raise ChildError(content)
+            progress(*content)
+    finally:
+        receiver.close()
+        process.terminate()
+        process.join()
+
+
+def _work(job: Callable[[Progress], Any], sender: Connection) -> None:
+    os.dup2(2, 1)  # standard output belongs to the caller's own answer
+
+    def progress(stage: str, done: int, total: int, message: str) -> None:
+        sender.send(("progress", (stage, done, total, message)))
+
+    try:
+        answer = ("done", job(progress))
+    except InputError as error:
+        answer = ("refused", str(error))
+    except (Exception, SystemExit) as error:  # whatever a foreign library raises becomes a sentence
+        text = str(error).strip().splitlines()
+        answer = ("failed", f"{type(error).__name__}{': ' + text[0] if text else ''}")
+    with suppress(BrokenPipeError):
+        sender.send(answer)
+    sender.close()
+
+
+def _death(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = "; was there too little memory?" if name == "SIGKILL" else ""
+        return f"its process was ended by {name}{hint}"
+    return f"its process ended with exit code {exitcode}"

@@ -1,0 +1,90 @@
+"""Other people's models, measured beside ours: what each needs, can do, and how it is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kg.dataset import Dataset
+from kg.ratings import Ratings
+from training.answers import Fitted
+from training.config import RunConfig
+from training.experiment import Experiment
+from training.progress import Progress, silent
+from training.splits import liked_from
+
+__all__ = ["Material", "Peer"]
+
+
+class Material:
+    """What a peer may read: the training ratings and the very inputs of our model, made when asked for.
+
+    Args:
+        graph: Graph directory.
+        config: Split, text and inputs as our model has them.
+        progress: Called with (stage, done, total, message).
+    """
+
+    def __init__(self, graph: Path, config: RunConfig, *, progress: Progress = silent) -> None:
+        self.dataset = Dataset.load(graph)
+        self.experiment = Experiment(self.dataset, config, progress=progress)
+        self.progress = progress
+
+    @cached_property
+    def train(self) -> Ratings:
+        """The training ratings."""
+        return self.experiment.split.train
+
+    @property
+    def test(self) -> Mapping[str, Ratings]:
+        """The held-out ratings by part: for the measuring, never for a fit."""
+        return self.experiment.split.test
+
+    @property
+    def levels(self) -> NDArray[np.float32]:
+        """Levels of the training ratings, in stars, rising."""
+        return self.train.levels
+
+    @property
+    def relevant_from(self) -> float:
+        """An item counts as liked from so many stars on."""
+        return liked_from(self.dataset.scale)
+
+    @cached_property
+    def liked(self) -> Ratings:
+        """The training ratings of liked items."""
+        return self.train.select(self.train.value >= self.relevant_from)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """A model that is measured beside ours.
+
+    Attributes:
+        name: Name in the tables.
+        fit: Called with the material and the settings; returns what the fitted model can answer.
+        package: Distribution it comes in; None for our own floors.
+        settings: Keyword arguments of `fit`, as JSON values; they are part of the row's identity.
+        note: What a reader must know of it.
+    """
+
+    name: str
+    fit: Callable[..., Fitted]
+    package: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def version(self) -> str | None:
+        """Version of the installed package, or None where it is absent; of a floor, the version of kgrec."""
+        try:
+            return version(self.package or "kgrec")
+        except PackageNotFoundError:
+            return None if self.package else "0"
