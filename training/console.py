@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -117,12 +119,12 @@ def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
 
 def benchmark_table(title: str, rows: pd.DataFrame) -> Table:
     """Lay out the summary of a benchmark: figures to the right, spreads below them, ours in bold."""
-    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for number, column in enumerate(rows.columns):
         if number == 0:
             table.add_column(column, overflow="fold", min_width=20)
         else:
-            table.add_column(_plain(column.replace(", ", "\n")), justify="right", no_wrap=True)
+            table.add_column(_plain(re.sub(r", |_| ", "\n", column)), justify="right", no_wrap=True)
     for row in rows.itertuples(index=False):
         ours = str(row[0]).partition(",")[0] == "kgrec"
         cells = (_plain(str(value).replace(" ± ", "\n± ")) for value in row)

@@ -25,7 +25,7 @@ PART_NAMES = {
     "cold_both": "both new",
 }
 BLUE, DARK, GREY = "#1f5fa8", "#333333", "#8a8a8a"
-FARTHEST = 1.6  # spans of the better half of the models; what lies farther off stands at the edge
+FARTHEST = 2.0  # spans of the better half of the models; what lies farther off stands at the edge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ def _draw(axes: Any, found: Sequence[Dot], metric: str) -> None:
             face = "white" if dot.source else colour
             axes.plot(at, place, "o", color=colour, markerfacecolor=face, markersize=8 if dot.label == OURS else 6)
         axes.annotate(
-            f"{dot.value:.4f}".rstrip("0") if dot.source else f"{dot.value:.4f}",
+            _number(dot),
             (1.0, place),
             xycoords=("axes fraction", "data"),
             xytext=(12, 0),
@@ -148,9 +148,15 @@ def _draw(axes: Any, found: Sequence[Dot], metric: str) -> None:
         axes.spines[side].set_visible(False)
 
 
+def _number(dot: Dot) -> str:
+    """Write published figures as they were: most with three digits, some with four."""
+    written = f"{dot.value:.4f}"
+    return written.removesuffix("0") if dot.source else written
+
+
 def _limits(found: Sequence[Dot], metric: str) -> tuple[float, float]:
-    """Show the better half of the models with their intervals, and what is not far off; the rest at the edge."""
-    better = found[: max(2, (len(found) + 1) // 2)]
+    """Show ours and the better half of the models with their intervals, and what is not far off; the rest at the edge."""
+    better = [*found[: max(2, (len(found) + 1) // 2)], *(dot for dot in found if dot.label == OURS)]
     ends = np.array([end for dot in better for end in (dot.low, dot.high, dot.value) if end is not None])
     span = max(float(ends.max() - ends.min()), 1e-6)
     near = [dot for dot in found if ends.min() - FARTHEST * span <= dot.value <= ends.max() + FARTHEST * span]

@@ -30,8 +30,8 @@ def fit_biases(material: Material) -> Fitted:
 
 
 def fit_popularity(material: Material) -> Fitted:
-    """Fit `Popularity`."""
-    return _floor(Popularity, material)
+    """Fit `Popularity`; its stars are those of `Biases`, so it only ranks here."""
+    return Fitted(rank=_floor(Popularity, material).rank)
 
 
 def fit_content_knn(material: Material) -> Fitted:
