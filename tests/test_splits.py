@@ -17,9 +17,9 @@ from kg.graph import KnowledgeGraph, Nodes
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.vocabulary import Vocabulary
-from training.splits import Split, make_split, split_names
+from training.splits import Split, liked_from, make_split, split_names
 
-NAMES = ("random", "by-time", "cold-items", "cold-users", "cold-both", "file", "items", "parts")
+NAMES = ("random", "by-time", "liked", "cold-items", "cold-users", "cold-both", "file", "items", "parts")
 
 
 def nodes(kind: str, size: int) -> Nodes:
@@ -47,7 +47,7 @@ def world(
     graph = KnowledgeGraph(
         name="made", nodes={"user": nodes("user", num_users), "item": nodes("item", num_items)}, edges={}, sources=()
     )
-    return Dataset(graph=graph, ratings=ratings, scale=(0, 1e6), splits=splits)
+    return Dataset(graph=graph, ratings=ratings, scale=(0, len(user)), splits=splits)
 
 
 CANONICAL = {
@@ -98,6 +98,16 @@ def test_random_is_the_stated_permutation() -> None:
     split = make_split(dataset, "random", test_share=0.25, seed=7)
     assert held_out(split) == set(order[: round(0.25 * n)].tolist())
     assert rows(split.train) == sorted(order[round(0.25 * n) :].tolist())
+
+
+def test_liked_is_the_stated_draw_among_the_upper_quarter() -> None:
+    dataset = world()
+    n = len(dataset.ratings)
+    liked = [row for row in range(n) if row >= 0.75 * n]  # a rating's value is its row
+    drawn = np.random.default_rng(7).random(len(liked))
+    split = make_split(dataset, "liked", test_share=0.3, seed=7)
+    assert held_out(split) == {row for row, lot in zip(liked, drawn, strict=True) if lot < 0.3}
+    assert liked_from((1, 5)) == 4
 
 
 def test_by_time_holds_out_the_latest_and_ties_go_by_row() -> None:
@@ -253,3 +263,11 @@ def test_movielens_canonical_splits(real_data: Path) -> None:
     assert len(cold.test["cold_items"]) == 20_380
     assert len(cold.test["warm"]) == 7_962
     assert np.unique(cold.validation.item).size <= 269
+
+
+@pytest.mark.slow
+def test_liked_movielens_1m_and_its_reference(real_data: Path) -> None:
+    dataset = build(Description.load("movielens-1m", data=real_data))
+    split = make_split(dataset, "liked", test_share=0.2, seed=0)
+    assert (len(dataset.ratings), len(split.train), len(split.test["warm"])) == (999_714, 884_558, 115_156)
+    assert split.test["warm"].value.min() == 4
