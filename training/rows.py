@@ -7,6 +7,7 @@ import re
 import time
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def _measure_run(row: Row, graph: Path, out: Path, progress: Progress) -> Measur
             fitted_recommender(run.recommender),
             seconds=run.manifest["train_seconds"],
             memory=run.manifest["peak_memory_mb"],
-            software=f"kgrec {run.manifest['libraries']['torch']}",
+            software=f"kgrec {version('kgrec')}",
         )
 
 
