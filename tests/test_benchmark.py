@@ -355,6 +355,8 @@ def test_dots_stand_in_order_of_the_metric(tmp_path: Path) -> None:
     assert found[1].source == "arXiv:1, used the date of the test rating"
     assert found[1].low is None
     assert [dot.ours for dot in found] == [True, False, False]
+    assert [dot.p for dot in found] == [None, None, 0.0004]
+    assert dots(rows, "ndcg@20", "warm") == []
 
 
 def test_the_figure_names_every_model_and_its_value(tmp_path: Path) -> None:
@@ -366,7 +368,7 @@ def test_the_figure_names_every_model_and_its_value(tmp_path: Path) -> None:
     png, svg = write_figure(rows, PROTOCOLS["ml-100k-u1"], "warm", tmp_path)
     assert png.read_bytes().startswith(b"\x89PNG")
     drawn = svg.read_text()
-    for text in ("kgrec", "mean", "other", "0.8800", "1.1500", "0.900", "RMSE in stars"):
+    for text in ("kgrec", "mean", "other", "0.8800", "1.1500", "0.900", "p &lt; 0.001", "RMSE in stars"):
         assert f"<!-- {text}" in drawn, text
     assert write_figure(rows, PROTOCOLS["ml-100k-u1"], "cold_users", tmp_path) == []
 

@@ -52,7 +52,7 @@ class Results:
         protocol: Its name.
         rows: One a model, seed, repetition of the split and part: metrics with 95 % intervals, p against ours,
             seconds, memory, whether the date of the rating to predict was used.
-        notes: One sentence for each model that was left out, or failed.
+        notes: What a reader must know of some models: settings, or why one was left out or failed.
     """
 
     protocol: str
@@ -150,6 +150,8 @@ def _measured(
             continue
         try:
             found.append((row, measured_row(row, graph, fingerprint, out, progress=progress)))
+            if row.peer is not None and row.peer.note:
+                notes.append(f"{row.model}: {row.peer.note}.")
         except (ChildError, InputError) as error:
             if row.peer is None and isinstance(error, InputError):
                 raise

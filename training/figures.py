@@ -38,6 +38,7 @@ class Dot:
         low: Lower end of the 95 % interval, or None for a published figure.
         high: Upper end.
         source: Where it was published; None if it was measured here.
+        p: Largest p of the paired test against ours over splits, or None.
     """
 
     label: str
@@ -45,6 +46,7 @@ class Dot:
     low: float | None = None
     high: float | None = None
     source: str | None = None
+    p: float | None = None
 
     @property
     def ours(self) -> bool:
@@ -55,13 +57,17 @@ class Dot:
 def dots(rows: Sequence[Mapping[str, Any]], metric: str, part: str) -> list[Dot]:
     """Return a dot a model, best first; value and ends of the interval are means over seeds and splits."""
     frame = pd.DataFrame(rows)
+    if metric not in frame:
+        return []
     frame = frame[(frame["part"] == part) & frame[metric].notna()]
     found = []
     for model, group in frame.groupby("model", sort=False):
         source = str(group["source"].iloc[0])
         if source == THIS_RUN:
             low, high = (float(group[f"{metric} {end}"].mean()) for end in ("low", "high"))
-            found.append(Dot(label=str(model), value=float(group[metric].mean()), low=low, high=high))
+            tested = group[f"{metric} p"].dropna() if f"{metric} p" in group else ()
+            p = float(max(tested)) if len(tested) else None
+            found.append(Dot(label=str(model), value=float(group[metric].mean()), low=low, high=high, p=p))
         else:
             dated = ", used the date of the test rating" if group["uses_test_date"].any() else ""
             found.append(Dot(label=str(model), value=float(group[metric].mean()), source=f"{source}{dated}"))
@@ -83,6 +89,7 @@ def write_figure(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: st
     Raises:
         ImportError: If matplotlib is not installed.
     """
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     metric = protocol.metrics[0]
@@ -99,9 +106,9 @@ def write_figure(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: st
     files = []
     for kind in ("png", "svg"):
         content = BytesIO()
-        figure.savefig(
-            content, format=kind, dpi=160, bbox_inches="tight", metadata={"Date": None} if kind == "svg" else None
-        )
+        with rc_context({"svg.hashsalt": protocol.name}):  # the same figure has the same bytes
+            dateless = {"Date": None} if kind == "svg" else None
+            figure.savefig(content, format=kind, dpi=160, bbox_inches="tight", metadata=dateless)
         files.append(out / f"{protocol.name}-{part}.{kind}")
         write_file(files[-1], content.getvalue())
     return files
@@ -126,17 +133,18 @@ def _draw(axes: Any, found: Sequence[Dot], metric: str) -> None:
                 axes.plot([max(dot.low, left), min(dot.high, right)], [place, place], color=colour, linewidth=1.8)
             face = "white" if dot.source else colour
             axes.plot(at, place, "o", color=colour, markerfacecolor=face, markersize=8 if dot.label == OURS else 6)
-        axes.annotate(
-            _number(dot),
-            (1.0, place),
-            xycoords=("axes fraction", "data"),
-            xytext=(12, 0),
-            textcoords="offset points",
-            va="center",
-            color=colour,
-            fontweight="bold" if dot.ours else "normal",
-            fontsize=9,
-        )
+        for text, offset, weight in ((_number(dot), 12, "bold" if dot.ours else "normal"), (_p(dot), 58, "normal")):
+            axes.annotate(
+                text,
+                (1.0, place),
+                xycoords=("axes fraction", "data"),
+                xytext=(offset, 0),
+                textcoords="offset points",
+                va="center",
+                color=colour,
+                fontweight=weight,
+                fontsize=9,
+            )
     axes.set_yticks(range(len(found)), [f"{dot.label}\n{dot.source}" if dot.source else dot.label for dot in found])
     for text, dot in zip(axes.get_yticklabels(), found, strict=True):
         text.set_color(BLUE if dot.ours else GREY if dot.source else DARK)
@@ -154,6 +162,12 @@ def _number(dot: Dot) -> str:
     return written.removesuffix("0") if dot.source else written
 
 
+def _p(dot: Dot) -> str:
+    if dot.p is None:
+        return ""
+    return "p < 0.001" if dot.p < 0.001 else f"p = {dot.p:.3f}"
+
+
 def _limits(found: Sequence[Dot], metric: str) -> tuple[float, float]:
     """Show ours and the better half of the models with their intervals, and what is not far off; the rest at the edge."""
     better = [*found[: max(2, (len(found) + 1) // 2)], *(dot for dot in found if dot.label == OURS)]
@@ -167,7 +181,8 @@ def _limits(found: Sequence[Dot], metric: str) -> tuple[float, float]:
 
 def _caption(found: Sequence[Dot]) -> str:
     lines = [
-        "Filled: measured in one run on the same split, with the 95 % bootstrap interval over users; the band is ours."
+        "Filled: measured in one run on the same split, with the 95 % bootstrap interval over users; the band is ours.",
+        "p: paired test against kgrec on the same ratings and users, which intervals of single models cannot show.",
     ]
     if any(dot.source for dot in found):
         lines.append("Hollow: published figures, some of other splits or inputs, without an interval.")

@@ -62,4 +62,6 @@ FLOORS = (
     Peer(name="EASE", fit=fit_ease, settings={"ridge": 400.0}),
 )
 
-EASE_ON_LIKED = Peer(name="EASE on liked items", fit=fit_ease_on_liked, settings={"ridge": 400.0})
+EASE_ON_LIKED = Peer(
+    name="EASE on liked items", fit=fit_ease_on_liked, settings={"ridge": 400.0}, note="ridge 400, as for EASE"
+)

@@ -169,12 +169,20 @@ def fit_ordered_probit(
 _SETTINGS = {"rank": 10, "iterations": 200, "seed": 42, "leave_out": []}  # those of its documentation
 _NO_SETS = {**_SETTINGS, "leave_out": list(IMPLICIT_SETS)}
 
+_NOTE = "rank 10 and 200 draws, as in its documentation; the inputs of our model but its two-hop features"
+
 MYFM = (
-    Peer(name="myFM ordered probit", package=PACKAGE, fit=fit_ordered_probit, settings=_SETTINGS),
-    Peer(name="myFM regressor", package=PACKAGE, fit=fit_regressor, settings=_SETTINGS),
+    Peer(name="myFM ordered probit", package=PACKAGE, fit=fit_ordered_probit, settings=_SETTINGS, note=_NOTE),
+    Peer(name="myFM regressor", package=PACKAGE, fit=fit_regressor, settings=_SETTINGS, note=_NOTE),
 )
 
 MYFM_WITHOUT_SETS = (
-    Peer(name="myFM ordered probit, no implicit sets", package=PACKAGE, fit=fit_ordered_probit, settings=_NO_SETS),
-    Peer(name="myFM regressor, no implicit sets", package=PACKAGE, fit=fit_regressor, settings=_NO_SETS),
+    Peer(
+        name="myFM ordered probit, no implicit sets",
+        package=PACKAGE,
+        fit=fit_ordered_probit,
+        settings=_NO_SETS,
+        note=_NOTE,
+    ),
+    Peer(name="myFM regressor, no implicit sets", package=PACKAGE, fit=fit_regressor, settings=_NO_SETS, note=_NOTE),
 )

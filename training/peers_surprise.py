@@ -45,6 +45,12 @@ def _fitted(model: Any, material: Material) -> Fitted:
 
 
 SURPRISE = (
-    Peer(name="Surprise SVD++", package=PACKAGE, fit=fit_svd_plus_plus, settings={"seed": 0}),
-    Peer(name="Surprise SVD", package=PACKAGE, fit=fit_svd, settings={"seed": 0}),
+    Peer(
+        name="Surprise SVD++",
+        package=PACKAGE,
+        fit=fit_svd_plus_plus,
+        settings={"seed": 0},
+        note="the package's own settings",
+    ),
+    Peer(name="Surprise SVD", package=PACKAGE, fit=fit_svd, settings={"seed": 0}, note="the package's own settings"),
 )
