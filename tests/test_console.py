@@ -26,3 +26,29 @@ def test_tables_show_labels_and_ids_as_they_are() -> None:
     assert "[title]" in shown.get()
     for text in HOSTILE:
         assert shown.get().count(text) >= 3, text
+
+
+def test_a_benchmark_fits_the_page_and_keeps_names() -> None:
+    columns = [
+        "rmse",
+        "mae",
+        "coverage_80",
+        "ndcg@20",
+        "recall@20",
+        "p, rmse",
+        "p, ndcg@20",
+        "seconds",
+        "MB",
+        "test date",
+    ]
+    cells = ["0.8771 ± 0.0004"] * 5 + ["< 0.001"] * 2 + ["1200", "2300", "used"]
+    rows = pd.DataFrame([dict(zip(["model", *columns], [name, *cells], strict=True)) for name in ["kgrec", *HOSTILE]])
+    with console.out.capture() as shown:
+        console.out.print(console.benchmark_table("[title]", rows))
+    for text in ["[title]", *HOSTILE]:
+        assert text in shown.get()
+    lines = shown.get().splitlines()
+    assert max(map(len, lines)) <= console.WIDE
+    assert sum(line.count("0.8771") for line in lines) == 5 * len(rows)
+    assert sum(line.count("± 0.0004") for line in lines) == 5 * len(rows)
+    assert sum(line.count("used") for line in lines) == len(rows)

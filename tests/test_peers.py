@@ -18,7 +18,7 @@ from training.answers import Fitted
 from training.config import RunConfig
 from training.peers import Material, Peer
 from training.peers_floors import EASE_ON_LIKED, FLOORS
-from training.peers_implicit import ALS, liked_matrix
+from training.peers_implicit import ALS_100K, liked_matrix
 from training.peers_lightfm import LIGHTFM, item_features
 from training.peers_myfm import IMPLICIT_SETS, MYFM, MYFM_WITHOUT_SETS, design_of
 from training.peers_surprise import SURPRISE
@@ -34,7 +34,7 @@ users:
 SMALL: dict[str, dict[str, Any]] = {
     "myFM": {"rank": 2, "iterations": 40},
     "LightFM": {"components": 4, "epochs": 20},
-    "implicit": {"factors": 4},
+    "implicit": {"factors": 4, "regularization": 0.1},
     "EASE": {"ridge": 5.0},
 }
 
@@ -149,7 +149,7 @@ def test_peers_of_ratings_learn_who_loves_what(peer: Peer, material: Material) -
     assert stars[test.value == 5].mean() > stars[test.value < 3].mean() + 1
 
 
-@pytest.mark.parametrize("peer", [EASE_ON_LIKED, ALS, LIGHTFM], ids=lambda peer: peer.name)
+@pytest.mark.parametrize("peer", [EASE_ON_LIKED, ALS_100K, LIGHTFM], ids=lambda peer: peer.name)
 def test_peers_of_lists_rank_the_loved_genre_first(peer: Peer, material: Material) -> None:
     found = fitted(peer, material)
     assert found.rank is not None

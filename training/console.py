@@ -119,7 +119,7 @@ def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
 
 def benchmark_table(title: str, rows: pd.DataFrame) -> Table:
     """Lay out the summary of a benchmark: figures to the right, spreads below them, ours in bold."""
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True)
     for number, column in enumerate(rows.columns):
         if number == 0:
             table.add_column(column, overflow="fold", min_width=20)

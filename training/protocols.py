@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from kg.errors import InputError, did_you_mean
 from training.peers import Peer
 from training.peers_floors import EASE_ON_LIKED
-from training.peers_implicit import ALS
+from training.peers_implicit import ALS_1M, ALS_100K
 from training.peers_lightfm import LIGHTFM
 from training.peers_myfm import MYFM, MYFM_WITHOUT_SETS
 from training.peers_surprise import SURPRISE
@@ -70,7 +70,8 @@ class Protocol:
 _RATINGS = ("rmse", "mae", "coverage_80", "ndcg@20", "recall@20")
 _LISTS = ("ndcg@20", "recall@20", "rmse")
 _RATING_PEERS = (*MYFM, *SURPRISE)
-_LIST_PEERS = (EASE_ON_LIKED, ALS, LIGHTFM)
+_LISTS_100K = (EASE_ON_LIKED, ALS_100K, LIGHTFM)
+_LISTS_1M = (EASE_ON_LIKED, ALS_1M, LIGHTFM)
 _VARIANTS = {
     "4 chains": ("training.chains=4",),
     "adamw": ("training.method=adamw", "split.validation_share=0.05"),
@@ -98,7 +99,7 @@ PROTOCOLS = {
                 Published(model="IGMC", figures={"rmse": 0.905}, source="arXiv:1904.12058"),
                 Published(model="GC-MC with features", figures={"rmse": 0.905}, source="arXiv:1706.02263"),
             ),
-            peers=(*_RATING_PEERS, *_LIST_PEERS),
+            peers=(*_RATING_PEERS, *_LISTS_100K),
             variants=_VARIANTS,
             note="One canonical split. The plots and people come from richer metadata than the published rows had.",
         ),
@@ -110,7 +111,7 @@ PROTOCOLS = {
             metrics=_RATINGS,
             repeats=tuple((f"split.seed={seed}",) for seed in range(5)),
             seeds=1,
-            peers=(*_RATING_PEERS, *_LIST_PEERS),
+            peers=(*_RATING_PEERS, *_LISTS_100K),
             note="Five random splits, 80 % to train on.",
         ),
         Protocol(
@@ -131,7 +132,7 @@ PROTOCOLS = {
                 Published(model="CF-NADE", figures={"rmse": 0.829}, source="arXiv:1605.09477"),
                 Published(model="GC-MC", figures={"rmse": 0.832}, source="arXiv:1706.02263"),
             ),
-            peers=(*MYFM, *MYFM_WITHOUT_SETS, *SURPRISE, *_LIST_PEERS),
+            peers=(*MYFM, *MYFM_WITHOUT_SETS, *SURPRISE, *_LISTS_1M),
             note="The published rows are for the original file and other random splits; 999,714 rebuilt ratings have no times.",
         ),
         Protocol(
@@ -140,7 +141,7 @@ PROTOCOLS = {
             split=("split.name=cold-items",),
             parts=("cold_items", "warm"),
             metrics=_RATINGS,
-            peers=(*MYFM, *_LIST_PEERS),
+            peers=(*MYFM, *_LISTS_100K),
             note="The 336 cold items are ranked among themselves; warm is a random tenth of the other ratings.",
         ),
         Protocol(
@@ -150,7 +151,7 @@ PROTOCOLS = {
             parts=("warm",),
             metrics=_LISTS,
             candidates=NOT_LIKED,
-            peers=_LIST_PEERS,
+            peers=_LISTS_1M,
             seeds=1,
             note=(
                 "A random fifth of the ratings of 4 and 5 stars is held out; all items are ranked that the user did not "
