@@ -109,6 +109,15 @@ def test_leaving_out_the_implicit_sets_takes_their_columns_alone(material: Mater
     np.testing.assert_array_equal(less.matrix.toarray(), np.delete(whole.matrix.toarray(), range(start, end), axis=1))
 
 
+def test_only_the_named_inputs_have_columns(material: Material) -> None:
+    inputs = material.experiment.inputs
+    users, items = (design_of(side, only=["rated<item", "text"]) for side in (inputs.users, inputs.items))
+    assert [name for name, _ in users.groups] == ["self", "rated<item"]
+    assert [name for name, _ in items.groups] == ["self", "text"]
+    text = inputs.items.content.features["text"].numpy()
+    np.testing.assert_array_equal(items.matrix.toarray(), np.concatenate([np.eye(ITEMS), text], axis=1))
+
+
 def test_a_node_without_messages_has_its_own_column_alone() -> None:
     silent = Messages.stack(3, {}, {})
     found = design_of(NodeInputs(content=silent, interactions=silent))
