@@ -390,7 +390,7 @@ def test_ease_on_liked_items_is_the_reference_of_movielens_1m(real_data: Path) -
 
 @pytest.mark.slow
 def test_u1_with_a_peer_in_real_processes(real_data: Path, tmp_path: Path) -> None:
-    peer = replace(MYFM[1], settings={**MYFM[1].settings, "iterations": 30})
+    peer = replace(MYFM[3], settings={**MYFM[3].settings, "iterations": 60})
     if peer.version is None:
         pytest.skip("myfm is not installed: pip install 'kgrec[peers]'")
     short = ("training.epochs=60", "training.burn_in=30", "training.hold=10")
@@ -400,5 +400,5 @@ def test_u1_with_a_peer_in_real_processes(real_data: Path, tmp_path: Path) -> No
     if peer.name not in by_name:
         pytest.skip(found.notes[0])
     assert by_name["mean"]["rmse"] == pytest.approx(1.1537, abs=1e-4)
-    assert by_name["myFM regressor"]["rmse"] < 0.91 < by_name["biases"]["rmse"]
+    assert 0.87 < by_name["myFM regressor, fewer inputs"]["rmse"] < by_name["biases"]["rmse"] - 0.03
     assert by_name["kgrec"]["peak_memory_mb"] < 4_000
