@@ -15,9 +15,7 @@ SMALLEST = 1e-7  # of a probability
 _BLOCK = 65_536  # ratings at once: what is between the steps stays in the cache
 
 
-def ordinal_log_likelihood(
-    scores: Tensor, user_cuts: Tensor, item_cuts: Tensor, pairs: Pairs, level: Tensor
-) -> Tensor:
+def ordinal_log_likelihood(scores: Tensor, user_cuts: Tensor, item_cuts: Tensor, pairs: Pairs, level: Tensor) -> Tensor:
     r"""$\log(A - B)$ with $A = \sigma(x_r - f)$, $B = \sigma(x_{r-1} - f)$, $x_k$ the cut above level $k$.
 
     The gradient in the score is $A + B - 1$, bounded even where offsets have crossed two cuts and

@@ -40,9 +40,7 @@ class Compressed:
         """The matrix as a CSR tensor; torch's notice that the layout is in beta is silenced here, once."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            return torch.sparse_csr_tensor(
-                self.pointers, self.columns, self.values, self.shape, check_invariants=False
-            )
+            return torch.sparse_csr_tensor(self.pointers, self.columns, self.values, self.shape, check_invariants=False)
 
     def with_values(self, values: Tensor) -> Compressed:
         """Return a matrix of the same pattern."""
@@ -86,7 +84,9 @@ class SparseOperator:
         found = coo_array(
             (values.numpy(), places if self.tall else places[::-1]), shape=shape if self.tall else shape[::-1]
         ).tocsr()
-        pointers, inner = (torch.from_numpy(part.astype(np.int32, copy=False)) for part in (found.indptr, found.indices))
+        pointers, inner = (
+            torch.from_numpy(part.astype(np.int32, copy=False)) for part in (found.indptr, found.indices)
+        )
         self.compressed = Compressed(pointers, inner, torch.from_numpy(found.data), found.shape[1])
 
     @property
