@@ -13,6 +13,12 @@ from torch import Tensor
 
 __all__ = ["Pairs", "SparseOperator", "pair_scores"]
 
+with warnings.catch_warnings():  # torch says once a process that the layout is in beta
+    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+    torch.sparse_csr_tensor(
+        torch.zeros(1).long(), torch.zeros(0).long(), torch.zeros(0), (0, 0), check_invariants=False
+    )
+
 LANES = 8  # products of a multiple of so many columns take half the time of those with one column more
 
 
@@ -35,12 +41,16 @@ class Compressed:
         self.values = values
         self.shape = (len(pointers) - 1, num_columns)
 
-    @property
+    @cached_property
     def matrix(self) -> Tensor:
-        """The matrix as a CSR tensor; torch's notice that the layout is in beta is silenced here, once."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            return torch.sparse_csr_tensor(self.pointers, self.columns, self.values, self.shape, check_invariants=False)
+        """The matrix as a CSR tensor; it shares the memory of its parts."""
+        return torch.sparse_csr_tensor(self.pointers, self.columns, self.values, self.shape, check_invariants=False)
+
+    @cached_property
+    def transpose(self) -> csc_array:
+        """The transpose as SciPy's matrix by columns, which is the same three arrays."""
+        arrays = (self.values.numpy(), self.columns.numpy(), self.pointers.numpy())
+        return csc_array(arrays, shape=self.shape[::-1])
 
     def with_values(self, values: Tensor) -> Compressed:
         """Return a matrix of the same pattern."""
@@ -48,14 +58,11 @@ class Compressed:
 
     def gather(self, dense: Tensor) -> Tensor:
         """Return `A @ dense`, `[num_rows, size]`."""
-        matrix = self.matrix
-        return torch.cat([matrix @ part for part in _lanes(dense)], dim=1)
+        return torch.cat([self.matrix @ part for part in _lanes(dense)], dim=1)
 
     def scatter(self, dense: Tensor) -> Tensor:
         """Return `A^T @ dense`, `[num_columns, size]`; the rows of `dense` are read in order."""
-        arrays = (self.values.numpy(), self.columns.numpy(), self.pointers.numpy())
-        transpose = csc_array(arrays, shape=self.shape[::-1])
-        return torch.cat([torch.from_numpy(transpose @ part.numpy()) for part in _lanes(dense)], dim=1)
+        return torch.cat([torch.from_numpy(self.transpose @ part.numpy()) for part in _lanes(dense)], dim=1)
 
 
 def _lanes(dense: Tensor) -> tuple[Tensor, ...]:

@@ -73,9 +73,9 @@ class LangevinSampler(torch.optim.Optimizer):
             state = self.state[parameter]
             keep = math.exp(-group["friction"] * step_size)
             precision, scale = self._scale(state)
-            force = parameter * precision
-            if parameter.grad is not None:  # a part the objective leaves out is drawn from its prior
-                force += parameter.grad
+            # A part the objective leaves out has no gradient: it is drawn from its prior.
+            gradient = parameter.grad
+            force = parameter * precision if gradient is None else torch.addcmul(gradient, parameter, precision)
             force = force.mul_(scale).clamp_(-4.0, 4.0)
             noise = torch.randn(parameter.shape, generator=self.generator)
             velocity = state["velocity"]
