@@ -175,7 +175,6 @@ class Pairs:
         """Where the pairs of each user begin, int32 `[num_users + 1]`."""
         return torch.cat([torch.zeros(1).long(), self.user_counts.cumsum(0)]).int()
 
-
     @cached_property
     def index(self) -> tuple[Tensor, Tensor]:
         """User and item rows once more, in 32 bits, each `[num_pairs]`: half the memory to read in every step."""

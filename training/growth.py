@@ -48,7 +48,7 @@ class Growth:
         num_items: Items.
         embedding_size: Latent dimensions that the recipe takes at this size.
         prepare_seconds: From ratings in memory to the first step: split, inputs, model, first curvature.
-        step_seconds: Median of a step.
+        step_seconds: Median of a step that also trains the cold view.
         run_seconds: Projected for all steps and what happens between them, with the preparation.
         step_wall_seconds: Median of a step by the clock: more than `step_seconds` where others use the machine.
         peak_memory_mb: Largest resident memory until the last measured step, simulation and libraries included, in MB.
@@ -70,14 +70,15 @@ class Growth:
 
 
 def measure(num_ratings: int, *, steps: int, embedding_size: int | None = None, seed: int = 0) -> Growth:
-    """Simulate, prepare, and take steps half before and half after the end of the burn-in; nothing is saved.
+    """Simulate, prepare, and take some steps of every phase; nothing is saved.
 
-    Half the steps are those that also watch the stiffest direction, half those that also keep samples, so
-    that a whole run is the sum of both phases. Building lists, which is a matter of items, not of ratings, is not measured.
+    Steps before the end of the burn-in also watch the stiffest direction, those after it keep samples, and those after
+    the cold phase are cheaper; a whole run is the sum of the three. Building lists, which is a matter of items,
+    not of ratings, is not measured.
 
     Args:
         num_ratings: Number of ratings.
-        steps: Number of steps to measure, after some that warm up.
+        steps: Number of steps to measure while the cold view is trained; half as many follow without it.
         embedding_size: Latent dimensions; the recipe's where it is None.
         seed: Seed of data and model.
     """
@@ -103,22 +104,31 @@ def measure(num_ratings: int, *, steps: int, embedding_size: int | None = None, 
     prepared = time.process_time() - started
     fabric = Fabric(accelerator="cpu", devices=1)
     module, optimizer = fabric.setup(model, method.optimizer)
-    burn_in, half = config.training.burn_in, steps // 2
-    epochs = range(burn_in - half - WARM_UP, burn_in + half)
-    phases: dict[bool, list[float]] = {True: [], False: []}
-    steps_seconds: list[tuple[float, float]] = []
-    at = time.process_time()
-    for record in train(module, optimizer, method.loss, method.batches, fabric=fabric, epochs=epochs):
-        stepped = time.process_time() - at
-        method.after(record)
-        if record.epoch >= burn_in - half:
-            steps_seconds.append((stepped, record.seconds))
-            phases[record.epoch < burn_in].append(time.process_time() - at)
-        at = time.process_time()
-    step_seconds, step_wall_seconds = np.median(np.array(steps_seconds), axis=0).tolist()
-    kept_mb = sum(tensor.nbytes for tensor in method.kept[0].values()) / 1e6
-    later = config.training.epochs - burn_in
-    num_kept = math.ceil(later / config.training.keep_every)
+    settings, half = config.training, steps // 2
+
+    def watch(epochs: range) -> tuple[list[list[float]], float]:
+        """Take steps; return processor and wall seconds of each, and processor seconds with what is done after it."""
+        single, at = [], time.process_time()
+        started = at
+        for record in train(module, optimizer, method.loss, method.batches, fabric=fabric, epochs=epochs):
+            single.append([time.process_time() - at, record.seconds])
+            method.after(record)
+            at = time.process_time()
+        return single, (at - started) / max(len(epochs), 1)
+
+    watch(range(settings.burn_in - half - WARM_UP, settings.burn_in - half))
+    first, burning = watch(range(settings.burn_in - half, settings.burn_in))
+    num_cold = method.last_cold + 1 - settings.burn_in if method.last_cold >= 0 else 0
+    second, sampling = watch(range(settings.burn_in, settings.burn_in + half))
+    if num_cold:
+        watch(range(method.last_cold, method.last_cold + 1))  # ends the cold phase
+    _, warm = watch(range(method.first_warm, method.first_warm + half))
+    step_seconds, step_wall_seconds = np.median(np.array(first + second), axis=0).tolist()
+    num_warm = settings.epochs - settings.burn_in - num_cold
+    run_seconds = prepared + burning * settings.burn_in + sampling * num_cold + warm * num_warm
+    kept_mb = sum(tensor.nbytes for tensor in method.warm[0].values()) / 1e6
+    num_kept = math.ceil(num_cold / settings.keep_every)
+    num_kept += math.ceil((settings.epochs - method.first_warm) / settings.keep_every)
     peak = peak_memory_mb()
     return Growth(
         num_ratings=num_ratings,
@@ -127,10 +137,10 @@ def measure(num_ratings: int, *, steps: int, embedding_size: int | None = None, 
         embedding_size=config.model.embedding_size,
         prepare_seconds=prepared,
         step_seconds=step_seconds,
-        run_seconds=prepared + float(np.mean(phases[True])) * burn_in + float(np.mean(phases[False])) * later,
+        run_seconds=run_seconds,
         step_wall_seconds=step_wall_seconds,
         peak_memory_mb=peak,
-        run_memory_mb=peak + kept_mb * (2 * num_kept - len(method.kept)),
+        run_memory_mb=peak + kept_mb * (2 * num_kept - len(method.warm) - len(method.cold)),
     )
 
 
