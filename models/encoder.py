@@ -98,16 +98,17 @@ class RelationalEncoder(MessagePassing):
         parts = [messages.features[name] @ self.tables[parameter_key(name)] for name in self.feature_names]
         operator = messages.operator
         if operator is not None:
-            parts.append(self.propagate(operator.matrix, x=self.stacked(), operator=operator))
+            # Not by `propagate`, which would write the edges out as a list at each call.
+            parts.append(self.message_and_aggregate(operator, self.stacked()))
         return sum(parts[1:], start=parts[0]) if parts else torch.zeros(messages.num_nodes, self.size)
 
     def stacked(self) -> Tensor:
         """Return all relation tables under each other, `[sum(num_sources), size]`."""
         return torch.cat([self.tables[parameter_key(name)] for name in self.relations])
 
-    def message_and_aggregate(self, edge_index: Tensor, x: Tensor, operator: SparseOperator) -> Tensor:
+    def message_and_aggregate(self, edge_index: SparseOperator, x: Tensor) -> Tensor:
         """Gather, weigh and sum in one sparse product: the fused path of PyG's message passing."""
-        return operator @ x
+        return edge_index @ x
 
     @torch.no_grad()
     def curvature(self, messages: Messages, node_curvature: Tensor) -> dict[str, Tensor]:

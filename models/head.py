@@ -7,13 +7,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from models.likelihood import ordinal_log_likelihood
 from models.priors import ScalePrior
 from models.sparse import Pairs
 
 __all__ = ["OrdinalHead"]
 
 INFINITE = 1e4  # a threshold no score reaches
-SMALLEST = 1e-7  # of a probability
 
 
 class OrdinalHead(nn.Module):
@@ -62,25 +62,16 @@ class OrdinalHead(nn.Module):
             cold_users: Leave the users' offsets out, as for users that have none.
             cold_items: Leave the items' offsets out.
         """
-        upper, lower = self._bounds(self.thresholds[None], torch.zeros_like(level), level)
-        for offsets, row, cold in (
-            (self.user_offsets, pairs.user, cold_users),
-            (self.item_offsets, pairs.item, cold_items),
-        ):
-            if not cold:
-                offset_upper, offset_lower = self._bounds(offsets, row, level, edge=0.0)
-                upper, lower = upper + offset_upper, lower + offset_lower
-        log_likelihood: Tensor = _OrdinalLogLikelihood.apply(scores, upper, lower)
-        return log_likelihood
+        of_users = torch.zeros_like(self.user_offsets) if cold_users else self.user_offsets
+        of_items = torch.zeros_like(self.item_offsets) if cold_items else self.item_offsets
+        user_cuts, item_cuts = self._with_ends(self.thresholds + of_users, INFINITE), self._with_ends(of_items, 0.0)
+        return ordinal_log_likelihood(scores, user_cuts, item_cuts, pairs, level)
 
-    def _bounds(self, cuts: Tensor, row: Tensor, level: Tensor, edge: float = INFINITE) -> tuple[Tensor, Tensor]:
-        """Look up the cut above and below each observed level in a table `[num_rows, num_levels - 1]`."""
-        width = self.num_levels + 1
-        padded = nn.functional.pad(cuts, (1, 1))
-        if edge:
-            padded = padded + torch.tensor([-edge] + [0.0] * (width - 2) + [edge])
-        flat, position = padded.reshape(-1), row * width + level
-        return flat.index_select(0, position + 1), flat.index_select(0, position)
+    @staticmethod
+    def _with_ends(cuts: Tensor, end: float) -> Tensor:
+        """Add a cut below the lowest level and one above the highest, `[num_rows, num_levels + 1]`."""
+        ends = cuts.new_full((len(cuts), 1), end)
+        return torch.cat([-ends, cuts, ends], dim=1)
 
     def curvature(self, pairs: Pairs, weight: float = 0.15) -> dict[str, Tensor]:
         """Return a fixed, typical curvature: `weight` for every rating that touches a threshold."""
@@ -91,28 +82,6 @@ class OrdinalHead(nn.Module):
             "user_offsets": (weight * per_user)[:, None].expand_as(self.user_offsets),
             "item_offsets": (weight * per_item)[:, None].expand_as(self.item_offsets),
         }
-
-
-class _OrdinalLogLikelihood(torch.autograd.Function):
-    r"""$\log(A - B)$ with $A = \sigma(x_r - f)$, $B = \sigma(x_{r-1} - f)$ and its gradient in closed form.
-
-    The gradient in the score is $A + B - 1$, bounded even where offsets have crossed two cuts and
-    $A - B$ is clamped: a quotient of derivatives would throw such a user's factors far away.
-    """
-
-    @staticmethod
-    def forward(ctx, scores: Tensor, upper: Tensor, lower: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        above, below = torch.sigmoid(upper - scores), torch.sigmoid(lower - scores)
-        probability = (above - below).clamp_min_(SMALLEST)
-        ctx.save_for_backward(above, below, probability)
-        return probability.log()
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
-        above, below, probability = ctx.saved_tensors
-        scaled = gradient / probability
-        to_scores = gradient * (above + below - 1)
-        return to_scores, scaled * above * (1 - above), -scaled * below * (1 - below)
 
 
 def level_probabilities(scores: Tensor, cuts: Tensor) -> Tensor:

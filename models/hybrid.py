@@ -53,9 +53,11 @@ class HybridModel(nn.Module):
 
     def forward(self, inputs: HybridInputs) -> Representations:
         """Return the representations of all users and items."""
+        of_users = self.users.content(inputs.users.content)  # once for both views
+        of_items = self.items.content(inputs.items.content)
         return Representations(
-            users=self.users(inputs.users),
-            items=self.items(inputs.items),
-            cold_users=self.cold_users(inputs.users),
-            cold_items=self.cold_items(inputs.items),
+            users=self.users(of_users, inputs.users),
+            items=self.items(of_items, inputs.items),
+            cold_users=self.cold_users(of_users),
+            cold_items=self.cold_items(of_items),
         )

@@ -17,6 +17,7 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from models.encoder import Messages
 from models.hybrid import HybridInputs
+from models.sparse import SparseOperator
 from models.tower import NodeInputs
 
 __all__ = ["InputLimits", "hetero_data", "hybrid_inputs"]
@@ -144,7 +145,8 @@ def _concept_edges(index: NDArray[np.int64], least: int) -> tuple[Tensor, Tensor
 def _add(data: HeteroData, group: str, edge_type: MessageType, edge_index: Tensor, weight: Tensor) -> None:
     if edge_index.shape[1]:
         # A relation's table has rows for its own senders only: few persons direct, though many act.
-        senders, table_row = torch.unique(edge_index[0], return_inverse=True)
+        sends = torch.bincount(edge_index[0]) > 0
+        senders, table_row = sends.nonzero()[:, 0], (sends.cumsum(0) - 1)[edge_index[0]]
         edges = data[edge_type]
         edges.edge_index, edges.edge_weight, edges.table_row, edges.senders = edge_index, weight, table_row, senders
         getattr(data[edge_type[2]], group).append(edge_type)
@@ -175,12 +177,12 @@ def _add_two_hops(data: HeteroData, rated: Mapping[MessageType, tuple[Tensor, Te
             for edge_type in data[sender].content
             if data[edge_type[0]].num_nodes <= limits.most_hop_concepts
         }
+        num_nodes = (int(data[receiver].num_nodes), int(data[sender].num_nodes))
+        operator = SparseOperator(edge_index[1], edge_index[0], weight, num_nodes)
         for name, features in {**small, **data[sender].features["content"]}.items():
             centred = features - (counts[:, None] * features).sum(0) / counts.sum().clamp_min(1)
             data[receiver].hop_sources[name] = centred
-            reached = torch.zeros(int(data[receiver].num_nodes), features.shape[1])
-            reached.index_add_(0, edge_index[1], centred[edge_index[0]] * weight[:, None])
-            data[receiver].features["interactions"][HOP + name] = reached
+            data[receiver].features["interactions"][HOP + name] = operator @ centred
 
 
 def _dense(data: HeteroData, edge_type: MessageType) -> Tensor:
@@ -200,9 +202,14 @@ def _add_dates(data: HeteroData, ratings: Ratings, limits: InputLimits) -> None:
     position = np.minimum(position, limits.time_bins - 1)
     low = np.minimum(position.astype(np.int64), limits.time_bins - 2)
     share = position - low
-    bins = torch.from_numpy(np.concatenate([low, low + 1]))
-    shares = torch.from_numpy(np.concatenate([1 - share, share]).astype(np.float32))
     for kind, index, counts in ((USER, ratings.user, ratings.user_counts), (ITEM, ratings.item, ratings.item_counts)):
-        receiver = torch.from_numpy(np.concatenate([index, index]))
-        weight = shares / torch.from_numpy(counts.astype(np.float32))[receiver]
-        _add(data, "interactions", (WEEK, "dated", kind), torch.stack([bins, receiver]), weight)
+        # One edge a node and bin, not one a rating: the ratings of a bin are counted first.
+        size = len(counts) * limits.time_bins
+        place = index * limits.time_bins + low
+        weight = np.bincount(place, weights=1 - share, minlength=size)
+        weight += np.bincount(place + 1, weights=share, minlength=size)
+        touched = np.bincount(place, minlength=size) + np.bincount(place + 1, minlength=size)
+        receiver, bins = np.divmod(np.flatnonzero(touched), limits.time_bins)
+        weight = (weight[touched > 0] / counts[receiver]).astype(np.float32)
+        edge_index = torch.from_numpy(np.stack([bins, receiver]))
+        _add(data, "interactions", (WEEK, "dated", kind), edge_index, torch.from_numpy(weight))

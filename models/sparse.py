@@ -6,68 +6,130 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from scipy.sparse import coo_array, csc_array
 from torch import Tensor
 
 __all__ = ["Pairs", "SparseOperator", "pair_scores"]
 
+with warnings.catch_warnings():  # torch says once a process that the layout is in beta
+    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+    torch.sparse_csr_tensor(
+        torch.zeros(1).long(), torch.zeros(0).long(), torch.zeros(0), (0, 0), check_invariants=False
+    )
 
-def csr_matrix(compressed: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Return a CSR tensor; torch's notice that the layout is in beta is silenced here, once."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(compressed, columns, values, shape, check_invariants=False)
+LANES = 8  # products of a multiple of so many columns take half the time of those with one column more
 
 
-def _compressed(rows: Tensor, num_rows: int) -> Tensor:
-    counts = torch.bincount(rows, minlength=num_rows)
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+class Compressed:
+    """A sparse matrix by rows, multiplied from the left or, transposed, from the right; stored once.
+
+    `gather` reads a row of the dense matrix for each entry, `scatter` adds to one; what is read or added to out of
+    order should be the smaller of both sides, so that it stays in the cache: compress the longer side.
+
+    Args:
+        pointers: Where each row begins, int32 `[num_rows + 1]`.
+        columns: Column of each entry, int32 `[num_entries]`; 32 bits are what the products take without a copy.
+        values: Value of each entry `[num_entries]`.
+        num_columns: Number of columns.
+    """
+
+    def __init__(self, pointers: Tensor, columns: Tensor, values: Tensor, num_columns: int) -> None:
+        self.pointers = pointers
+        self.columns = columns
+        self.values = values
+        self.shape = (len(pointers) - 1, num_columns)
+
+    @cached_property
+    def matrix(self) -> Tensor:
+        """The matrix as a CSR tensor; it shares the memory of its parts."""
+        return torch.sparse_csr_tensor(self.pointers, self.columns, self.values, self.shape, check_invariants=False)
+
+    @cached_property
+    def transpose(self) -> csc_array:
+        """The transpose as SciPy's matrix by columns, which is the same three arrays."""
+        arrays = (self.values.numpy(), self.columns.numpy(), self.pointers.numpy())
+        return csc_array(arrays, shape=self.shape[::-1])
+
+    def with_values(self, values: Tensor) -> Compressed:
+        """Return a matrix of the same pattern."""
+        return Compressed(self.pointers, self.columns, values, self.shape[1])
+
+    def gather(self, dense: Tensor) -> Tensor:
+        """Return `A @ dense`, `[num_rows, size]`."""
+        return torch.cat([self.matrix @ part for part in _lanes(dense)], dim=1)
+
+    def scatter(self, dense: Tensor) -> Tensor:
+        """Return `A^T @ dense`, `[num_columns, size]`; the rows of `dense` are read in order."""
+        return torch.cat([torch.from_numpy(self.transpose @ part.numpy()) for part in _lanes(dense)], dim=1)
+
+
+def _lanes(dense: Tensor) -> tuple[Tensor, ...]:
+    """Set the columns beyond a multiple of the lanes, as the bias is, apart."""
+    whole = dense.shape[1] // LANES * LANES
+    if whole in (0, dense.shape[1]):
+        return (dense.contiguous(),)
+    return dense[:, :whole].contiguous(), dense[:, whole:].contiguous()
 
 
 class SparseOperator:
-    """A constant sparse matrix, kept with its transpose so that both directions are one product.
+    """A constant sparse matrix, compressed along its longer side; both directions are one product.
 
     Args:
         rows: Row of each entry, int64 `[num_entries]`.
         columns: Column of each entry, int64 `[num_entries]`.
-        values: Value of each entry `[num_entries]`.
+        values: Value of each entry `[num_entries]`; entries of one place are summed.
         shape: `(num_rows, num_columns)`.
     """
 
     def __init__(self, rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> None:
         self.shape = shape
+        self.tall = shape[0] >= shape[1]
+        places = (rows.numpy(), columns.numpy())
         # Entries of one place are summed first: the curvature needs the square of the sum.
-        entries = torch.sparse_coo_tensor(
-            torch.stack([rows, columns]), values, shape, check_invariants=False
-        ).coalesce()
-        rows, columns = entries.indices()
-        self.matrix = csr_matrix(_compressed(rows, shape[0]), columns, entries.values(), shape)
-        order = torch.argsort(columns, stable=True)
-        self.transpose = csr_matrix(
-            _compressed(columns[order], shape[1]), rows[order], entries.values()[order], shape[::-1]
+        found = coo_array(
+            (values.numpy(), places if self.tall else places[::-1]), shape=shape if self.tall else shape[::-1]
+        ).tocsr()
+        pointers, inner = (
+            torch.from_numpy(part.astype(np.int32, copy=False)) for part in (found.indptr, found.indices)
         )
+        self.compressed = Compressed(pointers, inner, torch.from_numpy(found.data), found.shape[1])
+
+    @property
+    def matrix(self) -> Tensor:
+        """The matrix as a CSR tensor `[num_rows, num_columns]`, for looking at it."""
+        stored = self.compressed.matrix
+        return stored if self.tall else stored.t().to_sparse_csr()
 
     def __matmul__(self, dense: Tensor) -> Tensor:
         """Return `A @ dense`, `[num_rows, size]`, differentiable in `dense`."""
         product: Tensor = _Product.apply(dense, self)
         return product
 
+    def forward(self, dense: Tensor) -> Tensor:
+        """Return `A @ dense` without a gradient."""
+        return self.compressed.gather(dense) if self.tall else self.compressed.scatter(dense)
+
+    def backward(self, dense: Tensor) -> Tensor:
+        """Return `A^T @ dense` without a gradient."""
+        return self.compressed.scatter(dense) if self.tall else self.compressed.gather(dense)
+
     def transposed_square(self, dense: Tensor) -> Tensor:
         """Return `(A * A)^T @ dense`, `[num_columns, size]`: how curvature flows back to the tables."""
-        matrix = self.transpose
-        squared = csr_matrix(matrix.crow_indices(), matrix.col_indices(), matrix.values().square(), self.shape[::-1])
-        return squared @ dense
+        squared = self.compressed.with_values(self.compressed.values.square())
+        return squared.scatter(dense) if self.tall else squared.gather(dense)
 
 
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx, dense: Tensor, operator: SparseOperator) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.operator = operator
-        return operator.matrix @ dense
+        return operator.forward(dense)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
-        return ctx.operator.transpose @ gradient.contiguous(), None
+        return ctx.operator.backward(gradient), None
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,32 +171,26 @@ class Pairs:
         return torch.bincount(self.item, minlength=self.num_items)
 
     @cached_property
-    def by_user(self) -> tuple[Tensor, Tensor]:
-        """Row pointers and columns of the users x items matrix."""
-        return _compressed(self.user, self.num_users), self.item
+    def pointers(self) -> Tensor:
+        """Where the pairs of each user begin, int32 `[num_users + 1]`."""
+        return torch.cat([torch.zeros(1).long(), self.user_counts.cumsum(0)]).int()
 
     @cached_property
-    def by_item(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Row pointers, columns and permutation of the items x users matrix."""
-        order = torch.argsort(self.item * self.num_users + self.user)
-        return _compressed(self.item, self.num_items), self.user[order], order
+    def index(self) -> tuple[Tensor, Tensor]:
+        """User and item rows once more, in 32 bits, each `[num_pairs]`: half the memory to read in every step."""
+        return self.user.int(), self.item.int()
 
-    @cached_property
-    def pattern(self) -> Tensor:
-        """The users x items matrix of zeros that says where inner products are wanted."""
-        compressed, columns = self.by_user
-        # 32-bit indices take MKL's fast path of sampled_addmm.
-        return csr_matrix(compressed.int(), columns.int(), torch.zeros(len(self)), (self.num_users, self.num_items))
+    def compressed(self, values: Tensor) -> Compressed:
+        """Return the users x items matrix with a value for each pair."""
+        return Compressed(self.pointers, self.index[1], values, self.num_items)
 
     def to_users(self, values: Tensor, item_rows: Tensor) -> Tensor:
         """Return the sum over each user's pairs of `value * item_rows[item]`, `[num_users, size]`."""
-        compressed, columns = self.by_user
-        return csr_matrix(compressed, columns, values, (self.num_users, self.num_items)) @ item_rows
+        return self.compressed(values).gather(item_rows)
 
     def to_items(self, values: Tensor, user_rows: Tensor) -> Tensor:
         """Return the sum over each item's pairs of `value * user_rows[user]`, `[num_items, size]`."""
-        compressed, columns, order = self.by_item
-        return csr_matrix(compressed, columns, values[order], (self.num_items, self.num_users)) @ user_rows
+        return self.compressed(values).scatter(user_rows)
 
 
 class _PairScores(torch.autograd.Function):
@@ -142,16 +198,18 @@ class _PairScores(torch.autograd.Function):
     def forward(ctx, users: Tensor, items: Tensor, pairs: Pairs) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(users, items)
         ctx.pairs = pairs
-        # Each bias meets a one of the other side, so the sampled product adds both.
-        one = users.new_ones(1)
-        left = torch.cat([users, one.expand(len(users), 1)], dim=1)
-        right = torch.cat([with_one(items), items[:, -1:]], dim=1).t().contiguous()
-        product: Tensor = torch.sparse.sampled_addmm(pairs.pattern, left, right, beta=0.0)
-        return product.values()
+        user, item = pairs.index
+        biases = users[:, -1].contiguous().index_select(0, user).add_(items[:, -1].contiguous().index_select(0, item))
+        scores = pairs.compressed(biases).matrix
+        left, right = users[:, :-1].contiguous(), items[:, :-1].contiguous()
+        # Written over the biases: no copy of the pattern is made.
+        torch.sparse.sampled_addmm(scores, left, right.t(), out=scores)
+        return scores.values()
 
     @staticmethod
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
         users, items = ctx.saved_tensors
+        gradient = gradient.contiguous()
         to_users = ctx.pairs.to_users(gradient, with_one(items)) if ctx.needs_input_grad[0] else None
         to_items = ctx.pairs.to_items(gradient, with_one(users)) if ctx.needs_input_grad[1] else None
         return to_users, to_items, None

@@ -41,9 +41,9 @@ class Tower(nn.Module):
         self.interactions = interactions
         self.factors = factors
 
-    def forward(self, inputs: NodeInputs) -> Tensor:
-        """Return representations `[num_nodes, embedding_size + 1]`."""
-        return self.content(inputs.content) + self.interactions(inputs.interactions) + self.factors()
+    def forward(self, content: Tensor, inputs: NodeInputs) -> Tensor:
+        """Return representations `[num_nodes, embedding_size + 1]`; `content` are the rows of the content encoder."""
+        return content + self.interactions(inputs.interactions) + self.factors()
 
     def curvature(self, inputs: NodeInputs, node_curvature: Tensor) -> dict[str, Tensor]:
         """Send node curvature `[num_nodes, size]` to every parameter, by name."""
@@ -73,9 +73,9 @@ class ColdTower(nn.Module):
         self.residual = residual
         self.shared = shared
 
-    def forward(self, inputs: NodeInputs) -> Tensor:
-        """Return representations `[num_nodes, embedding_size + 1]`."""
-        return self.content(inputs.content) + self.residual() + self.shared()
+    def forward(self, content: Tensor) -> Tensor:
+        """Return representations `[num_nodes, embedding_size + 1]`; `content` are the rows of the content encoder."""
+        return content + self.residual() + self.shared()
 
     def curvature(self, inputs: NodeInputs, node_curvature: Tensor) -> dict[str, Tensor]:
         """Send node curvature `[num_nodes, size]` to every parameter, by name."""

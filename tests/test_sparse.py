@@ -64,6 +64,31 @@ def test_product_gradient_and_curvature_are_those_of_the_dense_matrix(entries: l
     assert torch.equal(operator(entries).transposed_square(weight), (matrix * matrix).T @ weight)
 
 
+@pytest.mark.parametrize("shape", [(40, 7), (7, 40), (7, 7)])
+@pytest.mark.parametrize("width", [1, 7, 8, 9, 17, 20])
+def test_shape_and_width_change_nothing(shape: tuple[int, int], width: int) -> None:
+    """Tall, wide and square matrices are stored differently, and columns beyond a multiple of eight set apart."""
+    generator = torch.Generator().manual_seed(4)
+    entries = [
+        (int(row), int(column), float(value))
+        for row, column, value in zip(
+            torch.randint(shape[0], (60,), generator=generator),
+            torch.randint(shape[1], (60,), generator=generator),
+            torch.randint(-5, 6, (60,), generator=generator),
+            strict=True,
+        )
+    ]
+    made, matrix = operator(entries, shape), dense(entries, shape)
+    table, weight = integers(shape[1], width, seed=5).requires_grad_(), integers(shape[0], width, seed=6)
+    product = made @ table
+    (product * weight).sum().backward()
+    assert torch.equal(product.detach(), matrix @ table.detach())
+    assert table.grad is not None
+    assert torch.equal(table.grad, matrix.T @ weight)
+    assert torch.equal(made.transposed_square(weight), (matrix * matrix).T @ weight)
+    assert torch.equal(made.matrix.to_dense(), matrix)
+
+
 def test_duplicates_are_summed_before_they_are_squared() -> None:
     both = operator([(1, 2, 2.0), (1, 2, 3.0)])
     assert torch.equal(both @ torch.eye(3), dense([(1, 2, 5.0)]))

@@ -270,9 +270,11 @@ def audience(
 def benchmark(
     protocol: Annotated[
         str,
-        typer.Argument(help="ml-100k-u1, ml-100k-random, ml-100k-cold-items, ml-1m-90-10 or ml-1m-top20."),
+        typer.Argument(
+            help="ml-100k-u1, ml-100k-random, ml-100k-cold-items, ml-1m-90-10, ml-1m-top20, citeulike-a-cold, or growth."
+        ),
     ],
-    data: Annotated[Path, typer.Option(help="Folder of the data.")],
+    data: Annotated[Path | None, typer.Option(help="Folder of the data; growth needs none.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where results go; runs/benchmark/PROTOCOL by default.")] = None,
     seeds: Annotated[
         int | None, typer.Option(help="Number of seeds of our model; by default what the protocol says.", min=1)
@@ -286,15 +288,24 @@ def benchmark(
     ] = False,
     variants: Annotated[bool, typer.Option(help="Also measure the protocol's variants of our model.")] = True,
     ablate: Annotated[bool, typer.Option("--ablate", help="Also leave out one part at a time.")] = False,
+    sizes: Annotated[
+        str | None, typer.Option(help="Of growth: numbers of ratings, 100000,1000000,10000000 by default.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Repeat a published protocol: ours beside floors, other people's models, and what others reported.
 
     Every model is fitted on one thread in a process of its own, on the same training ratings, and compared with ours on
-    the same test ratings by a paired bootstrap over users. What was measured before is kept.
+    the same test ratings by a paired bootstrap over users. What was measured before is kept. The protocol growth
+    instead measures time and memory on simulated ratings.
 
     Example: kgrec benchmark ml-100k-u1 --data data --peers
     """
+    if protocol == "growth":
+        _growth(out or Path("runs") / "benchmark" / protocol, sizes, as_json)
+        return
+    if data is None:
+        raise InputError(f"the protocol {protocol!r} needs --data, the folder of the data")
     from training import console
     from training.benchmark import run_benchmark
     from training.figures import write_figure
@@ -351,6 +362,30 @@ def _configuration(
     chosen = RunConfig.load(config) if config else recipe_named(recipe or "standard")(len(Dataset.load(graph).ratings))
     named = [f"{field}={json.dumps(value)}" for field, value in given.items() if value is not None]
     return chosen.updated([*named, *assign])
+
+
+def _growth(out: Path, sizes: str | None, as_json: bool) -> None:
+    """Measure how time and memory grow: `kgrec benchmark growth --out DIR --sizes 100000,1000000,10000000`."""
+    from training import console
+    from training.growth import SIZES, exponents, growth_tables, rounded_row, run_growth
+
+    try:
+        wanted = SIZES if sizes is None else tuple(int(size) for size in sizes.split(","))
+    except ValueError:
+        raise InputError(
+            f"--sizes takes whole numbers with commas, for example 100000,1000000; got {sizes!r}"
+        ) from None
+    with console.progress_bar() as progress:
+        rows = run_growth(out, sizes=wanted, progress=progress)
+    if as_json:
+        content = {"protocol": "growth", "rows": [rounded_row(row) for row in rows], "exponents": exponents(rows)}
+        console.print_json(content)
+        return
+    costs, slopes = growth_tables(rows)
+    console.out.print(console.plain_table("growth: simulated ratings, seconds of one processor", costs))
+    if len(slopes):
+        console.out.print(console.plain_table("exponents: 1 is proportional to the number of ratings", slopes))
+    console.out.print(f"Written to {out}.", markup=False)
 
 
 def _history(text: str, known: Container[str]) -> dict[str, float]:

@@ -15,6 +15,7 @@ __all__ = ["LangevinSampler"]
 
 SMALLEST_VARIANCE = 1e-6
 STIFFEST = 2.0  # of step_size^2 times the largest eigenvalue; beyond 4 the dynamics diverge
+BLOCK = 2048  # rows moved at once: what is between the operations of a step stays in the cache
 NUDGE = 0.1  # length of the move that a curvature along a direction is measured by, in preconditioned units
 
 
@@ -72,15 +73,16 @@ class LangevinSampler(torch.optim.Optimizer):
             parameter, step_size = group["params"][0], group["step_size"]
             state = self.state[parameter]
             keep = math.exp(-group["friction"] * step_size)
-            precision, scale = self._scale(state)
-            force = parameter * precision
-            if parameter.grad is not None:  # a part the objective leaves out is drawn from its prior
-                force += parameter.grad
-            force = force.mul_(scale).clamp_(-4.0, 4.0)
+            precision = 1.0 / state["variance"]
             noise = torch.randn(parameter.shape, generator=self.generator)
-            velocity = state["velocity"]
-            velocity.mul_(keep).add_(noise, alpha=math.sqrt(1.0 - keep * keep)).sub_(force, alpha=step_size)
-            parameter.addcmul_(scale, velocity, value=step_size)
+            # A part the objective leaves out has no gradient: it is drawn from its prior.
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            whole = (parameter, gradient, noise, state["velocity"], state["curvature"])
+            for rows, slope, kick, velocity, curvature in zip(*(part.split(BLOCK) for part in whole), strict=True):
+                scale = (state["damping"] * curvature + precision).rsqrt_()
+                force = torch.addcmul(slope, rows, precision).mul_(scale).clamp_(-4.0, 4.0)
+                velocity.mul_(keep).add_(kick, alpha=math.sqrt(1.0 - keep * keep)).sub_(force, alpha=step_size)
+                rows.addcmul_(scale, velocity, value=step_size)
 
     @staticmethod
     def _scale(state: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,88 @@
+"""How costs grow: exponents of known laws, the files, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from kg.errors import InputError
+from training.cli import app
+from training.growth import COSTS, Growth, exponents, growth_tables, measure, run_growth
+
+ROW = Growth(
+    num_ratings=1000,
+    num_users=10,
+    num_items=20,
+    embedding_size=4,
+    prepare_seconds=1.0,
+    step_seconds=0.5,
+    run_seconds=10.0,
+    step_wall_seconds=0.6,
+    peak_memory_mb=100.0,
+    run_memory_mb=200.0,
+)
+
+
+def test_exponents_of_known_laws() -> None:
+    linear = {cost: 10 * getattr(ROW, cost) for cost in COSTS}
+    laws = linear | {"step_seconds": 0.5 * 100, "peak_memory_mb": 100.0}  # squared, and constant
+    found = exponents([ROW, replace(ROW, num_ratings=10_000, **laws)])
+    assert len(found) == 1
+    assert (found[0]["from"], found[0]["to"]) == (1000, 10_000)
+    assert [found[0][cost] for cost in COSTS] == pytest.approx([1, 2, 1, 0, 1])
+    assert exponents([ROW]) == []
+
+
+def test_tables_have_a_row_a_size_and_one_between_sizes() -> None:
+    costs, slopes = growth_tables([ROW, replace(ROW, num_ratings=2000)])
+    assert costs["step"].tolist() == ["500.0 ms", "500.0 ms"]
+    assert costs["step a rating"].tolist() == ["500000 ns", "250000 ns"]
+    assert slopes["exponents"].tolist() == ["1,000 to 2,000"]
+
+
+def test_samples_still_to_come_are_part_of_the_memory_of_a_run() -> None:
+    """The standard recipe keeps 49 samples in the cold phase and 77 after it, in half precision; each is stacked once."""
+    row = measure(1000, steps=20, embedding_size=4)
+    users, items = row.num_users, row.num_items
+    assert row.embedding_size == 4
+    assert 0 < row.step_seconds < row.run_seconds
+    # Factors, residuals and offsets alone take 2 (4 + 1) + 4 numbers a node; the tables of messages come on top.
+    least = (2 * (49 + 77) - 4) * 2 * (users + items) * (2 * 5 + 4) / 1e6
+    assert least < row.run_memory_mb - row.peak_memory_mb < 10 * least
+
+
+def test_every_size_is_a_row_in_both_files(tmp_path: Path) -> None:
+    rows = run_growth(tmp_path / "growth", sizes=(1000, 2000), steps=20, embedding_size=4)
+    assert [row.num_ratings for row in rows] == [1000, 2000]
+    found = json.loads((tmp_path / "growth" / "growth.json").read_text())
+    assert found["protocol"] == "growth"
+    assert [row["num_ratings"] for row in found["rows"]] == [1000, 2000]
+    assert set(COSTS) <= set(found["exponents"][0])
+    assert pd.read_csv(tmp_path / "growth" / "growth.csv")["num_users"].tolist() == [row.num_users for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [({"sizes": ()}, "sizes must rise"), ({"sizes": (2000, 1000)}, "got 2000, 1000"), ({"steps": 4}, "got 4")],
+)
+def test_what_cannot_be_measured_is_refused(
+    tmp_path: Path, arguments: dict[str, tuple[int, ...]], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        run_growth(tmp_path / "growth", **arguments)  # type: ignore[arg-type]
+    assert not (tmp_path / "growth").exists()
+
+
+def test_sizes_that_are_no_numbers_and_a_protocol_without_data_are_refused(tmp_path: Path) -> None:
+    for arguments, sentence in (
+        (["growth", "--sizes", "many", "--out", str(tmp_path / "out")], "takes whole numbers"),
+        (["ml-100k-u1", "--out", str(tmp_path / "out")], "needs --data"),
+    ):
+        found = CliRunner().invoke(app, ["benchmark", *arguments])
+        assert isinstance(found.exception, InputError)
+        assert sentence in str(found.exception)
