@@ -8,9 +8,9 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import get_lapack_funcs
 
 from kg.ratings import Ratings
+from models.inverse import inverse_of
 
 __all__ = ["Baseline", "Biases", "ContentKNN", "Ease", "Mean", "Popularity"]
 
@@ -258,7 +258,7 @@ class Ease:
         for block in _blocks(size):
             gram[block] = (by_item[block] @ self._interactions).toarray()
         gram[np.diag_indices(size)] += self.ridge
-        weights = _inverse(gram)
+        weights = inverse_of(gram)
         weights /= -weights.diagonal()[None, :]
         np.fill_diagonal(weights, 0.0)
         self._weights = weights
@@ -271,21 +271,6 @@ class Ease:
     def rank(self, users: Indices) -> Floats:
         """See `Baseline.rank`."""
         return np.asarray(self._interactions[users] @ self._weights)
-
-
-def _inverse(matrix: Floats) -> Floats:
-    """Invert a symmetric positive definite matrix in its own memory, by Cholesky factors."""
-    factorise, invert = get_lapack_funcs(("potrf", "potri"), (matrix,))
-    factor, failed = factorise(matrix.T, lower=True, overwrite_a=True, clean=False)
-    if not failed:
-        inverse, failed = invert(factor, lower=True, overwrite_c=True)
-    if failed:
-        raise ValueError("the items of EASE depend on each other too closely to be told apart; raise its ridge")
-    for block in _blocks(len(inverse)):  # LAPACK fills one triangle
-        square = inverse[block, block]
-        inverse[block, block] = np.tril(square) + np.tril(square, -1).T
-        inverse[block, block.stop :] = inverse[block.stop :, block].T
-    return inverse.T  # the same values, row by row: sparse products would copy anything else
 
 
 def _check(train: Ratings, content: Floats) -> None:

@@ -6,83 +6,90 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from kg.errors import InputError
 from kg.ratings import Ratings
+from models.content import Content
+from models.inverse import inverse_of
 
 __all__ = ["Exposure", "check_size"]
 
 LARGEST_CATALOGUE = 20_000
 _FLOOR = 1e-3
+_ROWS = 1024  # of a dense block
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Exposure:
-    r"""Probability-like score that a user comes across an item, linear in what the user has rated.
+    r"""Probability-like score that a user comes across an item, linear in what the user has chosen.
 
     $$e_u = a + b_u W$$
 
-    with $b_u$ the 0/1 row of the user's rated items. For items with ratings this is EASE
-    (arXiv:1905.03375), ridge regression of every item on all others, around each item's share of users
-    $\pi$: $a = \pi - \pi W$. For items without, it is kernel ridge regression on content around the user's
-    share of items: $W = M + (1 - \mathbf{1}^\top M) / n$ with $M = (K + \alpha I)^{-1} K_{\cdot c}$ and $a = 0$. So a
-    film nobody rated is met by those who met films of its text and concepts, and a new user needs no
-    training: any set of items is a row $b$.
+    with $b_u$ the 0/1 row of the user's items. $W$ is a ridge regression of every item on the others that shrinks
+    not to nothing, as EASE does (arXiv:1905.03375), but to what content says:
+
+    $$W = \arg\min \|X - XW\|^2 + \lambda \|W - M\|^2, \quad W_{jj} = 0
+        \quad\Rightarrow\quad W = I - P\,(\lambda (I - M) + \mathrm{diag}\,\gamma), \quad P = (X^\top X + \lambda I)^{-1}$$
+
+    where $X$ is who chose what, around each item's share of users, and $\gamma$ makes the diagonal zero. $M$ is the
+    kernel ridge regression on content, $A = (K + \alpha I)^{-1}$: an item that was chosen is told from the others by
+    $M_{ij} = -A_{ij} / A_{jj}$, one that nobody chose by $M = A K_{\cdot c}$, around the user's share of items, and
+    has no other term. So content speaks alone for new items and gives way as choices come in; and a new user needs
+    no training: any set of items is a row $b$.
 
     Attributes:
         weights: $W$, float32 `[num_items, num_items]`.
-        base: $a$, float32 `[num_items]`: the exposure of someone who rated nothing.
+        base: $a$, float32 `[num_items]`: the exposure of someone who chose nothing.
     """
 
-    weights: NDArray[np.float32]
-    base: NDArray[np.float32]
+    weights: Floats
+    base: Floats
 
     @classmethod
-    def fit(
-        cls, train: Ratings, content: NDArray[np.float32], *, ease_ridge: float = 5.0, content_ridge: float = 30.0
-    ) -> Exposure:
-        """Fit on who rated what; the values of ratings are not looked at.
+    def fit(cls, train: Ratings, content: Content, *, ridge: float = 54.0, content_ridge: float = 20.0) -> Exposure:
+        r"""Fit on who chose what; the values of ratings are not looked at.
 
         Args:
             train: Training ratings.
-            content: Content features, `[num_items, num_features]`.
-            ease_ridge: Ridge of EASE, in square roots of the number of users.
-            content_ridge: Ridge of the kernel regression.
+            content: Content of the items.
+            ridge: $\lambda$, in square roots of the mean number of users of an item.
+            content_ridge: $\alpha$.
 
         Raises:
             InputError: If the catalogue is too large for a dense matrix of items by items.
         """
         size = train.num_items
         check_size(size)
-        active = np.flatnonzero(train.user_counts)
         warm, cold = np.flatnonzero(train.item_counts), np.flatnonzero(train.item_counts == 0)
         weights, base = np.zeros((size, size), dtype=np.float32), np.zeros(size, dtype=np.float32)
-        if len(warm):
-            seen = np.zeros((train.num_users, size), dtype=np.float32)
-            seen[train.user, train.item] = 1.0
-            seen = seen[np.ix_(active, warm)]
-            popularity = seen.mean(axis=0)
-            gram = ((seen - popularity).T @ (seen - popularity)).astype(np.float64)
-            gram[np.diag_indices_from(gram)] += ease_ridge * np.sqrt(len(active))
-            inverse = np.linalg.inv(gram)
-            ease = -inverse / np.diag(inverse)
-            np.fill_diagonal(ease, 0.0)
-            weights[np.ix_(warm, warm)] = ease
-            base[warm] = popularity - popularity @ ease
-        if len(warm) and len(cold) and content.shape[1]:
-            kernel = (content[warm] @ content[warm].T).astype(np.float64)
-            kernel[np.diag_indices_from(kernel)] += content_ridge
-            regression = np.linalg.solve(kernel, content[warm] @ content[cold].T)
+        if not len(warm):
+            return cls(weights, base)
+        kernel = content.kernel(warm, warm)
+        kernel[np.diag_indices_from(kernel)] += content_ridge
+        from_content = inverse_of(kernel)
+        if len(cold):
+            regression = from_content @ content.kernel(warm, cold)
             weights[np.ix_(warm, cold)] = regression + (1.0 - regression.sum(axis=0)) / len(warm)
+        from_content /= -from_content.diagonal()[None, :]
+        np.fill_diagonal(from_content, 0.0)
+        chosen = _chosen(train)[:, warm]
+        share = np.asarray(chosen.mean(axis=0), dtype=np.float32)
+        among_warm = _shrunk_to(from_content, chosen, share, ridge * float(np.sqrt(train.item_counts[warm].mean())))
+        weights[np.ix_(warm, warm)] = among_warm
+        base[warm] = share - share @ among_warm
         return cls(weights, base)
 
-    def of_item(self, train: Ratings, item: int) -> NDArray[np.float32]:
+    def of_item(self, train: Ratings, item: int) -> Floats:
         """Return the exposure of all users to one item by what they rated in training, `[num_users]`."""
         pairs = np.unique(np.stack([train.user, train.item]), axis=1)
         added = np.bincount(pairs[0], weights=self.weights[pairs[1], item], minlength=train.num_users)
         return np.maximum(self.base[item] + added, _FLOOR).astype(np.float32)
 
-    def __call__(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, seen: Floats) -> Floats:
         """Return exposure for rows of rated items, both `[num_users, num_items]`; at least 0.001 everywhere."""
         return np.maximum(self.base + seen @ self.weights, _FLOOR).astype(np.float32)
 
@@ -94,3 +101,30 @@ def check_size(num_items: int) -> None:
             f"lists need an items x items matrix; {num_items:,} items would take {4e-9 * num_items**2:.0f} GB, "
             f"the limit is {LARGEST_CATALOGUE:,} items for now"
         )
+
+
+def _chosen(train: Ratings) -> sparse.csr_array:
+    """Return who chose what among users with a choice, as ones `[num_active_users, num_items]`; pairs count once."""
+    ones = np.ones(len(train), dtype=np.float32)
+    table = sparse.csr_array((ones, (train.user, train.item)), shape=(train.num_users, train.num_items))
+    table.data[:] = 1.0
+    return table[np.flatnonzero(train.user_counts)]
+
+
+def _shrunk_to(prior: Floats, chosen: sparse.csr_array, share: Floats, ridge: float) -> Floats:
+    r"""Return $W = I - P(\lambda(I - M) + \mathrm{diag}\,\gamma)$ `[num_items, num_items]`; `prior` $M$ is overwritten."""
+    size = len(prior)
+    by_item, gram = chosen.T.tocsr(), np.empty((size, size), dtype=np.float32)
+    for start in range(0, size, _ROWS):
+        block = slice(start, start + _ROWS)
+        gram[block] = (by_item[block] @ chosen).toarray() - chosen.shape[0] * np.outer(share[block], share)
+    gram[np.diag_indices_from(gram)] += ridge
+    inverse = inverse_of(gram)
+    prior *= -ridge
+    prior[np.diag_indices_from(prior)] += ridge
+    weights: Floats = -(inverse @ prior)
+    lacking = (1.0 + weights.diagonal()) / inverse.diagonal()
+    for start in range(0, size, _ROWS):
+        weights[start : start + _ROWS] -= inverse[start : start + _ROWS] * lacking
+    np.fill_diagonal(weights, 0.0)
+    return weights

@@ -128,7 +128,9 @@ def _directions(edge_type: EdgeType, index: NDArray[np.int64]) -> list[tuple[Mes
     found: list[tuple[MessageType, NDArray[np.int64]]] = []
     if source in (USER, ITEM):
         found.append(((target, relation, source), index[::-1]))
-    if target in (USER, ITEM):
+    # A relation that holds both ways, as two articles that cite each other, says everything in one direction.
+    both_ways = source == target and np.array_equal(np.unique(index, axis=1), np.unique(index[::-1], axis=1))
+    if target in (USER, ITEM) and not both_ways:
         found.append(((source, f"{relation}_of", target), index))
     return found
 

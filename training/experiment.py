@@ -20,7 +20,7 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.wording import item_sentences
 from models.assembly import ModelSettings, assemble
-from models.content import content_features
+from models.content import Content
 from models.exposure import Exposure, check_size
 from models.hybrid import HybridInputs, HybridModel
 from models.inputs import InputLimits, hetero_data, hybrid_inputs
@@ -285,7 +285,7 @@ class Experiment:
             posterior=posterior,
             data=self.data,
             item_vectors=self.item_vectors,
-            exposure=exposure or Exposure.fit(self.split.train, content_features(self.data, self.item_vectors)),
+            exposure=exposure or Exposure.fit(self.split.train, Content.of(self.data, self.item_vectors)),
             encoder=self.encoder,
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,
