@@ -30,6 +30,7 @@ __all__ = ["Recommender"]
 FEW = 5  # ratings below which a user or item counts as little known
 LIKED_TITLES = 10  # items a sentence is taken to like ...
 SENTENCE_WEIGHT = 0.2  # ... each with the evidence of a fifth of a rating
+LIKING_POWER, LIKING_POWER_IMPLICIT = 1.0, 0.1  # exponents, chosen on validation
 SHARPNESS = 20.0  # how much nearness to the sentence counts in the ranking: exp(20 * cosine)
 
 
@@ -78,6 +79,11 @@ class Recommender:
     @property
     def _stars(self) -> Tensor:
         return torch.from_numpy(self.levels)
+
+    @property
+    def liking_power(self) -> float:
+        """How much liking counts beside exposure in a ranking; without stars both tell of the same choices."""
+        return LIKING_POWER if self.scale[0] < self.scale[1] else LIKING_POWER_IMPLICIT
 
     @property
     def relevant_level(self) -> int:
@@ -188,7 +194,8 @@ class Recommender:
         chosen = torch.from_numpy(users)
         probabilities = self.predictor.probabilities(chosen, torch.full_like(chosen, index))
         liking = probabilities[:, self.relevant_level :].sum(1).numpy()
-        best = np.argsort(-liking * self.exposure.of_item(self.train, index)[users], kind="stable")[:k]
+        chance = liking**self.liking_power * self.exposure.of_item(self.train, index)[users]
+        best = np.argsort(-chance, kind="stable")[:k]
         rows = probabilities[torch.from_numpy(best)]
         low, high = interval(rows, self._stars)
         found = users[best]
@@ -209,7 +216,7 @@ class Recommender:
     def rank_scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return ranking scores of all items for users, float32 `[num_users, num_items]`; nothing is excluded."""
         liking = self.predictor.at_least(torch.from_numpy(users), self.relevant_level).numpy()
-        return np.asarray(liking * self.exposure_of(users), dtype=np.float32)
+        return np.asarray(liking**self.liking_power * self.exposure_of(users), dtype=np.float32)
 
     def exposure_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the exposure of known users to all items, `[num_users, num_items]`."""
@@ -276,7 +283,7 @@ class Recommender:
         liking: NDArray[np.float32] = probabilities[:, self.relevant_level :].sum(1).numpy()
         if nearness is not None:
             return np.asarray(liking * np.exp(SHARPNESS * nearness), dtype=np.float32)
-        return np.asarray(liking * self.exposure(seen[None])[0], dtype=np.float32)
+        return np.asarray(liking**self.liking_power * self.exposure(seen[None])[0], dtype=np.float32)
 
     def _listed(
         self,

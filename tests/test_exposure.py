@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import sparse
 
 import models.exposure
 from kg.errors import InputError
 from kg.ratings import Ratings
+from models.content import Content
 from models.exposure import Exposure
 
 USERS, ITEMS = 12, 7
@@ -35,39 +37,71 @@ def train(seen: NDArray[np.float64]) -> Ratings:
     return Ratings(user=user, item=item, value=values, num_users=USERS, num_items=ITEMS)
 
 
+def linear(features: NDArray[np.float32]) -> Content:
+    """Content whose kernel is the inner product of features `[num_items, num_features]`."""
+    nothing = sparse.csr_array((len(features), 0), dtype=np.float32)
+    return Content(features, nothing, nothing)
+
+
+FEATURES = np.random.default_rng(2).normal(size=(ITEMS, 4)).astype(np.float32)
+
+
 @pytest.fixture(scope="module")
-def content() -> NDArray[np.float32]:
-    return np.random.default_rng(2).normal(size=(ITEMS, 4)).astype(np.float32)
+def content() -> Content:
+    return linear(FEATURES)
 
 
-def test_warm_items_are_ease_in_closed_form(
-    train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]
+def ridge_of(train: Ratings, times: float) -> float:
+    return times * float(train.item_counts[WARM].mean())
+
+
+@pytest.mark.parametrize("says", ["nothing", "something"])
+def test_each_chosen_item_is_regressed_on_the_others_around_what_content_says(
+    train: Ratings, seen: NDArray[np.float64], content: Content, says: str
 ) -> None:
-    """Each item is regressed on all others by ridge: column by column, without the trick of the inverse."""
-    exposure = Exposure.fit(train, content, ease_ridge=0.2)
+    """Column by column, without the trick of the inverse; with content that says nothing it is EASE."""
+    if says == "nothing":
+        content = linear(np.zeros((ITEMS, 2), dtype=np.float32))
+    exposure = Exposure.fit(train, content, ridge=0.3, content_ridge=3.0)
     active = seen[seen.any(axis=1)][:, WARM]
     share = active.mean(axis=0)
-    centred = active - share
+    centred, kernel = active - share, content.kernel(np.array(WARM), np.array(WARM)).astype(float)
     weights = np.zeros((len(WARM), len(WARM)))
     for target in range(len(WARM)):
         others = [place for place in range(len(WARM)) if place != target]
-        gram = centred[:, others].T @ centred[:, others] + 0.2 * np.sqrt(len(active)) * np.eye(len(others))
-        weights[others, target] = np.linalg.solve(gram, centred[:, others].T @ centred[:, target])
-    np.testing.assert_allclose(exposure.weights[np.ix_(WARM, WARM)], weights, rtol=1e-4, atol=1e-6)
+        alike = kernel[np.ix_(others, others)] + 3.0 * np.eye(len(others))
+        prior = np.linalg.solve(alike, kernel[others, target])
+        rest = centred[:, target] - centred[:, others] @ prior
+        gram = centred[:, others].T @ centred[:, others] + ridge_of(train, 0.3) * np.eye(len(others))
+        weights[others, target] = prior + np.linalg.solve(gram, centred[:, others].T @ rest)
+    np.testing.assert_allclose(exposure.weights[np.ix_(WARM, WARM)], weights, rtol=1e-3, atol=1e-5)
     scores = exposure(seen.astype(np.float32))[:, WARM]
     expected = share + (seen[:, WARM] - share) @ weights
-    np.testing.assert_allclose(scores, np.maximum(expected, 1e-3), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(scores, np.maximum(expected, 1e-3), rtol=1e-3, atol=1e-5)
+
+
+def test_with_few_choices_content_decides(train: Ratings, content: Content) -> None:
+    """The heavier the ridge, the nearer the weights to those of content alone."""
+    kernel = content.kernel(np.array(WARM), np.array(WARM)).astype(float) + 3.0 * np.eye(len(WARM))
+    inverse = np.linalg.inv(kernel)
+    alone = -inverse / np.diag(inverse)
+    np.fill_diagonal(alone, 0)
+    far, near = (
+        np.abs(Exposure.fit(train, content, ridge=ridge, content_ridge=3.0).weights[np.ix_(WARM, WARM)] - alone).max()
+        for ridge in (1.0, 1000.0)
+    )
+    assert near < 0.01 < far
 
 
 def test_cold_items_are_kernel_ridge_regression_on_content(
-    train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]
+    train: Ratings, seen: NDArray[np.float64], content: Content
 ) -> None:
     """Kernel ridge with a linear kernel is ridge regression on content, solved here in the space of features.
 
     What is regressed is by how much a user's having met an item differs from their share of items.
     """
     exposure = Exposure.fit(train, content, content_ridge=3.0)
-    known, unknown = content[WARM].astype(float), content[COLD].astype(float)
+    known, unknown = FEATURES[WARM].astype(float), FEATURES[COLD].astype(float)
     share = seen[:, WARM].mean(axis=1)
     coefficients = np.linalg.solve(known.T @ known + 3.0 * np.eye(4), known.T @ (seen[:, WARM].T - share))
     expected = (share + unknown @ coefficients).T
@@ -76,16 +110,16 @@ def test_cold_items_are_kernel_ridge_regression_on_content(
     np.testing.assert_allclose(scores, np.maximum(expected, 1e-3), rtol=1e-4, atol=1e-6)
 
 
-def test_cold_items_say_nothing_about_others(train: Ratings, content: NDArray[np.float32]) -> None:
+def test_cold_items_say_nothing_about_others(train: Ratings, content: Content) -> None:
     assert not Exposure.fit(train, content).weights[COLD].any()
 
 
-def test_no_item_speaks_for_itself(train: Ratings, content: NDArray[np.float32]) -> None:
+def test_no_item_speaks_for_itself(train: Ratings, content: Content) -> None:
     assert not np.diag(Exposure.fit(train, content).weights).any()
 
 
 def test_a_newcomer_is_met_as_the_known_user_of_the_same_items(
-    train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]
+    train: Ratings, seen: NDArray[np.float64], content: Content
 ) -> None:
     exposure = Exposure.fit(train, content)
     together = exposure(seen.astype(np.float32))
@@ -95,9 +129,7 @@ def test_a_newcomer_is_met_as_the_known_user_of_the_same_items(
         np.testing.assert_allclose(exposure(newcomer)[0], together[user], rtol=1e-5)
 
 
-def test_the_average_user_has_the_popularity(
-    train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]
-) -> None:
+def test_the_average_user_has_the_popularity(train: Ratings, seen: NDArray[np.float64], content: Content) -> None:
     average = seen[seen.any(axis=1)].mean(axis=0)
     found = Exposure.fit(train, content)(average[None].astype(np.float32))[0]
     np.testing.assert_allclose(found[WARM], average[WARM], rtol=1e-5)
@@ -106,45 +138,41 @@ def test_the_average_user_has_the_popularity(
 def test_with_content_that_says_nothing_a_cold_item_is_met_like_any_other(
     train: Ratings, seen: NDArray[np.float64]
 ) -> None:
-    scores = Exposure.fit(train, np.zeros((ITEMS, 2), dtype=np.float32))(seen.astype(np.float32))
+    scores = Exposure.fit(train, linear(np.zeros((ITEMS, 2), dtype=np.float32)))(seen.astype(np.float32))
     share = np.maximum(seen[:, WARM].mean(axis=1), 1e-3)
     np.testing.assert_allclose(scores[:, COLD], np.stack([share, share], axis=1), rtol=1e-5)
 
 
-def test_how_something_was_rated_does_not_matter(train: Ratings, content: NDArray[np.float32]) -> None:
+def test_how_something_was_rated_does_not_matter(train: Ratings, content: Content) -> None:
     other = replace(train, value=train.value[::-1])
     assert not np.array_equal(other.value, train.value)
     np.testing.assert_array_equal(Exposure.fit(other, content).weights, Exposure.fit(train, content).weights)
 
 
-def test_renumbering_the_items_permutes_the_scores(
-    train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]
-) -> None:
+def test_renumbering_the_items_permutes_the_scores(train: Ratings, seen: NDArray[np.float64], content: Content) -> None:
     new_number = np.array([3, 0, 6, 1, 5, 2, 4])
     old_number = np.argsort(new_number)
-    moved = Exposure.fit(replace(train, item=new_number[train.item]), content[old_number])
+    moved = Exposure.fit(replace(train, item=new_number[train.item]), linear(FEATURES[old_number]))
     scores = Exposure.fit(train, content)(seen.astype(np.float32))
     np.testing.assert_allclose(
         moved(seen[:, old_number].astype(np.float32)), scores[:, old_number], rtol=1e-4, atol=1e-6
     )
 
 
-def test_items_without_content_or_ratings_have_the_floor(train: Ratings) -> None:
-    scores = Exposure.fit(train, np.zeros((ITEMS, 0), dtype=np.float32))(np.ones((1, ITEMS), dtype=np.float32))
-    np.testing.assert_array_equal(scores[0, COLD], np.float32(1e-3))
-    nothing = Exposure.fit(train.select(np.zeros(0, dtype=np.int64)), np.ones((ITEMS, 2), dtype=np.float32))
+def test_without_any_rating_all_have_the_floor(train: Ratings, content: Content) -> None:
+    nothing = Exposure.fit(train.select(np.zeros(0, dtype=np.int64)), content)
     np.testing.assert_array_equal(nothing(np.ones((1, ITEMS), dtype=np.float32)), np.float32(1e-3))
 
 
 def test_a_catalogue_too_large_for_memory_is_refused(
-    train: Ratings, content: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+    train: Ratings, content: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models.exposure, "LARGEST_CATALOGUE", 6)
     with pytest.raises(InputError, match="7 items"):
         Exposure.fit(train, content)
 
 
-def test_one_column_equals_the_whole(train: Ratings, seen: NDArray[np.float64], content: NDArray[np.float32]) -> None:
+def test_one_column_equals_the_whole(train: Ratings, seen: NDArray[np.float64], content: Content) -> None:
     exposure = Exposure.fit(train, content)
     whole = exposure(seen.astype(np.float32))
     for item in range(train.num_items):

@@ -103,6 +103,20 @@ class Answers:
         }
 
 
+def unrated_only(rank: Callable[[Indices], Floats], train: Ratings) -> Callable[[Indices], Floats]:
+    """Return `rank` with every item that a user rated in training behind all others, as a product lists them."""
+
+    def scores(users: Indices) -> Floats:
+        found = np.array(rank(users), dtype=np.float64)
+        row_of = np.full(train.num_users, -1)
+        row_of[users] = np.arange(len(users))
+        row = row_of[train.user]
+        found[row[row >= 0], train.item[row >= 0]] = -np.inf
+        return found
+
+    return scores
+
+
 def liked_users(ratings: Ratings, relevant_from: float) -> Indices:
     """Return the users with at least one liked item, rising."""
     return np.unique(ratings.user[ratings.value >= relevant_from])

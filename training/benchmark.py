@@ -21,7 +21,6 @@ from training.experiment import Experiment
 from training.isolation import ChildError
 from training.measurement import Measurement
 from training.peers import Peer
-from training.peers_floors import FLOORS
 from training.progress import Progress, silent
 from training.protocols import Protocol
 from training.recipes import standard
@@ -110,7 +109,7 @@ def run_benchmark(
         plan = _ours(protocol, config, repeat, seeds, changes, notes)
         plan += [
             Row(model=peer.name, config=config, peer=peer, repeat=repeat, candidates=protocol.candidates)
-            for peer in (*FLOORS, *peers)
+            for peer in (*protocol.floors, *peers)
         ]
         found = _measured(plan, graph, dataset.fingerprint, out, notes, progress)
         parts = Experiment(dataset, config).split.test

@@ -40,7 +40,9 @@ class ModelConfig(_Part):
     cold_share: float = Field(default=0.3, ge=0, le=1)
     """Share of the training ratings that is also seen as cold."""
     cold_weight: float = Field(default=0.3, ge=0, le=1)
-    """Weight of a rating seen as cold; more helps new items and users and costs known ones a little."""
+    """Weight of a rating seen as cold."""
+    absences: int = Field(default=4, ge=1, le=100)
+    """Of implicit feedback: random items not chosen that stand beside each choice."""
 
 
 class LangevinConfig(_Part):

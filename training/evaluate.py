@@ -13,7 +13,7 @@ from kg.ratings import Ratings
 from models.baselines import Baseline, Biases, ContentKNN, Ease, Mean, Popularity
 from models.posterior import interval
 from models.recommender import Recommender
-from training.answers import SEED, Answers, Fitted
+from training.answers import SEED, Answers, Fitted, unrated_only
 from training.metrics import bootstrap, interval_coverage, randomised_pit
 
 __all__ = ["evaluate", "fitted_baseline", "fitted_recommender", "measure"]
@@ -45,11 +45,12 @@ def evaluate(
             for name, ratings in parts.items()
         }
 
-    found = measured(fitted_recommender(recommender))
+    implicit = scale[0] == scale[1]
+    found = measured(fitted_recommender(recommender, implicit=implicit))
     beside = {}
     for baseline in _baselines(scale, train.num_items) if baselines else ():
         baseline.fit(train, recommender.item_vectors)
-        beside[baseline.name] = measured(fitted_baseline(baseline))
+        beside[baseline.name] = measured(fitted_baseline(baseline, implicit=implicit))
     counted = {name: {"num_ratings": len(ratings), **found[name]} for name, ratings in parts.items()}
     return {"parts": counted, "baselines": beside}
 
@@ -88,19 +89,22 @@ def measure(answers: Answers, ratings: Ratings, levels: NDArray[np.float32], rel
     return found
 
 
-def fitted_recommender(recommender: Recommender) -> Fitted:
-    """Return what a recommender answers."""
+def fitted_recommender(recommender: Recommender, *, implicit: bool = False) -> Fitted:
+    """Return what a recommender answers; of implicit feedback, lists only."""
+    rank = unrated_only(recommender.rank_scores, recommender.train)
+    if implicit:
+        return Fitted(rank=rank)
 
     def probabilities(user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float32]:
         pairs = torch.from_numpy(user.copy()), torch.from_numpy(item.copy())
         return np.asarray(recommender.predictor.probabilities(*pairs).numpy())
 
-    return Fitted(probabilities=probabilities, rank=recommender.rank_scores)
+    return Fitted(probabilities=probabilities, rank=rank)
 
 
-def fitted_baseline(baseline: Baseline) -> Fitted:
-    """Return what a fitted baseline answers; EASE knows no stars."""
-    return Fitted(stars=None if isinstance(baseline, Ease) else baseline.predict, rank=baseline.rank)
+def fitted_baseline(baseline: Baseline, *, implicit: bool = False) -> Fitted:
+    """Return what a fitted baseline answers; EASE knows no stars, and implicit feedback has none."""
+    return Fitted(stars=None if implicit or isinstance(baseline, Ease) else baseline.predict, rank=baseline.rank)
 
 
 def _baselines(scale: tuple[float, float], num_items: int) -> list[Baseline]:

@@ -18,6 +18,7 @@ from torch_geometric.data import HeteroData
 
 from kg.dataset import Dataset
 from kg.errors import InputError
+from kg.ratings import Ratings
 from kg.wording import item_sentences
 from models.assembly import ModelSettings, assemble
 from models.content import Content
@@ -28,6 +29,7 @@ from models.phases import PhasedPosterior
 from models.projection import TextProjection
 from models.recommender import Recommender
 from models.text import TextEncoder
+from training.absences import LEVELS, with_absences
 from training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from training.config import AdamWConfig, LangevinConfig, RunConfig
 from training.descent import AdamWTraining
@@ -36,7 +38,7 @@ from training.loop import train
 from training.objective import Evidence, RatingObjective
 from training.progress import Progress, silent
 from training.sampling import LangevinTraining
-from training.splits import Split, make_split
+from training.splits import Split, liked_from, make_split
 
 __all__ = ["Experiment"]
 
@@ -45,6 +47,7 @@ logger = logging.getLogger(__name__)
 MOST_LEVELS = 21
 CHECKPOINTS = 16  # a run writes about this many
 COLD_SEED = 3  # every chain and seed shows the same ratings as cold
+ABSENCE_SEED = 4  # and the same items as not chosen
 THREADS = 1  # a step waits for memory: a second thread gains a fifth at a million ratings, and nothing below
 
 
@@ -84,8 +87,17 @@ class Experiment:
         )
 
     @cached_property
+    def examples(self) -> Ratings:
+        """What the likelihood is of: the training ratings; of implicit feedback also what was not chosen."""
+        if not self.dataset.implicit:
+            return self.split.train
+        return with_absences(self.split.train, self.config.model.absences, rng=ABSENCE_SEED)
+
+    @cached_property
     def levels(self) -> NDArray[np.float32]:
-        """Values of the rating scale among training ratings, in rising order."""
+        """Values of the rating scale among training ratings, in rising order; absent and chosen of implicit feedback."""
+        if self.dataset.implicit:
+            return LEVELS
         levels = self.split.train.levels
         if not 2 <= len(levels) <= MOST_LEVELS:
             raise InputError(
@@ -121,7 +133,10 @@ class Experiment:
             projection = TextProjection.fit(self.item_vectors[has_text], self.config.text.num_features)
             features = np.zeros((len(has_text), len(projection.components)), dtype=np.float32)
             features[has_text] = projection(self.item_vectors[has_text])
-        limits = InputLimits(leave_out=frozenset(self.config.model.leave_out))
+        leave_out = frozenset(self.config.model.leave_out)
+        if self.dataset.implicit:  # these messages say who chose what: the very thing to be predicted
+            leave_out |= {"neighbours", "two_hops", "dates"}
+        limits = InputLimits(leave_out=leave_out)
         return hetero_data(self.dataset.graph, self.split.train, features, limits)
 
     @cached_property
@@ -133,6 +148,8 @@ class Experiment:
         """Raise `InputError` for what would otherwise only be found after minutes of work."""
         check_size(self.split.train.num_items)
         _ = self.levels
+        if isinstance(self.config.training, AdamWConfig) and self.dataset.implicit:
+            raise InputError("adamw stops early on validation stars, and implicit feedback has none; use langevin")
         if isinstance(self.config.training, AdamWConfig) and self.split.validation is None:
             raise InputError("adamw stops early on validation ratings; set split.validation_share, for example to 0.05")
 
@@ -180,7 +197,7 @@ class Experiment:
         generator = torch.Generator().manual_seed(config.seed * 1000 + chain)
         fabric = Fabric(accelerator="cpu", devices=1)
         evidence = Evidence.draw(
-            self.split.train,
+            self.examples,
             self.levels,
             share=config.model.cold_share,
             generator=torch.Generator().manual_seed(COLD_SEED),
@@ -250,8 +267,7 @@ class Experiment:
 
     def new_model(self, generator: torch.Generator) -> HybridModel:
         """Return the network with rows drawn from their priors."""
-        train_part = self.split.train
-        counts = np.bincount(np.searchsorted(self.levels, train_part.value), minlength=len(self.levels))
+        counts = np.bincount(np.searchsorted(self.levels, self.examples.value), minlength=len(self.levels))
         shares = torch.from_numpy((counts / counts.sum()).astype(np.float32))
         settings = ModelSettings(embedding_size=self.config.model.embedding_size)
         return assemble(self.inputs, shares, settings, generator=generator)
@@ -276,7 +292,6 @@ class Experiment:
         self, posterior: PhasedPosterior, exposure: Exposure | None = None, encoder_fingerprint: str | None = None
     ) -> Recommender:
         """Put together what answers; exposure and encoder fingerprint of a saved run may be given."""
-        low, high = self.dataset.scale
         return Recommender(
             graph=self.dataset.graph,
             train=self.split.train,
@@ -289,5 +304,5 @@ class Experiment:
             encoder=self.encoder,
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,
-            relevant_from=low + 0.75 * (high - low),
+            relevant_from=liked_from(self.dataset.scale),
         )

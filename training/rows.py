@@ -115,7 +115,7 @@ def _measure_run(row: Row, graph: Path, out: Path, progress: Progress) -> Measur
         return _measurement(
             row,
             material,
-            fitted_recommender(run.recommender),
+            fitted_recommender(run.recommender, implicit=run.experiment.dataset.implicit),
             seconds=run.manifest["train_seconds"],
             memory=run.manifest["peak_memory_mb"],
             software=f"kgrec {version('kgrec')}",

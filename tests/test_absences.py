@@ -1,0 +1,40 @@
+"""What stands beside the choices of implicit feedback."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kg.ratings import Ratings
+from training.absences import with_absences
+
+
+@pytest.fixture(scope="module")
+def choices() -> Ratings:
+    rng = np.random.default_rng(0)
+    pair = np.unique(rng.integers(20, size=200) * 50 + rng.integers(40, size=200))  # nobody chose items 40 to 49
+    ones = np.ones(len(pair))
+    return Ratings(user=pair // 50, item=pair % 50, value=ones, num_users=20, num_items=50)
+
+
+def test_choices_come_first_and_absences_are_none_of_them(choices: Ratings) -> None:
+    found = with_absences(choices, 3, rng=1)
+    np.testing.assert_array_equal(found.user[: len(choices)], choices.user)
+    np.testing.assert_array_equal(found.item[: len(choices)], choices.item)
+    np.testing.assert_array_equal(found.value, np.arange(len(found)) < len(choices))
+    pairs = list(zip(found.user.tolist(), found.item.tolist(), strict=True))
+    assert len(set(pairs)) == len(pairs)
+
+
+def test_who_chose_more_has_more_absences_and_new_items_have_none(choices: Ratings) -> None:
+    found = with_absences(choices, 1, rng=1)
+    absent = found.select(found.value == 0)
+    assert (absent.user_counts <= choices.user_counts).all()
+    assert len(absent) > 0.5 * len(choices)
+    assert not absent.item_counts[choices.item_counts == 0].any()
+
+
+def test_the_draw_is_repeatable(choices: Ratings) -> None:
+    one, again, other = (with_absences(choices, 2, rng=seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(one.item, again.item)
+    assert not np.array_equal(one.item, other.item)
