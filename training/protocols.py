@@ -134,7 +134,9 @@ PROTOCOLS = {
                 Published(model="CF-NADE", figures={"rmse": 0.829}, source="arXiv:1605.09477"),
                 Published(model="GC-MC", figures={"rmse": 0.832}, source="arXiv:1706.02263"),
             ),
-            peers=(*MYFM, *MYFM_WITHOUT_SETS, *SURPRISE, *_LISTS_1M),
+            peers=(*MYFM_WITHOUT_SETS, *SURPRISE, *_LISTS_1M),
+            variants={"4 chains": _VARIANTS["4 chains"]},
+            seeds=1,
             note="The published rows are for the original file and other random splits; 999,714 rebuilt ratings have no times.",
         ),
         Protocol(
