@@ -50,13 +50,15 @@ class Exposure:
     base: Floats
 
     @classmethod
-    def fit(cls, train: Ratings, content: Content, *, ridge: float = 5.0, content_ridge: float = 20.0) -> Exposure:
+    def fit(
+        cls, train: Ratings, content: Content, *, ridge: float | None = None, content_ridge: float = 20.0
+    ) -> Exposure:
         r"""Fit on who chose what; the values of ratings are not looked at.
 
         Args:
             train: Training ratings.
             content: Content of the items.
-            ridge: $\lambda$, in mean numbers of users of an item.
+            ridge: $\lambda$, in users; by default 50 and five times the mean number of users of an item.
             content_ridge: $\alpha$.
 
         Raises:
@@ -78,7 +80,9 @@ class Exposure:
         np.fill_diagonal(from_content, 0.0)
         chosen = _chosen(train)[:, warm]
         share = np.asarray(chosen.mean(axis=0), dtype=np.float32)
-        among_warm = _shrunk_to(from_content, chosen, share, ridge * float(train.item_counts[warm].mean()))
+        if ridge is None:
+            ridge = 50.0 + 5.0 * float(train.item_counts[warm].mean())
+        among_warm = _shrunk_to(from_content, chosen, share, ridge)
         weights[np.ix_(warm, warm)] = among_warm
         base[warm] = share - share @ among_warm
         return cls(weights, base)

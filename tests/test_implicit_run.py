@@ -1,0 +1,104 @@
+"""A run on implicit feedback, from choices to lists: nothing in it asks for stars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kg.build import build
+from kg.dataset import Dataset
+from kg.description import Description
+from kg.errors import InputError
+from kg.films import simulate, write_source
+from kg.schema import ITEM, USER
+from models.text import TextEncoder
+from training.bundle import Run, load_run
+from training.config import RunConfig
+from training.experiment import Experiment
+from training.report import evaluation_report
+from training.runs import train_run
+
+SETTINGS = [
+    "training.epochs=60",
+    "training.burn_in=20",
+    "training.hold=10",
+    "training.keep_every=2",
+    "split.name=random",
+]
+
+
+def vectors(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
+    rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8) for text in texts]
+    return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stand_in_encoder() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TextEncoder, "encode", vectors)
+        patch.setattr(TextEncoder, "fingerprint", "stand-in")
+        patch.setattr("os.fsync", lambda handle: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The film world, of which only is known who rated what."""
+    whole = build(Description.load(write_source(simulate(), tmp_path_factory.mktemp("films"))))
+    ratings = whole.ratings.select(whole.ratings.user < 300)
+    return replace(whole, ratings=replace(ratings, value=np.ones(len(ratings))), scale=(1.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def run(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("implicit")
+    dataset.save(folder / "graph")
+    train_run(folder / "graph", RunConfig().updated(SETTINGS), folder / "run")
+    return load_run(folder / "run")
+
+
+def test_no_message_says_who_chose_what(run: Run) -> None:
+    assert run.experiment.data[USER].interactions == []
+    assert run.experiment.data[ITEM].interactions == []
+    assert run.experiment.data[USER].features["interactions"] == {}
+
+
+def test_lists_are_measured_and_beat_popularity(run: Run) -> None:
+    report = evaluation_report(run)
+    warm = report["parts"]["warm"]
+    assert not {"rmse", "mae", "coverage_80"} & set(warm)
+    assert not {"rmse", "mae"} & set(report["baselines"]["popularity"]["warm"])
+    assert warm["ndcg@20"]["value"] > report["baselines"]["popularity"]["warm"]["ndcg@20"]["value"]
+
+
+def test_known_users_newcomers_and_sentences_get_lists(run: Run) -> None:
+    recommender, train = run.recommender, run.experiment.split.train
+    user = recommender.graph.users.vocabulary.id_of(0)
+    chosen = {recommender.graph.items.vocabulary.id_of(int(item)) for item in train.item[train.user == 0]}
+    listed = recommender.recommend(user=user, k=5)
+    assert len(listed) == 5
+    assert not chosen & set(listed["id"])
+    assert listed["score"].between(0, 1).all()
+    newcomer = recommender.recommend(history=dict.fromkeys(sorted(chosen)[:3], 1.0), k=5)
+    assert not set(sorted(chosen)[:3]) & set(newcomer["id"])
+    assert len(recommender.recommend(text="a quiet film about the sea", k=5)) == 5
+    assert len(recommender.audience(listed["id"][0], k=5)) == 5
+
+
+def test_gradient_descent_is_refused(dataset: Dataset) -> None:
+    config = RunConfig().updated(["training.method=adamw", "split.validation_share=0.1", "split.name=random"])
+    with pytest.raises(InputError, match="implicit feedback has none; use langevin"):
+        Experiment(dataset, config).check()
+
+
+def test_what_was_not_chosen_is_part_of_the_likelihood_alone(run: Run, tmp_path: Path) -> None:
+    experiment = run.experiment
+    assert len(experiment.examples) > 2 * len(experiment.split.train)
+    assert experiment.examples.levels.tolist() == [0.0, 1.0]
+    assert len(run.recommender.train) == len(experiment.split.train)
