@@ -13,6 +13,7 @@ from models.head import OrdinalHead
 from models.hybrid import HybridInputs, HybridModel
 from models.inputs import HOP, RATED, RATED_BY
 from models.priors import ScalePrior
+from models.sessions import Sessions, SessionTower
 from models.tower import ColdTower, NodeInputs, Tower
 
 __all__ = ["ModelSettings", "assemble"]
@@ -28,6 +29,7 @@ class ModelSettings:
         rated_scale: The same for tables of rated neighbours.
         hop_scale: The same for two-hop projections.
         factor_scale: The same for free rows.
+        session_scale: The same for what a day adds to a user.
         correlated_damping: Damping of messages that many nodes share.
     """
 
@@ -36,6 +38,7 @@ class ModelSettings:
     rated_scale: float = 0.1
     hop_scale: float = 0.05
     factor_scale: float = 0.3
+    session_scale: float = 0.1
     correlated_damping: float = 6.0
 
     @property
@@ -58,7 +61,7 @@ def assemble(
     """Return a model for these inputs, with rows drawn from their priors.
 
     Args:
-        inputs: Messages to users and items.
+        inputs: Messages to users and items; sessions, if users differ from day to day.
         shares: Share of each rating level in training, `[num_levels]`.
         settings: Sizes and starting scales.
         generator: Source of the starting values.
@@ -80,6 +83,10 @@ def assemble(
     def cold_tower(warm: Tower, node_inputs: NodeInputs) -> ColdTower:
         return ColdTower(warm.content, factors(node_inputs.content.num_nodes), factors(1, settings.content_scale))
 
+    def session_tower(sessions: Sessions) -> SessionTower:
+        weeks = ScalePrior(initial=settings.session_scale, damping=settings.correlated_damping)
+        return SessionTower(sessions, settings.size, weeks, ScalePrior(initial=settings.session_scale), generator)
+
     users, items = tower(inputs.users), tower(inputs.items)
     return HybridModel(
         users=users,
@@ -87,4 +94,5 @@ def assemble(
         cold_users=cold_tower(users, inputs.users),
         cold_items=cold_tower(items, inputs.items),
         head=OrdinalHead(shares, inputs.users.content.num_nodes, inputs.items.content.num_nodes),
+        sessions=None if inputs.sessions is None else session_tower(inputs.sessions),
     )

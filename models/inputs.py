@@ -17,8 +17,10 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from models.encoder import Messages
 from models.hybrid import HybridInputs
+from models.sessions import Sessions
 from models.sparse import SparseOperator
 from models.tower import NodeInputs
+from models.weeks import Weeks
 
 __all__ = ["InputLimits", "hetero_data", "hybrid_inputs"]
 
@@ -96,8 +98,13 @@ def hetero_data(
     return data
 
 
-def hybrid_inputs(data: HeteroData) -> HybridInputs:
-    """Stack the edges of `hetero_data` into one sparse operator a side and group."""
+def hybrid_inputs(data: HeteroData, sessions: Sessions | None = None) -> HybridInputs:
+    """Stack the edges of `hetero_data` into one sparse operator a side and group.
+
+    Args:
+        data: What `hetero_data` made.
+        sessions: Days of the training ratings, for a model whose users differ from day to day.
+    """
 
     def messages(kind: str, group: str) -> Messages:
         relations = {
@@ -113,7 +120,7 @@ def hybrid_inputs(data: HeteroData) -> HybridInputs:
     def node_inputs(kind: str) -> NodeInputs:
         return NodeInputs(content=messages(kind, "content"), interactions=messages(kind, "interactions"))
 
-    return HybridInputs(users=node_inputs(USER), items=node_inputs(ITEM))
+    return HybridInputs(users=node_inputs(USER), items=node_inputs(ITEM), sessions=sessions)
 
 
 def relation_name(edge_type: MessageType) -> str:
@@ -198,12 +205,8 @@ def _add_dates(data: HeteroData, ratings: Ratings, limits: InputLimits) -> None:
     """Give every node the histogram of its training dates; each rating is shared by its two nearest bins."""
     assert ratings.time is not None
     data[WEEK].num_nodes = limits.time_bins
-    since = ratings.time - ratings.time.min() if len(ratings) else np.zeros(0, dtype=np.int64)
-    # A longer history than the bins hold gets wider bins.
-    position = since / max(limits.bin_seconds, since.max(initial=0) / (limits.time_bins - 1))
-    position = np.minimum(position, limits.time_bins - 1)
-    low = np.minimum(position.astype(np.int64), limits.time_bins - 2)
-    share = position - low
+    weeks = Weeks.spanning(ratings.time, num_bins=limits.time_bins, bin_seconds=limits.bin_seconds)
+    low, share = weeks.between(weeks.position(ratings.time))
     for kind, index, counts in ((USER, ratings.user, ratings.user_counts), (ITEM, ratings.item, ratings.item_counts)):
         # One edge a node and bin, not one a rating: the ratings of a bin are counted first.
         size = len(counts) * limits.time_bins

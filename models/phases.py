@@ -79,12 +79,12 @@ class PhasedPredictor:
     known_users: Tensor
     known_items: Tensor
 
-    def probabilities(self, user: Tensor, item: Tensor) -> Tensor:
-        """Return the probability of each level for each pair, averaged over samples, `[num_pairs, num_levels]`."""
+    def probabilities(self, user: Tensor, item: Tensor, time: Tensor | None = None) -> Tensor:
+        """Return the probability of each level for each pair, `[num_pairs, num_levels]`; see `Predictor.probabilities`."""
         known = self.known_users[user] & self.known_items[item]
         found = torch.empty(len(user), self.warm.thresholds.shape[1] + 1)
         for predictor, mask in ((self.warm, known), (self.cold, ~known)):
-            found[mask] = predictor.probabilities(user[mask], item[mask])
+            found[mask] = predictor.probabilities(user[mask], item[mask], None if time is None else time[mask])
         return found
 
     def of_user(self, user: int) -> Tensor:

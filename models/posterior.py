@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from models.head import level_probabilities
 from models.hybrid import HybridInputs, HybridModel
+from models.sessions import DatedUsers
 
 __all__ = ["Posterior", "Predictor", "expected_value", "interval"]
 
@@ -59,14 +60,18 @@ class Posterior:
 
         Args:
             model: The network whose parameters the samples are.
-            inputs: Messages to users and items.
+            inputs: Messages to users and items; sessions, if the samples have them.
             known_users: Which users have training ratings, bool `[num_users]`; the others get the cold view.
             known_items: Which items have training ratings, bool `[num_items]`.
         """
-        users, items = [], []
+        sessions = inputs.sessions
+        users, timeless, items = [], [], []
         for number in range(len(self)):
             rows = functional_call(model, self.sample(number), (inputs,), tie_weights=False)
-            users.append(torch.where(known_users[:, None], rows.users, rows.cold_users))
+            warm = rows.users if sessions is None else sessions.mean_of_users(rows.raters)
+            users.append(torch.where(known_users[:, None], warm, rows.cold_users))
+            if sessions is not None:
+                timeless.append(torch.where(known_users[:, None], rows.users, rows.cold_users))
             items.append(torch.where(known_items[:, None], rows.items, rows.cold_items))
         return Predictor(
             users=torch.stack(users),
@@ -74,6 +79,15 @@ class Posterior:
             thresholds=self.samples["head.thresholds"].float(),
             user_offsets=self.samples["head.user_offsets"].float() * known_users[None, :, None],
             item_offsets=self.samples["head.item_offsets"].float() * known_items[None, :, None],
+            dated=None
+            if sessions is None
+            else DatedUsers(
+                sessions=sessions,
+                known=known_users,
+                users=torch.stack(timeless),
+                weeks=self.samples["sessions.weeks"].float(),
+                residual=self.samples["sessions.residual"],
+            ),
         )
 
 
@@ -82,11 +96,12 @@ class Predictor:
     """Rows of all users and items in every sample.
 
     Attributes:
-        users: `[num_samples, num_users, embedding_size + 1]`.
+        users: `[num_samples, num_users, embedding_size + 1]`; where users differ from day to day, the mean of their days.
         items: `[num_samples, num_items, embedding_size + 1]`.
         thresholds: `[num_samples, num_levels - 1]`.
         user_offsets: `[num_samples, num_users, num_levels - 1]`, zero for users without ratings.
         item_offsets: `[num_samples, num_items, num_levels - 1]`, zero for items without ratings.
+        dated: Rows of users at a date; None where the model knows no days.
     """
 
     users: Tensor
@@ -94,18 +109,31 @@ class Predictor:
     thresholds: Tensor
     user_offsets: Tensor
     item_offsets: Tensor
+    dated: DatedUsers | None = None
 
     @torch.no_grad()
-    def probabilities(self, user: Tensor, item: Tensor) -> Tensor:
-        """Return the probability of each level for each pair, averaged over samples, `[num_pairs, num_levels]`."""
+    def probabilities(self, user: Tensor, item: Tensor, time: Tensor | None = None) -> Tensor:
+        """Return the probability of each level for each pair, averaged over samples, `[num_pairs, num_levels]`.
+
+        Args:
+            user: int64 `[num_pairs]`.
+            item: int64 `[num_pairs]`.
+            time: Unix times of the ratings, int64 `[num_pairs]`, if they are known and the model has `dated` users.
+        """
         block = max(1, _BLOCK // (self.users.shape[0] * self.users.shape[2]))
         parts = []
         for start in range(0, len(user), block):
             u, i = user[start : start + block], item[start : start + block]
-            scores = bilinear(self.users[:, u], self.items[:, i])
+            of_users = self.users[:, u] if time is None else self._at(u, time[start : start + block])
+            scores = bilinear(of_users, self.items[:, i])
             cuts = self.thresholds[:, None] + self.user_offsets[:, u] + self.item_offsets[:, i]
             parts.append(level_probabilities(scores, cuts).mean(0))
         return torch.cat(parts) if parts else torch.zeros(0, self.thresholds.shape[1] + 1)
+
+    def _at(self, user: Tensor, time: Tensor) -> Tensor:
+        if self.dated is None:
+            raise ValueError("this model has learned no days; train with model.rating_dates=true")
+        return self.dated.rows(user, time)
 
     @torch.no_grad()
     def for_rows(self, rows: Tensor, offsets: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from models.newcomers import Taste, taste_from_history
 from models.phases import PhasedPosterior, PhasedPredictor
 from models.posterior import Posterior, expected_value, interval
 from models.reasons import concept_reasons
+from models.sessions import Sessions
 from models.text import TextEncoder
 
 __all__ = ["Recommender"]
@@ -51,6 +52,7 @@ class Recommender:
         encoder_fingerprint: Identity of the encoder that made `item_vectors`.
         scale: Lowest and highest possible rating, in stars.
         relevant_from: Least rating, in stars, that counts as liking.
+        sessions: Days of the training ratings, where the model has learned what a day adds to a user.
     """
 
     graph: KnowledgeGraph
@@ -65,13 +67,14 @@ class Recommender:
     encoder_fingerprint: str
     scale: tuple[float, float]
     relevant_from: float
+    sessions: Sessions | None = None
 
     @cached_property
     def predictor(self) -> PhasedPredictor:
         """Rows of all nodes in every sample; encoded on first use."""
         return self.posterior.predictor(
             self.model,
-            hybrid_inputs(self.data),
+            hybrid_inputs(self.data, self.sessions),
             torch.from_numpy(self.train.user_counts > 0),
             torch.from_numpy(self.train.item_counts > 0),
         )

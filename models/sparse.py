@@ -160,6 +160,10 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.user)
 
+    def select(self, mask: Tensor) -> Pairs:
+        """Return the pairs that a mask `[num_pairs]` picks."""
+        return Pairs(self.user[mask], self.item[mask], self.num_users, self.num_items)
+
     @cached_property
     def user_counts(self) -> Tensor:
         """Number of pairs of each user, int64 `[num_users]`."""

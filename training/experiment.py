@@ -28,6 +28,7 @@ from models.inputs import InputLimits, hetero_data, hybrid_inputs
 from models.phases import PhasedPosterior
 from models.projection import TextProjection
 from models.recommender import Recommender
+from models.sessions import Sessions
 from models.text import TextEncoder
 from training.absences import LEVELS, with_absences
 from training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
@@ -142,7 +143,12 @@ class Experiment:
     @cached_property
     def inputs(self) -> HybridInputs:
         """The same, stacked into sparse operators."""
-        return hybrid_inputs(self.data)
+        return hybrid_inputs(self.data, self.sessions)
+
+    @cached_property
+    def sessions(self) -> Sessions | None:
+        """Days of the training ratings, if the model is to learn what a day adds to a user."""
+        return Sessions.of(self.split.train) if self.config.model.rating_dates else None
 
     def check(self) -> None:
         """Raise `InputError` for what would otherwise only be found after minutes of work."""
@@ -150,6 +156,10 @@ class Experiment:
         _ = self.levels
         if isinstance(self.config.training, AdamWConfig) and self.dataset.implicit:
             raise InputError("adamw stops early on validation stars, and implicit feedback has none; use langevin")
+        if self.config.model.rating_dates and self.split.train.time is None:
+            raise InputError(
+                "model.rating_dates needs the times of the training ratings, and they have none; leave it false"
+            )
         if isinstance(self.config.training, AdamWConfig) and self.split.validation is None:
             raise InputError("adamw stops early on validation ratings; set split.validation_share, for example to 0.05")
 
@@ -201,6 +211,7 @@ class Experiment:
             self.levels,
             share=config.model.cold_share,
             generator=torch.Generator().manual_seed(COLD_SEED),
+            sessions=self.sessions,
         )
         model = self.new_model(generator)
         objective = RatingObjective(self.inputs, weight=config.model.cold_weight)
@@ -305,4 +316,5 @@ class Experiment:
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,
             relevant_from=liked_from(self.dataset.scale),
+            sessions=self.sessions,
         )

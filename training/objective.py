@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from kg.ratings import Ratings
 from models.hybrid import HybridInputs, HybridModel, Representations
+from models.sessions import Sessions
 from models.sparse import Pairs, pair_scores
 from models.tower import named_curvature
 
@@ -23,18 +24,31 @@ EXPECTED_CURVATURE = 1.0 / 3.0  # of the ordinal log-likelihood in the score, fo
 
 @dataclass(frozen=True, eq=False)
 class RatingBatch:
-    """Ratings to learn from: pairs sorted by user and the index of each observed level."""
+    """Ratings to learn from.
+
+    Attributes:
+        pairs: Users and items, sorted by user.
+        level: Index of each observed level, int64 `[num_pairs]`.
+        days: Sessions and items of the same ratings, where users differ from day to day.
+    """
 
     pairs: Pairs
     level: Tensor
+    days: Pairs | None = None
+
+    @property
+    def scored(self) -> Pairs:
+        """Rows of raters and of items to score."""
+        return self.pairs if self.days is None else self.days
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def select(self, mask: Tensor) -> RatingBatch:
         """Return the ratings a mask `[num_pairs]` picks."""
-        pairs = Pairs(self.pairs.user[mask], self.pairs.item[mask], self.pairs.num_users, self.pairs.num_items)
-        return RatingBatch(pairs, self.level[mask])
+        return RatingBatch(
+            self.pairs.select(mask), self.level[mask], None if self.days is None else self.days.select(mask)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +67,13 @@ class Evidence:
 
     @classmethod
     def draw(
-        cls, ratings: Ratings, levels: NDArray[np.float32], *, share: float, generator: torch.Generator
+        cls,
+        ratings: Ratings,
+        levels: NDArray[np.float32],
+        *,
+        share: float,
+        generator: torch.Generator,
+        sessions: Sessions | None = None,
     ) -> Evidence:
         """Turn ratings into batches.
 
@@ -62,11 +82,16 @@ class Evidence:
             levels: The values of the rating scale, in rising order.
             share: Share of the ratings that is also seen as cold, in [0, 1].
             generator: Draws the shares.
+            sessions: Days of the ratings, where users differ from day to day.
         """
         user, item = torch.from_numpy(ratings.user.copy()), torch.from_numpy(ratings.item.copy())
         level = torch.from_numpy(np.searchsorted(levels, ratings.value))
-        order = Pairs.order(user, item, ratings.num_items)
-        warm = RatingBatch(Pairs(user[order], item[order], ratings.num_users, ratings.num_items), level[order])
+        # Sessions stand in the order of their users, so that pairs sorted by session are sorted by user.
+        rater = user if sessions is None else sessions.of_ratings(ratings)
+        order = Pairs.order(rater, item, ratings.num_items)
+        pairs = Pairs(user[order], item[order], ratings.num_users, ratings.num_items)
+        days = None if sessions is None else Pairs(rater[order], item[order], len(sessions), ratings.num_items)
+        warm = RatingBatch(pairs, level[order], days)
         cold_items = warm.select(torch.rand(len(warm), generator=generator) < share)
         return cls(warm, cold_items, warm.select(torch.rand(len(warm), generator=generator) < share))
 
@@ -94,7 +119,8 @@ class RatingObjective:
 
     The second and third terms teach content to stand for an item or user nobody has rated yet
     (the idea of DropoutNet, NIPS 2017). The bar means "held fixed": no gradient flows to the partner,
-    so that the cold view cannot bend what ratings say of known users and items.
+    so that the cold view cannot bend what ratings say of known users and items. Where users differ from day to day,
+    $z_u$ of a known user is that of the rating's session.
 
     Args:
         inputs: Messages to users and items.
@@ -108,8 +134,8 @@ class RatingObjective:
     def __call__(self, model: HybridModel, evidence: Evidence) -> Tensor:
         """Return the summed objective, a scalar."""
         rows = model(self.inputs)
-        pairs = evidence.warm.pairs
-        total = model.head(pair_scores(rows.users, rows.items, pairs), pairs, evidence.warm.level).sum()
+        warm = evidence.warm
+        total = model.head(pair_scores(rows.raters, rows.items, warm.scored), warm.pairs, warm.level).sum()
         if self.weight:
             total = total + self.weight * self._cold(model, rows, evidence)
         objective: Tensor = -total
@@ -118,11 +144,12 @@ class RatingObjective:
     def _cold(self, model: HybridModel, rows: Representations, evidence: Evidence) -> Tensor:
         fixed = {name: parameter.detach() for name, parameter in model.head.named_parameters()}
         total = rows.users.new_zeros(())
-        for batch, users, items, cold in (
-            (evidence.cold_items, rows.users.detach(), rows.cold_items, {"cold_items": True}),
-            (evidence.cold_users, rows.cold_users, rows.items.detach(), {"cold_users": True}),
+        of_items, of_users = evidence.cold_items, evidence.cold_users
+        for batch, users, items, scored, cold in (
+            (of_items, rows.raters.detach(), rows.cold_items, of_items.scored, {"cold_items": True}),
+            (of_users, rows.cold_users, rows.items.detach(), of_users.pairs, {"cold_users": True}),
         ):
-            scores = pair_scores(users, items, batch.pairs)
+            scores = pair_scores(users, items, scored)
             total = total + functional_call(model.head, fixed, (scores, batch.pairs, batch.level), cold).sum()
         return total
 
@@ -136,18 +163,26 @@ class RatingObjective:
         rows = model(self.inputs)
 
         def to_items(batch: RatingBatch, weight: float) -> Tensor:
-            return batch.pairs.to_items(torch.full((len(batch),), weight * EXPECTED_CURVATURE), _squared(rows.users))
+            return batch.scored.to_items(torch.full((len(batch),), weight * EXPECTED_CURVATURE), _squared(rows.raters))
 
-        def to_users(batch: RatingBatch, weight: float) -> Tensor:
-            return batch.pairs.to_users(torch.full((len(batch),), weight * EXPECTED_CURVATURE), _squared(rows.items))
+        def to_raters(pairs: Pairs, weight: float) -> Tensor:
+            return pairs.to_users(torch.full((len(pairs),), weight * EXPECTED_CURVATURE), _squared(rows.items))
 
+        of_raters, sessions = to_raters(evidence.warm.scored, 1.0), self.inputs.sessions
         parts = (
-            ("users", model.users, self.inputs.users, to_users(evidence.warm, 1.0)),
+            (
+                "users",
+                model.users,
+                self.inputs.users,
+                of_raters if sessions is None else sessions.sum_to_users(of_raters),
+            ),
             ("items", model.items, self.inputs.items, to_items(evidence.warm, 1.0)),
-            ("cold_users", model.cold_users, self.inputs.users, to_users(evidence.cold_users, self.weight)),
+            ("cold_users", model.cold_users, self.inputs.users, to_raters(evidence.cold_users.pairs, self.weight)),
             ("cold_items", model.cold_items, self.inputs.items, to_items(evidence.cold_items, self.weight)),
         )
         found = named_curvature("head", model.head.curvature(evidence.warm.pairs))
+        if model.sessions is not None and sessions is not None:
+            found |= named_curvature("sessions", model.sessions.curvature(sessions, of_raters))
         for name, tower, inputs, node_curvature in parts:
             for path, value in named_curvature(name, tower.curvature(inputs, node_curvature)).items():
                 # The cold view shares its content tables with the warm one: their curvatures add up.

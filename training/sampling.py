@@ -160,16 +160,16 @@ class LangevinTraining:
         sampler moves: without it the prior scales of one side starve.
         """
         rows = self.model(self.objective.inputs)
-        pairs = self.evidence.warm.pairs
+        pairs = self.evidence.warm.scored
         counts = (pairs.user_counts, pairs.item_counts)
         of_users, of_items = (
             counts.float() @ side[:, :-1].square()
-            for counts, side in zip(counts, (rows.users, rows.items), strict=True)
+            for counts, side in zip(counts, (rows.raters, rows.items), strict=True)
         )
         factor = (of_items / of_users.clamp_min(1e-8)).pow(0.25).clamp(0.2, 5.0)
         factor = torch.cat([factor, factor.new_ones(1)])
         for name, _ in self.model.named_parameters():
-            if name.startswith(("users.", "cold_users.")):
+            if name.startswith(("users.", "cold_users.", "sessions.")):
                 self.optimizer.rescale(name, factor)
             elif name.startswith(("items.", "cold_items.")):
                 self.optimizer.rescale(name, 1 / factor)
