@@ -197,6 +197,7 @@ def test_evaluate_prints_what_machines_read(kgrec: Kgrec, places: dict[str, str]
     assert (report["run"], report["protocol"]) == (places["run"], "random")
     assert set(report["seconds"]) == {"train", "evaluate"}
     assert report["peak_memory_mb"] > 0
+    assert report["uses_test_date"] is False
     assert set(report["baselines"]) >= {"mean", "biases", "content_knn"}
     warm = report["parts"]["warm"]
     assert warm["num_ratings"] > 0
@@ -275,6 +276,7 @@ def test_people_get_plain_output(kgrec: Kgrec, arguments: tuple[str, ...]) -> No
         ((*TRAIN, "--seed", "-1"), "seed"),
         ((*TRAIN, "--split", "u1"), "cold-items"),
         ((*TRAIN, "--split", "by-time"), "time"),
+        ((*TRAIN, "--set", "model.rating_dates=true"), "needs ratings in stars, with times"),
         (("train", "{graph}", "--out", "{tmp}/new", "--recipe", "adamw", "--set", "split.validation_share=0"), "0.05"),
         (("train", "{tmp}/none", "--out", "{tmp}/new"), "expected a graph directory"),
         (("train", "{run}", "--out", "{tmp}/new"), "not the manifest of a graph"),
@@ -285,6 +287,7 @@ def test_people_get_plain_output(kgrec: Kgrec, arguments: tuple[str, ...]) -> No
         (("build", "{description}", "--out", "{tmp}/file"), "file of this name"),
         (("evaluate", "{tmp}/none"), "expected a run directory"),
         (("evaluate", "{graph}"), "not the manifest of a run"),
+        (("evaluate", "{run}", "--dates"), "train it with --set model.rating_dates=true"),
         ((*RECOMMEND, "--user", "3"), "user '3'"),
         ((*RECOMMEND, "--history", "d1=5,d77=4"), "item 'd77'"),
         ((*RECOMMEND, "--history", "d1"), "item=stars"),

@@ -187,6 +187,9 @@ def tune(
 def evaluate(
     run: RunArgument,
     baselines: Annotated[bool, typer.Option(help="Fit and measure the baselines as well.")] = True,
+    dates: Annotated[
+        bool, typer.Option("--dates", help="Use the dates of the held-out ratings; the run has model.rating_dates.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure a run on its held-out ratings, warm and cold, beside the baselines.
@@ -197,15 +200,16 @@ def evaluate(
     from training.bundle import load_run
     from training.report import evaluation_report
 
-    report = evaluation_report(load_run(run), baselines=baselines)
+    report = evaluation_report(load_run(run), baselines=baselines, dates=dates)
     if as_json:
         console.print_json(report)
         return
     for part, values in report["parts"].items():
         title = f"{part}: {values['num_ratings']:,} ratings; lists of {values['num_users_ranked']:,} users"
         console.out.print(console.metrics_table(title, part, report))
+    used = "The model, but no baseline, knows the date" if dates else "No model knows the date"
     console.out.print(
-        "Below each figure: its 95 % bootstrap interval over users. No date of a predicted rating is used.",
+        f"Below each figure: its 95 % bootstrap interval over users. {used} of a rating to be predicted.",
         markup=False,
     )
 

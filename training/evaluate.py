@@ -22,11 +22,17 @@ COVERAGE = 0.8
 
 
 def evaluate(
-    recommender: Recommender, parts: Mapping[str, Ratings], scale: tuple[float, float], *, baselines: bool = True
+    recommender: Recommender,
+    parts: Mapping[str, Ratings],
+    scale: tuple[float, float],
+    *,
+    baselines: bool = True,
+    dates: bool = False,
 ) -> dict[str, Any]:
     """Measure a recommender and the baselines on held-out ratings.
 
     A user's candidates are all items they have not rated in training; for cold items, the cold items of the part.
+    With `dates` the recommender, not the baselines, is told when the held-out ratings were made.
 
     Returns:
         `{"parts": {part: {metric: {value, low, high}}}, "baselines": {name: {part: {...}}}}`, see `measure`.
@@ -34,10 +40,12 @@ def evaluate(
     train = recommender.train
     levels, relevant_from = recommender.levels, recommender.relevant_from
 
-    def measured(fitted: Fitted) -> dict[str, dict[str, Any]]:
+    def measured(fitted: Fitted, dates: bool = False) -> dict[str, dict[str, Any]]:
         return {
             name: measure(
-                Answers.ask(fitted, name, ratings, known=train, levels=levels, relevant_from=relevant_from),
+                Answers.ask(
+                    fitted, name, ratings, known=train, levels=levels, relevant_from=relevant_from, dates=dates
+                ),
                 ratings,
                 levels,
                 relevant_from,
@@ -46,7 +54,7 @@ def evaluate(
         }
 
     implicit = scale[0] == scale[1]
-    found = measured(fitted_recommender(recommender, implicit=implicit))
+    found = measured(fitted_recommender(recommender, implicit=implicit), dates)
     beside = {}
     for baseline in _baselines(scale, train.num_items) if baselines else ():
         baseline.fit(train, recommender.item_vectors)
@@ -99,7 +107,12 @@ def fitted_recommender(recommender: Recommender, *, implicit: bool = False) -> F
         pairs = torch.from_numpy(user.copy()), torch.from_numpy(item.copy())
         return np.asarray(recommender.predictor.probabilities(*pairs).numpy())
 
-    return Fitted(probabilities=probabilities, rank=rank)
+    def dated(user: NDArray[np.int64], item: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.float32]:
+        given = (torch.from_numpy(part.copy()) for part in (user, item, time))
+        return np.asarray(recommender.predictor.probabilities(*given).numpy())
+
+    knows_days = recommender.sessions is not None
+    return Fitted(probabilities=probabilities, dated=dated if knows_days else None, rank=rank)
 
 
 def fitted_baseline(baseline: Baseline, *, implicit: bool = False) -> Fitted:

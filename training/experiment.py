@@ -156,10 +156,8 @@ class Experiment:
         _ = self.levels
         if isinstance(self.config.training, AdamWConfig) and self.dataset.implicit:
             raise InputError("adamw stops early on validation stars, and implicit feedback has none; use langevin")
-        if self.config.model.rating_dates and self.split.train.time is None:
-            raise InputError(
-                "model.rating_dates needs the times of the training ratings, and they have none; leave it false"
-            )
+        if self.config.model.rating_dates and (self.dataset.implicit or self.split.train.time is None):
+            raise InputError("model.rating_dates needs ratings in stars, with times, and these are not; leave it false")
         if isinstance(self.config.training, AdamWConfig) and self.split.validation is None:
             raise InputError("adamw stops early on validation ratings; set split.validation_share, for example to 0.05")
 

@@ -12,20 +12,21 @@ from training.runs import peak_memory_mb
 __all__ = ["evaluation_report"]
 
 
-def evaluation_report(run: Run, *, baselines: bool = True) -> dict[str, Any]:
-    """Measure a run on the test parts of its split.
+def evaluation_report(run: Run, *, baselines: bool = True, dates: bool = False) -> dict[str, Any]:
+    """Measure a run on the test parts of its split; with `dates`, it is told when their ratings were made.
 
     Returns:
         `run`, `protocol`, `parts`, `baselines`, `seconds` and `peak_memory_mb`, as JSON values.
     """
     started = time.perf_counter()
     experiment = run.experiment
-    found = evaluate(run.recommender, experiment.split.test, experiment.dataset.scale, baselines=baselines)
+    parts, scale = experiment.split.test, experiment.dataset.scale
+    found = evaluate(run.recommender, parts, scale, baselines=baselines, dates=dates)
     return {
         "run": str(run.directory),
         "protocol": experiment.config.split.name,
         "split": experiment.split.sentence,
-        "uses_test_date": False,
+        "uses_test_date": dates,
         **found,
         "seconds": {"train": run.manifest["train_seconds"], "evaluate": round(time.perf_counter() - started, 3)},
         "peak_memory_mb": max(run.manifest["peak_memory_mb"], round(peak_memory_mb(), 1)),
