@@ -24,6 +24,7 @@ from models.text import TextEncoder
 from training import rows as rows_module
 from training.answers import Answers, Fitted
 from training.benchmark import ABLATIONS, Results, run_benchmark
+from training.bundle import load_run
 from training.config import RunConfig
 from training.evaluate import measure
 from training.figures import dots, write_figure
@@ -35,6 +36,7 @@ from training.peers_floors import EASE_ON_LIKED, FLOORS
 from training.peers_myfm import MYFM
 from training.progress import Progress, silent
 from training.protocols import PROTOCOLS, Protocol, Published, protocol_named
+from training.report import evaluation_report
 from training.results import summary, table_rows
 from training.rows import NOT_LIKED, Row
 from training.splits import make_split
@@ -314,6 +316,27 @@ def test_variants_and_repeats_are_rows(world: Path, in_this_process: list[str]) 
     table = summary(found.rows, protocol, "warm").set_index("model")
     assert table.loc["mean, 2 splits", "kgrec better"].endswith(" of 2")
     assert len(list((world / "out" / "rows").iterdir())) == 2 * len(per_split)
+
+
+def test_only_the_dated_variant_is_told_the_test_dates(world: Path, in_this_process: list[str]) -> None:
+    header, *lines = (world / "ratings.csv").read_text().split()
+    times = np.random.default_rng(1).integers(0, 100 * 86_400, len(lines)).tolist()
+    dated = [f"{line},{time}" for line, time in zip(lines, times, strict=True)]
+    (world / "ratings.csv").write_text("\n".join([f"{header},time", *dated]) + "\n")
+    change = ("model.rating_dates=true",)
+    protocol = protocol_of(world, variants={"days": change, "test date": change}, dated=frozenset({"test date"}))
+    found = {row["model"]: row for row in bench(world, [THREES], protocol).rows}
+    assert [name for name, row in found.items() if row["uses_test_date"]] == ["kgrec, test date"]
+    without, told = found["kgrec, days"], found["kgrec, test date"]
+    assert without["rmse"] != told["rmse"]
+    assert without["ndcg@20"] == told["ndcg@20"]  # the same samples, and a list is for no date
+    run = load_run(world / "out" / "runs" / "kgrec-test-date-0")
+    for dates, row in ((False, without), (True, told)):
+        report = evaluation_report(run, baselines=False, dates=dates)
+        assert report["uses_test_date"] is dates
+        assert report["parts"]["warm"]["rmse"]["value"] == pytest.approx(row["rmse"])
+    table = summary([*found.values()], protocol, "warm").set_index("model")
+    assert table.loc["kgrec, test date", "test date"] == "used"
 
 
 def test_disliked_items_of_training_are_candidates_only_where_the_protocol_says_so(

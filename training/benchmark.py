@@ -129,13 +129,17 @@ def _ours(
     changes: Mapping[str, Sequence[str]],
     notes: list[str],
 ) -> list[Row]:
+    dated = {f"{OURS}, {name}" for name in protocol.dated}
     configs = [(OURS, config.updated([f"seed={seed}"])) for seed in seeds]
     for name, change in changes.items():
         try:
             configs.append((name, config.updated([f"seed={seeds[0]}", *change])))
         except InputError as error:
             notes.append(f"{name}: left out, since {error}.")
-    return [Row(model=name, config=found, repeat=repeat, candidates=protocol.candidates) for name, found in configs]
+    return [
+        Row(model=name, config=found, repeat=repeat, candidates=protocol.candidates, dates=name in dated)
+        for name, found in configs
+    ]
 
 
 def _measured(

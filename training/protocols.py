@@ -49,6 +49,7 @@ class Protocol:
         floors: Our baselines.
         peers: Other people's models that can be measured here.
         variants: Other settings of our model, by name, as `section.field=value`.
+        dated: Names of the variants that are told the dates of the test ratings; no other row is.
         repeats: Further settings of each repetition of the split.
         seeds: Usual number of seeds of our model, a repetition.
         candidates: What is ranked for a user: `UNRATED` items, or those `NOT_LIKED` in training.
@@ -64,6 +65,7 @@ class Protocol:
     floors: tuple[Peer, ...] = FLOORS
     peers: tuple[Peer, ...] = ()
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dated: frozenset[str] = frozenset()
     repeats: tuple[tuple[str, ...], ...] = ((),)
     seeds: int = 5
     candidates: str = UNRATED
@@ -74,6 +76,7 @@ _LISTS = ("ndcg@20", "recall@20", "rmse")
 _RATING_PEERS = (*MYFM, *SURPRISE)
 _LISTS_100K = (EASE_ON_LIKED, ALS_100K, LIGHTFM)
 _LISTS_1M = (EASE_ON_LIKED, ALS_1M, LIGHTFM)
+WITH_DATE = "with the test date"
 _VARIANTS = {
     "4 chains": ("training.chains=4",),
     "adamw": ("training.method=adamw", "split.validation_share=0.05"),
@@ -102,7 +105,8 @@ PROTOCOLS = {
                 Published(model="GC-MC with features", figures={"rmse": 0.905}, source="arXiv:1706.02263"),
             ),
             peers=(*_RATING_PEERS, *_LISTS_100K),
-            variants=_VARIANTS,
+            variants={**_VARIANTS, WITH_DATE: ("model.rating_dates=true",)},
+            dated=frozenset({WITH_DATE}),
             note="One canonical split. The plots and people come from richer metadata than the published rows had.",
         ),
         Protocol(

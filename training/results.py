@@ -59,7 +59,7 @@ def table_rows(
                     line |= {metric: value["value"], f"{metric} low": value["low"], f"{metric} high": value["high"]}
             if reference is not None and row.model != OURS:
                 line |= _compared(reference.answers[part], answers, ratings, relevant_from)
-            rows.append(line | {"source": THIS_RUN, "software": found.facts["software"], "uses_test_date": False})
+            rows.append(line | {"source": THIS_RUN, "software": found.facts["software"], "uses_test_date": row.dates})
     return rows
 
 

@@ -41,6 +41,7 @@ class Row:
         repeat: Number of the repetition of the split.
         candidates: What is ranked for a user: `UNRATED`, items they did not rate in training, or `NOT_LIKED`, items
             they did not like in training.
+        dates: Whether the model is told the dates of the ratings to be predicted.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Row:
     peer: Peer | None = None
     repeat: int = 0
     candidates: str = UNRATED
+    dates: bool = False
 
     @property
     def seed(self) -> int:
@@ -66,7 +68,7 @@ class Row:
         if self.peer is not None:
             inputs = {"split": config["split"], "text": config["text"], "leave_out": config["model"]["leave_out"]}
             config = {"peer": self.peer.name, "version": self.peer.version, **self.peer.settings, **inputs}
-        return sha256(canonical([fingerprint, config, self.candidates]))
+        return sha256(canonical([fingerprint, config, self.candidates, *(["dates"] if self.dates else [])]))
 
 
 def measured_row(row: Row, graph: Path, fingerprint: str, out: Path, *, progress: Progress = silent) -> Measurement:
@@ -144,7 +146,15 @@ def _measurement(
     known = material.liked if row.candidates == NOT_LIKED else material.train
     levels = material.levels
     answers = {
-        part: Answers.ask(fitted, part, ratings, known=known, levels=levels, relevant_from=material.relevant_from)
+        part: Answers.ask(
+            fitted,
+            part,
+            ratings,
+            known=known,
+            levels=levels,
+            relevant_from=material.relevant_from,
+            dates=row.dates,
+        )
         for part, ratings in material.test.items()
     }
     facts: dict[str, Any] = {"levels": levels.tolist(), "software": software}
