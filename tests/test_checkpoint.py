@@ -24,6 +24,7 @@ from training.experiment import Experiment
 USERS, ITEMS, RATINGS = 12, 15, 90
 SMALL = ModelConfig(embedding_size=3)
 LANGEVIN = RunConfig(model=SMALL, training=LangevinConfig(epochs=36, burn_in=17, hold=5, keep_every=3, chains=2))
+DATED = LANGEVIN.model_copy(update={"model": SMALL.model_copy(update={"rating_dates": True}), "seed": 5})
 ADAMW = RunConfig(
     model=SMALL,
     split=SplitConfig(validation_share=0.2),
@@ -91,14 +92,19 @@ def experiment(dataset: Dataset, config: RunConfig, dies_at: int | None = None) 
     return made
 
 
+def name_of(config: RunConfig) -> str:
+    return "dated" if config.model.rating_dates else config.training.method
+
+
 @pytest.fixture(scope="module")
 def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[PhasedPosterior, Records]]:
-    """Samples and history of runs that nothing interrupts, by method."""
+    """Samples and history of runs that nothing interrupts, by name."""
     found = {}
-    for config in (LANGEVIN, ADAMW):
+    for config in (LANGEVIN, DATED, ADAMW):
         made = experiment(dataset, config)
         samples = made.run(tmp_path_factory.mktemp("whole") / "checkpoint")
-        found[config.training.method] = (samples, made.history.records)
+        found[name_of(config)] = (samples, made.history.records)
+    assert "warm/sessions.residual" in found["dated"][0].tensors()
     return found
 
 
@@ -132,11 +138,12 @@ def test_two_chains_keep_what_they_should(whole: dict[str, tuple[PhasedPosterior
         (LANGEVIN, [19, 28, 29]),
         (LANGEVIN, [36, 37]),
         (LANGEVIN, [25, 60, 72]),
+        (DATED, [19, 28, 60]),
         (ADAMW, [1]),
         (ADAMW, [7, 20]),
         (ADAMW, [24]),
     ],
-    ids=lambda given: given.training.method if isinstance(given, RunConfig) else "-".join(map(str, given)),
+    ids=lambda given: name_of(given) if isinstance(given, RunConfig) else "-".join(map(str, given)),
 )
 def test_a_killed_run_ends_like_an_uninterrupted_one(
     dataset: Dataset,
@@ -151,7 +158,7 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(
             experiment(dataset, config, dies_at=death).run(file)
     last = experiment(dataset, config)
     samples = last.run(file)
-    expected, records = whole[config.training.method]
+    expected, records = whole[name_of(config)]
     assert_same(samples, expected)
     assert without_seconds(last.history.records) == without_seconds(records)
 
