@@ -102,7 +102,9 @@ def test_protocols_variants_and_ablations_are_valid_configurations(protocol: Pro
     changes = [(change,) for change in ABLATIONS.values()] + list(protocol.variants.values())
     configs += [configs[0].updated([*change]) for change in changes]
     assert len({config.model_dump_json() for config in configs}) == len(configs)
-    assert len({peer.name for peer in (*FLOORS, *protocol.peers)}) == len(FLOORS) + len(protocol.peers)
+    assert len({peer.name for peer in (*protocol.floors, *protocol.peers)}) == len(protocol.floors) + len(
+        protocol.peers
+    )
 
 
 def measured(row: Row, **answers: Any) -> tuple[Row, Measurement]:

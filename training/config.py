@@ -39,12 +39,12 @@ class ModelConfig(_Part):
     """Parts of the graph that send no messages: what an ablation removes."""
     cold_share: float = Field(default=0.3, ge=0, le=1)
     """Share of the training ratings that is also seen as cold."""
-    rating_dates: bool = False
-    """Learn how a user's taste moves between days, and use the date of a rating to be predicted where it is given."""
     cold_weight: float = Field(default=0.3, ge=0, le=1)
     """Weight of a rating seen as cold."""
     absences: int = Field(default=4, ge=1, le=100)
     """Of implicit feedback: random items not chosen that stand beside each choice."""
+    rating_dates: bool = False
+    """Learn how a user's taste moves between days, and use the date of a rating to be predicted where it is given."""
 
 
 class LangevinConfig(_Part):
