@@ -308,8 +308,6 @@ def benchmark(
     if protocol == "growth":
         _growth(out or Path("runs") / "benchmark" / protocol, sizes, as_json)
         return
-    if data is None:
-        raise InputError(f"the protocol {protocol!r} needs --data, the folder of the data")
     from training import console
     from training.benchmark import run_benchmark
     from training.figures import write_figure
@@ -318,6 +316,8 @@ def benchmark(
     from training.results import summary
 
     chosen = protocol_named(protocol)
+    if data is None:
+        raise InputError(f"the protocol {protocol!r} needs --data, the folder of the data")
     folder = out or Path("runs") / "benchmark" / protocol
     with console.progress_bar() as progress:
         results = run_benchmark(
