@@ -281,6 +281,13 @@ def test_our_own_wrong_setting_ends_it(world: Path, in_this_process: list[str]) 
         bench(world, settings=["training.method=adamw"])
 
 
+def test_a_split_without_the_parts_of_the_protocol_is_refused(world: Path, in_this_process: list[str]) -> None:
+    protocol = protocol_of(world, split=("split.name=cold-items",), parts=("cold_items", "warm"))
+    with pytest.raises(InputError, match="measures 'cold_items', and the split 'random' has only warm"):
+        bench(world, [], protocol, settings=[*FAST, "split.name=random"])
+    assert in_this_process == []
+
+
 def test_rows_live_in_other_processes_and_their_crash_is_a_sentence(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
