@@ -159,7 +159,7 @@ def _measured(
     for number, row in enumerate(plan):
         progress("benchmark", number, len(plan), row.model)
         if row.peer is not None and row.peer.version is None:
-            notes.append(f"{row.model}: {row.peer.package} is not installed; `pip install 'kgrec[peers]'` gets it.")
+            notes.append(f"{row.model}: {row.peer.package} is not installed; `pip install -e '.[peers]'` gets it.")
             continue
         try:
             found.append((row, measured_row(row, graph, fingerprint, out, progress=progress)))
