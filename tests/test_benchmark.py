@@ -272,13 +272,20 @@ def test_failures_and_absent_packages_become_notes(world: Path, in_this_process:
     assert [row["model"] for row in found.rows][-2:] == ["threes", "theirs"]
     assert found.notes == [
         "bad: left out, since it failed (ZeroDivisionError: no ratings left).",
-        "absent: no-such-distribution is not installed; `pip install 'kgrec[peers]'` gets it.",
+        "absent: no-such-distribution is not installed; `pip install -e '.[peers]'` gets it.",
     ]
 
 
 def test_our_own_wrong_setting_ends_it(world: Path, in_this_process: list[str]) -> None:
     with pytest.raises(InputError, match="validation_share"):
         bench(world, settings=["training.method=adamw"])
+
+
+def test_a_split_without_the_parts_of_the_protocol_is_refused(world: Path, in_this_process: list[str]) -> None:
+    protocol = protocol_of(world, split=("split.name=cold-items",), parts=("cold_items", "warm"))
+    with pytest.raises(InputError, match="measures 'cold_items', and the split 'random' has only warm"):
+        bench(world, [], protocol, settings=[*FAST, "split.name=random"])
+    assert in_this_process == []
 
 
 def test_rows_live_in_other_processes_and_their_crash_is_a_sentence(
@@ -385,7 +392,7 @@ def test_dots_stand_in_order_of_the_metric(tmp_path: Path) -> None:
 
 
 def test_the_figure_names_every_model_and_its_value(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'kgrec[peers]'")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install -e '.[peers]'")
     rows = [
         {**row, "rmse low": row["rmse"] - 0.01, "rmse high": row["rmse"] + 0.01} if row["source"] == "this run" else row
         for row in ROWS
@@ -417,7 +424,7 @@ def test_ease_on_liked_items_is_the_reference_of_movielens_1m(real_data: Path) -
 def test_u1_with_a_peer_in_real_processes(real_data: Path, tmp_path: Path) -> None:
     peer = replace(MYFM[3], settings={**MYFM[3].settings, "iterations": 60})
     if peer.version is None:
-        pytest.skip("myfm is not installed: pip install 'kgrec[peers]'")
+        pytest.skip("myfm is not installed: pip install -e '.[peers]'")
     short = ("training.epochs=60", "training.burn_in=30", "training.hold=10")
     protocol = PROTOCOLS["ml-100k-u1"]
     found = run_benchmark(protocol, real_data, tmp_path, seeds=[0], settings=short, variants=False, peers=[peer])

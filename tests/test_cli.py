@@ -15,9 +15,11 @@ import pytest
 from numpy.typing import NDArray
 from typer.main import get_command
 
+from kg.description import ready_made
 from models.text import TextEncoder
 from training import cli, console
 from training.config import RunConfig
+from training.protocols import PROTOCOLS
 
 DESCRIPTION = """name: genres
 ratings: {file: ratings.csv, scale: [1, 5]}
@@ -147,6 +149,16 @@ def test_every_command_shows_an_example(kgrec: Kgrec, command: str) -> None:
     finished = kgrec(command, "--help")
     assert finished.code == 0
     assert f"Example: kgrec {command}" in finished.out
+
+
+def test_help_names_every_ready_made_description_and_protocol(kgrec: Kgrec) -> None:
+    for command, names in (("build", ready_made()), ("benchmark", PROTOCOLS)):
+        shown = kgrec(command, "--help").out
+        assert [name for name in names if name not in shown] == []
+
+
+def test_help_keeps_square_brackets(kgrec: Kgrec) -> None:
+    assert "'.[peers]'" in kgrec("benchmark", "--help").out
 
 
 # JSON for machines

@@ -82,6 +82,7 @@ def test_sizes_that_are_no_numbers_and_a_protocol_without_data_are_refused(tmp_p
     for arguments, sentence in (
         (["growth", "--sizes", "many", "--out", str(tmp_path / "out")], "takes whole numbers"),
         (["ml-100k-u1", "--out", str(tmp_path / "out")], "needs --data"),
+        (["growht", "--out", str(tmp_path / "out")], "Did you mean 'growth'"),
     ):
         found = CliRunner().invoke(app, ["benchmark", *arguments])
         assert isinstance(found.exception, InputError)

@@ -74,7 +74,7 @@ def material(graph: Path, monkeypatch: pytest.MonkeyPatch) -> Material:
 
 def fitted(peer: Peer, material: Material) -> Fitted:
     if peer.version is None:
-        pytest.skip(f"{peer.package} is not installed: pip install 'kgrec[peers]'")
+        pytest.skip(f"{peer.package} is not installed: pip install -e '.[peers]'")
     changes = next((change for start, change in SMALL.items() if peer.name.startswith(start)), {})
     try:
         return peer.fit(material, **{**peer.settings, **changes})

@@ -231,6 +231,15 @@ def test_a_training_that_diverges_is_noted_and_passed_over(
         tune(graph, config("seed=1"), tmp_path / "nothing", trials=2)
 
 
+def test_without_stars_lists_alone_can_judge(films: Dataset, tmp_path: Path) -> None:
+    choices = replace(films.ratings, value=np.ones(len(films.ratings)))
+    replace(films, ratings=choices, scale=(1.0, 1.0)).save(tmp_path / "choices")
+    with pytest.raises(InputError, match="give --metric ndcg@20"):
+        tune(tmp_path / "choices", config(), tmp_path / "search", trials=1)
+    assert not (tmp_path / "search").exists()
+    assert tune(tmp_path / "choices", config(), tmp_path / "search", trials=1, metric="ndcg@20").study.best is not None
+
+
 def test_another_search_is_replaced_only_when_asked(graph: Path, tmp_path: Path) -> None:
     out = tmp_path / "search"
     tune(graph, config(), out, trials=1)

@@ -91,6 +91,10 @@ def run_benchmark(
         ablate: Also leave out one part of our model at a time, on the first seed.
         peers: Other people's models.
         progress: Called with (stage, done, total, message).
+
+    Raises:
+        InputError: If an input or a setting of our model is wrong, or the settings change the split to one without a
+            part of the protocol.
     """
     dataset = build(Description.load(protocol.description, data=data), data=data)
     graph = out / "graph"
@@ -106,13 +110,19 @@ def run_benchmark(
     rows: list[dict[str, Any]] = []
     for repeat, repeated in enumerate(protocol.repeats):
         config = base.updated([*protocol.split, *repeated, *settings])
+        parts = Experiment(dataset, config).split.test
+        for part in protocol.parts:
+            if part not in parts:
+                raise InputError(
+                    f"the protocol {protocol.name!r} measures {part!r}, and the split {config.split.name!r} has only "
+                    f"{', '.join(parts)}; leave the split as the protocol has it"
+                )
         plan = _ours(protocol, config, repeat, seeds, changes, notes)
         plan += [
             Row(model=peer.name, config=config, peer=peer, repeat=repeat, candidates=protocol.candidates)
             for peer in (*protocol.floors, *peers)
         ]
         found = _measured(plan, graph, dataset.fingerprint, out, notes, progress)
-        parts = Experiment(dataset, config).split.test
         rows += table_rows(found, {part: parts[part] for part in protocol.parts}, liked_from(dataset.scale))
     rows += published_rows(protocol)
     results = Results(protocol=protocol.name, rows=rows, notes=list(dict.fromkeys(notes)))
@@ -149,7 +159,7 @@ def _measured(
     for number, row in enumerate(plan):
         progress("benchmark", number, len(plan), row.model)
         if row.peer is not None and row.peer.version is None:
-            notes.append(f"{row.model}: {row.peer.package} is not installed; `pip install 'kgrec[peers]'` gets it.")
+            notes.append(f"{row.model}: {row.peer.package} is not installed; `pip install -e '.[peers]'` gets it.")
             continue
         try:
             found.append((row, measured_row(row, graph, fingerprint, out, progress=progress)))

@@ -67,7 +67,7 @@ def download(
 
 @app.command()
 def build(
-    description: Annotated[str, typer.Argument(help="YAML file, or movielens-100k, movielens-1m, films.")],
+    description: Annotated[str, typer.Argument(help="YAML file, or movielens-100k, movielens-1m, citeulike-a, films.")],
     out: Annotated[Path, typer.Option(help="Directory of the graph.")],
     data: Annotated[Path | None, typer.Option(help="Folder of the data a ready-made description reads.")] = None,
     as_json: Json = False,
@@ -288,7 +288,7 @@ def benchmark(
         list[str] | None, typer.Option("--set", help="Change one setting, e.g. training.chains=4; may be repeated.")
     ] = None,
     peers: Annotated[
-        bool, typer.Option("--peers", help="Also fit other people's models: pip install 'kgrec[peers]'.")
+        bool, typer.Option("--peers", help="Also fit other people's models: pip install -e '.\\[peers]'.")
     ] = False,
     variants: Annotated[bool, typer.Option(help="Also measure the protocol's variants of our model.")] = True,
     ablate: Annotated[bool, typer.Option("--ablate", help="Also leave out one part at a time.")] = False,
@@ -308,8 +308,6 @@ def benchmark(
     if protocol == "growth":
         _growth(out or Path("runs") / "benchmark" / protocol, sizes, as_json)
         return
-    if data is None:
-        raise InputError(f"the protocol {protocol!r} needs --data, the folder of the data")
     from training import console
     from training.benchmark import run_benchmark
     from training.figures import write_figure
@@ -318,6 +316,8 @@ def benchmark(
     from training.results import summary
 
     chosen = protocol_named(protocol)
+    if data is None:
+        raise InputError(f"the protocol {protocol!r} needs --data, the folder of the data")
     folder = out or Path("runs") / "benchmark" / protocol
     with console.progress_bar() as progress:
         results = run_benchmark(
@@ -337,7 +337,7 @@ def benchmark(
         for part in chosen.parts:
             write_figure(results.rows, chosen, part, folder)
     except ImportError:
-        notes.append("No figure was drawn: matplotlib is not installed; `pip install 'kgrec[peers]'` gets it.")
+        notes.append("No figure was drawn: matplotlib is not installed; `pip install -e '.[peers]'` gets it.")
     if as_json:
         console.print_json(results.as_json() | {"notes": notes})
         return

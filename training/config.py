@@ -105,9 +105,9 @@ class SplitConfig(_Part):
     """Which ratings are held out."""
 
     name: str = "random"
-    """A canonical split of the data, or random, by-time, cold-items, cold-users, cold-both."""
+    """A canonical split of the data, or random, by-time, liked, cold-items, cold-users, cold-both."""
     test_share: float = Field(default=0.1, gt=0, lt=1)
-    """Share of ratings (random, by-time) or of items and users (cold ones) that is held out."""
+    """Share of ratings (random, by-time), of liked ones (liked) or of items and users (cold ones) that is held out."""
     validation_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the remaining ratings that is held out to choose by; the test part stays untouched."""
     seed: int = Field(default=0, ge=0, lt=2**53)

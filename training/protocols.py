@@ -200,7 +200,6 @@ PROTOCOLS = {
 def protocol_named(name: str) -> Protocol:
     """Return a protocol, or raise `InputError` with the names there are."""
     if name not in PROTOCOLS:
-        raise InputError(
-            f"there is no protocol {name!r}; there are {', '.join(PROTOCOLS)}.{did_you_mean(name, PROTOCOLS)}"
-        )
+        known = (*PROTOCOLS, "growth")  # growth has a form of its own
+        raise InputError(f"there is no protocol {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}")
     return PROTOCOLS[name]

@@ -69,6 +69,8 @@ def tune(
     started = time.monotonic()
     yardstick = yardstick_named(metric)
     dataset = Dataset.load(graph)
+    if dataset.implicit and yardstick.name == "rmse":
+        raise InputError("implicit feedback has no stars to predict, so rmse says nothing of it; give --metric ndcg@20")
     Experiment(dataset, config).check()  # what train would refuse is not worth a search
     judged = config.updated([f"split.validation_share={config.split.validation_share or VALIDATION_SHARE}"])
     first = Experiment(dataset, judged, progress=progress)
