@@ -77,6 +77,11 @@ def test_a_part_shows_its_own_rows() -> None:
     assert table["rmse"].tolist() == ["1.2000"]
 
 
+def test_where_every_model_failed_the_table_and_the_figure_are_empty() -> None:
+    assert summary([], PROTOCOLS["ml-100k-random"], "warm").empty
+    assert dots([], "rmse", "warm") == []
+
+
 def test_splits_become_a_mean_the_largest_p_and_a_count_of_wins() -> None:
     rows = [
         {"model": model, "part": "warm", "seed": 0, "split": split, "rmse": value, "source": "this run", "uses_test_date": False}

@@ -110,6 +110,8 @@ def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) ->
     p is the largest over the repetitions.
     """
     frame = pd.DataFrame(rows)
+    if frame.empty:  # every model failed
+        return pd.DataFrame(columns=["model"])
     frame = frame[frame["part"] == part]
     metrics = [metric for metric in protocol.metrics if metric in frame]
     repeated = len(protocol.repeats) > 1
