@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from kg.errors import InputError
+from training import growth
 from training.cli import app
 from training.growth import COSTS, Growth, exponents, growth_tables, measure, run_growth
 
@@ -64,6 +69,30 @@ def test_every_size_is_a_row_in_both_files(tmp_path: Path) -> None:
     assert [row["num_ratings"] for row in found["rows"]] == [1000, 2000]
     assert set(COSTS) <= set(found["exponents"][0])
     assert pd.read_csv(tmp_path / "growth" / "growth.csv")["num_users"].tolist() == [row.num_users for row in rows]
+
+
+def test_sizes_before_one_that_needs_too_much_memory_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Pool:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def __enter__(self) -> Pool:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def submit(self, job: partial[Growth]) -> Future[Growth]:
+            found: Future[Growth] = Future()
+            if job.args == (2000,):
+                found.set_exception(BrokenProcessPool())
+            else:
+                found.set_result(ROW)
+            return found
+
+    monkeypatch.setattr(growth, "ProcessPoolExecutor", Pool)
+    with pytest.raises(InputError, match="2,000 ratings died"):
+        run_growth(tmp_path / "growth", sizes=(1000, 2000))
+    assert pd.read_csv(tmp_path / "growth" / "growth.csv")["num_ratings"].tolist() == [1000]
+    assert len(json.loads((tmp_path / "growth" / "growth.json").read_text())["rows"]) == 1
 
 
 @pytest.mark.parametrize(

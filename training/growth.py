@@ -154,7 +154,7 @@ def run_growth(
     seed: int = 0,
     progress: Progress = silent,
 ) -> list[Growth]:
-    """Measure every size in a process of its own and write `growth.json` and `growth.csv`.
+    """Measure every size in a process of its own; after each, write `growth.json` and `growth.csv`.
 
     Args:
         out: Directory of the results.
@@ -183,11 +183,11 @@ def run_growth(
                 raise InputError(
                     f"the process that measured {size:,} ratings died, most likely for want of memory; give smaller sizes"
                 ) from None
+        rounded = [rounded_row(row) for row in rows]
+        content = {"protocol": "growth", "rows": rounded, "exponents": exponents(rows)}
+        write_file(out / "growth.json", json.dumps(content, indent=1) + "\n")
+        write_file(out / "growth.csv", pd.DataFrame(rounded).to_csv(index=False))
     progress("growth", len(sizes), len(sizes), "done")
-    rounded = [rounded_row(row) for row in rows]
-    content = {"protocol": "growth", "rows": rounded, "exponents": exponents(rows)}
-    write_file(out / "growth.json", json.dumps(content, indent=1) + "\n")
-    write_file(out / "growth.csv", pd.DataFrame(rounded).to_csv(index=False))
     return rows
 
 
