@@ -84,9 +84,14 @@ class Recommender:
         return torch.from_numpy(self.levels)
 
     @property
+    def implicit(self) -> bool:
+        """Whether a rating only says that a user chose an item; scores are then chances of a choice, not stars."""
+        return self.scale[0] == self.scale[1]
+
+    @property
     def liking_power(self) -> float:
         """How much liking counts beside exposure in a ranking; without stars both tell of the same choices."""
-        return LIKING_POWER if self.scale[0] < self.scale[1] else LIKING_POWER_IMPLICIT
+        return LIKING_POWER_IMPLICIT if self.implicit else LIKING_POWER
 
     @property
     def relevant_level(self) -> int:
@@ -240,7 +245,8 @@ class Recommender:
         low, high = self.scale
         for raw_id, value in history.items():
             if not low <= value <= high:
-                raise InputError(f"item {raw_id!r} has {value:g} stars; the scale is {low:g} to {high:g}")
+                expected = "a choice has the value 1" if self.implicit else f"the scale is {low:g} to {high:g}"
+                raise InputError(f"item {raw_id!r} has {value:g} stars; {expected}")
         # Stars between two levels that training knows count as the nearer one.
         level = np.abs(stars[:, None] - self.levels[None]).argmin(axis=1) if len(stars) else np.zeros(0, np.int64)
         seen = np.zeros(self.train.num_items, dtype=np.float32)

@@ -20,6 +20,7 @@ from kg.schema import ITEM, USER
 from models.text import TextEncoder
 from training.bundle import Run, load_run
 from training.config import RunConfig
+from training.console import recommendation_table
 from training.experiment import Experiment
 from training.report import evaluation_report
 from training.runs import train_run
@@ -102,3 +103,23 @@ def test_what_was_not_chosen_is_part_of_the_likelihood_alone(run: Run, tmp_path:
     assert len(experiment.examples) > 2 * len(experiment.split.train)
     assert experiment.examples.levels.tolist() == [0.0, 1.0]
     assert len(run.recommender.train) == len(experiment.split.train)
+
+
+def test_a_score_is_called_a_chance(run: Run) -> None:
+    listed = run.recommender.recommend(history={}, k=3)
+    headers = [str(column.header) for column in recommendation_table("list", listed, implicit=True).columns]
+    assert "chance" in headers
+    assert not {"stars", "80 % interval"} & set(headers)
+    item = run.recommender.graph.items.vocabulary.id_of(0)
+    with pytest.raises(InputError, match="a choice has the value 1"):
+        run.recommender.recommend(history={item: 5.0})
+
+
+def test_without_text_lists_know_no_text_either(dataset: Dataset) -> None:
+    with_text, without = (
+        Experiment(dataset, RunConfig().updated([*SETTINGS, *change]))._content
+        for change in ((), ("model.leave_out=[text]",))
+    )
+    assert with_text.text.any()
+    assert not without.text.size
+    assert without.concepts.nnz == with_text.concepts.nnz

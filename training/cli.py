@@ -246,7 +246,7 @@ def recommend(
         if text
         else f"for someone who rated {history or 'nothing'}"
     )
-    console.out.print(console.recommendation_table(title, rows))
+    console.out.print(console.recommendation_table(title, rows, implicit=recommender.implicit))
 
 
 @app.command()
@@ -263,11 +263,12 @@ def audience(
     from training import console
     from training.bundle import load_run
 
-    rows = load_run(run).recommender.audience(item, k=count)
+    recommender = load_run(run).recommender
+    rows = recommender.audience(item, k=count)
     if as_json:
         console.print_json({"item": item, "users": rows.to_dict("records")})
     else:
-        console.out.print(console.recommendation_table(f"users for item {item}", rows))
+        console.out.print(console.recommendation_table(f"users for item {item}", rows, implicit=recommender.implicit))
 
 
 @app.command()

@@ -85,20 +85,21 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
-def recommendation_table(title: str, rows: pd.DataFrame) -> Table:
-    """Lay out recommendations or an audience."""
+def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = False) -> Table:
+    """Lay out recommendations or an audience; without stars the score is the chance of a choice."""
     table = Table(title=Text(title), title_justify="left", title_style="bold")
     table.add_column("label", overflow="fold", min_width=18)
     table.add_column("id", overflow="fold")
-    table.add_column("stars", justify="right")
-    table.add_column("80 % interval", justify="right", no_wrap=True)
+    table.add_column("chance" if implicit else "stars", justify="right")
+    if not implicit:
+        table.add_column("80 % interval", justify="right", no_wrap=True)
     table.add_column("stands on")
     table.add_column("because of", overflow="fold")
     for row in rows.to_dict("records"):
         table.add_row(
             *(_plain(row[name]) for name in ("label", "id")),
             f"{row['score']:.2f}",
-            f"{row['low']:g} - {row['high']:g}",
+            *([] if implicit else [f"{row['low']:g} - {row['high']:g}"]),
             row["source"],
             _plain(row["reason"]),
         )

@@ -297,6 +297,12 @@ class Experiment:
         """Take the text vectors of a saved run instead of encoding again."""
         self.__dict__["item_vectors"] = item_vectors
 
+    @property
+    def _content(self) -> Content:
+        """What lists know of items: no texts where the model reads none."""
+        reads = self.config.text.num_features and "text" not in self.config.model.leave_out
+        return Content.of(self.data, self.item_vectors if reads else self.item_vectors[:, :0])
+
     def recommender(
         self, posterior: PhasedPosterior, exposure: Exposure | None = None, encoder_fingerprint: str | None = None
     ) -> Recommender:
@@ -309,7 +315,7 @@ class Experiment:
             posterior=posterior,
             data=self.data,
             item_vectors=self.item_vectors,
-            exposure=exposure or Exposure.fit(self.split.train, Content.of(self.data, self.item_vectors)),
+            exposure=exposure or Exposure.fit(self.split.train, self._content),
             encoder=self.encoder,
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,
