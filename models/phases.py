@@ -33,7 +33,7 @@ class PhasedPosterior:
     cold: Posterior
 
     def join(self, other: PhasedPosterior) -> PhasedPosterior:
-        """Return the samples of both, as of two chains."""
+        """Return the samples of both, as of two chains; both give theirs up (`Posterior.join`)."""
         warm = self.warm.join(other.warm)
         return PhasedPosterior(warm, warm if self.cold is self.warm else self.cold.join(other.cold))
 

@@ -45,8 +45,9 @@ class Posterior:
         return len(next(iter(self.samples.values())))
 
     def join(self, other: Posterior) -> Posterior:
-        """Return the samples of both, as of two chains."""
-        return Posterior({name: torch.cat([mine, other.samples[name]]) for name, mine in self.samples.items()})
+        """Return the samples of both, as of two chains; both give theirs up, so that none is in memory twice."""
+        names = list(self.samples)
+        return Posterior({name: torch.cat([self.samples.pop(name), other.samples.pop(name)]) for name in names})
 
     def sample(self, number: int) -> dict[str, Tensor]:
         """Return one sample in full precision."""
