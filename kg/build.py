@@ -126,6 +126,7 @@ class _Build:
                         "source": claim["entity"].to_numpy(dtype=np.int64),
                         "target": vocabulary.indices(claim["id"].to_numpy(dtype=object)),
                         "provenance": claim["source"].map(self._source).to_numpy(dtype=np.int64),
+                        "line": claim["line"].to_numpy(dtype=np.int64),
                     }
                 )
                 self.edges[EdgeType(str(holder), str(relation), str(kind))] = frame.drop_duplicates(
@@ -142,6 +143,7 @@ class _Build:
                     "source": pairs["entity"].to_numpy(dtype=np.int64),
                     "target": pairs["other"].to_numpy(dtype=np.int64),
                     "provenance": pairs["source"].map(self._source).to_numpy(dtype=np.int64),
+                    "line": pairs["line"].to_numpy(dtype=np.int64),
                 }
             )
             self.edges[EdgeType(ITEM, str(relation), ITEM)] = frame.drop_duplicates(["source", "target"])
@@ -179,7 +181,7 @@ class _Build:
             for iri in linked.entities:
                 known.setdefault(iri, len(known))
             labels.setdefault(knowledge.source, {}).update(_labels(linked.entities, triples))
-            self._add_triples(linked.edges, knowledge.source, known)
+            self._add_triples(linked.edges, knowledge.source, knowledge.file, known)
             for end in ("subject_item", "object_item"):
                 about[linked.edges[end].to_numpy()[linked.edges[end].to_numpy() >= 0]] = True
         for source, known in entities.items():
@@ -191,7 +193,7 @@ class _Build:
             )
         return int(about.sum())
 
-    def _add_triples(self, edges: pd.DataFrame, source: str, entities: Mapping[str, int]) -> None:
+    def _add_triples(self, edges: pd.DataFrame, source: str, file: str, entities: Mapping[str, int]) -> None:
         ends, kinds = {}, {}
         for end in ("subject", "object"):
             item = edges[f"{end}_item"].to_numpy(dtype=np.int64)
@@ -206,13 +208,14 @@ class _Build:
                 "to": kinds["object"],
                 "source": ends["subject"],
                 "target": ends["object"],
-                "provenance": self._source(source),
+                "provenance": self._source(file),
+                "line": edges["line"].to_numpy(dtype=np.int64),
             }
         )
         for (start, relation, finish), members in frame.groupby(["from", "relation", "to"], sort=False):
             edge_type = EdgeType(str(start), str(relation), str(finish))
             parts = [self.edges[edge_type]] if edge_type in self.edges else []
-            together = pd.concat([*parts, members[["source", "target", "provenance"]]], ignore_index=True)
+            together = pd.concat([*parts, members[["source", "target", "provenance", "line"]]], ignore_index=True)
             self.edges[edge_type] = together.drop_duplicates(["source", "target"])
 
     def _splits(self, reader: SplitReader) -> dict[str, NamedSplit]:
@@ -258,6 +261,7 @@ def _edges(frame: pd.DataFrame) -> Edges:
     return Edges(
         index=ordered[["source", "target"]].to_numpy(dtype=np.int64).T,
         provenance=ordered["provenance"].to_numpy(dtype=np.int16),
+        lines=ordered["line"].to_numpy(dtype=np.int64),
     )
 
 

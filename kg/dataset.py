@@ -24,7 +24,7 @@ from kg.store import write_nquads
 
 __all__ = ["FORMAT_VERSION", "Dataset"]
 
-FORMAT_VERSION = 2  # 2: splits of several parts, with ratings to validate on
+FORMAT_VERSION = 3  # 2: splits of several parts, with ratings to validate on; 3: lines of edges
 _FORMAT = "kgrec graph"
 _ARTEFACTS = ("edges.parquet", "kg.nq.gz", "nodes.parquet", "ratings.parquet", "splits.parquet")
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "pyoxigraph", "rdflib")
