@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kg.errors import InputError
-from training.isolation import ChildError, in_child
+from training.isolation import ChildError, ChildTimeoutError, in_child
 
 JOBS = """
 import faulthandler, os, sys
@@ -39,6 +39,10 @@ def die(progress):
 def crash(progress):
     faulthandler.disable()
     faulthandler._sigsegv()
+
+def loop(progress):
+    while True:
+        pass
 
 def memory(megabytes, progress):
     held = np.ones(megabytes * 125_000)
@@ -87,6 +91,12 @@ def test_failures_are_sentences(jobs: ModuleType, job: str, sentence: str) -> No
 def test_what_a_user_can_mend_stays_that(jobs: ModuleType) -> None:
     with pytest.raises(InputError, match="the scale is wrong"):
         in_child(jobs.refuse)
+
+
+def test_a_job_that_takes_too_long_is_ended(jobs: ModuleType) -> None:
+    with pytest.raises(ChildTimeoutError, match=r"longer than 0\.2 seconds"):
+        in_child(jobs.loop, seconds=0.2)
+    assert in_child(partial(jobs.double, np.arange(3)), seconds=100)["values"].tolist() == [0, 2, 4]
 
 
 def test_memory_is_that_of_the_job_alone(jobs: ModuleType) -> None:
