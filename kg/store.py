@@ -9,7 +9,6 @@ the lines of edges are not: as RDF 1.2 triple terms they would double the N-Quad
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -183,11 +182,20 @@ def _quads_of(source: Path | rdflib.Dataset) -> Iterable[ox.Quad]:
     if isinstance(source, Path):
         content = source.read_bytes()
         return ox.parse(gzip.decompress(content) if source.suffix == ".gz" else content, format=ox.RdfFormat.N_QUADS)
-    # Other rdflib stores are read through N-Quads, the form that all of them write.
     inner = getattr(source.store, "_inner", None)
-    if isinstance(inner, ox.Store):
-        return inner
-    return ox.parse(io.BytesIO(source.serialize(format="nquads", encoding="utf-8")), format=ox.RdfFormat.N_QUADS)
+    return inner if isinstance(inner, ox.Store) else _quads_of_rdflib(source)
+
+
+def _quads_of_rdflib(source: rdflib.Dataset) -> Iterator[ox.Quad]:
+    """Yield what another rdflib store holds; a graph has no blank nodes, so those of others are left out."""
+    for subject, predicate, value, where in source.quads((None, None, None, None)):
+        if (
+            isinstance(subject, rdflib.URIRef)
+            and isinstance(where, rdflib.URIRef)
+            and not isinstance(value, rdflib.BNode)
+        ):
+            target = ox.NamedNode(value) if isinstance(value, rdflib.URIRef) else ox.Literal(str(value))
+            yield ox.Quad(ox.NamedNode(subject), ox.NamedNode(str(predicate)), target, ox.NamedNode(where))
 
 
 class _Reader:
