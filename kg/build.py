@@ -15,7 +15,7 @@ from kg.description import Description
 from kg.entities import Entities, read_entities
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.knowledge_files import KnowledgeFiles
-from kg.manifest import sha256
+from kg.manifest import file_sha256
 from kg.named_split import NamedSplit
 from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.report import FileAccount, summary
@@ -96,7 +96,7 @@ class _Build:
             "text_fields": {**items.text_fields, **users.text_fields},
             "files": {file: account.as_json() for file, account in self.files.items()},
             "notes": self.notes,
-            "inputs": {file: sha256(self.knowledge.path(file).read_bytes()) for file in self._inputs()},
+            "inputs": {file: file_sha256(self.knowledge.path(file)) for file in self._inputs()},
         }
         return Dataset(
             graph=graph,

@@ -17,7 +17,7 @@ from kg.atomic import staged_directory, write_file
 from kg.columns import read_columns, write_columns
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
-from kg.manifest import canonical, pretty, refuse_foreign, seal, sha256, unseal
+from kg.manifest import canonical, file_sha256, pretty, refuse_foreign, seal, sha256, unseal
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import DEFAULT_NAMESPACE, Namespace
@@ -81,7 +81,7 @@ class Dataset:
         write_columns(graph, self.ratings, self.splits, folder)
         write_file(folder / "report.json", pretty(dict(self.report)))
         splits = {name: list(split.roles) for name, split in self.splits.items()}
-        hashes = [(name, sha256((folder / name).read_bytes())) for name in _ARTEFACTS]
+        hashes = [(name, file_sha256(folder / name)) for name in _ARTEFACTS]
         fingerprint = sha256(canonical([*hashes, list(self.scale), splits]))
         content = {
             "format": _FORMAT,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -9,13 +11,14 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import psutil
 import pytest
 
 from kg.errors import InputError
 from training.isolation import ChildError, ChildTimeoutError, in_child
 
 JOBS = """
-import faulthandler, os, sys
+import faulthandler, os, sys, time
 import numpy as np
 from kg.errors import InputError
 
@@ -43,6 +46,10 @@ def crash(progress):
 def loop(progress):
     while True:
         pass
+
+def stay(progress):
+    progress("train", 0, 1, str(os.getpid()))
+    time.sleep(600)
 
 def memory(megabytes, progress):
     held = np.ones(megabytes * 125_000)
@@ -105,3 +112,23 @@ def test_memory_is_that_of_the_job_alone(jobs: ModuleType) -> None:
     assert ours[-1] == 1
     assert small < 1_500
     assert large - small == pytest.approx(400, abs=40)
+
+
+def test_it_ends_with_its_parent_even_if_that_is_killed(jobs: ModuleType, tmp_path: Path) -> None:
+    caller = tmp_path / "caller.py"
+    caller.write_text(
+        "import sys\n"
+        "from training.isolation import in_child\n"
+        "from jobs_of_the_test import stay\n"
+        "if __name__ == '__main__':\n"
+        "    in_child(stay, progress=lambda *report: print(report[-1], flush=True))\n"
+    )
+    search = os.pathsep.join([str(tmp_path), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, str(caller)], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": search}
+    ) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    child.wait(timeout=60)
+    assert not child.is_running()

@@ -7,8 +7,9 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from threading import Thread
 from typing import Any, TypeVar
 
 from kg.errors import InputError
@@ -31,7 +32,7 @@ def in_child(job: Callable[[Progress], Result], *, progress: Progress = silent, 
     """Run a job in a fresh Python process and return what it returns.
 
     The process starts anew (spawned, not forked), so it holds nothing of this one. What it prints goes to
-    standard error. It ends with this process.
+    standard error. It ends with this process, however that ends.
 
     Args:
         job: Called with the progress to report to. It and its result cross a pipe: a function of a module, or a
@@ -79,6 +80,7 @@ def in_child(job: Callable[[Progress], Result], *, progress: Progress = silent, 
 
 def _work(job: Callable[[Progress], Any], sender: Connection) -> None:
     os.dup2(2, 1)  # standard output belongs to the caller's own answer
+    Thread(target=_end_with_parent, daemon=True).start()
 
     def progress(stage: str, done: int, total: int, message: str) -> None:
         sender.send(("progress", (stage, done, total, message)))
@@ -94,6 +96,14 @@ def _work(job: Callable[[Progress], Any], sender: Connection) -> None:
     with suppress(BrokenPipeError):
         sender.send(answer)
     sender.close()
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end: where a signal ends it, nobody terminates this process."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _death(exitcode: int | None) -> str:
