@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from typing import Any
 
 from pyarrow import ArrowException
 
@@ -22,9 +23,9 @@ from kg.ratings import Ratings
 from kg.schema import DEFAULT_NAMESPACE, Namespace
 from kg.store import write_nquads
 
-__all__ = ["FORMAT_VERSION", "Dataset"]
+__all__ = ["FORMAT_VERSION", "Dataset", "read_manifest"]
 
-FORMAT_VERSION = 2  # 2: splits of several parts, with ratings to validate on
+FORMAT_VERSION = 3  # 2: splits of several parts, with ratings to validate on; 3: lines of edges
 _FORMAT = "kgrec graph"
 _ARTEFACTS = ("edges.parquet", "kg.nq.gz", "nodes.parquet", "ratings.parquet", "splits.parquet")
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "pyoxigraph", "rdflib")
@@ -115,7 +116,7 @@ class Dataset:
             InputError: If it is not a graph directory, of a newer format, incomplete or damaged.
         """
         directory = Path(directory)
-        found = unseal(directory, form=_FORMAT, version=FORMAT_VERSION, oldest=1, noun="graph", command="kgrec build")
+        found = read_manifest(directory)
         try:
             graph, ratings, splits = read_columns(directory, found)
             low, high = found["scale"]
@@ -146,3 +147,8 @@ class Dataset:
             with TemporaryDirectory() as folder:
                 self._write(Path(folder))
         return self._fingerprint[0]
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Check a graph directory against its manifest and return the manifest; raises `InputError` as `load` does."""
+    return unseal(Path(directory), form=_FORMAT, version=FORMAT_VERSION, oldest=1, noun="graph", command="kgrec build")

@@ -45,7 +45,8 @@ class LinkedTriples:
     """What one source says about linked items.
 
     Attributes:
-        edges: Columns `predicate`, `subject_item`, `subject`, `object_item`, `object`: an end is an item index, or -1 and an IRI.
+        edges: Columns `predicate`, `subject_item`, `subject`, `object_item`, `object`, `line`: an end is an item index, or
+            -1 and an IRI; the line of the file is 0 where unknown.
         entities: IRIs of the entities reached, in order of first mention.
     """
 
@@ -185,11 +186,11 @@ def link_triples(
     )
     account.drop("neither end is a linked item or reached from one", int((~(about | between)).sum()))
     frame = frame[about | between]
-    repeated = frame.duplicated()
+    repeated = frame.duplicated(["subject", "predicate", "object"])
     account.drop("stated twice", int(repeated.sum()))
     frame = frame[~repeated]
     account.kept += len(frame)
-    edges = frame
+    edges = frame.assign(line=frame.get("line", 0))
     for end in ("subject", "object"):
         edges = edges.assign(**{f"{end}_item": edges[end].map(lambda iri: list(items_of.get(iri, ())) or [-1])})
     edges = (

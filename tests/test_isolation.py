@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from kg.errors import InputError
-from training.isolation import ChildError, in_child
+from training.isolation import ChildError, ChildTimeoutError, in_child
 
 JOBS = """
 import faulthandler, os, sys, time
@@ -42,6 +42,10 @@ def die(progress):
 def crash(progress):
     faulthandler.disable()
     faulthandler._sigsegv()
+
+def loop(progress):
+    while True:
+        pass
 
 def stay(progress):
     progress("train", 0, 1, str(os.getpid()))
@@ -94,6 +98,12 @@ def test_failures_are_sentences(jobs: ModuleType, job: str, sentence: str) -> No
 def test_what_a_user_can_mend_stays_that(jobs: ModuleType) -> None:
     with pytest.raises(InputError, match="the scale is wrong"):
         in_child(jobs.refuse)
+
+
+def test_a_job_that_takes_too_long_is_ended(jobs: ModuleType) -> None:
+    with pytest.raises(ChildTimeoutError, match=r"longer than 0\.2 seconds"):
+        in_child(jobs.loop, seconds=0.2)
+    assert in_child(partial(jobs.double, np.arange(3)), seconds=100)["values"].tolist() == [0, 2, 4]
 
 
 def test_memory_is_that_of_the_job_alone(jobs: ModuleType) -> None:

@@ -62,7 +62,7 @@ def write_run(
         facts: Training time, memory and the like.
     """
     shutil.rmtree(folder / "graph", ignore_errors=True)
-    shutil.copytree(graph, folder / "graph")
+    shutil.copytree(graph, folder / "graph", ignore=shutil.ignore_patterns(".*"))  # no store of answered queries
     with staged_file(folder / "model.safetensors") as temporary:
         save_file(recommender.posterior.tensors(), temporary)
     arrays: dict[str, NDArray[np.generic]] = {
