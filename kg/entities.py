@@ -238,9 +238,7 @@ def _add_concepts(
             files[concept.names_from.file].count(f"names that no {relation} needs", unused)
         joined = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
         joined["line"] = table.lines(joined.pop("row").to_numpy())
-        entities.claims.append(
-            joined.assign(relation=relation, kind=concept.kind or relation, source=description.file)
-        )
+        entities.claims.append(joined.assign(relation=relation, kind=concept.kind or relation, source=description.file))
 
 
 def _add_relations(
