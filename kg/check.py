@@ -42,7 +42,7 @@ def _lost(report: Mapping[str, Any]) -> Iterator[Finding]:
         for what, count in {**account.get("dropped", {}), **account.get("counts", {})}.items():
             if not any(word in what for word in _LOST):
                 continue
-            shown = next((found for name, found in examples.items() if what.startswith(name)), [])
+            shown: list[str] = next((found for name, found in examples.items() if what.startswith(name)), [])
             yield Finding(
                 check="Build",
                 severity="warning",

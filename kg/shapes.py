@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import rdflib
-from rdflib import RDF, RDFS, SH, Literal, URIRef
+from rdflib import RDF, RDFS, SH, XSD, BNode, Literal, URIRef
 from rdflib.collection import Collection
+from rdflib.compare import to_canonical_graph
 from rdflib.term import Node
 
 from kg.errors import InputError
@@ -19,6 +20,7 @@ __all__ = ["ShapesFile", "severity_of", "targets"]
 
 _SEVERITIES: dict[Node, Severity] = {SH.Violation: "error", SH.Warning: "warning", SH.Info: "note"}
 _TARGETS = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.targetObjectsOf)
+_UNNAMED = "urn:kgrec:unnamed-shape:"
 _LIMITS = {
     SH.minCount: "at least {} of",
     SH.maxCount: "at most {} of",
@@ -41,7 +43,7 @@ class ShapesFile:
     """A file of shapes, read and checked.
 
     Attributes:
-        graph: The shapes; blank nodes have become IRIs, so that each can be called by name.
+        graph: The shapes; those that were blank nodes have become IRIs, so that each can be called by name.
         file: Where they come from; None for those of kgrec.
     """
 
@@ -78,7 +80,7 @@ class ShapesFile:
                 file=file,
                 line=None if line is None else int(line) + 1,
             ) from None
-        found = cls(graph=graph.skolemize(), file=file)
+        found = cls(graph=_named(graph), file=file)
         if not found.with_targets:
             hint = (
                 "its shapes have no target; give one, for example sh:targetClass"
@@ -97,14 +99,24 @@ class ShapesFile:
             for shape in self.graph.subjects(RDF.type, RDFS.Class)
             if (shape, RDF.type, SH.NodeShape) in self.graph
         }
-        off = Literal(True)  # noqa: FBT003 - an RDF literal
+        off = Literal(True)
         return sorted(
             shape for shape in found if isinstance(shape, URIRef) and (shape, SH.deactivated, off) not in self.graph
         )
 
+    def about(self, shape: URIRef, nodes: Iterable[URIRef]) -> rdflib.Graph:
+        """Return the shapes with all targets taken away, and these nodes given to one shape instead."""
+        graph = rdflib.Graph()
+        for statement in self.graph:
+            if statement[1] not in _TARGETS and statement[1:] != (RDF.type, RDFS.Class):
+                graph.add(statement)
+        for node in nodes:
+            graph.add((shape, SH.targetNode, node))
+        return graph
+
     def name(self, shape: Node) -> str:
         """Return the local name of a shape, or of the shape that holds it where it has none of its own."""
-        while "/.well-known/genid/" in str(shape):
+        while str(shape).startswith(_UNNAMED):
             holder = next(iter(self.graph.subjects(SH.property, shape)), None) or next(
                 iter(self.graph.subjects(SH.node, shape)), None
             )
@@ -138,6 +150,21 @@ class ShapesFile:
             return " / ".join(_local(step) for step in Collection(self.graph, path))
         inverse = next(iter(self.graph.objects(path, SH.inversePath)), None)
         return _local(path) if inverse is None else f"{_local(inverse)} backwards"
+
+
+def _named(graph: rdflib.Graph) -> rdflib.Graph:
+    """Return shapes in which those without a name have one: IRIs that are the same for the same file."""
+    graph = to_canonical_graph(graph)
+    nameless = {node for edge in (SH.path, *_TARGETS) for node in graph.subjects(edge) if isinstance(node, BNode)}
+    names: dict[Node, Node] = {node: URIRef(f"{_UNNAMED}{number}") for number, node in enumerate(sorted(nameless))}
+    named = rdflib.Graph()
+    for subject, predicate, value in graph:
+        # The store gives every plain text its datatype, and rdflib holds the two apart where values are compared.
+        compared = predicate in (SH.hasValue, RDF.first) and isinstance(value, Literal)
+        if compared and value.datatype is None and value.language is None:
+            value = Literal(str(value), datatype=XSD.string)
+        named.add((names.get(subject, subject), predicate, names.get(value, value)))
+    return named
 
 
 def severity_of(value: Node | None) -> Severity:

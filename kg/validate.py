@@ -53,7 +53,7 @@ def validate(
             data = rdflib.Graph()
             for triple in _own_triples(dataset, kind, range(start, stop), stated, space):
                 data.add(triple)
-            collected.read(_report(data, shapes), data)
+            collected.read(_report(data, shapes.graph), data)
             done += stop - start
             if progress is not None:
                 progress("check", done, total, kind_words(kind))
@@ -108,7 +108,7 @@ def validate_own(
             sizes[shape, collected.place(node)[0]] += 1
         for start in range(0, len(about), batch):
             focus = about[start : start + batch]
-            collected.read(_report(data, shapes, shape, focus), data, shape)
+            collected.read(_report(data, shapes.about(shape, focus)), data, shape)
             if progress is not None:
                 progress("check", start + len(focus), len(about), name)
     return collected.findings(sizes) + idle
@@ -119,11 +119,8 @@ def _known_classes(dataset: Dataset) -> str:
     return f"Its classes are {', '.join(f'<{space.term(kind)}>' for kind in dataset.graph.nodes)} and skos:Concept"
 
 
-def _report(
-    data: rdflib.Graph, shapes: ShapesFile, shape: URIRef | None = None, focus: list[URIRef] | None = None
-) -> rdflib.Graph:
-    chosen = {} if shape is None else {"use_shapes": [shape], "focus_nodes": focus}
-    _, report, problem = pyshacl.validate(data, shacl_graph=shapes.graph, inplace=True, **chosen)
+def _report(data: rdflib.Graph, shapes: rdflib.Graph) -> rdflib.Graph:
+    _, report, problem = pyshacl.validate(data, shacl_graph=shapes, inplace=True)
     if not isinstance(report, rdflib.Graph):
         raise TypeError(f"pySHACL gave no report: {problem}")
     return report
@@ -206,12 +203,12 @@ class _Collected:
 
     def read(self, report: rdflib.Graph, data: rdflib.Graph, holder: Node | None = None) -> None:
         for result in report.objects(None, SH.result):
-            said = {predicate: value for predicate, value in report.predicate_objects(result)}
+            said = dict(report.predicate_objects(result))
             focus, shape, component = said[SH.focusNode], said[SH.sourceShape], said[SH.sourceConstraintComponent]
             kind, raw_id = self.place(focus)
             value, path = said.get(SH.value), said.get(SH.resultPath)
             if value is None and isinstance(path, URIRef):
-                value = next(iter(sorted(data.objects(focus, path))), None)
+                value = min(data.objects(focus, path), key=str, default=None)
             key = (holder or shape, shape, component, kind)
             group = self.groups.setdefault(
                 key,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from kg.build import build
 from kg.check import check
@@ -25,7 +26,6 @@ from kg.shapes import ShapesFile
 from kg.validate import validate
 from kg.vocabulary import Vocabulary
 from training.cli import app
-from typer.testing import CliRunner
 
 ITEMS, USERS, START, NOW = 24, 6, 1_000_000_000, 1_700_000_000.0
 NOUNS = ("river", "tower", "garden", "letter", "winter", "captain")
