@@ -160,8 +160,8 @@ def _named(graph: rdflib.Graph) -> rdflib.Graph:
     named = rdflib.Graph()
     for subject, predicate, value in graph:
         # The store gives every plain text its datatype, and rdflib holds the two apart where values are compared.
-        compared = predicate in (SH.hasValue, RDF.first) and isinstance(value, Literal)
-        if compared and value.datatype is None and value.language is None:
+        plain = isinstance(value, Literal) and value.datatype is None and value.language is None
+        if plain and predicate in (SH.hasValue, RDF.first):
             value = Literal(str(value), datatype=XSD.string)
         named.add((names.get(subject, subject), predicate, names.get(value, value)))
     return named
