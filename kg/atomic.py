@@ -12,7 +12,7 @@ from tempfile import NamedTemporaryFile
 
 from kg.errors import InputError
 
-__all__ = ["make_directory", "partial_of", "prepare", "publish", "staged_directory", "write_file"]
+__all__ = ["clear_leftovers", "make_directory", "partial_of", "prepare", "publish", "staged_directory", "write_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +96,15 @@ def staged_directory(final: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def clear_leftovers(final: Path) -> None:
+    """Remove what a run that was cut off left beside a directory that is whole; raises `OSError` if it cannot be removed."""
+    final = prepare(final)
+    for path in (partial_of(final), final.with_name(f".{final.name}.old")):
+        if path.exists():
+            logger.warning("found %s, left by a run that was cut off; it is removed", path.name)
+            shutil.rmtree(path)
 
 
 def write_file(path: Path, content: bytes | str) -> None:

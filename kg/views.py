@@ -30,7 +30,7 @@ def to_networkx(graph: KnowledgeGraph, ratings: Ratings | None = None) -> nx.Mul
         Nodes `(kind, raw id)` with `kind`, `id`, `label`, `text`, `iri`; edges, keyed by relation, with `relation`
         and `source` (the file or RDF source that states them).
     """
-    return _view(graph, {kind: np.ones(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}, ratings)
+    return _view(graph, {kind: nodes.present for kind, nodes in graph.nodes.items()}, ratings)
 
 
 def neighbourhood(
