@@ -102,7 +102,7 @@ class _Build:
             "files": {file: account.as_json() for file, account in self.files.items()},
             "notes": self.notes,
             "inputs": {file: sha256((self.folder / file).read_bytes()) for file in self._inputs()},
-            "origin": self.origin.as_json(),
+            "origin": self.origin.as_json(self.forgotten),
             **({"forgotten": {"people": len(self.forgotten)}} if self.forgotten else {}),
         }
         return Dataset(

@@ -56,20 +56,24 @@ class Origin:
             stated=all(any(table.file in files[0] for table in of_kind) for of_kind in tables),
         )
 
-    def as_json(self) -> dict[str, str]:
-        """Return what a report keeps."""
-        return {"graph": self.graph, "ratings": self.ratings}
+    def as_json(self, forgotten: Forgotten) -> dict[str, Any]:
+        """Return what a report keeps: the hashes, and how many people were left out."""
+        return {"graph": self.graph, "ratings": self.ratings, "left_out": len(forgotten)}
 
     def is_of(self, dataset: Dataset) -> bool:
         """Whether a data set was built from this very state."""
-        return dataset.report.get("origin") == self.as_json()
+        before: Mapping[str, Any] = dataset.report.get("origin", {})  # type: ignore[assignment]
+        return (before.get("graph"), before.get("ratings")) == (self.graph, self.ratings)
 
     def covers_graph_of(self, dataset: Dataset, description: Description, forgotten: Forgotten) -> bool:
         """Whether the nodes and edges of a data set are those that a build would find now, so that only ratings need be read."""
         report: Mapping[str, Any] = dataset.report
+        before = report.get("origin", {})
         return (
-            report.get("origin", {}).get("graph") == self.graph
+            before.get("graph") == self.graph
             and self.stated
+            # Accounts that still count someone forgotten since then are made anew.
+            and before.get("left_out") == len(forgotten)
             and forgotten == dataset.forgotten
             # A file that serves both has one account, and an absent split a note, that cannot be taken apart.
             and not self.graph_files & self.rating_files

@@ -64,7 +64,9 @@ def summary(graph: KnowledgeGraph, ratings: Ratings, with_triples: int, *, impli
         isolated[edge_type.source][edges.index[0]] = False
         isolated[edge_type.target][edges.index[1]] = False
     counts = {
-        kind: {"nodes": nodes.num_present, "isolated": int(isolated[kind].sum())} for kind, nodes in graph.nodes.items()
+        kind: {"nodes": nodes.num_present, "isolated": int(isolated[kind].sum())}
+        for kind, nodes in graph.nodes.items()
+        if nodes.num_present or kind in (USER, ITEM)
     }
     return {
         "name": graph.name,

@@ -98,6 +98,12 @@ def contents(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def account(dataset: Dataset) -> dict[str, Any]:
+    """The report, without totals of what was forgotten, and without order."""
+    report: dict[str, Any] = {**dataset.report, "forgotten": None}
+    return {**report, "relations": sorted(map(str, report["relations"]))}
+
+
 ALL_IDS = st.sampled_from(["1", "2", "3", "é/4", "5 b", "removed:0", "07"])
 WORDS = st.sampled_from(["", "war", "love", "war|love", "War", "a|b|c"])
 
@@ -252,7 +258,7 @@ class Growth(RuleBasedStateMachine):
         self.now = aligned(before, build(description, forgotten=before.forgotten, known=before))
         assert contents(self.now) == contents(rebuilt)
         # The report of a graph whose nodes were taken over says what that of a fresh build says.
-        assert {**self.now.report, "forgotten": 0} == {**rebuilt.report, "forgotten": 0}
+        assert account(self.now) == account(rebuilt)
         ledger = self.indices()
         assert self.ledger.items() <= ledger.items()
         self.ledger = ledger
