@@ -22,7 +22,7 @@ from kg.report import summary
 from kg.schema import ITEM, USER
 from kg.traces import standing_alone, traces
 
-__all__ = ["Forgetting", "forget", "forget_in_graph", "prove", "refuse_unknown"]
+__all__ = ["Forgetting", "forget", "forget_in_graph", "prove"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,7 +88,7 @@ def forget(dataset: Dataset, people: Sequence[str]) -> Forgetting:
     return Forgetting(dataset=replace(found, report=_report(found, people, counts)), counts=counts)
 
 
-def forget_in_graph(directory: Path, people: Sequence[str]) -> Forgetting:
+def forget_in_graph(directory: Path, people: Sequence[str], elsewhere: Sequence[Dataset] = ()) -> Forgetting:
     """Remove people from a graph directory as a whole, and prove it before the old files go.
 
     Killed half-way, the directory holds either all of the old or all of the new files. To repeat a call that was cut off is
@@ -97,26 +97,22 @@ def forget_in_graph(directory: Path, people: Sequence[str]) -> Forgetting:
     Args:
         directory: The graph.
         people: User ids, each known to the graph or forgotten already.
+        elsewhere: Other data sets that may know them instead, as those of runs trained before an update.
 
     Raises:
-        UnknownNameError: If the graph never knew an id.
+        UnknownNameError: If none of them ever knew an id.
         InputError: If the directory is no graph, or a trace is left.
     """
     dataset = Dataset.load(directory)
-    refuse_unknown(dataset, people)
+    for raw_id in people:
+        if not any(raw_id in place.forgotten or _ever_in(place, raw_id) for place in (dataset, *elsewhere)):
+            dataset.graph.users.vocabulary.index_of(raw_id)
     found = forget(dataset, people)
-    if found.counts["people"]:
+    if found.counts["people"] or not all(raw_id in dataset.forgotten for raw_id in people):
         found.dataset.save(directory, check=lambda folder: prove(folder, people, dataset.namespace))
     clear_leftovers(directory)
     prove(directory, people, dataset.namespace)
     return found
-
-
-def refuse_unknown(dataset: Dataset, people: Sequence[str]) -> None:
-    """Raise `UnknownNameError` about the first id that a data set neither knows nor has forgotten."""
-    users = dataset.graph.users.vocabulary
-    never = [raw_id for raw_id, place in zip(people, users.places(list(people)), strict=True) if place < 0]
-    users.indices([raw_id for raw_id in never if raw_id not in dataset.forgotten])
 
 
 def prove(directory: Path, people: Sequence[str], namespace: str) -> None:
@@ -127,6 +123,10 @@ def prove(directory: Path, people: Sequence[str], namespace: str) -> None:
             f"a trace of a forgotten person is left in {'; '.join(left[:3])}; please report this",
             file=directory,
         )
+
+
+def _ever_in(dataset: Dataset, raw_id: str) -> bool:
+    return bool(dataset.graph.users.vocabulary.places([raw_id])[0] >= 0)
 
 
 def _without(graph: KnowledgeGraph, users: NDArray[np.bool_]) -> tuple[dict[Any, Edges], dict[str, NDArray[np.bool_]]]:

@@ -60,7 +60,7 @@ def _in_columns(path: Path, people: Sequence[str]) -> Iterator[str]:
         column = table.column(name)
         rows = column.cast(pa.string())
         stored = pa.concat_arrays([chunk.dictionary for chunk in column.chunks]) if column.num_chunks else wanted[:0]
-        unused = stored.filter(pc.invert(pc.is_in(stored, value_set=rows.unique().combine_chunks())))
+        unused = stored.filter(pc.invert(pc.is_in(stored, value_set=rows.unique())))
         held = [unused, rows.filter(mine) if mine is not None else rows[:0]]
         if any(pc.any(pc.is_in(values, value_set=wanted)).as_py() for values in held):
             yield name
