@@ -30,7 +30,7 @@ def to_networkx(graph: KnowledgeGraph, ratings: Ratings | None = None) -> nx.Mul
         Nodes `(kind, raw id)` with `kind`, `id`, `label`, `text`, `iri`; edges, keyed by relation, with `relation`,
         `source` (the file or endpoint that states them) and `line` in it (0 where unknown).
     """
-    return _view(graph, {kind: np.ones(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}, ratings)
+    return _view(graph, {kind: nodes.present for kind, nodes in graph.nodes.items()}, ratings)
 
 
 def neighbourhood(
