@@ -197,8 +197,7 @@ def _edge_rows(edges: list[dict[str, Any]], limit: int) -> pd.DataFrame:
     rows = []
     for relation, members in groupby(edges, key=_relation_words):
         found = list(members)
-        for edge in found[:limit]:
-            rows.append((relation, edge["label"], edge["other"], _place(edge)))
+        rows += [(relation, edge["label"], edge["other"], _place(edge)) for edge in found[:limit]]
         if len(found) > limit:
             rows.append((relation, f"and {len(found) - limit:,} more", "", ""))
     return pd.DataFrame(rows, columns=["relation", "label", "node", "stated in"])
