@@ -28,7 +28,7 @@ class Statement:
         label: Its label.
         source: The file or endpoint that states the edge, or `ratings`.
         line: Line or record in it, counted from 1; 0 where unknown.
-        value: Stars of a rating, else None.
+        value: Stars of a rating; None for other edges and where all ratings are 1, as implicit feedback is.
     """
 
     relation: str
@@ -108,7 +108,7 @@ def _rated(
     chosen = mine == index
     if to is not None:
         chosen &= (others == to[1]) if to[0] == there else False
-    nodes = graph.nodes[there]
+    nodes, starred = graph.nodes[there], bool((ratings.value != 1).any())
     for place in np.flatnonzero(chosen).tolist():
         position = int(others[place])
         yield Statement(
@@ -117,7 +117,7 @@ def _rated(
             other=(there, nodes.vocabulary.id_of(position)),
             label=str(nodes.labels[position]),
             source="ratings",
-            value=float(ratings.value[place]),
+            value=float(ratings.value[place]) if starred else None,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,25 +53,30 @@ class NodeSearch:
     ) -> None:
         self.graph = graph
         self.encoder = encoder
+        self.progress = progress
         chosen = [kind for kind in graph.nodes if kind != USER] if kinds is None else list(dict.fromkeys(kinds))
-        worded = {kind: _sentences(graph, graph.schema.kind(kind)) for kind in chosen}
-        self._members: list[tuple[str, int]] = [
-            (kind, index) for kind, words in worded.items() for index, text in enumerate(words) if text
-        ]
-        self._vectors: dict[str, tuple[NDArray[np.float32], list[int]]] = {}
-        total, done = len(self._members), 0
-        for kind, words in worded.items():
-            present = [index for index, text in enumerate(words) if text]
+        self._words = {kind: _sentences(graph, graph.schema.kind(kind)) for kind in chosen}
+
+    @cached_property
+    def _vectors(self) -> dict[str, tuple[NDArray[np.float32], list[int]]]:
+        """The vectors of each kind on disk, and the indices of the nodes they stand for."""
+        members = {kind: [index for index, text in enumerate(words) if text] for kind, words in self._words.items()}
+        total, done = sum(map(len, members.values())), 0
+        directory = self.encoder.cache_directory / "search" / self.encoder.fingerprint
+        found = {}
+        for kind, present in members.items():
             if not present:
                 continue
-            file = vector_file(
-                [str(words[index]) for index in present],
-                encoder.encode,
-                encoder.cache_directory / "search" / encoder.fingerprint,
-                progress=None if progress is None else lambda count, before=done: progress(before + count, total),  # type: ignore[misc]
-            )
-            self._vectors[kind] = (np.load(file, mmap_mode="r"), present)
+
+            def report(count: int, before: int = done) -> None:
+                if self.progress is not None:
+                    self.progress(before + count, total)
+
+            texts = [str(self._words[kind][index]) for index in present]
+            file = vector_file(texts, self.encoder.encode, directory, progress=report)
+            found[kind] = (np.load(file, mmap_mode="r"), present)
             done += len(present)
+        return found
 
     def search(self, text: str, *, k: int = 10) -> list[dict[str, Any]]:
         """Return the `k` nodes nearest to a text, best first: `kind`, `id`, `label`, `text`, `score` (the cosine).

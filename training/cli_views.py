@@ -50,7 +50,7 @@ def show(
         console.print_json(page)
         return
     found = page["node"]
-    console.out.print(f"{found['label']} ({found['kind']} {found['id']})", style="bold", markup=False)
+    console.out.print(_node_words(found), style="bold", markup=False)
     for part in (found["text"], found["iri"] and f"link: {found['iri']}"):
         if part:
             console.out.print(part, markup=False, soft_wrap=True)
@@ -100,7 +100,7 @@ def paths(
         console.out.print(f"length {page['length']:.2f}", style="bold")
         console.out.print(f"  {_node_words(page['nodes'][0])}", markup=False, soft_wrap=True)
         for step, reached in zip(page["steps"], page["nodes"][1:], strict=True):
-            words = "; ".join(f"{_relation_words(edge)} [{_place(edge)}]" for edge in step)
+            words = "; ".join(f"{_arrow(edge)}{_stars(edge)} [{_place(edge)}]" for edge in step)
             console.out.print(f"  {words} {_node_words(reached)}", markup=False, soft_wrap=True)
 
 
@@ -194,18 +194,21 @@ def _named(
 
 
 def _edge_rows(edges: list[dict[str, Any]], limit: int) -> pd.DataFrame:
-    rows = []
-    for relation, members in groupby(edges, key=_relation_words):
+    rows: list[tuple[str, str, str, str]] = []
+    for relation, members in groupby(edges, key=_arrow):
         found = list(members)
-        rows += [(relation, edge["label"], edge["other"], _place(edge)) for edge in found[:limit]]
+        rows += [(relation, f"{edge['label']}{_stars(edge)}", edge["other"], _place(edge)) for edge in found[:limit]]
         if len(found) > limit:
             rows.append((relation, f"and {len(found) - limit:,} more", "", ""))
     return pd.DataFrame(rows, columns=["relation", "label", "node", "stated in"])
 
 
-def _relation_words(edge: dict[str, Any]) -> str:
-    stars = f" {edge['value']:g}" if "value" in edge else ""
-    return f"-- {edge['relation']}{stars} ->" if edge["forward"] else f"<- {edge['relation']}{stars} --"
+def _arrow(edge: dict[str, Any]) -> str:
+    return f"-- {edge['relation']} ->" if edge["forward"] else f"<- {edge['relation']} --"
+
+
+def _stars(edge: dict[str, Any]) -> str:
+    return f" ({edge['value']:g} stars)" if "value" in edge else ""
 
 
 def _place(edge: dict[str, Any]) -> str:
@@ -213,7 +216,8 @@ def _place(edge: dict[str, Any]) -> str:
 
 
 def _node_words(node: dict[str, Any]) -> str:
-    return f"{node['label']} ({node['kind']} {node['id']})"
+    name = f"{node['kind']} {node['id']}"
+    return name if node["label"] == node["id"] else f"{node['label']} ({name})"
 
 
 def _kind_rows(kinds: dict[str, dict[str, Any]]) -> pd.DataFrame:
