@@ -14,7 +14,8 @@ from kg.dataset import Dataset
 from kg.description import Description
 from kg.entities import Entities, read_entities
 from kg.graph import Edges, KnowledgeGraph, Nodes
-from kg.manifest import sha256
+from kg.knowledge_files import KnowledgeFiles
+from kg.manifest import file_sha256
 from kg.named_split import NamedSplit
 from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.report import FileAccount, summary
@@ -26,7 +27,9 @@ from kg.vocabulary import Vocabulary
 __all__ = ["build"]
 
 
-def build(description: Description, *, data: Path | None = None) -> Dataset:
+def build(
+    description: Description, *, data: Path | None = None, refresh: bool = False, snapshots: Path | None = None
+) -> Dataset:
     """Build the knowledge graph and the ratings that a description speaks of.
 
     Deterministic: the same inputs give the same data set, and `Dataset.save` the same bytes.
@@ -34,19 +37,23 @@ def build(description: Description, *, data: Path | None = None) -> Dataset:
     Args:
         description: What the files mean.
         data: Folder that its paths are relative to; by default the folder the description was loaded with.
+        refresh: Ask SPARQL endpoints again, even if their answers are in the cache.
+        snapshots: Folder that receives what endpoints answered, as files that a description can name.
 
     Raises:
         InputError: If an input is missing or wrong, with file and line.
     """
-    return _Build(description, description.folder if data is None else Path(data)).run()
+    folder = description.folder if data is None else Path(data)
+    return _Build(description, KnowledgeFiles(folder=folder, refresh=refresh, snapshots=snapshots)).run()
 
 
 class _Build:
     """One run of the build; every step adds nodes, edges and its part of the account."""
 
-    def __init__(self, description: Description, folder: Path) -> None:
+    def __init__(self, description: Description, knowledge: KnowledgeFiles) -> None:
         self.description = description
-        self.folder = folder
+        self.folder = knowledge.folder
+        self.knowledge = knowledge
         self.files: dict[str, FileAccount] = {}
         self.notes: list[str] = []
         self.nodes: dict[str, Nodes] = {}
@@ -89,7 +96,7 @@ class _Build:
             "text_fields": {**items.text_fields, **users.text_fields},
             "files": {file: account.as_json() for file, account in self.files.items()},
             "notes": self.notes,
-            "inputs": {file: sha256((self.folder / file).read_bytes()) for file in self._inputs()},
+            "inputs": {file: file_sha256(self.knowledge.path(file)) for file in self._inputs()},
         }
         return Dataset(
             graph=graph,
@@ -168,20 +175,18 @@ class _Build:
         labels: dict[str, dict[str, str]] = {}
         about = np.zeros(len(items.vocabulary), dtype=bool)
         for knowledge in self.description.knowledge:
-            path = self.folder / knowledge.file
-            if knowledge.optional and not path.exists():
-                self.notes.append(
-                    f"{knowledge.file} is not there; the graph goes without triples of {knowledge.source}."
-                )
+            given = self.knowledge.find(knowledge, list(items_of), self.notes)
+            if given is None:
                 continue
-            account = self.files.setdefault(knowledge.file, FileAccount())
+            name, path = given
+            account = self.files.setdefault(name, FileAccount())
             triples = read_triples(path, lenient=knowledge.lenient, account=account)
             linked = link_triples(triples, items_of, knowledge.keep, path, account)
             known = entities.setdefault(knowledge.source, {})
             for iri in linked.entities:
                 known.setdefault(iri, len(known))
             labels.setdefault(knowledge.source, {}).update(_labels(linked.entities, triples))
-            self._add_triples(linked.edges, knowledge.source, knowledge.file, known)
+            self._add_triples(linked.edges, knowledge.source, name, known)
             for end in ("subject_item", "object_item"):
                 about[linked.edges[end].to_numpy()[linked.edges[end].to_numpy() >= 0]] = True
         for source, known in entities.items():

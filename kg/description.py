@@ -8,8 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
+from kg.endpoint import Endpoint
 from kg.errors import InputError, did_you_mean
 from kg.schema import DEFAULT_NAMESPACE, ITEM, USER
 from kg.table_format import Files, Name, Part, Pattern, TableFormat, Text
@@ -233,11 +234,17 @@ class RatingTable(Part):
         return (1.0, 1.0) if self.implicit else self.scale
 
 
-class Knowledge(Part):
-    """An RDF file whose triples about linked items join the graph."""
+def _as_endpoint(value: object) -> object:
+    return {"url": value} if isinstance(value, str) else value
 
-    file: str
+
+class Knowledge(Part):
+    """An RDF file, or a SPARQL endpoint, whose triples about linked items join the graph."""
+
+    file: str | None = None
     """N-Triples (.nt) or Turtle (.ttl), plain or .gz."""
+    endpoint: Annotated[Endpoint, BeforeValidator(_as_endpoint)] | None = None
+    """Address of a SPARQL endpoint, or how it is asked. Beside a file: it is asked where the file is absent."""
     source: Name
     """Name of the source: node kind of its entities and prefix of its relations."""
     keep: tuple[str, ...] | None = None
@@ -245,7 +252,13 @@ class Knowledge(Part):
     lenient: bool = True
     """Refuse and count N-Triples lines that are not valid, instead of stopping at the first."""
     optional: bool = False
-    """Whether the file may be absent; the report then says so."""
+    """Whether the file may be absent, or the endpoint out of reach; the report then says so."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Knowledge:
+        if self.file is None and self.endpoint is None:
+            raise ValueError("give a file or an endpoint")
+        return self
 
 
 class Split(Part):
@@ -297,7 +310,7 @@ class Description(Part):
     users: tuple[UserTable, ...] = ()
     """Tables about users; without one, users come from the ratings."""
     knowledge: tuple[Knowledge, ...] = ()
-    """RDF files."""
+    """RDF files and SPARQL endpoints."""
     splits: dict[str, Split] = Field(default_factory=dict)
     """Splits that come with the data, by name."""
 

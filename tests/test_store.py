@@ -35,11 +35,22 @@ IDS = st.one_of(
             '"',
             "\u00e9",
             "e\u0301",
+            "\u202e\u05e9\u05dc\u05d5\u05dd",
+            "\ufeff\u200b",
+            "http://a.example/x?y=z&q=%41#f",
+            "_:b0",
+            "very long " * 1000,
         ]
     ),
 )
-TEXTS = st.one_of(st.none(), st.text(max_size=8), st.sampled_from(['"\n\r\t\\', "🎬\x00", "@en", " "]))
-LINKS = st.sampled_from([None, "http://a.example/x", "http://a.example/é_(film)", "urn:b"])
+TEXTS = st.one_of(
+    st.none(),
+    st.text(max_size=8),
+    st.sampled_from(['"\n\r\t\\', "🎬\x00\x1b\x7f\ufffe", '"x"@en', '"1"^^<http://a/b>', "<!-- ]]>", " "]),
+)
+LINKS = st.sampled_from(
+    [None, "http://a.example/x", "http://a.example/é_(film)", "urn:b", "http://a.example/%20?q=ß#日本"]
+)
 RELATIONS = st.sampled_from(["knows", "wiki:star.ring", "index", "kind", "source"])
 
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kg.errors import InputError
-from training import cli_benchmark, cli_graph, cli_runs, cli_views
+from training import cli_benchmark, cli_graph, cli_query, cli_runs, cli_views
 
 __all__ = ["app", "main"]
 
@@ -23,6 +23,7 @@ for command in (
     cli_runs.demo,
     cli_graph.download,
     cli_graph.build,
+    cli_query.query,
     cli_views.show,
     cli_views.paths,
     cli_views.stats,

@@ -32,6 +32,10 @@ def benchmark(
     peers: Annotated[
         bool, typer.Option("--peers", help="Also fit other people's models: pip install -e '.\\[peers]'.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--peer", help="Fit only the peers whose names begin so, e.g. myFM; may be repeated."),
+    ] = None,
     variants: Annotated[bool, typer.Option(help="Also measure the protocol's variants of our model.")] = True,
     ablate: Annotated[bool, typer.Option("--ablate", help="Also leave out one part at a time.")] = False,
     sizes: Annotated[
@@ -71,7 +75,7 @@ def benchmark(
             settings=assign or [],
             variants=variants,
             ablate=ablate,
-            peers=chosen.peers if peers else (),
+            peers=chosen.peers_named(only) if only else chosen.peers if peers else (),
             progress=progress,
         )
     notes = list(results.notes)
@@ -87,7 +91,7 @@ def benchmark(
         console.out.print(console.benchmark_table(f"{protocol}: {part}", summary(results.rows, chosen, part)))
     console.out.print(
         "± is the standard deviation over seeds or splits; p is that of a paired bootstrap over users against kgrec; "
-        "seconds are those of the fit, on one thread; MB is the peak of its process, libraries included.",
+        "seconds are those of the fit, on one thread, the median over seeds; MB is the peak of its process, libraries included.",
         markup=False,
     )
     for note in notes:
