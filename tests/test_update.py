@@ -310,8 +310,10 @@ def test_without_a_change_no_file_is_touched(shop: tuple[Sources, Path]) -> None
 
 def test_another_order_of_the_same_rows_leaves_the_same_artefacts(shop: tuple[Sources, Path]) -> None:
     sources, graph = shop
+    sources.users = {user: [""] for user in sources.users}
+    build(sources.write()).save(graph)
     before = Dataset.load(graph)
-    sources.items, sources.ratings = dict(reversed(sources.items.items())), dict(reversed(sources.ratings.items()))
+    sources.users, sources.ratings = dict(reversed(sources.users.items())), dict(reversed(sources.ratings.items()))
     done = update(sources.write(), graph)
     assert done.read
     after = Dataset.load(graph)
