@@ -18,7 +18,7 @@ from kg.graph import KnowledgeGraph, Nodes
 from kg.hierarchy import UPWARDS
 from kg.schema import ITEM, USER
 
-__all__ = ["Measure", "Neighbour", "measures"]
+__all__ = ["Measure", "Neighbour", "Value", "measures"]
 
 _FEWEST_HOLDERS = 20  # below, nine in ten is no news
 _SHORTEST_TEXT = 3  # words; two items may well share less

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
 import pyoxigraph as ox
 import pyshacl
 import rdflib
 from oxrdflib import OxigraphStore
-from rdflib import OWL, RDF, RDFS, SDO, SH, SKOS, Literal, URIRef
+from rdflib import OWL, RDF, RDFS, SDO, SKOS, Literal, URIRef
 from rdflib.term import Node
 
 from kg.dataset import Dataset
-from kg.findings import EXAMPLES, Finding, agree, kind_words, shorten
-from kg.measures import Measure, Neighbour, measures
+from kg.findings import Finding, kind_words
+from kg.measures import Measure, Neighbour, Value, measures
 from kg.schema import DEFAULT_NAMESPACE, ITEM, USER, Namespace
-from kg.shapes import ShapesFile, severity_of, targets
+from kg.shape_results import ShapeResults
+from kg.shapes import ShapesFile, targets
 from kg.store import quads
 
 __all__ = ["BATCH", "validate", "validate_own"]
@@ -45,7 +45,7 @@ def validate(
     """
     shapes, space = ShapesFile.built_in(), Namespace(DEFAULT_NAMESPACE)
     stated = measures(dataset) if stated is None else stated
-    collected = _Collected(shapes=shapes, dataset=dataset, space=space)
+    collected = ShapeResults(shapes=shapes, dataset=dataset, space=space)
     total, done = dataset.graph.num_nodes, 0
     for kind, nodes in dataset.graph.nodes.items():
         for start in range(0, len(nodes), batch):
@@ -85,7 +85,7 @@ def validate_own(
     """
     space = Namespace(dataset.namespace)
     data = _whole(dataset, measures(dataset) if stated is None else stated, space)
-    collected = _Collected(shapes=shapes, dataset=dataset, space=space)
+    collected = ShapeResults(shapes=shapes, dataset=dataset, space=space)
     sizes: dict[tuple[Node, str], int] = defaultdict(int)
     idle: list[Finding] = []
     for shape in shapes.with_targets:
@@ -140,161 +140,50 @@ def _own_triples(
             yield iri, SDO.description, Literal(nodes.texts[index])
         if nodes.iris[index] is not None:
             yield iri, OWL.sameAs, URIRef(nodes.iris[index])
-    yield from _measured(dataset, kind, indices, stated, space)
+    for subject, term, value in _measured(dataset, kind, indices, stated, space):
+        yield URIRef(subject), URIRef(term), value if isinstance(value, URIRef) else Literal(value)
 
 
 def _measured(
     dataset: Dataset, kind: str, indices: range, stated: list[Measure], space: Namespace
-) -> Iterator[tuple[Node, Node, Node]]:
+) -> Iterator[tuple[str, str, Value | URIRef]]:
+    """Yield subject, property and value of what is stated of nodes beside their own statements; an IRI is a `URIRef`."""
     ids = dataset.graph.nodes[kind].vocabulary
-    for index in indices:
-        yield URIRef(space.node(kind, ids.id_of(index))), SDO.identifier, Literal(ids.id_of(index))
+    iris = {index: space.node(kind, ids.id_of(index)) for index in indices}
+    for index, iri in iris.items():
+        yield iri, str(SDO.identifier), ids.id_of(index)
     for measure in stated:
         if measure.kind == kind:
-            term = URIRef(space.term(measure.name))
-            for index in indices:
+            term = space.term(measure.name)
+            for index, iri in iris.items():
                 value = measure.values.get(index)
-                if value is not None:
-                    node = URIRef(space.node(kind, ids.id_of(index)))
-                    other = URIRef(space.node(kind, ids.id_of(value.index))) if isinstance(value, Neighbour) else None
-                    yield node, term, other or Literal(value)
+                if isinstance(value, Neighbour):
+                    yield iri, term, URIRef(space.node(kind, ids.id_of(value.index)))
+                elif value is not None:
+                    yield iri, term, value
+
+
+class _Store(OxigraphStore):  # type: ignore[misc]
+    """A store that is not written to: pySHACL asks for its length, which is a walk through all of it, at every fault."""
+
+    def __init__(self, store: ox.Store) -> None:
+        super().__init__(store=store)
+        self._length = len(store)
+
+    def __len__(self, context: rdflib.Graph | None = None) -> int:
+        return self._length
 
 
 def _whole(dataset: Dataset, stated: list[Measure], space: Namespace) -> rdflib.Graph:
     store = ox.Store()
     store.bulk_extend(ox.Quad(quad.subject, quad.predicate, quad.object) for quad in quads(dataset.graph, space))
-    data = rdflib.Graph(store=OxigraphStore(store=store), identifier=rdflib.graph.DATASET_DEFAULT_GRAPH_ID)
     for kind, nodes in dataset.graph.nodes.items():
-        for triple in _measured(dataset, kind, range(len(nodes)), stated, space):
-            data.add(triple)
-    return data
-
-
-@dataclass(kw_only=True)
-class _Group:
-    """All results of one constraint on nodes of one kind: values by node, in index order at the end."""
-
-    component: Node
-    severity: Node | None
-    message: str
-    values: dict[str, Node | None] = field(default_factory=dict)
-
-
-@dataclass(kw_only=True, eq=False)
-class _Collected:
-    """Results of pySHACL over all batches, by the shape that has the target, the constraint, and the kind of node."""
-
-    shapes: ShapesFile
-    dataset: Dataset
-    space: Namespace
-    groups: dict[tuple[Node, Node, Node, str], _Group] = field(default_factory=dict)
-
-    @property
-    def shapes_seen(self) -> set[Node]:
-        return {holder for holder, *_ in self.groups}
-
-    def place(self, node: Node) -> tuple[str, str]:
-        """Return kind and raw id of a node; a node that is not one of the graph's has the kind ``."""
-        try:
-            kind, raw_id = self.space.raw_id(str(node))
-        except ValueError:
-            return "", str(node)
-        return (kind, raw_id) if kind in self.dataset.graph.nodes else ("", str(node))
-
-    def read(self, report: rdflib.Graph, data: rdflib.Graph, holder: Node | None = None) -> None:
-        for result in report.objects(None, SH.result):
-            said = dict(report.predicate_objects(result))
-            focus, shape, component = said[SH.focusNode], said[SH.sourceShape], said[SH.sourceConstraintComponent]
-            kind, raw_id = self.place(focus)
-            value, path = said.get(SH.value), said.get(SH.resultPath)
-            if value is None and isinstance(path, URIRef):
-                value = min(data.objects(focus, path), key=str, default=None)
-            key = (holder or shape, shape, component, kind)
-            group = self.groups.setdefault(
-                key,
-                _Group(
-                    component=component,
-                    severity=said.get(SH.resultSeverity),
-                    message=str(said.get(SH.resultMessage, "")),
-                ),
+        store.bulk_extend(
+            ox.Quad(
+                ox.NamedNode(iri),
+                ox.NamedNode(term),
+                ox.NamedNode(value) if isinstance(value, URIRef) else ox.Literal(value),  # type: ignore[arg-type]
             )
-            group.values.setdefault(raw_id, value)
-
-    def findings(self, sizes: Mapping[tuple[Node, str], int]) -> list[Finding]:
-        order = {kind: number for number, kind in enumerate(("", *self.dataset.graph.nodes))}
-
-        def place(key: tuple[Node, Node, Node, str]) -> tuple[float, str, str, int]:
-            return (float(self.shapes.text(key[1], SH.order) or 0), str(key[1]), str(key[2]), order[key[3]])
-
-        return [self._finding(key, self.groups[key], sizes[key[0], key[3]]) for key in sorted(self.groups, key=place)]
-
-    def _finding(self, key: tuple[Node, Node, Node, str], group: _Group, total: int) -> Finding:
-        _, shape, component, kind = key
-        built_in, count = self.shapes.file is None, len(group.values)
-        message = self.shapes.text(shape, SH.message) or self.shapes.wording(shape, component) or group.message
-        ids = self._sorted(kind, list(group.values))
-        what = kind_words(kind) if kind else "other nodes"
-        if built_in:
-            total_of_values = sum(int(str(value)) for value in group.values.values()) if "{sum}" in message else 0
-            said = " " + agree(message, count).replace("{sum}", f"{total_of_values:,}")
-        else:
-            said = ": " + " ".join(message.split()).rstrip(".")
-        examples = self._examples(kind, ids, group, self.shapes.text(shape, self._term("example")))
-        return Finding(
-            check=self.shapes.name(shape),
-            severity=severity_of(group.severity),
-            sentence=f"{count:,} of {total:,} {what}{said}, for example {'; '.join(examples)}.",
-            remedy=self.shapes.text(shape, self._term("remedy")) or "",
-            count=count,
-            total=total,
-            kind=kind or None,
-            rows=[{"id": raw_id, **self._value(group.values[raw_id])} for raw_id in ids],
+            for iri, term, value in _measured(dataset, kind, range(len(nodes)), stated, space)
         )
-
-    def _term(self, name: str) -> URIRef:
-        return URIRef(Namespace(DEFAULT_NAMESPACE).term(name))
-
-    def _sorted(self, kind: str, ids: list[str]) -> list[str]:
-        if not kind:
-            return sorted(ids)
-        vocabulary = self.dataset.graph.nodes[kind].vocabulary
-        return [raw_id for _, raw_id in sorted(zip(vocabulary.indices(ids).tolist(), ids, strict=True))]
-
-    def _value(self, value: Node | None) -> dict[str, str]:
-        if value is None:
-            return {}
-        kind, raw_id = self.place(value) if isinstance(value, URIRef) else ("", str(value))
-        return {"other": raw_id} if kind else {"value": raw_id}
-
-    def _examples(self, kind: str, ids: list[str], group: _Group, pattern: str | None) -> list[str]:
-        examples: list[str] = []
-        named: set[str] = set()
-        for raw_id in ids:
-            value = group.values[raw_id]
-            if raw_id in named:
-                continue  # stands in an example already, as the other of two
-            other = self.place(value) if isinstance(value, URIRef) else ("", "")
-            named |= {raw_id, other[1]}
-            shown = self._named(*other) if other[0] else shorten(_short(value))
-            examples.append(
-                (pattern or "{node}").replace("{node}", self._named(kind, raw_id)).replace("{value}", shown)
-            )
-            if len(examples) == EXAMPLES:
-                break
-        return examples
-
-    def _named(self, kind: str, raw_id: str) -> str:
-        if not kind:
-            return raw_id
-        nodes = self.dataset.graph.nodes[kind]
-        label = str(nodes.labels[nodes.vocabulary.index_of(raw_id)])
-        blank = raw_id != raw_id.strip()
-        name = repr(raw_id) if blank else shorten(raw_id)
-        return name if label in (raw_id, raw_id.strip()) else f"{name} {shorten(label)!r}"
-
-
-def _short(value: Node | None) -> str:
-    """Return a value as people read it: a share as `0.97`."""
-    if isinstance(value, Literal) and isinstance(value.value, float):
-        return f"{value.value:.2f}"
-    return str(value)
+    return rdflib.Graph(store=_Store(store), identifier=rdflib.graph.DATASET_DEFAULT_GRAPH_ID)

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from kg.dataset import Dataset
-from kg.findings import EXAMPLES
+from kg.findings import EXAMPLES, Finding
 from training.splits import Split
 
 __all__ = ["HeldOut"]
 
 Indices = NDArray[np.int64]
+_EXPOSED = 0.01  # of the held-out ratings; below, a public split is still worth measuring on
 _CHANCE = 1e-6  # of agreeing with the held-out ratings without knowing them
 
 
@@ -102,4 +103,17 @@ class HeldOut:
         return "; ".join(
             f"user {row['user']}, item {row['item']} (rating number {row['rating_number']:,})"
             for row in self.named(pairs[:EXAMPLES])
+        )
+
+    def leak(self, check: str, sentence: str, pairs: Indices, remedy: str, *, some: bool = False) -> Finding:
+        """Return a finding about held-out pairs; with `some`, fewer than 1 % of them are a note and no error."""
+        few = some and len(pairs) < _EXPOSED * len(self.test)
+        return Finding(
+            check=check,
+            severity="note" if few else "error",
+            sentence=f"{sentence}, for example {self.examples(pairs)}.",
+            remedy=remedy,
+            count=len(pairs),
+            total=len(self.test),
+            rows=self.named(pairs),
         )

@@ -1,30 +1,23 @@
-"""Held-out ratings that stand in the graph: as edges, backwards, through concepts, or under another id."""
+"""Held-out ratings that stand in the graph: as edges, backwards, or through concepts."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.stats import binom
 
-from kg.findings import EXAMPLES, Finding, Severity
+from kg.findings import EXAMPLES, Finding
 from kg.schema import ITEM, USER, EdgeType, Namespace
 from kg.triples import local_name
-from kg.twins import twins
 from training.held_out import HeldOut
 from training.splits import liked_from
 
-__all__ = ["concepts_like_users", "edges_of_pairs", "pairs_through_concepts", "repeated_pairs", "same_items"]
+__all__ = ["concepts_like_users", "edges_of_pairs", "pairs_through_concepts", "repeated_pairs"]
 
 Indices = NDArray[np.int64]
 _FEWEST, _ALIKE = 5, 0.8
-_EXPOSED = 0.01  # of the held-out ratings; below, a public split is still worth measuring on
-_CHANCE = 0.001
-_LETTERS = re.compile(r"[^\W\d_]{4,}")
 _TRAIN_ONLY = "build it from training ratings only, or leave the relation out of the description"
 
 
@@ -32,8 +25,7 @@ def repeated_pairs(held: HeldOut) -> Iterator[Finding]:
     """Find ratings that are trained on and held out."""
     twice = np.intersect1d(held.train, held.test)
     if len(twice):
-        yield _leak(
-            held,
+        yield held.leak(
             "RepeatedRatings",
             f"{len(twice):,} of {len(held.test):,} held-out ratings are trained on as well",
             twice,
@@ -51,8 +43,7 @@ def edges_of_pairs(held: HeldOut) -> Iterator[Finding]:
         told = held.told(user, item)
         if len(told):
             how = "backwards, from items to users" if backwards else "from users to items"
-            yield _leak(
-                held,
+            yield held.leak(
                 "ReverseEdges" if backwards else "RatingEdges",
                 f"{len(told):,} of {len(held.test):,} held-out ratings are edges {edge_type.relation!r} of the graph, {how}",
                 told,
@@ -82,15 +73,14 @@ def pairs_through_concepts(held: HeldOut) -> Iterator[Finding]:
         seen = [("edges of users", *_ends(held, USER, kind, of_item))]
         item_of, entity = _touching(held, ITEM, kind)
         step = _matrix(*_touching(held, kind, kind), len(nodes), len(nodes))
-        reached = (step + step.T + sparse.eye(len(nodes))) @ _matrix(entity, item_of, len(nodes), len(graph.items))
-        near = reached[of_user >= 0].tocoo()
+        one_step = (step + step.T + sparse.eye(len(nodes))).tocsr()[of_user >= 0]
+        near = (one_step @ _matrix(entity, item_of, len(nodes), len(graph.items))).tocoo()
         seen.append(("nodes that stand for users", np.flatnonzero(of_user >= 0)[near.row], near.col.astype(np.int64)))
         for what, first, item in seen:
             user = first if what == "edges of users" else of_user[first]
             told = held.told(user, item)
             if len(told) and held.beyond_chance(user, item):
-                yield _leak(
-                    held,
+                yield held.leak(
                     "RatingsThroughConcepts",
                     f"{len(told):,} of {len(held.test):,} held-out ratings can be read off concepts of kind {kind!r} ({what})",
                     told,
@@ -133,107 +123,14 @@ def concepts_like_users(held: HeldOut) -> Iterator[Finding]:
             some = "; ".join(
                 f"{ids[node]} like user {users[user]}" for node, (user, _) in list(found.items())[:EXAMPLES]
             )
-            yield _leak(
-                held,
+            yield held.leak(
                 "ConceptsLikeUsers",
                 f"{len(found):,} of {len(nodes):,} concepts of kind {kind!r} have the items of one user each ({some}) and "
                 f"tell {len(pairs):,} of {len(held.test):,} held-out ratings",
                 pairs,
                 _TRAIN_ONLY,
-                severity=_by_share(held, pairs),
+                some=True,
             )
-
-
-def same_items(held: HeldOut) -> Iterator[Finding]:
-    """Find items that are trained on under one id and held out under another.
-
-    A leak is: an item held out whole, by design of the split, with a twin to train on; an item whose ratings are held
-    out and its twin's are not, beyond what the share of held-out ratings would bring about by chance (binomial, one in
-    a thousand over all twins); or users who rated both, one to train on and one held out, for at least 1 % of the
-    held-out ratings. Fewer of the latter are a note: MovieLens 100K itself has 18 films under two ids. Two items of
-    one link whose titles have no word in common may as well be a wrong link: a warning.
-    """
-    vocabulary = held.dataset.graph.items.vocabulary
-    every = pd.DataFrame(
-        [
-            (one, other, what, _is_certain(held, one, other, what))
-            for (one, other), what in twins(held.dataset.graph).items()
-        ],
-        columns=["one", "other", "what", "certain"],
-    )
-    test_count = np.bincount(held.test % held.num_items, minlength=held.num_items)
-    train_count = held.split.train.item_counts
-    share = len(held.test) / (len(held.test) + len(held.train))
-    pairs = every[(train_count[every["one"]] > 0) & (test_count[every["other"]] > 0)]
-    tested, trained = test_count[pairs["other"]], train_count[pairs["other"]]
-    whole = (trained == 0) & held.cold_by_design
-    unlikely = binom.sf(tested - 1, tested + trained, share) < _CHANCE / max(len(every), 1)
-    apart = pairs[whole | unlikely]
-    for certain, found in apart.groupby("certain", sort=False):
-        rows = [
-            {"item": vocabulary.id_of(other), "twin": vocabulary.id_of(one), "same": what}
-            for one, other, what in zip(found["one"], found["other"], found["what"], strict=True)
-        ]
-        some = "; ".join(
-            f"{row['item']} is held out, {row['twin']} trained on (same {row['same']})" for row in rows[:EXAMPLES]
-        )
-        count, total = found["other"].nunique(), int((test_count > 0).sum())
-        how = "are trained on under another id" if certain else "have the link of an item of another title to train on"
-        yield Finding(
-            check="SameItems" if certain else "SameLinks",
-            severity="error" if certain else "warning",
-            sentence=f"{count:,} of {total:,} items with held-out ratings {how}, for example {some}.",
-            remedy="join the two ids before splitting, or hold both out"
-            if certain
-            else "correct the wrong link, or join the items if they are one",
-            count=count,
-            total=total,
-            kind=ITEM,
-            rows=rows,
-        )
-    sure = pairs[pairs["certain"].astype(bool)]
-    both = _rated_twice(held, sure)
-    if len(both):
-        yield _leak(
-            held,
-            "SameItemRatedTwice",
-            f"{len(both):,} of {len(held.test):,} held-out ratings are of items whose twin under another id the same user "
-            "rated in training",
-            both,
-            "join the two ids before splitting",
-            severity=_by_share(held, both),
-        )
-
-
-def _is_certain(held: HeldOut, one: int, other: int, what: str) -> bool:
-    labels = held.dataset.graph.items.labels
-    words = [set(_LETTERS.findall(str(labels[item]).casefold())) for item in (one, other)]
-    return what != "link" or bool(words[0] & words[1])
-
-
-def _rated_twice(held: HeldOut, pairs: pd.DataFrame) -> Indices:
-    tested = pd.DataFrame({"user": held.test // held.num_items, "other": held.test % held.num_items})
-    trained = pd.DataFrame({"user": held.train // held.num_items, "one": held.train % held.num_items})
-    joined = tested.merge(pairs[["one", "other"]], on="other").merge(trained, on=["user", "one"])
-    return np.unique(held.pairs(joined["user"].to_numpy(np.int64), joined["other"].to_numpy(np.int64)))
-
-
-def _by_share(held: HeldOut, pairs: Indices) -> Severity:
-    return "error" if len(pairs) >= _EXPOSED * len(held.test) else "note"
-
-
-def _leak(
-    held: HeldOut, check: str, sentence: str, pairs: Indices, remedy: str, severity: Severity = "error"
-) -> Finding:
-    return Finding(
-        check=check,
-        severity=severity,
-        sentence=f"{sentence}, for example {held.examples(pairs)}.",
-        remedy=remedy,
-        count=len(pairs),
-        total=len(held.test),
-        rows=held.named(pairs),
-    )
 
 
 def _name_of(label: str) -> str:

@@ -11,9 +11,9 @@ from training.leak_pairs import (
     edges_of_pairs,
     pairs_through_concepts,
     repeated_pairs,
-    same_items,
 )
 from training.leak_statistics import derived_concepts, numbers_in_texts, outcomes
+from training.leak_twins import same_items
 from training.splits import Split
 
 __all__ = ["audit"]
