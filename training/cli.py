@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kg.errors import InputError
-from training import cli_benchmark, cli_graph, cli_query, cli_runs, cli_views
+from training import cli_benchmark, cli_check, cli_graph, cli_query, cli_runs, cli_views
 
 __all__ = ["app", "main"]
 
@@ -28,6 +28,7 @@ for command in (
     cli_views.paths,
     cli_views.stats,
     cli_views.search,
+    cli_check.check,
     cli_runs.train,
     cli_runs.tune,
     cli_runs.evaluate,
