@@ -159,6 +159,16 @@ def test_ready_made_description_needs_data_and_a_right_name(tmp_path: Path) -> N
         Description.load("movielens-100k", data=tmp_path / "nowhere")
 
 
+def test_aliases_that_multiply_are_told_in_a_short_sentence(small_world: Path) -> None:
+    nested = "x"
+    for level in range(10):  # written out, 10 ** 10 letters
+        nested = f"[&a{level} {nested}{f', *a{level}' * 9}]"
+    replace("description.yaml", "name: small", f"name: {nested}")(small_world)
+    with pytest.raises(InputError, match=r"name: input should be a valid string, found \[\[") as caught:
+        Description.load(small_world / "description.yaml")
+    assert len(str(caught.value)) < 1_000
+
+
 @pytest.fixture
 def graph_directory(small_dataset: Dataset, tmp_path: Path) -> Path:
     small_dataset.save(tmp_path / "graph")
