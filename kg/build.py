@@ -11,16 +11,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kg.dataset import Dataset
-from kg.description import Description
+from kg.description import Description, TripleTable
 from kg.entities import Entities, read_entities
 from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.links import ItemNames, NamedTriples
+from kg.literals import literal_concepts, literal_texts
 from kg.manifest import sha256
+from kg.merging import Merger
 from kg.named_split import NamedSplit
+from kg.predicates import local_name, relation_name
 from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.report import FileAccount, summary
-from kg.schema import ITEM, USER, EdgeType
+from kg.schema import ITEM, USER, EdgeType, Namespace
 from kg.split_files import SplitReader
-from kg.triples import Triples, link_triples, local_name, read_triples
+from kg.triple_table import read_triple_table
+from kg.triples import BLANK, Triples, is_iri, link_triples, read_triples
 from kg.vocabulary import Vocabulary
 
 __all__ = ["build"]
@@ -63,10 +68,11 @@ class _Build:
             raw, users.vocabulary, items.vocabulary, unknown_ids=table.unknown_ids, files=self.files
         )
         del raw
+        sources, names = self._read_knowledge(items)
         self._add_concepts(items, users)
         self._add_relations(items)
         self.nodes = {USER: _nodes(users), ITEM: _nodes(items), **self.nodes}
-        with_triples = self._add_knowledge(items)
+        with_triples = self._add_knowledge(sources, names)
         graph = KnowledgeGraph(
             name=self.description.name,
             nodes=self.nodes,
@@ -83,8 +89,13 @@ class _Build:
                 files=self.files,
             )
         )
+        if self.description.merge:
+            merger = Merger(into=names.merged_into(), items=items.vocabulary)
+            graph, ratings, splits = merger.graph(graph), *merger.ratings(ratings, splits)
+            with_triples = merger.any(with_triples)
+            self.notes += merger.notes
         report = {
-            **summary(graph, ratings, with_triples, implicit=table.implicit),
+            **summary(graph, ratings, int(with_triples.sum()), implicit=table.implicit),
             "splits": {name: split.sizes for name, split in splits.items()},
             "text_fields": {**items.text_fields, **users.text_fields},
             "files": {file: account.as_json() for file, account in self.files.items()},
@@ -149,47 +160,69 @@ class _Build:
     def _source(self, name: str) -> int:
         return self.sources.setdefault(name, len(self.sources))
 
-    def _add_knowledge(self, items: Entities) -> int:
-        """Add what RDF sources say about linked items; return how many items have triples."""
-        items_of: dict[str, list[int]] = {}
-        for index, iri in enumerate(items.links):
-            if iri is not None:
-                items_of.setdefault(iri, []).append(index)
-        shared = {iri: members for iri, members in items_of.items() if len(members) > 1}
-        if shared:
-            iri, members = next(iter(shared.items()))
-            names = " and ".join(repr(items.vocabulary.id_of(index)) for index in members)
-            self.notes.append(
-                f"{len(shared):,} of the linked IRIs belong to more than one item, for example {iri} of {names}; their triples count for each of these items."
-            )
-        entities: dict[str, dict[str, int]] = {}
-        labels: dict[str, dict[str, str]] = {}
-        about = np.zeros(len(items.vocabulary), dtype=bool)
+    def _read_knowledge(self, items: Entities) -> tuple[list[NamedTriples], ItemNames]:
+        """Read the RDF sources and link the items to them; literals add to what is known of items."""
+        sources = []
+        names = ItemNames(items, Namespace(self.description.namespace), merge=self.description.merge)
         for knowledge in self.description.knowledge:
             path = self.folder / knowledge.file
-            if knowledge.optional and not path.exists():
-                self.notes.append(
-                    f"{knowledge.file} is not there; the graph goes without triples of {knowledge.source}."
-                )
+            files = [knowledge.file] + ([knowledge.links.file] if knowledge.links else [])
+            absent = [file for file in files if not (self.folder / file).exists()]
+            if knowledge.optional and absent:
+                self.notes.append(f"{absent[0]} is not there; the graph goes without triples of {knowledge.source}.")
                 continue
             account = self.files.setdefault(knowledge.file, FileAccount())
-            triples = read_triples(path, lenient=knowledge.lenient, account=account)
-            linked = link_triples(triples, items_of, knowledge.keep, path, account)
-            known = entities.setdefault(knowledge.source, {})
-            for iri in linked.entities:
-                known.setdefault(iri, len(known))
-            labels.setdefault(knowledge.source, {}).update(_labels(linked.entities, triples))
-            self._add_triples(linked.edges, knowledge.source, known)
+            if isinstance(knowledge.format, TripleTable):
+                triples = read_triple_table(path, knowledge.format, account)
+            else:
+                triples = read_triples(
+                    path,
+                    lenient=knowledge.lenient,
+                    account=account,
+                    form=knowledge.format,
+                    base=knowledge.base,
+                    literals=list(knowledge.literals),
+                    prefixes=knowledge.prefixes,
+                )
+            if knowledge.links is not None:
+                names.read_table(knowledge, self.folder, self.files.setdefault(knowledge.links.file, FileAccount()))
+            sources.append(NamedTriples(knowledge=knowledge, path=path, triples=triples, account=account))
+        sources = names.follow(sources)
+        self.notes += names.notes
+        for source in sources:
+            items.claims.append(literal_concepts(source, names.items_of))
+            for node, texts in literal_texts(source).items():
+                for item in names.items_of.get(node, ()):
+                    items.texts[item] += [text for text in texts if text not in " ".join(items.texts[item])]
+        return sources, names
+
+    def _add_knowledge(self, sources: Sequence[NamedTriples], names: ItemNames) -> NDArray[np.bool_]:
+        """Add what RDF sources say about linked items; return which items have triples."""
+        entities: dict[str, dict[str, int]] = {}
+        labels: dict[str, dict[str, str]] = {}
+        texts: dict[str, dict[str, list[str]]] = {}
+        about = np.zeros(len(names.items.vocabulary), dtype=bool)
+        for each in sources:
+            source, choice = each.knowledge.source, each.knowledge.choice
+            linked = link_triples(
+                each.triples, names.items_of, choice, each.path, each.account, min_degree=each.knowledge.min_degree
+            )
+            known = entities.setdefault(source, {})
+            for node in linked.entities:
+                known.setdefault(node, len(known))
+            labels.setdefault(source, {}).update(_labels(linked.entities, each.triples))
+            texts.setdefault(source, {}).update(literal_texts(each))
+            self._add_triples(linked.edges, source, known)
             for end in ("subject_item", "object_item"):
                 about[linked.edges[end].to_numpy()[linked.edges[end].to_numpy() >= 0]] = True
         for source, known in entities.items():
             self.nodes[source] = Nodes(
                 vocabulary=Vocabulary(source, list(known)),
-                labels=_column([labels[source][entity] for entity in known]),
-                texts=_column([None] * len(known)),
-                iris=_column(list(known)),
+                labels=_column([labels[source][node] for node in known]),
+                texts=_column([" ".join(texts[source].get(node, ())) or None for node in known]),
+                iris=_column([node if is_iri(node) else None for node in known]),
             )
-        return int(about.sum())
+        return about
 
     def _add_triples(self, edges: pd.DataFrame, source: str, entities: Mapping[str, int]) -> None:
         ends, kinds = {}, {}
@@ -201,7 +234,7 @@ class _Build:
             {
                 "from": kinds["subject"],
                 "relation": edges["predicate"].map(
-                    {iri: _relation(source, iri) for iri in edges["predicate"].unique()}
+                    {iri: relation_name(source, iri) for iri in edges["predicate"].unique()}
                 ),
                 "to": kinds["object"],
                 "source": ends["subject"],
@@ -261,14 +294,8 @@ def _edges(frame: pd.DataFrame) -> Edges:
     )
 
 
-def _relation(source: str, predicate: str) -> str:
-    """Return `source:localname`; a character that names may not have becomes `_`."""
-    name = "".join(
-        letter if letter.isascii() and (letter.isalnum() or letter in "_.-") else "_"
-        for letter in local_name(predicate)
-    )
-    return f"{source}:{name}"
-
-
 def _labels(entities: Sequence[str], triples: Triples) -> dict[str, str]:
-    return {iri: triples.labels.get(iri) or local_name(iri).replace("_", " ") for iri in entities}
+    return {
+        node: triples.labels.get(node) or ("unnamed" if node.startswith(BLANK) else local_name(node).replace("_", " "))
+        for node in entities
+    }
