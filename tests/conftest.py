@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import settings
 
@@ -71,6 +74,17 @@ FACTS = """<http://wiki.example/Alpha> <http://wiki.example/o/starring> <http://
 <http://wiki.example/Bo_Ek> <http://www.w3.org/2000/01/rdf-schema#label> "Bo Ek, actor"@en .
 <http://wiki.example/Alpha> <http://wiki.example/o/seenBy> <http://wiki.example/Cat> .
 """
+
+
+@pytest.fixture(scope="session")
+def packings() -> dict[str, Callable[[bytes], bytes]]:
+    """How a file is packed, by the suffix that says so; none for the empty suffix."""
+    return {
+        "": bytes,
+        ".gz": gzip.compress,
+        ".bz2": bz2.compress,
+        ".zst": lambda content: pa.Codec("zstd").compress(content).to_pybytes(),
+    }
 
 
 @pytest.fixture(scope="session")
