@@ -468,7 +468,7 @@ class Description(Part):
 def ready_made() -> dict[str, Path]:
     """Return the descriptions that come with kgrec, by name."""
     folder = Path(str(files("kg") / "descriptions"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"), key=lambda path: path.stem)}
 
 
 Match.model_rebuild()

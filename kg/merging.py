@@ -83,8 +83,11 @@ class Merger:
         for row, kind in enumerate((edge_type.source, edge_type.target)):
             if kind == ITEM:
                 index[row] = self.new_index[index[row]]
-        before = edges.index[0] == edges.index[1]
-        loop = (index[0] == index[1]) & ~before if edge_type.source == edge_type.target else np.zeros_like(before)
+        loop = np.zeros(len(edges), dtype=bool)
+        if edge_type.source == edge_type.target:
+            # What the merged items said of each other says nothing of the one that they have become.
+            merged = np.bincount(self.new_index, minlength=len(self.staying)) > 1
+            loop = (index[0] == index[1]) & merged[index[0]]
         order = np.lexsort((edges.provenance, index[1], index[0]))
         order = order[~loop[order]]
         found = index[:, order]

@@ -63,9 +63,8 @@ def test_a_file_that_unpacks_without_end_is_refused_before_it_fills_the_memory(
     monkeypatch.setattr(packed, "_HARMLESS_BYTES", 1 << 16)
     file = tmp_path / "t.gz"
     file.write_bytes(gzip.compress(bytes(1 << 22)))
-    with PackedFile(file) as stream, pytest.raises(InputError, match="unpacks to more than 500 times its size"):
-        for _ in range(1 << 12):
-            stream.read(1 << 10)
+    with pytest.raises(InputError, match="unpacks to more than 500 times its size"):
+        read_bytes(file)
     file.with_suffix("").write_bytes(bytes(1 << 22))
     assert len(read_bytes(file.with_suffix(""))) == 1 << 22
 

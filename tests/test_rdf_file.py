@@ -17,14 +17,26 @@ from kg.report import FileAccount
 from kg.triples import Triples, read_triples
 
 A = "http://a.example/"
-SUFFIXES = {"turtle": ".ttl", "n-triples": ".nt", "n-quads": ".nq", "trig": ".trig", "rdf-xml": ".rdf", "json-ld": ".jsonld"}
+SUFFIXES = {
+    "turtle": ".ttl",
+    "n-triples": ".nt",
+    "n-quads": ".nq",
+    "trig": ".trig",
+    "rdf-xml": ".rdf",
+    "json-ld": ".jsonld",
+}
 # Letters of a name: RDF/XML can only write predicates that end in one.
 NAMES = st.text(string.ascii_letters, min_size=1, max_size=3)
-IRIS = st.builds(lambda name: A + name, st.lists(st.sampled_from([*"aé世~:;@!$&'()*+,=-._/?", "%41"]), min_size=1, max_size=6).map("".join))
+IRIS = st.builds(
+    lambda name: A + name,
+    st.lists(st.sampled_from([*"aé世~:;@!$&'()*+,=-._/?", "%41"]), min_size=1, max_size=6).map("".join),
+)
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('\t"\\<>&\n'), max_size=8)
 LITERALS = st.one_of(
     st.builds(ox.Literal, TEXTS),
-    st.builds(lambda text, language: ox.Literal(text, language=language), TEXTS, st.sampled_from(["en", "de-at", "zh"])),
+    st.builds(
+        lambda text, language: ox.Literal(text, language=language), TEXTS, st.sampled_from(["en", "de-at", "zh"])
+    ),
     st.builds(lambda number: ox.Literal(str(number), datatype=ox.NamedNode(A + "unit#minute")), st.integers()),
 )
 TRIPLES = st.lists(
@@ -192,7 +204,9 @@ def test_what_is_not_valid_is_one_sentence_with_its_line(tmp_path: Path, case: s
 
 def test_short_entities_are_read(tmp_path: Path) -> None:
     entity = '<!DOCTYPE r [<!ENTITY e "http://a.example/">]>\n'
-    found, _ = read(tmp_path / "t.owl", XML.format(entity, '<r:Description r:about="&e;x"><a:p r:resource="&e;y"/></r:Description>'))
+    found, _ = read(
+        tmp_path / "t.owl", XML.format(entity, '<r:Description r:about="&e;x"><a:p r:resource="&e;y"/></r:Description>')
+    )
     assert found.frame.iloc[0].tolist()[:3] == [A + "x", A + "p", A + "y"]
 
 

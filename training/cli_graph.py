@@ -33,7 +33,10 @@ def download(
 
 
 def build(
-    description: Annotated[str, typer.Argument(help="YAML file, or movielens-100k, movielens-1m, citeulike-a, films.")],
+    description: Annotated[
+        str,
+        typer.Argument(help="YAML file, or movielens-100k, movielens-100k-freebase, movielens-1m, citeulike-a, films."),
+    ],
     out: Annotated[Path, typer.Option(help="Directory of the graph.")],
     data: Annotated[Path | None, typer.Option(help="Folder of the data a ready-made description reads.")] = None,
     as_json: Json = False,
