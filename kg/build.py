@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +12,62 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset
 from kg.description import Description
+from kg.engine import Engine, open_engine
 from kg.entities import Entities, read_entities
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.knowledge_files import KnowledgeFiles
+from kg.linking import LinkedTriples, link_statements
 from kg.manifest import file_sha256
 from kg.named_split import NamedSplit
 from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType
 from kg.split_files import SplitReader
-from kg.triples import Triples, link_triples, local_name, read_triples
+from kg.statements import read_statements
+from kg.triples import local_name
 from kg.vocabulary import Vocabulary
 
 __all__ = ["build"]
 
 
 def build(
-    description: Description, *, data: Path | None = None, refresh: bool = False, snapshots: Path | None = None
+    description: Description,
+    *,
+    data: Path | None = None,
+    refresh: bool = False,
+    snapshots: Path | None = None,
+    engine: str = "duckdb",
+    scratch: Path | None = None,
 ) -> Dataset:
     """Build the knowledge graph and the ratings that a description speaks of.
 
-    Deterministic: the same inputs give the same data set, and `Dataset.save` the same bytes.
+    Deterministic: the same inputs give the same data set whatever the engine, and `Dataset.save` the same bytes.
 
     Args:
         description: What the files mean.
         data: Folder that its paths are relative to; by default the folder the description was loaded with.
         refresh: Ask SPARQL endpoints again, even if their answers are in the cache.
         snapshots: Folder that receives what endpoints answered, as files that a description can name.
+        engine: What joins the triples of RDF files: `duckdb` or `pyspark`.
+        scratch: An existing folder for triples that do not fit into memory; by default where temporary files are.
 
     Raises:
         InputError: If an input is missing or wrong, with file and line.
     """
     folder = description.folder if data is None else Path(data)
-    return _Build(description, KnowledgeFiles(folder=folder, refresh=refresh, snapshots=snapshots)).run()
+    files = KnowledgeFiles(folder=folder, refresh=refresh, snapshots=snapshots)
+    with open_engine(engine, scratch) as opened:
+        return _Build(description, files, opened).run()
 
 
 class _Build:
     """One run of the build; every step adds nodes, edges and its part of the account."""
 
-    def __init__(self, description: Description, knowledge: KnowledgeFiles) -> None:
+    def __init__(self, description: Description, knowledge: KnowledgeFiles, engine: Engine) -> None:
         self.description = description
         self.folder = knowledge.folder
         self.knowledge = knowledge
+        self.engine = engine
         self.files: dict[str, FileAccount] = {}
         self.notes: list[str] = []
         self.nodes: dict[str, Nodes] = {}
@@ -180,15 +194,14 @@ class _Build:
                 continue
             name, path = given
             account = self.files.setdefault(name, FileAccount())
-            triples = read_triples(path, lenient=knowledge.lenient, account=account)
-            linked = link_triples(triples, items_of, knowledge.keep, path, account)
+            statements = read_statements(path, self.engine, lenient=knowledge.lenient, account=account)
+            linked = link_statements(self.engine, statements, items_of, knowledge.keep, path, account)
             known = entities.setdefault(knowledge.source, {})
-            for iri in linked.entities:
-                known.setdefault(iri, len(known))
-            labels.setdefault(knowledge.source, {}).update(_labels(linked.entities, triples))
-            self._add_triples(linked.edges, knowledge.source, name, known)
-            for end in ("subject_item", "object_item"):
-                about[linked.edges[end].to_numpy()[linked.edges[end].to_numpy() >= 0]] = True
+            labels.setdefault(knowledge.source, {}).update(_labels(linked))
+            place = np.array([known.setdefault(iri, len(known)) for iri in linked.entities], dtype=np.int64)
+            self._add_triples(linked, knowledge.source, name, place)
+            about[linked.subject[linked.subject_is_item]] = True
+            about[linked.object[linked.object_is_item]] = True
         for source, known in entities.items():
             self.nodes[source] = Nodes(
                 vocabulary=Vocabulary(source, list(known)),
@@ -198,29 +211,30 @@ class _Build:
             )
         return int(about.sum())
 
-    def _add_triples(self, edges: pd.DataFrame, source: str, file: str, entities: Mapping[str, int]) -> None:
-        ends, kinds = {}, {}
-        for end in ("subject", "object"):
-            item = edges[f"{end}_item"].to_numpy(dtype=np.int64)
-            entity = edges[end].map(entities).fillna(-1).to_numpy(dtype=np.int64)
-            ends[end], kinds[end] = np.where(item >= 0, item, entity), np.where(item >= 0, ITEM, source)
-        frame = pd.DataFrame(
-            {
-                "from": kinds["subject"],
-                "relation": edges["predicate"].map(
-                    {iri: _relation(source, iri) for iri in edges["predicate"].unique()}
-                ),
-                "to": kinds["object"],
-                "source": ends["subject"],
-                "target": ends["object"],
-                "provenance": self._source(file),
-                "line": edges["line"].to_numpy(dtype=np.int64),
-            }
-        )
-        for (start, relation, finish), members in frame.groupby(["from", "relation", "to"], sort=False):
-            edge_type = EdgeType(str(start), str(relation), str(finish))
+    def _add_triples(self, linked: LinkedTriples, source: str, file: str, place: NDArray[np.int64]) -> None:
+        """Add edges by type; `place` holds the index of each of the entities."""
+        names = [_relation(source, iri) for iri in linked.predicates]
+        relations = list(dict.fromkeys(names))
+        relation = np.array([relations.index(name) for name in names], dtype=np.int64)[linked.predicate]
+        ends = {
+            end: np.where(is_item, number, place[np.where(is_item, 0, number)] if len(place) else 0)
+            for end, number, is_item in (
+                ("source", linked.subject, linked.subject_is_item),
+                ("target", linked.object, linked.object_is_item),
+            )
+        }
+        kind = relation * 4 + linked.subject_is_item * 2 + linked.object_is_item
+        kinds, first, number = np.unique(kind, return_index=True, return_counts=True)
+        ordered = np.argsort(kind, kind="stable")
+        starts = np.cumsum(number) - number
+        for at in np.argsort(first):
+            code, rows = int(kinds[at]), ordered[starts[at] : starts[at] + number[at]]
+            edge_type = EdgeType(ITEM if code & 2 else source, relations[code >> 2], ITEM if code & 1 else source)
+            frame = pd.DataFrame({end: values[rows] for end, values in ends.items()}).assign(
+                provenance=self._source(file), line=linked.line[rows]
+            )
             parts = [self.edges[edge_type]] if edge_type in self.edges else []
-            together = pd.concat([*parts, members[["source", "target", "provenance", "line"]]], ignore_index=True)
+            together = pd.concat([*parts, frame], ignore_index=True)
             self.edges[edge_type] = together.drop_duplicates(["source", "target"])
 
     def _splits(self, reader: SplitReader) -> dict[str, NamedSplit]:
@@ -262,11 +276,13 @@ def _column(values: Sequence[str | None]) -> NDArray[np.object_]:
 
 
 def _edges(frame: pd.DataFrame) -> Edges:
-    ordered = frame.sort_values(["source", "target", "provenance"])
+    index = frame[["source", "target"]].to_numpy(dtype=np.int64).T
+    # Pairs are all different, so one number a pair orders them.
+    order = np.argsort(index[0] * (int(index[1].max(initial=0)) + 1) + index[1])
     return Edges(
-        index=ordered[["source", "target"]].to_numpy(dtype=np.int64).T,
-        provenance=ordered["provenance"].to_numpy(dtype=np.int16),
-        lines=ordered["line"].to_numpy(dtype=np.int64),
+        index=index[:, order],
+        provenance=frame["provenance"].to_numpy(dtype=np.int16)[order],
+        lines=frame["line"].to_numpy(dtype=np.int64)[order],
     )
 
 
@@ -279,5 +295,9 @@ def _relation(source: str, predicate: str) -> str:
     return f"{source}:{name}"
 
 
-def _labels(entities: Sequence[str], triples: Triples) -> dict[str, str]:
-    return {iri: triples.labels.get(iri) or local_name(iri).replace("_", " ") for iri in entities}
+def _labels(linked: LinkedTriples) -> dict[str, str]:
+    """Return what people read for each entity: its label, else the last part of its IRI."""
+    return {
+        iri: " ".join((label or "").split()) or local_name(iri).replace("_", " ")
+        for iri, label in zip(linked.entities, linked.labels, strict=True)
+    }

@@ -77,8 +77,8 @@ class Dataset:
 
     def _write(self, folder: Path) -> None:
         graph = self.graph
-        write_nquads(graph, folder / "kg.nq.gz", Namespace(self.namespace))
         write_columns(graph, self.ratings, self.splits, folder)
+        write_nquads(graph, folder / "kg.nq.gz", Namespace(self.namespace))
         write_file(folder / "report.json", pretty(dict(self.report)))
         splits = {name: list(split.roles) for name, split in self.splits.items()}
         hashes = [(name, file_sha256(folder / name)) for name in _ARTEFACTS]

@@ -1,30 +1,29 @@
-"""RDF sources: which of their triples speak about linked items, and which entities they bring."""
+"""RDF files: their triples between IRIs, and the labels of IRIs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-import numpy as np
 import pandas as pd
 import pyoxigraph as ox
 
-from kg.errors import InputError, did_you_mean
+from kg.errors import InputError
 from kg.report import FileAccount
 from kg.tables import read_bytes
 
-__all__ = ["LinkedTriples", "Triples", "is_iri", "link_triples", "local_name", "read_triples"]
+__all__ = ["BROADER", "LABELS", "Triples", "is_iri", "local_name", "read_triples"]
 
-_LABELS = (
+LABELS = (
     "http://www.w3.org/2000/01/rdf-schema#label",
     "https://schema.org/name",
     "http://schema.org/name",
     "http://www.w3.org/2004/02/skos/core#prefLabel",
 )
-_BROADER = "http://www.w3.org/2004/02/skos/core#broader"
+BROADER = "http://www.w3.org/2004/02/skos/core#broader"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,20 +37,6 @@ class Triples:
 
     frame: pd.DataFrame
     labels: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LinkedTriples:
-    """What one source says about linked items.
-
-    Attributes:
-        edges: Columns `predicate`, `subject_item`, `subject`, `object_item`, `object`, `line`: an end is an item index, or
-            -1 and an IRI; the line of the file is 0 where unknown.
-        entities: IRIs of the entities reached, in order of first mention.
-    """
-
-    edges: pd.DataFrame
-    entities: Sequence[str]
 
 
 def is_iri(text: str) -> bool:
@@ -94,7 +79,7 @@ def read_triples(file: Path, *, lenient: bool, account: FileAccount) -> Triples:
         if isinstance(subject, ox.NamedNode) and isinstance(target, ox.NamedNode):
             rows.append((subject.value, predicate, target.value))
         elif isinstance(target, ox.Literal):
-            if predicate in _LABELS and isinstance(subject, ox.NamedNode) and target.value.strip():
+            if predicate in LABELS and isinstance(subject, ox.NamedNode) and target.value.strip():
                 rank = {"en": 0, None: 1}.get(target.language, 2)
                 labels[subject.value] = min(
                     labels.get(subject.value, (9, "")), (rank, target.value), key=lambda pair: pair[0]
@@ -133,69 +118,3 @@ def _parse(
             skipped += lineno
         else:
             return
-
-
-def link_triples(
-    triples: Triples,
-    items_of: Mapping[str, Sequence[int]],
-    keep: Sequence[str] | None,
-    file: Path,
-    account: FileAccount,
-) -> LinkedTriples:
-    """Pick the triples about linked items, and those between the entities that these reach.
-
-    Args:
-        triples: The triples of a file.
-        items_of: For each linked IRI the items that bear it; a triple counts for each of them.
-        keep: Predicates to keep, as local names or whole IRIs; None keeps all.
-        file: Named in messages.
-        account: Receives the counts.
-
-    Raises:
-        InputError: If a predicate to keep does not occur in the file at all: most likely it is misspelt.
-    """
-    frame = triples.frame
-    if keep is not None:
-        predicates = frame["predicate"].unique()
-        known = {name for predicate in predicates for name in (predicate, local_name(predicate))}
-        absent = [name for name in keep if name not in known]
-        if absent and len(frame):
-            names = sorted({local_name(predicate) for predicate in predicates})
-            raise InputError(
-                f"no triple has the predicate {absent[0]!r} that the description keeps; the file has "
-                f"{', '.join(names[:20])}.{did_you_mean(absent[0], names)}",
-                file=file,
-            )
-        wanted = {predicate for predicate in predicates if predicate in keep or local_name(predicate) in keep} | {
-            _BROADER
-        }
-        kept = frame["predicate"].isin(wanted)
-        account.drop("the predicate is not kept", int((~kept).sum()))
-        frame = frame[kept]
-    linked = {end: frame[end].isin(items_of).to_numpy(dtype=bool) for end in ("subject", "object")}
-    about = linked["subject"] | linked["object"]
-    reached = set(frame["subject"][about & ~linked["subject"]]) | set(frame["object"][about & ~linked["object"]])
-    # A hierarchy is followed upwards: what a reached concept is part of is reached as well.
-    broader = frame[(frame["predicate"] == _BROADER).to_numpy(dtype=bool) & ~about]
-    while above := set(broader["object"][broader["subject"].isin(reached)]) - reached:
-        reached |= above
-    between = (
-        ~about
-        & frame["subject"].isin(reached).to_numpy(dtype=bool)
-        & frame["object"].isin(reached).to_numpy(dtype=bool)
-    )
-    account.drop("neither end is a linked item or reached from one", int((~(about | between)).sum()))
-    frame = frame[about | between]
-    repeated = frame.duplicated(["subject", "predicate", "object"])
-    account.drop("stated twice", int(repeated.sum()))
-    frame = frame[~repeated]
-    account.kept += len(frame)
-    edges = frame.assign(line=frame.get("line", 0))
-    for end in ("subject", "object"):
-        edges = edges.assign(**{f"{end}_item": edges[end].map(lambda iri: list(items_of.get(iri, ())) or [-1])})
-    edges = (
-        edges.explode("subject_item").explode("object_item").astype({"subject_item": np.int64, "object_item": np.int64})
-    )
-    ends = frame[["subject", "object"]].to_numpy(dtype=object).ravel()
-    entities = [iri for iri in dict.fromkeys(ends) if iri not in items_of]
-    return LinkedTriples(edges=edges.reset_index(drop=True), entities=entities)
