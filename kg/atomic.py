@@ -12,7 +12,7 @@ from tempfile import NamedTemporaryFile
 
 from kg.errors import InputError
 
-__all__ = ["make_directory", "partial_of", "prepare", "publish", "staged_directory", "write_file"]
+__all__ = ["make_directory", "partial_of", "prepare", "publish", "staged_directory", "staged_file", "write_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,28 @@ def staged_directory(final: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """Yield the name of a temporary file in the same folder; it takes the place of `path` when the block ends well.
+
+    Args:
+        path: The file; an old one is replaced.
+    """
+    path = Path(path)
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False) as temporary:
+        name = Path(temporary.name)
+    try:
+        yield name
+        _sync(name)
+        # Temporary files are private by default; a finished file has the rights any new file gets.
+        name.chmod(0o666 & ~_umask())
+        name.replace(path)
+    except BaseException:
+        name.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
 def write_file(path: Path, content: bytes | str) -> None:
     """Write a file whole or not at all: temporary name in the same folder, flush to disk, rename.
 
@@ -105,20 +127,8 @@ def write_file(path: Path, content: bytes | str) -> None:
         path: The file; an old one is replaced.
         content: Bytes, or text that is written as UTF-8 with the newlines it has.
     """
-    path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False) as temporary:
-        try:
-            temporary.write(data)
-            temporary.flush()
-            os.fsync(temporary.fileno())
-            # Temporary files are private by default; a finished file has the rights any new file gets.
-            os.chmod(temporary.name, 0o666 & ~_umask())
-            os.replace(temporary.name, path)
-        except BaseException:
-            Path(temporary.name).unlink(missing_ok=True)
-            raise
-    _sync(path.parent)
+    with staged_file(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def _umask() -> int:

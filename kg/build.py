@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kg.dataset import Dataset
-from kg.description import Description, TripleTable
+from kg.description import Description, Knowledge, TripleTable
+from kg.engine import Engine, open_engine
 from kg.entities import Entities, read_entities
 from kg.graph import Edges, KnowledgeGraph, Nodes
-from kg.links import ItemNames, NamedTriples
+from kg.knowledge_files import KnowledgeFiles
+from kg.linking import LinkedTriples, link_statements
+from kg.links import ItemNames, Source
 from kg.literals import literal_concepts, literal_texts
-from kg.manifest import sha256
+from kg.manifest import file_sha256
 from kg.merging import Merger
 from kg.named_split import NamedSplit
 from kg.predicates import local_name, relation_name
@@ -24,34 +27,51 @@ from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_rati
 from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType, Namespace
 from kg.split_files import SplitReader
-from kg.triple_table import read_triple_table
-from kg.triples import BLANK, Triples, is_iri, link_triples, read_triples
+from kg.statement_tables import Statements, read_statements, read_table_of_triples
+from kg.triples import BLANK, is_iri
 from kg.vocabulary import Vocabulary
 
 __all__ = ["build"]
 
 
-def build(description: Description, *, data: Path | None = None) -> Dataset:
+def build(
+    description: Description,
+    *,
+    data: Path | None = None,
+    refresh: bool = False,
+    snapshots: Path | None = None,
+    engine: str = "duckdb",
+    scratch: Path | None = None,
+) -> Dataset:
     """Build the knowledge graph and the ratings that a description speaks of.
 
-    Deterministic: the same inputs give the same data set, and `Dataset.save` the same bytes.
+    Deterministic: the same inputs give the same data set whatever the engine, and `Dataset.save` the same bytes.
 
     Args:
         description: What the files mean.
         data: Folder that its paths are relative to; by default the folder the description was loaded with.
+        refresh: Ask SPARQL endpoints again, even if their answers are in the cache.
+        snapshots: Folder that receives what endpoints answered, as files that a description can name.
+        engine: What joins the triples of RDF files: `duckdb` or `pyspark`.
+        scratch: An existing folder for triples that do not fit into memory; by default where temporary files are.
 
     Raises:
         InputError: If an input is missing or wrong, with file and line.
     """
-    return _Build(description, description.folder if data is None else Path(data)).run()
+    folder = description.folder if data is None else Path(data)
+    files = KnowledgeFiles(folder=folder, refresh=refresh, snapshots=snapshots)
+    with open_engine(engine, scratch) as opened:
+        return _Build(description, files, opened).run()
 
 
 class _Build:
     """One run of the build; every step adds nodes, edges and its part of the account."""
 
-    def __init__(self, description: Description, folder: Path) -> None:
+    def __init__(self, description: Description, knowledge: KnowledgeFiles, engine: Engine) -> None:
         self.description = description
-        self.folder = folder
+        self.folder = knowledge.folder
+        self.knowledge = knowledge
+        self.engine = engine
         self.files: dict[str, FileAccount] = {}
         self.notes: list[str] = []
         self.nodes: dict[str, Nodes] = {}
@@ -100,7 +120,7 @@ class _Build:
             "text_fields": {**items.text_fields, **users.text_fields},
             "files": {file: account.as_json() for file, account in self.files.items()},
             "notes": self.notes,
-            "inputs": {file: sha256((self.folder / file).read_bytes()) for file in self._inputs()},
+            "inputs": {file: file_sha256(self.knowledge.path(file)) for file in self._inputs()},
         }
         return Dataset(
             graph=graph,
@@ -137,6 +157,7 @@ class _Build:
                         "source": claim["entity"].to_numpy(dtype=np.int64),
                         "target": vocabulary.indices(claim["id"].to_numpy(dtype=object)),
                         "provenance": claim["source"].map(self._source).to_numpy(dtype=np.int64),
+                        "line": claim["line"].to_numpy(dtype=np.int64),
                     }
                 )
                 self.edges[EdgeType(str(holder), str(relation), str(kind))] = frame.drop_duplicates(
@@ -153,6 +174,7 @@ class _Build:
                     "source": pairs["entity"].to_numpy(dtype=np.int64),
                     "target": pairs["other"].to_numpy(dtype=np.int64),
                     "provenance": pairs["source"].map(self._source).to_numpy(dtype=np.int64),
+                    "line": pairs["line"].to_numpy(dtype=np.int64),
                 }
             )
             self.edges[EdgeType(ITEM, str(relation), ITEM)] = frame.drop_duplicates(["source", "target"])
@@ -160,61 +182,74 @@ class _Build:
     def _source(self, name: str) -> int:
         return self.sources.setdefault(name, len(self.sources))
 
-    def _read_knowledge(self, items: Entities) -> tuple[list[NamedTriples], ItemNames]:
-        """Read the RDF sources and link the items to them; literals add to what is known of items."""
-        sources = []
+    def _read_knowledge(self, items: Entities) -> tuple[list[Source], ItemNames]:
+        """Read the sources of knowledge and link the items to them; literals add to what is known of items."""
         names = ItemNames(items, Namespace(self.description.namespace), merge=self.description.merge)
+        wanted = []
         for knowledge in self.description.knowledge:
-            path = self.folder / knowledge.file
-            files = [knowledge.file] + ([knowledge.links.file] if knowledge.links else [])
-            absent = [file for file in files if not (self.folder / file).exists()]
-            if knowledge.optional and absent:
-                self.notes.append(f"{absent[0]} is not there; the graph goes without triples of {knowledge.source}.")
+            links = knowledge.links
+            if links is not None and knowledge.optional and not (self.folder / links.file).exists():
+                self.notes.append(f"{links.file} is not there; the graph goes without triples of {knowledge.source}.")
                 continue
-            account = self.files.setdefault(knowledge.file, FileAccount())
-            if isinstance(knowledge.format, TripleTable):
-                triples = read_triple_table(path, knowledge.format, account)
-            else:
-                triples = read_triples(
-                    path,
-                    lenient=knowledge.lenient,
-                    account=account,
-                    form=knowledge.format,
-                    base=knowledge.base,
-                    literals=list(knowledge.literals),
-                    prefixes=knowledge.prefixes,
-                )
-            if knowledge.links is not None:
-                names.read_table(knowledge, self.folder, self.files.setdefault(knowledge.links.file, FileAccount()))
-            sources.append(NamedTriples(knowledge=knowledge, path=path, triples=triples, account=account))
-        sources = names.follow(sources)
+            if links is not None:
+                names.read_table(knowledge, self.folder, self.files.setdefault(links.file, FileAccount()))
+            wanted.append(knowledge)
+        sources = []
+        for knowledge in wanted:
+            given = self.knowledge.find(knowledge, list(names.items_of), self.notes)
+            if given is None:
+                continue
+            name, path = given
+            account = self.files.setdefault(name, FileAccount())
+            statements = self._statements(knowledge, path, account)
+            sources.append(Source(knowledge=knowledge, name=name, path=path, statements=statements, account=account))
+        sources = names.follow(sources, self.engine)
         self.notes += names.notes
         for source in sources:
-            items.claims.append(literal_concepts(source, names.items_of))
-            for node, texts in literal_texts(source).items():
+            items.claims.append(literal_concepts(source, names.items_of, self.engine))
+            for node, texts in literal_texts(source, self.engine).items():
                 for item in names.items_of.get(node, ()):
                     items.texts[item] += [text for text in texts if text not in " ".join(items.texts[item])]
         return sources, names
 
-    def _add_knowledge(self, sources: Sequence[NamedTriples], names: ItemNames) -> NDArray[np.bool_]:
-        """Add what RDF sources say about linked items; return which items have triples."""
+    def _statements(self, knowledge: Knowledge, path: Path, account: FileAccount) -> Statements:
+        if isinstance(knowledge.format, TripleTable):
+            return read_table_of_triples(path, knowledge.format, self.engine, account)
+        return read_statements(
+            path,
+            self.engine,
+            lenient=knowledge.lenient,
+            account=account,
+            form=knowledge.format,
+            base=knowledge.base,
+            literals=list(knowledge.literals),
+            prefixes=knowledge.prefixes,
+        )
+
+    def _add_knowledge(self, sources: Sequence[Source], names: ItemNames) -> NDArray[np.bool_]:
+        """Add what sources of knowledge say about linked items; return which items have triples."""
         entities: dict[str, dict[str, int]] = {}
         labels: dict[str, dict[str, str]] = {}
         texts: dict[str, dict[str, list[str]]] = {}
         about = np.zeros(len(names.items.vocabulary), dtype=bool)
         for each in sources:
-            source, choice = each.knowledge.source, each.knowledge.choice
-            linked = link_triples(
-                each.triples, names.items_of, choice, each.path, each.account, min_degree=each.knowledge.min_degree
+            source = each.knowledge.source
+            linked = link_statements(
+                self.engine,
+                each.statements,
+                names.items_of,
+                each.knowledge.choice,
+                each.path,
+                each.account,
+                min_degree=each.knowledge.min_degree,
             )
             known = entities.setdefault(source, {})
-            for node in linked.entities:
-                known.setdefault(node, len(known))
-            labels.setdefault(source, {}).update(_labels(linked.entities, each.triples))
-            texts.setdefault(source, {}).update(literal_texts(each))
-            self._add_triples(linked.edges, source, known)
-            for end in ("subject_item", "object_item"):
-                about[linked.edges[end].to_numpy()[linked.edges[end].to_numpy() >= 0]] = True
+            labels.setdefault(source, {}).update(_labels(linked))
+            texts.setdefault(source, {}).update(literal_texts(each, self.engine))
+            place = np.array([known.setdefault(node, len(known)) for node in linked.entities], dtype=np.int64)
+            self._add_triples(linked, source, each.name, place)
+            about[linked.subject[linked.subject_is_item]] = True
+            about[linked.object[linked.object_is_item]] = True
         for source, known in entities.items():
             self.nodes[source] = Nodes(
                 vocabulary=Vocabulary(source, list(known)),
@@ -224,28 +259,30 @@ class _Build:
             )
         return about
 
-    def _add_triples(self, edges: pd.DataFrame, source: str, entities: Mapping[str, int]) -> None:
-        ends, kinds = {}, {}
-        for end in ("subject", "object"):
-            item = edges[f"{end}_item"].to_numpy(dtype=np.int64)
-            entity = edges[end].map(entities).fillna(-1).to_numpy(dtype=np.int64)
-            ends[end], kinds[end] = np.where(item >= 0, item, entity), np.where(item >= 0, ITEM, source)
-        frame = pd.DataFrame(
-            {
-                "from": kinds["subject"],
-                "relation": edges["predicate"].map(
-                    {iri: relation_name(source, iri) for iri in edges["predicate"].unique()}
-                ),
-                "to": kinds["object"],
-                "source": ends["subject"],
-                "target": ends["object"],
-                "provenance": self._source(source),
-            }
-        )
-        for (start, relation, finish), members in frame.groupby(["from", "relation", "to"], sort=False):
-            edge_type = EdgeType(str(start), str(relation), str(finish))
+    def _add_triples(self, linked: LinkedTriples, source: str, file: str, place: NDArray[np.int64]) -> None:
+        """Add edges by type; `place` holds the index of each of the entities."""
+        names = [relation_name(source, iri) for iri in linked.predicates]
+        relations = list(dict.fromkeys(names))
+        relation = np.array([relations.index(name) for name in names], dtype=np.int64)[linked.predicate]
+        ends = {
+            end: np.where(is_item, number, place[np.where(is_item, 0, number)] if len(place) else 0)
+            for end, number, is_item in (
+                ("source", linked.subject, linked.subject_is_item),
+                ("target", linked.object, linked.object_is_item),
+            )
+        }
+        kind = relation * 4 + linked.subject_is_item * 2 + linked.object_is_item
+        kinds, first, number = np.unique(kind, return_index=True, return_counts=True)
+        ordered = np.argsort(kind, kind="stable")
+        starts = np.cumsum(number) - number
+        for at in np.argsort(first):
+            code, rows = int(kinds[at]), ordered[starts[at] : starts[at] + number[at]]
+            edge_type = EdgeType(ITEM if code & 2 else source, relations[code >> 2], ITEM if code & 1 else source)
+            frame = pd.DataFrame({end: values[rows] for end, values in ends.items()}).assign(
+                provenance=self._source(file), line=linked.line[rows]
+            )
             parts = [self.edges[edge_type]] if edge_type in self.edges else []
-            together = pd.concat([*parts, members[["source", "target", "provenance"]]], ignore_index=True)
+            together = pd.concat([*parts, frame], ignore_index=True)
             self.edges[edge_type] = together.drop_duplicates(["source", "target"])
 
     def _splits(self, reader: SplitReader) -> dict[str, NamedSplit]:
@@ -287,15 +324,20 @@ def _column(values: Sequence[str | None]) -> NDArray[np.object_]:
 
 
 def _edges(frame: pd.DataFrame) -> Edges:
-    ordered = frame.sort_values(["source", "target", "provenance"])
+    index = frame[["source", "target"]].to_numpy(dtype=np.int64).T
+    # Pairs are all different, so one number a pair orders them.
+    order = np.argsort(index[0] * (int(index[1].max(initial=0)) + 1) + index[1])
     return Edges(
-        index=ordered[["source", "target"]].to_numpy(dtype=np.int64).T,
-        provenance=ordered["provenance"].to_numpy(dtype=np.int16),
+        index=index[:, order],
+        provenance=frame["provenance"].to_numpy(dtype=np.int16)[order],
+        lines=frame["line"].to_numpy(dtype=np.int64)[order],
     )
 
 
-def _labels(entities: Sequence[str], triples: Triples) -> dict[str, str]:
+def _labels(linked: LinkedTriples) -> dict[str, str]:
+    """Return what people read for each entity: its label, else the last part of its IRI."""
     return {
-        node: triples.labels.get(node) or ("unnamed" if node.startswith(BLANK) else local_name(node).replace("_", " "))
-        for node in entities
+        node: " ".join((label or "").split())
+        or ("unnamed" if node.startswith(BLANK) else local_name(node).replace("_", " "))
+        for node, label in zip(linked.entities, linked.labels, strict=True)
     }

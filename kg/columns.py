@@ -35,6 +35,7 @@ def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, 
     empty = Edges(index=np.empty((2, 0), dtype=np.int64), provenance=np.empty(0, dtype=np.int16))
     index = np.concatenate([edges.index for edges in (empty, *graph.edges.values())], axis=1)
     provenance = np.concatenate([edges.provenance for edges in (empty, *graph.edges.values())])
+    lines = np.concatenate([edges.lines for edges in (empty, *graph.edges.values())])
     _write(
         folder / "edges.parquet",
         source_kind=_repeated([edge_type.source for edge_type in graph.edges], sizes),
@@ -45,6 +46,7 @@ def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, 
         provenance=pa.DictionaryArray.from_arrays(
             pa.array(provenance.astype(np.int32)), pa.array(graph.sources, pa.string())
         ).cast(pa.string()),
+        line=lines,
     )
     _write(
         folder / "ratings.parquet",
@@ -109,10 +111,15 @@ def _graph(nodes: pa.Table, edges: pa.Table, manifest: Mapping[str, Any]) -> Kno
     sources = {name: position for position, name in enumerate(manifest["sources"])}
     ends = np.stack([edges.column("source").to_numpy(), edges.column("target").to_numpy()])
     provenance = np.array([sources[name] for name in edges.column("provenance").to_pylist()], dtype=np.int16)
+    # Format versions before 3 knew no lines.
+    known = "line" in edges.column_names
+    lines = edges.column("line").to_numpy() if known else np.zeros(len(provenance), dtype=np.int64)
     # Edges lie type after type, in the order of the manifest, so each type is one slice.
     by_type, start = {}, 0
     for source_kind, relation, target_kind, size in manifest["edge_types"]:
         part = slice(start, start + size)
-        by_type[EdgeType(source_kind, relation, target_kind)] = Edges(index=ends[:, part], provenance=provenance[part])
+        by_type[EdgeType(source_kind, relation, target_kind)] = Edges(
+            index=ends[:, part], provenance=provenance[part], lines=lines[part]
+        )
         start += size
     return KnowledgeGraph(name=manifest["name"], nodes=found, edges=by_type, sources=tuple(manifest["sources"]))

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from typing import Any
 
 from pyarrow import ArrowException
 
@@ -16,15 +17,15 @@ from kg.atomic import staged_directory, write_file
 from kg.columns import read_columns, write_columns
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
-from kg.manifest import canonical, pretty, refuse_foreign, seal, sha256, unseal
+from kg.manifest import canonical, file_sha256, pretty, refuse_foreign, seal, sha256, unseal
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import DEFAULT_NAMESPACE, Namespace
 from kg.store import write_nquads
 
-__all__ = ["FORMAT_VERSION", "Dataset"]
+__all__ = ["FORMAT_VERSION", "Dataset", "read_manifest"]
 
-FORMAT_VERSION = 2  # 2: splits of several parts, with ratings to validate on
+FORMAT_VERSION = 3  # 2: splits of several parts, with ratings to validate on; 3: lines of edges
 _FORMAT = "kgrec graph"
 _ARTEFACTS = ("edges.parquet", "kg.nq.gz", "nodes.parquet", "ratings.parquet", "splits.parquet")
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "pyoxigraph", "rdflib")
@@ -76,11 +77,11 @@ class Dataset:
 
     def _write(self, folder: Path) -> None:
         graph = self.graph
-        write_nquads(graph, folder / "kg.nq.gz", Namespace(self.namespace))
         write_columns(graph, self.ratings, self.splits, folder)
+        write_nquads(graph, folder / "kg.nq.gz", Namespace(self.namespace))
         write_file(folder / "report.json", pretty(dict(self.report)))
         splits = {name: list(split.roles) for name, split in self.splits.items()}
-        hashes = [(name, sha256((folder / name).read_bytes())) for name in _ARTEFACTS]
+        hashes = [(name, file_sha256(folder / name)) for name in _ARTEFACTS]
         fingerprint = sha256(canonical([*hashes, list(self.scale), splits]))
         content = {
             "format": _FORMAT,
@@ -115,7 +116,7 @@ class Dataset:
             InputError: If it is not a graph directory, of a newer format, incomplete or damaged.
         """
         directory = Path(directory)
-        found = unseal(directory, form=_FORMAT, version=FORMAT_VERSION, oldest=1, noun="graph", command="kgrec build")
+        found = read_manifest(directory)
         try:
             graph, ratings, splits = read_columns(directory, found)
             low, high = found["scale"]
@@ -146,3 +147,8 @@ class Dataset:
             with TemporaryDirectory() as folder:
                 self._write(Path(folder))
         return self._fingerprint[0]
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Check a graph directory against its manifest and return the manifest; raises `InputError` as `load` does."""
+    return unseal(Path(directory), form=_FORMAT, version=FORMAT_VERSION, oldest=1, noun="graph", command="kgrec build")

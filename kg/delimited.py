@@ -54,6 +54,9 @@ def read_delimited(content: bytes, file: Path, table_format: TableFormat) -> tup
     delimiter, data = separator, text
     for _ in range(table_format.skip_rows):
         data = data.partition(b"\n")[2]
+    # Arrow takes a blank line before the header for the header, and trips over a lone header without a line end.
+    data = data.lstrip(b"\r\n")
+    data = data if data.endswith(b"\n") else data + b"\n"
     if len(separator.encode()) > 1:
         delimiter = next((spare for spare in _SPARE if spare.encode() not in data), "")
         if not delimiter:

@@ -8,8 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
+from kg.endpoint import Endpoint
 from kg.errors import InputError, did_you_mean
 from kg.predicates import PredicateChoice, local_name
 from kg.schema import DEFAULT_NAMESPACE, ITEM, USER
@@ -239,6 +240,10 @@ class RatingTable(Part):
         return (1.0, 1.0) if self.implicit else self.scale
 
 
+def _as_endpoint(value: object) -> object:
+    return {"url": value} if isinstance(value, str) else value
+
+
 class LinkTable(Part):
     """A table that says which node of an RDF source an item is."""
 
@@ -295,13 +300,15 @@ class LiteralUse(Part):
 
 
 class Knowledge(Part):
-    """An RDF file, or a table of triples, whose triples about linked items join the graph."""
+    """An RDF file, a table of triples or a SPARQL endpoint, whose triples about linked items join the graph."""
 
-    file: str
+    file: str | None = None
     """RDF: Turtle (.ttl), N-Triples (.nt), N-Quads (.nq), TriG (.trig), RDF/XML (.rdf, .xml, .owl) or JSON-LD (.jsonld,
     .json); plain or .gz, .bz2, .zst."""
     format: RdfFormat | TripleTable | None = None
     """Name of the format where the suffix does not say it, or how a table of triples is split."""
+    endpoint: Annotated[Endpoint, BeforeValidator(_as_endpoint)] | None = None
+    """Address of a SPARQL endpoint, or how it is asked. Beside a file: it is asked where the file is absent."""
     source: Name
     """Name of the source: node kind of its entities and prefix of its relations."""
     base: str | None = Field(default=None, pattern=IRI_PATTERN)
@@ -321,10 +328,14 @@ class Knowledge(Part):
     lenient: bool = True
     """Refuse and count invalid lines of N-Triples and N-Quads, instead of stopping at the first."""
     optional: bool = False
-    """Whether the file may be absent; the report then says so."""
+    """Whether the file may be absent, or the endpoint out of reach; the report then says so."""
 
     @model_validator(mode="after")
     def _check(self) -> Knowledge:
+        if self.file is None and self.endpoint is None:
+            raise ValueError("give a file or an endpoint")
+        if self.format is not None and self.endpoint is not None:
+            raise ValueError("an endpoint answers in a format of its own; leave out format")
         if isinstance(self.format, TripleTable) and self.literals:
             raise ValueError("a table of triples has no literals; leave out literals")
         for predicate in self.literals:
@@ -397,7 +408,7 @@ class Description(Part):
     users: tuple[UserTable, ...] = ()
     """Tables about users; without one, users come from the ratings."""
     knowledge: tuple[Knowledge, ...] = ()
-    """RDF files and tables of triples."""
+    """RDF files, tables of triples and SPARQL endpoints."""
     merge: bool = False
     """Whether items that share a link, and entities that `owl:sameAs` says are the same, become one; of two ratings of
     one user the later is kept. Otherwise they are only reported."""

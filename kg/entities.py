@@ -37,9 +37,9 @@ class Entities:
         vocabulary: Their raw ids.
         labels, links: Label and IRI, or None while unknown, `[num_entities]`.
         texts: The different texts known, `[num_entities]` lists.
-        claims: Frames with `entity`, `relation`, `kind`, `id`, `label`, `source`: the concepts claimed.
+        claims: Frames with `entity`, `relation`, `kind`, `id`, `label`, `source`, `line`: the concepts claimed.
         other_links: Pairs of an entity and a link that differs from its first one.
-        relations: Frames with `entity`, `relation`, `other`, `source`: what is related to others of the same kind.
+        relations: Frames with `entity`, `relation`, `other`, `source`, `line`: what is related to others of the kind.
         text_fields: For each file, how many entities have each field of its text.
     """
 
@@ -239,9 +239,8 @@ def _add_concepts(
             unused = sum(concept_id(concept.wording.replace("{}", name)) not in used for name in names.values())
             files[concept.names_from.file].count(f"names that no {relation} needs", unused)
         joined = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
-        entities.claims.append(
-            joined.drop(columns="row").assign(relation=relation, kind=concept.kind or relation, source=description.file)
-        )
+        joined["line"] = table.lines(joined.pop("row").to_numpy())
+        entities.claims.append(joined.assign(relation=relation, kind=concept.kind or relation, source=description.file))
 
 
 def _add_relations(
@@ -253,7 +252,8 @@ def _add_relations(
         pairs = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
         itself = pairs["entity"] == pairs["other"]
         account.count(f"{name} of an item and itself, left out", int(itself.sum()))
-        entities.relations.append(pairs[~itself].drop(columns="row").assign(relation=name, source=description.file))
+        pairs["line"] = table.lines(pairs.pop("row").to_numpy())
+        entities.relations.append(pairs[~itself].assign(relation=name, source=description.file))
 
 
 def _known_fields(table: Table, template: str, missing: Sequence[str], row_of: NDArray[np.int64]) -> dict[str, int]:

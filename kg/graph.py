@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -13,6 +13,8 @@ from kg.schema import ITEM, USER, EdgeType, Schema
 from kg.vocabulary import Vocabulary
 
 __all__ = ["Edges", "KnowledgeGraph", "Nodes"]
+
+_UNKNOWN = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,10 +54,13 @@ class Edges:
     Attributes:
         index: int64 `[2, num_edges]`: row 0 holds indices of the source kind, row 1 of the target kind.
         provenance: int16 `[num_edges]`: for each edge the position of its source in `KnowledgeGraph.sources`.
+        lines: int64 `[num_edges]`: the line of its source, counted from 1, or the number of the record where the file
+            has no lines (JSON, Parquet); 0 where unknown, which is the default.
     """
 
     index: NDArray[np.int64]
     provenance: NDArray[np.int16]
+    lines: NDArray[np.int64] = field(default_factory=lambda: _UNKNOWN)
 
     def __post_init__(self) -> None:
         index, provenance = np.array(self.index, dtype=np.int64), np.array(self.provenance, dtype=np.int16)
@@ -63,9 +68,12 @@ class Edges:
             raise ValueError(
                 f"edges need an index [2, n] and a provenance [n]; got {index.shape} and {provenance.shape}"
             )
-        index.flags.writeable = provenance.flags.writeable = False
-        object.__setattr__(self, "index", index)
-        object.__setattr__(self, "provenance", provenance)
+        lines = np.zeros(len(provenance), dtype=np.int64) if self.lines is _UNKNOWN else np.array(self.lines, np.int64)
+        if lines.shape != provenance.shape or (lines < 0).any():
+            raise ValueError(f"edges need lines [{len(provenance)}] of 0 or more; got the shape {lines.shape}")
+        for name, column in (("index", index), ("provenance", provenance), ("lines", lines)):
+            column.flags.writeable = False
+            object.__setattr__(self, name, column)
 
     def __len__(self) -> int:
         return int(self.index.shape[1])
@@ -79,7 +87,8 @@ class KnowledgeGraph:
         name: Name of the data set.
         nodes: Nodes of each kind; the kinds `user` and `item` are always there.
         edges: Edges of each type `(source kind, relation, target kind)`.
-        sources: Where edges come from: file names or source names, indexed by `Edges.provenance`.
+        sources: Where edges come from: files as the description names them, or addresses of SPARQL endpoints; indexed
+            by `Edges.provenance`.
 
     Raises:
         ValueError: If a kind is missing, an index is out of range, or an edge names an unknown source.

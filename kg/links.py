@@ -3,42 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import ibis
 import networkx as nx
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+from ibis import _
 from numpy.typing import NDArray
 
 from kg.description import Knowledge, TripleTable
+from kg.engine import Engine
 from kg.entities import Entities
 from kg.predicates import PREFIXES
 from kg.report import FileAccount
 from kg.schema import ITEM, Namespace
+from kg.statement_tables import Statements
 from kg.tables import read_table
-from kg.triples import Triples, is_iri
+from kg.triples import is_iri
 
-__all__ = ["ItemNames", "NamedTriples"]
+__all__ = ["ItemNames", "Source"]
 
 SAME_AS = PREFIXES["owl"] + "sameAs"
 _EXAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NamedTriples:
-    """The triples of one source of a description.
+class Source:
+    """A source of a description that has been read.
 
     Attributes:
         knowledge: What the description says of it.
-        path: The file.
-        triples: What it holds.
+        name: The file as the description names it, or the address of the endpoint.
+        path: Where it lies.
+        statements: What it holds.
         account: What became of its statements.
     """
 
     knowledge: Knowledge
+    name: str
     path: Path
-    triples: Triples
+    statements: Statements
     account: FileAccount
 
 
@@ -88,7 +94,7 @@ class ItemNames:
         namespace = "" if triple_table is None else triple_table.namespace or ""
         index = self.items.vocabulary.find(ids.to_numpy(dtype=object))
         given: dict[int, str] = {}
-        lines = table.lines
+        lines = table.lines(np.arange(len(table)))
         for row, (item, cell) in enumerate(zip(index.tolist(), names, strict=True)):
             name = namespace + cell
             if item < 0:
@@ -109,7 +115,7 @@ class ItemNames:
                 if self.items.links[item] is None and is_iri(name):
                     self.items.links[item] = name
 
-    def follow(self, sources: Sequence[NamedTriples]) -> list[NamedTriples]:
+    def follow(self, sources: Sequence[Source], engine: Engine) -> list[Source]:
         """Take every `owl:sameAs` that leads to an item, and the IRIs that were minted for items, as names of them.
 
         With `merge`, nodes that are the same as each other but no item become the one that is mentioned first.
@@ -117,16 +123,15 @@ class ItemNames:
         Returns:
             The sources without the statements that were followed.
         """
-        for source in sources:
-            ends = source.triples.frame[["subject", "object"]].to_numpy(dtype=object)
-            for node in pd.unique(ends.ravel()):
-                if node.startswith(self._minted):
-                    self._add_minted(node)
         same = nx.Graph()
         for source in sources:
-            frame = source.triples.frame
-            pairs = frame[frame["predicate"] == SAME_AS]
-            same.add_edges_from(zip(pairs["subject"], pairs["object"], strict=True))
+            triples = source.statements.triples
+            nodes = triples.select(node="subject").union(triples.select(node="object"))
+            minted = nodes.filter(_.node.startswith(self._minted)).distinct().order_by("node")
+            for node in engine.rows(minted)["node"].to_pylist():
+                self._add_minted(node)
+            pairs = triples.filter(_.predicate == SAME_AS).order_by("position").select("subject", "object")
+            same.add_edges_from((pair["subject"], pair["object"]) for pair in engine.rows(pairs).to_pylist())
         place = {node: position for position, node in enumerate(same)}
         followed: set[str] = set()
         for component in nx.connected_components(same):
@@ -142,36 +147,29 @@ class ItemNames:
             if not items and self.merge:
                 self._alias |= dict.fromkeys(members[1:], members[0])
         self._note_clashes()
-        return [self._without(source, followed) for source in sources] if followed else list(sources)
+        return [self._without(source, followed, engine) for source in sources] if followed else list(sources)
 
     def _add_minted(self, node: str) -> None:
-        _, raw_id = self._namespace.raw_id(node)
+        _kind, raw_id = self._namespace.raw_id(node)
         item = int(self.items.vocabulary.find(np.array([raw_id], dtype=object))[0])
         if item >= 0 and self._namespace.node(ITEM, raw_id) == node:
             self._add(node, item)
 
-    def _without(self, source: NamedTriples, followed: set[str]) -> NamedTriples:
-        frame = source.triples.frame
-        gone = ((frame["predicate"] == SAME_AS) & frame["subject"].isin(followed)).to_numpy(dtype=bool)
-        source.account.count("owl:sameAs followed", int(gone.sum()))
-        frame = frame[~gone].reset_index(drop=True)
-        labels = dict(source.triples.labels)
+    def _without(self, source: Source, followed: set[str], engine: Engine) -> Source:
+        """Return a source without the statements that were followed, and with the names of nodes that were merged."""
+        triples, literals = source.statements.triples, source.statements.literals
+        nodes = engine.table(pa.table({"node": pa.array(sorted(followed), pa.string())}))
+        stated = triples.filter(_.predicate == SAME_AS)
+        gone = stated.semi_join(nodes, [("subject", "node")])
+        source.account.count("owl:sameAs followed", engine.count(gone))
+        triples = triples.filter(_.predicate != SAME_AS).union(stated.anti_join(nodes, [("subject", "node")]))
         if self._alias:
-            frame = frame.assign(**{end: frame[end].map(self._named) for end in ("subject", "object")})
-            for node, label in source.triples.labels.items():
-                labels.setdefault(self._named(node), label)
-        literals = source.triples.literals
-        literals = literals.assign(subject=literals["subject"].map(self._named).astype(object))
-        triples = Triples(
-            frame=frame,
-            literals=literals,
-            labels=labels,
-            literal_predicates=source.triples.literal_predicates,
-        )
-        return NamedTriples(knowledge=source.knowledge, path=source.path, triples=triples, account=source.account)
-
-    def _named(self, node: str) -> str:
-        return self._alias.get(node, node)
+            names = {"old": pa.array(self._alias, pa.string()), "new": pa.array(self._alias.values(), pa.string())}
+            aliases = engine.table(pa.table(names))
+            triples = _renamed(_renamed(triples, "subject", aliases), "object", aliases)
+            literals = engine.keep(_renamed(literals, "subject", aliases))
+        statements = replace(source.statements, triples=engine.keep(triples), literals=literals)
+        return replace(source, statements=statements)
 
     def _note_clashes(self) -> None:
         groups: dict[tuple[int, ...], str] = {}
@@ -208,6 +206,12 @@ class ItemNames:
         for group in nx.connected_components(_chains(self.items_of.values())):
             into[list(group)] = min(group)
         return into
+
+
+def _renamed(table: ibis.Table, column: str, aliases: ibis.Table) -> ibis.Table:
+    names = list(table.columns)
+    joined = table.left_join(aliases, [(column, "old")])
+    return joined.mutate(**{column: ibis.coalesce(joined["new"], joined[column])}).select(*names)
 
 
 def _chains(groups: Iterable[Sequence[int]]) -> nx.Graph:

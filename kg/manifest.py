@@ -11,12 +11,18 @@ from typing import Any
 from kg.atomic import write_file
 from kg.errors import InputError
 
-__all__ = ["canonical", "pretty", "refuse_foreign", "seal", "sha256", "unseal"]
+__all__ = ["canonical", "file_sha256", "pretty", "refuse_foreign", "seal", "sha256", "unseal"]
 
 
 def sha256(content: bytes) -> str:
     """Return the SHA-256 of some bytes in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def file_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file, read in blocks."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def canonical(value: object) -> bytes:
@@ -31,7 +37,7 @@ def pretty(value: object) -> str:
 
 def seal(folder: Path, content: Mapping[str, Any], files: Iterable[str]) -> None:
     """Write `manifest.json`: the content, the SHA-256 of each file of the folder, and a checksum over both."""
-    sealed = {**content, "files": {name: sha256((folder / name).read_bytes()) for name in files}}
+    sealed = {**content, "files": {name: file_sha256(folder / name) for name in files}}
     sealed["checksum"] = sha256(canonical(sealed))
     write_file(folder / "manifest.json", pretty(sealed))
 
@@ -95,7 +101,7 @@ def unseal(
     for name, expected in content["files"].items():
         if not (folder / name).is_file():
             raise InputError(f"this file of the {noun} is missing; {remedy}", file=folder / name)
-        if sha256((folder / name).read_bytes()) != expected:
+        if file_sha256(folder / name) != expected:
             raise InputError(
                 f"this file is damaged: its checksum differs from the manifest; {remedy}", file=folder / name
             )

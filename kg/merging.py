@@ -93,7 +93,7 @@ class Merger:
         found = index[:, order]
         first = np.ones(len(order), dtype=bool)
         first[1:] = (found[:, 1:] != found[:, :-1]).any(axis=0)
-        return Edges(index=found[:, first], provenance=edges.provenance[order][first])
+        return Edges(index=found[:, first], provenance=edges.provenance[order][first], lines=edges.lines[order][first])
 
     def ratings(self, ratings: Ratings, splits: Mapping[str, NamedSplit]) -> tuple[Ratings, dict[str, NamedSplit]]:
         """Return ratings and splits of the merged items.

@@ -1,4 +1,4 @@
-"""RDF files of every common format as a stream of statements that know their lines where the format tells."""
+"""RDF files of every common format as a stream of statements."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pyoxigraph as ox
 
 from kg.errors import InputError, did_you_mean
 from kg.packed import PackedFile, plain_suffix
-from kg.report import FileAccount
 
-__all__ = ["FORMATS", "RELATIVE", "rdf_format", "statements"]
+__all__ = ["FORMATS", "RELATIVE", "invalid", "rdf_format", "statements"]
 
 FORMATS = {
     "turtle": ox.RdfFormat.TURTLE,
@@ -34,8 +33,7 @@ _SUFFIXES = {
     ".json": "json-ld",
 }
 RELATIVE = "http://relative.invalid/"  # stands before IRIs that a file leaves relative, so that none gets lost unseen
-_BY_LINE = (ox.RdfFormat.N_TRIPLES, ox.RdfFormat.N_QUADS)
-_BLOCK_BYTES, _MOST_LINE_BYTES = 1 << 20, 1 << 24
+_BLOCK_BYTES = 1 << 20
 _ENTITY = re.compile(rb"<!ENTITY\s+(?:%\s+)?\S+\s+(?:\"([^\"]*)\"|'([^']*)')?")
 _NESTED = re.compile(rb"%[A-Za-z_:][\w.\-]*;|&(?!lt;|gt;|amp;|quot;|apos;|#(?!0*38;|[xX]0*26;))")
 _PLACE = re.compile(r"^Parser error at line \d+ | \(line \d+\)$")
@@ -58,80 +56,24 @@ def rdf_format(file: Path, name: str | None = None) -> ox.RdfFormat:
     return FORMATS[name]
 
 
-def statements(
-    file: Path, form: ox.RdfFormat, *, lenient: bool, account: FileAccount, base: str | None = None
-) -> Iterator[tuple[int, ox.Quad]]:
-    """Yield `(line, statement)` in the order of the file, in bounded memory.
+def statements(file: Path, form: ox.RdfFormat, *, base: str | None = None) -> Iterator[ox.Quad]:
+    """Yield the statements of a file in its order, in bounded memory.
 
     Args:
         file: Plain, or packed as its suffix says.
         form: How it is written.
-        lenient: Refuse and count invalid lines of N-Triples and N-Quads instead of stopping at the first.
-        account: Receives the refused lines.
         base: IRI that relative ones start from; without it they come out below `RELATIVE`.
-
-    Returns:
-        Line counted from 1 for N-Triples and N-Quads, 0 for others: they do not say where a statement stands.
 
     Raises:
         InputError: If the file is missing, damaged or not valid, with the line where that can be told.
     """
-    if form in _BY_LINE:
-        return _by_line(file, form, lenient=lenient, account=account)
-    return _whole(file, form, base or RELATIVE)
-
-
-def _by_line(file: Path, form: ox.RdfFormat, *, lenient: bool, account: FileAccount) -> Iterator[tuple[int, ox.Quad]]:
-    """Every line stands alone, so a block is read at once, and one with an invalid line again line by line."""
-    first = 1
-    with PackedFile(file) as stream:
-        for block in _blocks(stream, file):
-            lines = block.splitlines()
-            numbers = [number for number, line in enumerate(lines, first) if line.strip()[:1] not in (b"", b"#")]
-            try:
-                found = list(ox.parse(block, format=form))
-            except (SyntaxError, ValueError, MemoryError):
-                found = []
-            if len(found) == len(numbers):
-                yield from zip(numbers, found, strict=True)
-            else:
-                for number in numbers:
-                    try:
-                        yield from [(number, quad) for quad in list(ox.parse(lines[number - first], format=form))]
-                    except (SyntaxError, ValueError, MemoryError) as error:
-                        if not lenient:
-                            raise _invalid(error, form, file, number) from None
-                        account.rows += 1
-                        account.drop(f"the line is not valid {form.name}", 1, [f"line {number}"])
-            first += len(lines)
-
-
-def _blocks(stream: PackedFile, file: Path) -> Iterator[bytes]:
-    """Yield whole lines, about a megabyte at a time."""
-    rest = b""
-    while part := stream.read(_BLOCK_BYTES):
-        head, end, tail = part.rpartition(b"\n")
-        if end:
-            yield rest + head + end
-            rest = tail
-        else:
-            rest += part
-        if len(rest) > _MOST_LINE_BYTES:
-            raise InputError(
-                f"a line is longer than {_MOST_LINE_BYTES >> 20} MiB; is this really a file of one statement a line?",
-                file=file,
-            )
-    if rest:
-        yield rest
-
-
-def _whole(file: Path, form: ox.RdfFormat, base: str) -> Iterator[tuple[int, ox.Quad]]:
+    base = base or RELATIVE
     found = 0
     try:
         with PackedFile(file) as stream:
             guarded = _WithoutEntityBombs(stream) if form == ox.RdfFormat.RDF_XML else stream
             for quad in ox.parse(guarded, format=form, base_iri=base):  # type: ignore[arg-type]
-                yield 0, quad
+                yield quad
                 found += 1
     except (SyntaxError, ValueError, MemoryError, OSError) as error:
         if isinstance(error, InputError):
@@ -139,7 +81,7 @@ def _whole(file: Path, form: ox.RdfFormat, base: str) -> Iterator[tuple[int, ox.
         line = getattr(error, "lineno", None)
         if line is None and form == ox.RdfFormat.RDF_XML:
             line = _line_of_error(file, base)
-        raise _invalid(error, form, file, line) from None
+        raise invalid(error, form, file, line) from None
     if not found and form == ox.RdfFormat.JSON_LD:
         raise InputError(
             "expected statements in JSON-LD, found none; without an @context, keys that are no IRIs say nothing",
@@ -147,7 +89,8 @@ def _whole(file: Path, form: ox.RdfFormat, base: str) -> Iterator[tuple[int, ox.
         )
 
 
-def _invalid(error: BaseException, form: ox.RdfFormat, file: Path, line: int | None) -> InputError:
+def invalid(error: BaseException, form: ox.RdfFormat, file: Path, line: int | None) -> InputError:
+    """Return the sentence about an error of the parser."""
     problem = str(getattr(error, "msg", None) or error)
     if "LoadDocumentCallback" in problem:
         return InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -58,23 +59,28 @@ class Table:
 
     def line(self, row: int) -> int:
         """Return the line (counted from 1) at which a row starts; for JSON and Parquet the number of the record."""
-        if self.text is None:
-            return row + 1
-        if self.format.lines is not None:
-            return row + 1 + self.format.skip_rows
-        header = 0 if self.format.columns else 1
-        for number, (line, _) in enumerate(rows_with_lines(self.text, self.format, self.file)):
-            if number == row + header:
-                return line
-        return row + 1
+        return int(self._first_lines[row])
 
-    @property
-    def lines(self) -> NDArray[np.int64]:
-        """The line of every row, as `line` tells it, `[num_rows]`."""
-        if self.text is None or self.format.lines is not None:
-            return np.arange(len(self), dtype=np.int64) + (1 if self.text is None else 1 + self.format.skip_rows)
-        lines = [line for line, _ in rows_with_lines(self.text, self.format, self.file)]
-        return np.array(lines[0 if self.format.columns else 1 :], dtype=np.int64)
+    def lines(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the lines at which rows start, as `line` does for one, `[num_given_rows]`."""
+        return self._first_lines[rows]
+
+    @cached_property
+    def _first_lines(self) -> NDArray[np.int64]:
+        """The line at which each row starts, `[num_rows]`."""
+        count, skipped = len(self), self.format.skip_rows
+        if self.text is None:
+            return np.arange(1, count + 1)
+        if self.format.lines is not None:
+            return np.arange(1, count + 1) + skipped
+        header = 0 if self.format.columns else 1
+        plain = self.text.count(b"\r") == self.text.count(b"\r\n")
+        breaks = self.text.count(b"\n") + (not self.text.endswith(b"\n"))
+        if plain and breaks == skipped + header + count:
+            # As many lines as rows: none is blank and none holds a line break in quotes.
+            return np.arange(1, count + 1) + skipped + header
+        numbers = (line for line, _ in rows_with_lines(self.text, self.format, self.file))
+        return np.fromiter(numbers, dtype=np.int64)[header:]
 
 
 def read_table(file: Path, table_format: TableFormat | None = None) -> Table:

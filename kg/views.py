@@ -27,8 +27,8 @@ def to_networkx(graph: KnowledgeGraph, ratings: Ratings | None = None) -> nx.Mul
         ratings: If given, each becomes an edge `RATED` from user to item with its `value` in stars.
 
     Returns:
-        Nodes `(kind, raw id)` with `kind`, `id`, `label`, `text`, `iri`; edges, keyed by relation, with `relation`
-        and `source` (the file or RDF source that states them).
+        Nodes `(kind, raw id)` with `kind`, `id`, `label`, `text`, `iri`; edges, keyed by relation, with `relation`,
+        `source` (the file or endpoint that states them) and `line` in it (0 where unknown).
     """
     return _view(graph, {kind: np.ones(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}, ratings)
 
@@ -127,13 +127,15 @@ def _view(graph: KnowledgeGraph, inside: dict[str, NDArray[np.bool_]], ratings: 
     for edge_type, edges in graph.edges.items():
         kept = np.flatnonzero(inside[edge_type.source][edges.index[0]] & inside[edge_type.target][edges.index[1]])
         starts, ends = edges.index[:, kept].tolist()
-        for start, end, source in zip(starts, ends, edges.provenance[kept].tolist(), strict=True):
+        origins = edges.provenance[kept].tolist(), edges.lines[kept].tolist()
+        for start, end, source, line in zip(starts, ends, *origins, strict=True):
             view.add_edge(
                 names[edge_type.source][start],
                 names[edge_type.target][end],
                 key=edge_type.relation,
                 relation=edge_type.relation,
                 source=graph.sources[source],
+                line=line,
             )
     if ratings is not None:
         for place in np.flatnonzero(inside[USER][ratings.user] & inside[ITEM][ratings.item]):

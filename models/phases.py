@@ -33,7 +33,7 @@ class PhasedPosterior:
     cold: Posterior
 
     def join(self, other: PhasedPosterior) -> PhasedPosterior:
-        """Return the samples of both, as of two chains."""
+        """Return the samples of both, as of two chains; both give theirs up (`Posterior.join`)."""
         warm = self.warm.join(other.warm)
         return PhasedPosterior(warm, warm if self.cold is self.warm else self.cold.join(other.cold))
 
@@ -96,7 +96,7 @@ class PhasedPredictor:
 
     def at_least(self, users: Tensor, level: int) -> Tensor:
         """Return the chance of at least level number `level` for users and all items, `[num_users, num_items]`."""
-        if self.warm is self.cold:
-            return self.warm.at_least(users, level)
         known = self.known_users[users, None] & self.known_items
+        if self.warm is self.cold or known.all():
+            return self.warm.at_least(users, level)
         return torch.where(known, self.warm.at_least(users, level), self.cold.at_least(users, level))

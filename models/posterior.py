@@ -16,6 +16,7 @@ from models.sessions import DatedUsers
 __all__ = ["Posterior", "Predictor", "expected_value", "interval"]
 
 ROUNDING = 1e-5
+_USERS = 64  # users ranked at once
 _BLOCK = 4_000_000  # numbers of one intermediate tensor [num_samples, num_pairs, size]
 
 
@@ -45,8 +46,9 @@ class Posterior:
         return len(next(iter(self.samples.values())))
 
     def join(self, other: Posterior) -> Posterior:
-        """Return the samples of both, as of two chains."""
-        return Posterior({name: torch.cat([mine, other.samples[name]]) for name, mine in self.samples.items()})
+        """Return the samples of both, as of two chains; both give theirs up, so that none is in memory twice."""
+        names = list(self.samples)
+        return Posterior({name: torch.cat([self.samples.pop(name), other.samples.pop(name)]) for name in names})
 
     def sample(self, number: int) -> dict[str, Tensor]:
         """Return one sample in full precision."""
@@ -151,15 +153,24 @@ class Predictor:
         """Return the chance of at least level number `level` for users and all items, `[num_users, num_items]`."""
         total = torch.zeros(len(users), self.items.shape[1])
         for number in range(len(self.items)):
-            rows, columns = self.users[number, users], self.items[number]
-            score = rows[:, :-1] @ columns[:, :-1].t() + rows[:, -1:] + columns[:, -1]
-            of_users = self.thresholds[number] + self.user_offsets[number, users]
-            of_items = self.item_offsets[number]
-            # The highest of the cuts so far: where offsets cross two, the level between is impossible.
-            cut = of_users[:, :1] + of_items[:, 0]
-            for step in range(1, level):
-                cut = torch.maximum(cut, of_users[:, step, None] + of_items[:, step])
-            total += torch.sigmoid(score - cut)
+            columns, of_items = self.items[number], self.item_offsets[number]
+            factors, bias = columns[:, :-1].t().contiguous(), columns[:, -1] - of_items[:, 0]
+            steps = (of_items[:, 1:level] - of_items[:, :1]).t().contiguous()
+            # Few users at a time and in place: what lies between stays in the cache.
+            for some, sums in zip(users.split(_USERS), total.split(_USERS), strict=True):
+                rows = self.users[number, some]
+                of_users = self.thresholds[number] + self.user_offsets[number, some]
+                score = rows[:, :-1] @ factors
+                score += bias
+                score += (rows[:, -1] - of_users[:, 0])[:, None]
+                # The highest of the cuts so far: where offsets cross two, the level between is impossible.
+                if level > 1:
+                    highest = torch.zeros_like(score)
+                    for step in range(1, level):
+                        cut = (of_users[:, step] - of_users[:, 0])[:, None] + steps[step - 1]
+                        torch.maximum(highest, cut, out=highest)
+                    score -= highest
+                sums += score.sigmoid_()
         return total / len(self.items)
 
 

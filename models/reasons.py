@@ -12,7 +12,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from kg.graph import KnowledgeGraph
-from kg.schema import ITEM
+from kg.provenance import Origin, origin_of
+from kg.schema import ITEM, EdgeType
 from models.encoder import parameter_key
 from models.inputs import relation_name
 from models.posterior import Posterior
@@ -30,11 +31,13 @@ class Reason:
         relation: Relation between item and concept.
         concept: Label of the concept.
         score: Its part of the bilinear score, mean over samples, on the latent scale.
+        origin: What states that the item has the concept; None where a narrower concept implies it.
     """
 
     relation: str
     concept: str
     score: float
+    origin: Origin | None = None
 
     def __str__(self) -> str:
         name = self.relation.partition(":")[2] or self.relation
@@ -67,6 +70,18 @@ def concept_reasons(
         messages = table[:, edges.table_row[mine]].float()
         parts = (messages[..., :-1] @ rows[:, :-1, None])[..., 0] + messages[..., -1]
         scores: NDArray[np.float32] = (parts.mean(0) * edges.edge_weight[mine]).numpy()
-        labels = graph.nodes[edge_type[0]].labels[edges.edge_index[0][mine].numpy()]
-        found += [Reason(edge_type[1], str(label), float(score)) for label, score in zip(labels, scores, strict=True)]
+        concepts = edges.edge_index[0][mine].tolist()
+        labels = graph.nodes[edge_type[0]].labels[concepts]
+        found += [
+            Reason(edge_type[1], str(label), float(score), _origin(graph, edge_type, concept, item))
+            for concept, label, score in zip(concepts, labels, scores, strict=True)
+        ]
     return sorted(found, key=lambda reason: -reason.score)
+
+
+def _origin(graph: KnowledgeGraph, message_type: tuple[str, str, str], concept: int, item: int) -> Origin | None:
+    """Find the edge behind a message: messages run against edges, or along one whose name got the ending `_of`."""
+    kind, relation, _ = message_type
+    return origin_of(graph, EdgeType(ITEM, relation, kind), item, concept) or origin_of(
+        graph, EdgeType(kind, relation.removesuffix("_of"), ITEM), concept, item
+    )

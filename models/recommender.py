@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from models.inputs import hybrid_inputs
 from models.newcomers import Taste, taste_from_history
 from models.phases import PhasedPosterior, PhasedPredictor
 from models.posterior import Posterior, expected_value, interval
-from models.reasons import concept_reasons
+from models.reasons import Reason, concept_reasons
 from models.sessions import Sessions
 from models.text import TextEncoder
 
@@ -150,7 +151,8 @@ class Recommender:
             num_reasons: Number of reasons a row.
 
         Returns:
-            Rows, best first: `id`, `label`, `score` in stars, `low` and `high` (80 % interval), `source`, `reason`.
+            Rows, best first: `id`, `label`, `score` in stars, `low` and `high` (80 % interval), `source`, `reason`,
+            and `evidence`: for each reason what states it, `source` and `line`.
 
         Raises:
             InputError: If not exactly one of user, history, text is given, k is not positive, an item is
@@ -163,7 +165,7 @@ class Recommender:
         if user is not None:
             index = self.graph.users.vocabulary.index_of(user)
             seen, count = self._seen(np.array([index]))[0], int(self.train.user_counts[index])
-            probabilities, reason = self.predictor.of_user(index), partial(self._reason, index, most=num_reasons)
+            probabilities, reasons = self.predictor.of_user(index), partial(self._reasons, index, most=num_reasons)
         else:
             if history is not None:
                 taste, seen = self._from_history(history)
@@ -172,7 +174,7 @@ class Recommender:
                 assert text is not None
                 taste, seen, nearness = self._from_text(text)
             probabilities = self.predictor.cold.for_rows(taste.rows, taste.offsets)
-            reason = partial(self._spoken, self.posterior.cold, taste.rows, most=num_reasons)
+            reasons = partial(self._found, self.posterior.cold, taste.rows, most=num_reasons)
         ranking = self._ranking(probabilities, seen, nearness)
         if exclude_seen and text is None:
             ranking[seen > 0] = -np.inf
@@ -182,7 +184,7 @@ class Recommender:
             source = "cold: text+concepts"
         elif history is not None and not history:
             source = "popularity"
-        return self._listed(best, probabilities[torch.from_numpy(best)], count, source, reason)
+        return self._listed(best, probabilities[torch.from_numpy(best)], count, source, reasons)
 
     def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
         """Return the users most likely to come across an item and like it, best first.
@@ -193,7 +195,7 @@ class Recommender:
             num_reasons: Number of reasons a row.
 
         Returns:
-            Rows: `id`, `label` of the user, `score`, `low`, `high`, `source`, `reason`.
+            Rows: `id`, `label` of the user, `score`, `low`, `high`, `source`, `reason`, `evidence`.
         """
         _check_length(k)
         index = self.graph.items.vocabulary.index_of(item)
@@ -217,7 +219,7 @@ class Recommender:
                 "source": self._sources(
                     self.train.user_counts[found], self.train.item_counts[np.full(len(found), index)]
                 ),
-                "reason": [self._reason(int(user), index, most=num_reasons) for user in found],
+                **_told([self._reasons(int(user), index, most=num_reasons) for user in found]),
             }
         )
 
@@ -300,7 +302,7 @@ class Recommender:
         probabilities: Tensor,
         count: int,
         source: str | None,
-        reason: Callable[[int], str],
+        reasons: Callable[[int], list[Reason]],
     ) -> pd.DataFrame:
         low, high = interval(probabilities, self._stars)
         sources = self._sources(np.full(len(items), count), self.train.item_counts[items])
@@ -312,22 +314,21 @@ class Recommender:
                 "low": low.numpy(),
                 "high": high.numpy(),
                 "source": [source] * len(items) if source else sources,
-                "reason": [reason(int(item)) for item in items],
+                **_told([reasons(int(item)) for item in items]),
             }
         )
 
-    def _reason(self, user: int, item: int, *, most: int) -> str:
-        """Say why an item suits a user of the graph, by the samples that make the prediction."""
+    def _reasons(self, user: int, item: int, *, most: int) -> list[Reason]:
+        """Find why an item suits a user of the graph, by the samples that make the prediction."""
         warm = self.train.user_counts[user] > 0 and self.train.item_counts[item] > 0
         posterior, predictor = (
             (self.posterior.warm, self.predictor.warm) if warm else (self.posterior.cold, self.predictor.cold)
         )
-        return self._spoken(posterior, predictor.users[:, user], item, most=most)
+        return self._found(posterior, predictor.users[:, user], item, most=most)
 
-    def _spoken(self, posterior: Posterior, rows: Tensor, item: int, *, most: int) -> str:
+    def _found(self, posterior: Posterior, rows: Tensor, item: int, *, most: int) -> list[Reason]:
         found = concept_reasons(posterior, self.data, self.graph, rows, item)
-        spoken = [str(reason) for reason in found if reason.score > 0][:most]
-        return "; ".join(dict.fromkeys(spoken)) or "overall taste"
+        return [reason for reason in found if reason.score > 0][:most]
 
     @staticmethod
     def _sources(user_counts: NDArray[np.int64], item_counts: NDArray[np.int64]) -> list[str]:
@@ -336,6 +337,17 @@ class Recommender:
         return [
             str(source) for source in np.where(np.minimum(user_counts, item_counts) == 0, "cold: text+concepts", found)
         ]
+
+
+def _told(reasons: Sequence[Sequence[Reason]]) -> dict[str, list[Any]]:
+    """Return the columns `reason`, for people, and `evidence`, with what states each reason."""
+    return {
+        "reason": ["; ".join(dict.fromkeys(str(reason) for reason in found)) or "overall taste" for found in reasons],
+        "evidence": [
+            [{"reason": str(reason), **asdict(reason.origin)} for reason in found if reason.origin is not None]
+            for found in reasons
+        ],
+    }
 
 
 def _check_length(k: int) -> None:

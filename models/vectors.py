@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -15,15 +14,9 @@ from safetensors.numpy import load_file, save
 
 from kg.atomic import write_file
 
-__all__ = ["VectorCache", "default_cache_directory"]
+__all__ = ["VectorCache"]
 
 logger = logging.getLogger(__name__)
-
-
-def default_cache_directory() -> Path:
-    """Return `$KGREC_CACHE`, else `kgrec` in the user's cache directory."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("KGREC_CACHE") or Path(base) / "kgrec")
 
 
 class VectorCache:

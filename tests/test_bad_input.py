@@ -200,9 +200,9 @@ def test_flipped_bytes_anywhere_in_the_manifest(graph_directory: Path) -> None:
 def test_graph_directory_of_a_newer_version(graph_directory: Path) -> None:
     path = graph_directory / "manifest.json"
     content = json.loads(path.read_text())
-    content["format_version"] = 3
+    content["format_version"] = 4
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="format version 3, this kgrec reads versions 1 to 2; update kgrec"):
+    with pytest.raises(InputError, match="format version 4, this kgrec reads versions 1 to 3; update kgrec"):
         Dataset.load(graph_directory)
 
 

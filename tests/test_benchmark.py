@@ -101,6 +101,14 @@ def test_an_unknown_protocol_is_a_sentence() -> None:
         protocol_named("ml-100k-u2")
 
 
+def test_peers_are_chosen_by_the_beginning_of_their_names() -> None:
+    protocol = protocol_named("ml-1m-90-10")
+    chosen = protocol.peers_named(["myFM regressor", "EASE"])
+    assert [peer.name for peer in chosen] == ["myFM regressor, no implicit sets", "EASE on liked items"]
+    with pytest.raises(InputError, match="'NCF'; there are myFM"):
+        protocol.peers_named(["EASE", "NCF"])
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_protocols_variants_and_ablations_are_valid_configurations(protocol: Protocol) -> None:
     configs = [RunConfig().updated([*protocol.split, *repeated]) for repeated in protocol.repeats]

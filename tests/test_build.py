@@ -61,10 +61,40 @@ def test_concepts_meet_over_spellings_relations_and_tables(small_dataset: Datase
 def test_triples_about_linked_items_and_between_reached_entities_are_kept(small_dataset: Dataset) -> None:
     graph, wiki = small_dataset.graph, "http://wiki.example/"
     assert graph.nodes["wiki"].labels.tolist() == ["Bo Ek, actor", "Book"]
-    assert edges_of(graph, ("item", "wiki:starring", "wiki")) == {("a b", wiki + "Bo_Ek", "wiki")}
-    assert edges_of(graph, ("item", "wiki:follows", "item")) == {("é/1", "a b", "wiki")}
-    assert edges_of(graph, ("wiki", "wiki:follows", "item")) == {(wiki + "Book", "a b", "wiki")}
-    assert edges_of(graph, ("wiki", "wiki:basedOn", "wiki")) == {(wiki + "Book", wiki + "Bo_Ek", "wiki")}
+    assert edges_of(graph, ("item", "wiki:starring", "wiki")) == {("a b", wiki + "Bo_Ek", "facts.nt.gz")}
+    assert edges_of(graph, ("item", "wiki:follows", "item")) == {("é/1", "a b", "facts.nt.gz")}
+    assert edges_of(graph, ("wiki", "wiki:follows", "item")) == {(wiki + "Book", "a b", "facts.nt.gz")}
+    assert edges_of(graph, ("wiki", "wiki:basedOn", "wiki")) == {(wiki + "Book", wiki + "Bo_Ek", "facts.nt.gz")}
+
+
+def test_each_edge_knows_the_line_of_its_source(small_dataset: Dataset) -> None:
+    graph = small_dataset.graph
+    found = {
+        edge_type: [
+            (graph.nodes[edge_type.source].vocabulary.id_of(start), graph.sources[source], line)
+            for start, source, line in zip(
+                edges.index[0].tolist(), edges.provenance.tolist(), edges.lines.tolist(), strict=True
+            )
+        ]
+        for edge_type, edges in graph.edges.items()
+    }
+    assert set(found[EdgeType("item", "genre", "genre")]) == {("a b", "items.csv", 2), ("é/1", "items.csv", 3)}
+    assert found[EdgeType("user", "age", "age")] == [
+        ("007", "users.dat", 1),
+        ("8", "users.dat", 2),
+        ("9223372036854775807", "users.dat", 3),
+    ]
+
+
+def test_an_edge_of_two_sources_keeps_the_first_with_its_line(small_world: Path) -> None:
+    (small_world / "more.csv").write_text('key,who\n\n03,Ann Lee\na b,"Ann Lee"\n')
+    text = (small_world / "description.yaml").read_text()
+    more = '  - {file: more.csv, id: key, concepts: {director: {column: who, kind: person, split: ","}}}\nusers:'
+    (small_world / "description.yaml").write_text(text.replace("users:", more, 1))
+    graph = build(Description.load(small_world / "description.yaml")).graph
+    edges = graph.edges[EdgeType("item", "director", "person")]
+    rows = [(graph.sources[source], line) for source, line in zip(edges.provenance, edges.lines.tolist(), strict=True)]
+    assert rows == [("items.csv", 2), ("more.csv", 3)]
 
 
 def test_ratings_and_splits(small_dataset: Dataset) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,21 @@ def test_a_graph_of_the_first_format_is_still_read(small_dataset: Dataset, tmp_p
     loaded = Dataset.load(tmp_path / "graph")
     assert loaded.splits["canonical"].test_ratings.tolist() == [0, 2]
     assert (loaded.implicit, loaded.fingerprint) == (False, small_dataset.fingerprint)
+
+
+def test_a_graph_without_lines_of_edges_is_still_read(small_dataset: Dataset, tmp_path: Path) -> None:
+    small_dataset.save(tmp_path / "graph")
+    content = json.loads((tmp_path / "graph" / "manifest.json").read_text())
+    files = content.pop("files")
+    del content["checksum"]
+    edges = pq.read_table(tmp_path / "graph" / "edges.parquet")
+    pq.write_table(edges.drop_columns("line"), tmp_path / "graph" / "edges.parquet")
+    assert any(found.lines.any() for found in small_dataset.graph.edges.values())
+    seal(tmp_path / "graph", {**content, "format_version": 2}, files)
+    for edge_type, loaded in Dataset.load(tmp_path / "graph").graph.edges.items():
+        expected = small_dataset.graph.edges[edge_type]
+        np.testing.assert_array_equal(loaded.index, expected.index)
+        assert not loaded.lines.any()
 
 
 def test_a_rebuild_has_the_same_fingerprint_and_another_rating_another(small_world: Path, tmp_path: Path) -> None:

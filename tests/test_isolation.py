@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -9,13 +11,14 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import psutil
 import pytest
 
 from kg.errors import InputError
-from training.isolation import ChildError, in_child
+from training.isolation import ChildError, ChildTimeoutError, in_child
 
 JOBS = """
-import faulthandler, os, sys
+import faulthandler, os, sys, time
 import numpy as np
 from kg.errors import InputError
 
@@ -40,9 +43,17 @@ def crash(progress):
     faulthandler.disable()
     faulthandler._sigsegv()
 
+def loop(progress):
+    while True:
+        pass
+
+def stay(progress):
+    progress("train", 0, 1, str(os.getpid()))
+    time.sleep(600)
+
 def memory(megabytes, progress):
     held = np.ones(megabytes * 125_000)
-    from training.runs import peak_memory_mb
+    from training.peak_memory import peak_memory_mb
     return peak_memory_mb() + 0 * held[0]
 """
 
@@ -89,9 +100,35 @@ def test_what_a_user_can_mend_stays_that(jobs: ModuleType) -> None:
         in_child(jobs.refuse)
 
 
+def test_a_job_that_takes_too_long_is_ended(jobs: ModuleType) -> None:
+    with pytest.raises(ChildTimeoutError, match=r"longer than 0\.2 seconds"):
+        in_child(jobs.loop, seconds=0.2)
+    assert in_child(partial(jobs.double, np.arange(3)), seconds=100)["values"].tolist() == [0, 2, 4]
+
+
 def test_memory_is_that_of_the_job_alone(jobs: ModuleType) -> None:
     ours = np.ones(1_500 * 125_000)  # 1.5 GB here must not show there
     small, large = (in_child(partial(jobs.memory, size)) for size in (1, 401))
     assert ours[-1] == 1
     assert small < 1_500
     assert large - small == pytest.approx(400, abs=40)
+
+
+def test_it_ends_with_its_parent_even_if_that_is_killed(jobs: ModuleType, tmp_path: Path) -> None:
+    caller = tmp_path / "caller.py"
+    caller.write_text(
+        "import sys\n"
+        "from training.isolation import in_child\n"
+        "from jobs_of_the_test import stay\n"
+        "if __name__ == '__main__':\n"
+        "    in_child(stay, progress=lambda *report: print(report[-1], flush=True))\n"
+    )
+    search = os.pathsep.join([str(tmp_path), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, str(caller)], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": search}
+    ) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    child.wait(timeout=60)
+    assert not child.is_running()

@@ -305,6 +305,14 @@ def test_reasons_are_concepts_of_the_item(recommender: Recommender) -> None:
             assert ("genre" in reason) == (GENRE_OF[item] == genre)  # what someone dislikes is no reason
 
 
+def test_every_reason_names_the_line_that_states_it(recommender: Recommender) -> None:
+    rows = recommender.recommend(user="u 2", k=100, exclude_seen=False)
+    for item, reason, evidence in zip(rows["id"], rows["reason"], rows["evidence"], strict=True):
+        line = 2 + ITEMS.index(item)
+        named = [name for name in reason.split("; ") if name != "overall taste"]
+        assert evidence == [{"reason": name, "source": "items.csv", "line": line} for name in named]
+
+
 def test_the_number_of_reasons_can_be_chosen(recommender: Recommender) -> None:
     assert set(recommender.recommend(user="u 2", num_reasons=0)["reason"]) == {"overall taste"}
     one = recommender.recommend(user="u 2", num_reasons=1)["reason"]

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -72,6 +73,34 @@ def test_any_quoted_csv_round_trips(rows: list[list[str]]) -> None:
         for row in range(len(rows)):
             before = text.getvalue().split("\n")[: table.line(row) - 1]
             assert sum(line.count('"') for line in before) % 2 == 0
+
+
+CELLS = st.text(st.sampled_from('ab",\n\r '), max_size=3)
+
+
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS), max_size=6),
+    blanks=st.lists(st.integers(0, 2), min_size=7, max_size=7),
+    end=st.sampled_from(["\n", "\r\n"]),
+    skipped=st.integers(0, 2),
+    last=st.booleans(),
+)
+def test_every_row_knows_the_line_where_it_starts(
+    rows: list[tuple[str, str]], blanks: list[int], end: str, skipped: int, last: bool
+) -> None:
+    """The oracle counts line breaks while it writes; quoted cells may hold some, and blank lines lie between."""
+    text, starts = "skipped\n" * skipped, []
+    for row, blank in zip([("a", "b"), *rows], blanks, strict=False):
+        text += blank * end
+        starts.append(1 + text.replace("\r\n", "\n").replace("\r", "\n").count("\n"))
+        text += ",".join('"' + cell.replace('"', '""') + '"' for cell in row) + end
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "t.csv"
+        path.write_bytes((text if last else text.removesuffix(end)).encode())
+        table = read_table(path, TableFormat(skip_rows=skipped))
+        assert len(table) == len(rows)
+        assert table.lines(np.arange(len(rows))).tolist() == starts[1:]
+        assert [table.line(row) for row in range(len(rows))] == starts[1:]
 
 
 def test_line_numbers_count_header_blank_and_quoted_lines(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def test_columns_lines_and_empty_cells(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("h,r,t\na,p,b\n\n a ,p,\nc,q,d e\n")
     account = FileAccount()
     triples = read_triple_table(tmp_path / "t.csv", TripleTable(head="h", relation="r", tail="t"), account)
-    assert triples.frame.to_numpy().tolist() == [["a", "p", "b", 2], ["c", "q", "d e", 5]]
+    assert triples.to_numpy().tolist() == [["a", "p", "b", 2], ["c", "q", "d e", 5]]
     assert (account.rows, account.dropped, account.examples) == (3, {"an empty cell": 1}, {"an empty cell": ["line 4"]})
     with pytest.raises(InputError, match="expected a column 'head', found only 'h', 'r', 't'"):
         read_triple_table(tmp_path / "t.csv", TripleTable(), account)

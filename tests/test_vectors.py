@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 import models.text
+from kg.cache_directory import default_cache_directory
 from models.text import TextEncoder
-from models.vectors import VectorCache, default_cache_directory
+from models.vectors import VectorCache
 
 
 class Killed(BaseException):

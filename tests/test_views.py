@@ -15,7 +15,7 @@ def test_the_whole_graph(small_dataset: Dataset) -> None:
     assert view.number_of_nodes() == small_dataset.graph.num_nodes
     assert view.number_of_edges() == small_dataset.graph.num_edges
     assert view.nodes[ALPHA]["label"] == "Alpha (1999)"
-    assert view.edges[ALPHA, BO, "actor"] == {"relation": "actor", "source": "items.csv"}
+    assert view.edges[ALPHA, BO, "actor"] == {"relation": "actor", "source": "items.csv", "line": 2}
     assert (
         to_networkx(small_dataset.graph, small_dataset.ratings).number_of_edges() == small_dataset.graph.num_edges + 4
     )

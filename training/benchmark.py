@@ -127,7 +127,9 @@ def run_benchmark(
     rows += published_rows(protocol)
     results = Results(protocol=protocol.name, rows=rows, notes=list(dict.fromkeys(notes)))
     write_file(out / "results.json", json.dumps(results.as_json(), indent=1) + "\n")
-    write_file(out / "results.csv", pd.DataFrame(rows).to_csv(index=False))
+    table = pd.DataFrame(rows)
+    whole = {column: "Int64" for column in ("seed", "split") if column in table}  # published rows have neither
+    write_file(out / "results.csv", table.astype(whole).to_csv(index=False))
     return results
 
 

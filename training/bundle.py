@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as save_arrays
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 
-from kg.atomic import write_file
+from kg.atomic import staged_file, write_file
 from kg.dataset import Dataset
 from kg.manifest import seal, unseal
 from models.exposure import Exposure
@@ -62,8 +62,9 @@ def write_run(
         facts: Training time, memory and the like.
     """
     shutil.rmtree(folder / "graph", ignore_errors=True)
-    shutil.copytree(graph, folder / "graph")
-    write_file(folder / "model.safetensors", save(recommender.posterior.tensors()))
+    shutil.copytree(graph, folder / "graph", ignore=shutil.ignore_patterns(".*"))  # no store of answered queries
+    with staged_file(folder / "model.safetensors") as temporary:
+        save_file(recommender.posterior.tensors(), temporary)
     arrays: dict[str, NDArray[np.generic]] = {
         "item_vectors": recommender.item_vectors.astype(np.float32),
         "exposure_weights": recommender.exposure.weights.astype(np.float16),

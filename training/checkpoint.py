@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from kg.atomic import write_file
+from kg.atomic import staged_file
 
 __all__ = ["Checkpoint", "optimizer_tensors", "restore_optimizer"]
 
@@ -34,7 +34,8 @@ class Checkpoint:
     def write(self, file: Path) -> None:
         """Write as one file, whole or not at all."""
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}
-        write_file(file, save(tensors, metadata={"state": json.dumps(self.state)}))
+        with staged_file(file) as temporary:  # straight from the tensors: in memory, samples would be there twice
+            save_file(tensors, temporary, metadata={"state": json.dumps(self.state)})
 
     @classmethod
     def read(cls, file: Path) -> Checkpoint | None:

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kg.errors import InputError
-from training import cli_benchmark, cli_graph, cli_runs
+from training import cli_benchmark, cli_graph, cli_query, cli_runs
 
 __all__ = ["app", "main"]
 
@@ -23,6 +23,7 @@ for command in (
     cli_runs.demo,
     cli_graph.download,
     cli_graph.build,
+    cli_query.query,
     cli_runs.train,
     cli_runs.tune,
     cli_runs.evaluate,

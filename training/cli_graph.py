@@ -39,6 +39,12 @@ def build(
     ],
     out: Annotated[Path, typer.Option(help="Directory of the graph.")],
     data: Annotated[Path | None, typer.Option(help="Folder of the data a ready-made description reads.")] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask SPARQL endpoints again; by default once is enough.")
+    ] = False,
+    snapshots: Annotated[
+        Path | None, typer.Option(help="Folder that receives what SPARQL endpoints answered, as files.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Turn tables and RDF into a knowledge graph with ratings.
@@ -55,7 +61,8 @@ def build(
         with TemporaryDirectory() as folder:
             dataset = build_graph(Description.load(write_source(simulate(), Path(folder))))
     else:
-        dataset = build_graph(Description.load(description, data=data), data=data)
+        meaning = Description.load(description, data=data)
+        dataset = build_graph(meaning, data=data, refresh=refresh, snapshots=snapshots)
     dataset.save(out)
     if as_json:
         console.print_json({"graph": str(out), "fingerprint": dataset.fingerprint, **dataset.report})

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from kg.query import Answer
 from training.progress import Progress as Report
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "notes",
     "out",
     "plain_table",
+    "print_answer",
     "print_json",
     "progress_bar",
     "recommendation_table",
@@ -83,6 +85,25 @@ def progress_bar() -> Iterator[Report]:
 def print_json(value: object) -> None:
     """Print one JSON object and nothing else."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def print_answer(found: Answer, prefixes: Mapping[str, str]) -> None:
+    """Print the answer to a query as a table, or `yes` or `no`; what else is to be said goes to the notes."""
+    if found.boolean is not None:
+        out.print("yes" if found.boolean else "no")
+    elif found.rows:
+        table = Table(title_justify="left", box=SIMPLE_HEAD)
+        for variable in found.variables:
+            table.add_column(Text(variable), overflow="fold")
+        for row in found.as_table(prefixes):
+            table.add_row(*(_plain(cell) for cell in row))
+        out.print(table)
+    else:
+        out.print("nothing found")
+    if found.cut:
+        notes.print(f"note: there are more than these {len(found.rows):,} rows; --limit shows more", soft_wrap=True)
+    for note in found.notes:
+        notes.print(f"note: {note}", markup=False, soft_wrap=True)
 
 
 def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = False) -> Table:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from threading import Thread
 from typing import Any, TypeVar
 
 from kg.errors import InputError
 from training.progress import Progress, silent
 
-__all__ = ["ChildError", "in_child"]
+__all__ = ["ChildError", "ChildTimeoutError", "in_child"]
 
 Result = TypeVar("Result")
 
@@ -22,19 +24,25 @@ class ChildError(RuntimeError):
     """The work in the other process failed; the message says how, in one sentence."""
 
 
-def in_child(job: Callable[[Progress], Result], *, progress: Progress = silent) -> Result:
+class ChildTimeoutError(ChildError):
+    """The work took longer than it may, and was ended."""
+
+
+def in_child(job: Callable[[Progress], Result], *, progress: Progress = silent, seconds: float | None = None) -> Result:
     """Run a job in a fresh Python process and return what it returns.
 
     The process starts anew (spawned, not forked), so it holds nothing of this one. What it prints goes to
-    standard error. It ends with this process.
+    standard error. It ends with this process, however that ends.
 
     Args:
         job: Called with the progress to report to. It and its result cross a pipe: a function of a module, or a
             `functools.partial` of one; plain values and arrays.
         progress: Called here with (stage, done, total, message).
+        seconds: Time the job may take once its process has started; then the process is ended, whatever it does.
 
     Raises:
         InputError: If the job raised one.
+        ChildTimeoutError: If it took longer than it may.
         ChildError: If it raised anything else, or the process died.
     """
     context = get_context("spawn")
@@ -42,13 +50,20 @@ def in_child(job: Callable[[Progress], Result], *, progress: Progress = silent) 
     process = context.Process(target=_work, args=(job, sender), daemon=True)
     process.start()
     sender.close()
+    deadline = None
     try:
         while True:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            if not receiver.poll(left):
+                raise ChildTimeoutError(f"it took longer than {seconds:g} seconds")
             try:
                 kind, content = receiver.recv()
             except EOFError:
                 process.join()
                 raise ChildError(_death(process.exitcode)) from None
+            if kind == "started":
+                deadline = None if seconds is None else time.monotonic() + seconds
+                continue
             if kind == "done":
                 result: Result = content
                 return result
@@ -65,10 +80,12 @@ def in_child(job: Callable[[Progress], Result], *, progress: Progress = silent) 
 
 def _work(job: Callable[[Progress], Any], sender: Connection) -> None:
     os.dup2(2, 1)  # standard output belongs to the caller's own answer
+    Thread(target=_end_with_parent, daemon=True).start()
 
     def progress(stage: str, done: int, total: int, message: str) -> None:
         sender.send(("progress", (stage, done, total, message)))
 
+    sender.send(("started", None))
     try:
         answer = ("done", job(progress))
     except InputError as error:
@@ -79,6 +96,14 @@ def _work(job: Callable[[Progress], Any], sender: Connection) -> None:
     with suppress(BrokenPipeError):
         sender.send(answer)
     sender.close()
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end: where a signal ends it, nobody terminates this process."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _death(exitcode: int | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kg.errors import InputError, did_you_mean
@@ -69,6 +69,14 @@ class Protocol:
     repeats: tuple[tuple[str, ...], ...] = ((),)
     seeds: int = 5
     candidates: str = UNRATED
+
+    def peers_named(self, beginnings: Sequence[str]) -> tuple[Peer, ...]:
+        """Return the peers whose names begin in one of the ways given; raises `InputError` for one that fits none."""
+        for beginning in beginnings:
+            if not any(peer.name.startswith(beginning) for peer in self.peers):
+                known = ", ".join(peer.name for peer in self.peers)
+                raise InputError(f"no peer of {self.name} has a name that begins with {beginning!r}; there are {known}")
+        return tuple(peer for peer in self.peers if peer.name.startswith(tuple(beginnings)))
 
 
 _RATINGS = ("rmse", "mae", "coverage_80", "ndcg@20", "recall@20")
@@ -200,6 +208,6 @@ PROTOCOLS = {
 def protocol_named(name: str) -> Protocol:
     """Return a protocol, or raise `InputError` with the names there are."""
     if name not in PROTOCOLS:
-        known = (*PROTOCOLS, "growth")  # growth has a form of its own
+        known = (*PROTOCOLS, "growth", "triples")  # the last two have forms of their own
         raise InputError(f"there is no protocol {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}")
     return PROTOCOLS[name]

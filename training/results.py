@@ -107,7 +107,7 @@ def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) ->
     """Return the table people read for one part: a row a model, in text.
 
     Metrics are means over seeds and repetitions of the split, ± their standard deviation where there are several;
-    p is the largest over the repetitions.
+    p is the largest over the repetitions, seconds and memory are medians.
     """
     frame = pd.DataFrame(rows)
     if frame.empty:  # every model failed
@@ -130,7 +130,7 @@ def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) ->
             line[f"{OURS} better"] = f"{int(better.sum())} of {len(better)}" if len(better) else ""
         for column, heading in (("train_seconds", "seconds"), ("peak_memory_mb", "MB")):
             found = group[column].dropna() if column in group else pd.Series(dtype=float)
-            line[heading] = f"{found.mean():.0f}" if len(found) else ""
+            line[heading] = f"{found.median():.0f}" if len(found) else ""  # the first row may have read the texts
         line["test date"] = "used" if group["uses_test_date"].any() else ""
         lines.append(line)
     return pd.DataFrame(lines)
