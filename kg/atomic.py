@@ -12,7 +12,16 @@ from tempfile import NamedTemporaryFile
 
 from kg.errors import InputError
 
-__all__ = ["make_directory", "partial_of", "prepare", "publish", "staged_directory", "staged_file", "write_file"]
+__all__ = [
+    "clear_leftovers",
+    "make_directory",
+    "partial_of",
+    "prepare",
+    "publish",
+    "staged_directory",
+    "staged_file",
+    "write_file",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +127,15 @@ def staged_file(path: Path) -> Iterator[Path]:
         name.unlink(missing_ok=True)
         raise
     _sync(path.parent)
+
+
+def clear_leftovers(final: Path) -> None:
+    """Remove what a run that was cut off left beside a directory that is whole; raises `OSError` if it cannot be removed."""
+    final = prepare(final)
+    for path in (partial_of(final), final.with_name(f".{final.name}.old")):
+        if path.exists():
+            logger.warning("found %s, left by a run that was cut off; it is removed", path.name)
+            shutil.rmtree(path)
 
 
 def write_file(path: Path, content: bytes | str) -> None:

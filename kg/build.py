@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from kg.dataset import Dataset
 from kg.description import Description, Knowledge, TripleTable
 from kg.engine import Engine, open_engine
 from kg.entities import Entities, read_entities
+from kg.forgotten import Forgotten
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.knowledge_files import KnowledgeFiles
 from kg.linking import LinkedTriples, link_statements
@@ -22,6 +23,7 @@ from kg.literals import literal_concepts, literal_texts
 from kg.manifest import file_sha256
 from kg.merging import Merger
 from kg.named_split import NamedSplit
+from kg.origin import Origin
 from kg.predicates import local_name, relation_name
 from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.report import FileAccount, summary
@@ -42,6 +44,8 @@ def build(
     snapshots: Path | None = None,
     engine: str = "duckdb",
     scratch: Path | None = None,
+    forgotten: Forgotten | None = None,
+    known: Dataset | None = None,
 ) -> Dataset:
     """Build the knowledge graph and the ratings that a description speaks of.
 
@@ -54,24 +58,39 @@ def build(
         snapshots: Folder that receives what endpoints answered, as files that a description can name.
         engine: What joins the triples of RDF files: `duckdb` or `pyspark`.
         scratch: An existing folder for triples that do not fit into memory; by default where temporary files are.
+        forgotten: People who are left out, and counted, wherever the sources name them.
+        known: An earlier data set. Its nodes and edges are taken over, and only ratings and splits read, if nothing that
+            nodes and edges come from has changed.
 
     Raises:
         InputError: If an input is missing or wrong, with file and line.
     """
     folder = description.folder if data is None else Path(data)
-    files = KnowledgeFiles(folder=folder, refresh=refresh, snapshots=snapshots)
+    knowledge = KnowledgeFiles(folder=folder, refresh=refresh, snapshots=snapshots)
     with open_engine(engine, scratch) as opened:
-        return _Build(description, files, opened).run()
+        return _Build(description, knowledge, opened, forgotten or Forgotten(), known).run()
 
 
 class _Build:
     """One run of the build; every step adds nodes, edges and its part of the account."""
 
-    def __init__(self, description: Description, knowledge: KnowledgeFiles, engine: Engine) -> None:
+    def __init__(
+        self,
+        description: Description,
+        knowledge: KnowledgeFiles,
+        engine: Engine,
+        forgotten: Forgotten,
+        known: Dataset | None,
+    ) -> None:
         self.description = description
         self.folder = knowledge.folder
         self.knowledge = knowledge
         self.engine = engine
+        self.forgotten = forgotten
+        self.origin = Origin.of(description, self.folder)
+        covered = known is not None and self.origin.covers_graph_of(known, description, forgotten)
+        self.known = known if covered else None
+        self.merger: Merger | None = None
         self.files: dict[str, FileAccount] = {}
         self.notes: list[str] = []
         self.nodes: dict[str, Nodes] = {}
@@ -82,12 +101,54 @@ class _Build:
         # The ratings come first: where they are absent the description is meant for other data.
         table = choose_ratings(self.description, self.folder)
         raw = read_ratings(table, self.folder)
-        items = self._entities(ITEM, self.description.items, raw)
-        users = self._entities(USER, self.description.users, raw)
+        if self.known is None:
+            items = self._entities(ITEM, self.description.items, raw)
+            users = self._entities(USER, self.description.users, raw)
+            ledgers = users.vocabulary, items.vocabulary
+        else:
+            ledgers = self.known.graph.users.vocabulary, self.known.graph.items.vocabulary
         ratings = index_ratings(
-            raw, users.vocabulary, items.vocabulary, unknown_ids=table.unknown_ids, files=self.files
+            raw, *ledgers, unknown_ids=table.unknown_ids, files=self.files, forgotten=self.forgotten
         )
         del raw
+        graph, facts = self._graph(items, users) if self.known is None else self._graph_of(self.known)
+        splits = self._splits(
+            SplitReader(
+                folder=self.folder,
+                table=table,
+                ratings=ratings,
+                users=ledgers[0],
+                items=ledgers[1],
+                files=self.files,
+                forgotten=self.forgotten,
+            )
+        )
+        if self.merger is not None:
+            ratings, splits = self.merger.ratings(ratings, splits)
+            self.notes += self.merger.notes
+        report = {
+            **summary(graph, ratings, facts["with_triples"], implicit=table.implicit),
+            "splits": {name: split.sizes for name, split in splits.items()},
+            "text_fields": facts["text_fields"],
+            "files": {file: account.as_json() for file, account in self.files.items()},
+            "notes": self.notes,
+            "inputs": {file: file_sha256(self.knowledge.path(file)) for file in self._inputs()},
+            "origin": self.origin.as_json(self.forgotten),
+            **({"forgotten": {"people": len(self.forgotten)}} if self.forgotten else {}),
+        }
+        return Dataset(
+            graph=graph,
+            ratings=ratings,
+            scale=table.stars,
+            splits=splits,
+            report=report,
+            namespace=self.description.namespace,
+            ledger_version=1 if self.known is None else self.known.ledger_version,
+            forgotten=self.forgotten,
+        )
+
+    def _graph(self, items: Entities, users: Entities) -> tuple[KnowledgeGraph, dict[str, Any]]:
+        """Put nodes and edges together; return with them what the report says of the sources."""
         sources, names = self._read_knowledge(items)
         self._add_concepts(items, users)
         self._add_relations(items)
@@ -99,42 +160,26 @@ class _Build:
             edges={edge_type: _edges(frame) for edge_type, frame in self.edges.items()},
             sources=tuple(self.sources),
         )
-        splits = self._splits(
-            SplitReader(
-                folder=self.folder,
-                table=table,
-                ratings=ratings,
-                users=users.vocabulary,
-                items=items.vocabulary,
-                files=self.files,
-            )
-        )
         if self.description.merge:
-            merger = Merger(into=names.merged_into(), items=items.vocabulary)
-            graph, ratings, splits = merger.graph(graph), *merger.ratings(ratings, splits)
-            with_triples = merger.any(with_triples)
-            self.notes += merger.notes
-        report = {
-            **summary(graph, ratings, int(with_triples.sum()), implicit=table.implicit),
-            "splits": {name: split.sizes for name, split in splits.items()},
+            self.merger = Merger(into=names.merged_into(), items=items.vocabulary)
+            graph, with_triples = self.merger.graph(graph), self.merger.any(with_triples)
+        return graph, {
+            "with_triples": int(with_triples.sum()),
             "text_fields": {**items.text_fields, **users.text_fields},
-            "files": {file: account.as_json() for file, account in self.files.items()},
-            "notes": self.notes,
-            "inputs": {file: file_sha256(self.knowledge.path(file)) for file in self._inputs()},
         }
-        return Dataset(
-            graph=graph,
-            ratings=ratings,
-            scale=table.stars,
-            splits=splits,
-            report=report,
-            namespace=self.description.namespace,
-        )
+
+    def _graph_of(self, known: Dataset) -> tuple[KnowledgeGraph, dict[str, Any]]:
+        """Take over nodes and edges, with what the report says of the sources."""
+        report: Mapping[str, Any] = known.report
+        self.files = {**self.origin.accounts_of(known), **self.files}
+        self.notes += report["notes"]
+        return known.graph, {"with_triples": report["items"]["with_triples"], "text_fields": report["text_fields"]}
 
     def _entities(self, kind: str, tables: Sequence[Any], raw: RawRatings) -> Entities:
-        found = read_entities(kind, tables, self.folder, self.files, self.notes)
+        forgotten = self.forgotten if kind == USER else Forgotten()
+        found = read_entities(kind, tables, self.folder, self.files, self.notes, forgotten)
         if found is None:
-            rated = raw.user if kind == USER else raw.item
+            rated = (raw.user if kind == USER else raw.item)[~self.forgotten.mask(raw.user.to_numpy(dtype=object))]
             found = Entities.of(kind, [str(raw_id) for raw_id in rated.unique()])
         return found
 

@@ -22,6 +22,9 @@ __all__ = ["read_columns", "write_columns"]
 def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, NamedSplit], folder: Path) -> None:
     """Write `nodes`, `edges`, `ratings` and `splits` as Parquet files."""
     kinds = list(graph.nodes.items())
+    # A graph without tombstones has no column of them: most have none, and the same nodes give the same bytes.
+    removed = np.concatenate([nodes.vocabulary.removed for _, nodes in kinds])
+    tombstones = {"removed": removed} if removed.any() else {}
     _write(
         folder / "nodes.parquet",
         index=np.concatenate([np.arange(len(nodes), dtype=np.int64) for _, nodes in kinds]),
@@ -30,6 +33,7 @@ def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, 
         iri=pa.array(np.concatenate([nodes.iris for _, nodes in kinds]), pa.string()),
         label=pa.array(np.concatenate([nodes.labels for _, nodes in kinds]), pa.string()),
         text=pa.array(np.concatenate([nodes.texts for _, nodes in kinds]), pa.string()),
+        **tombstones,
     )
     sizes = [len(edges) for edges in graph.edges.values()]
     empty = Edges(index=np.empty((2, 0), dtype=np.int64), provenance=np.empty(0, dtype=np.int16))
@@ -99,11 +103,13 @@ def read_columns(folder: Path, manifest: Mapping[str, Any]) -> tuple[KnowledgeGr
 def _graph(nodes: pa.Table, edges: pa.Table, manifest: Mapping[str, Any]) -> KnowledgeGraph:
     kind_of = nodes.column("kind").to_numpy()
     columns = {name: nodes.column(name).to_numpy() for name in ("id", "iri", "label", "text")}
+    none = np.zeros(len(kind_of), dtype=bool)
+    removed = nodes.column("removed").to_numpy() if "removed" in nodes.column_names else none
     found = {}
     for kind in manifest["kinds"]:
         mine = kind_of == kind
         found[kind] = Nodes(
-            vocabulary=Vocabulary(kind, columns["id"][mine]),
+            vocabulary=Vocabulary(kind, columns["id"][mine], removed=removed[mine]),
             labels=columns["label"][mine],
             texts=columns["text"][mine],
             iris=columns["iri"][mine],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ from pyarrow import ArrowException
 from kg.atomic import staged_directory, write_file
 from kg.columns import read_columns, write_columns
 from kg.errors import InputError
+from kg.forgotten import Forgotten
 from kg.graph import KnowledgeGraph
 from kg.manifest import canonical, file_sha256, pretty, refuse_foreign, seal, sha256, unseal
 from kg.named_split import NamedSplit
@@ -25,7 +27,7 @@ from kg.store import write_nquads
 
 __all__ = ["FORMAT_VERSION", "Dataset", "read_manifest"]
 
-FORMAT_VERSION = 3  # 2: splits of several parts, with ratings to validate on; 3: lines of edges
+FORMAT_VERSION = 3  # 2: splits of several parts, validation ratings; 3: lines of edges, tombstones, forgotten people
 _FORMAT = "kgrec graph"
 _ARTEFACTS = ("edges.parquet", "kg.nq.gz", "nodes.parquet", "ratings.parquet", "splits.parquet")
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "pyoxigraph", "rdflib")
@@ -42,6 +44,8 @@ class Dataset:
         splits: Canonical splits by name.
         report: What the build read, kept and dropped, as JSON values.
         namespace: Beginning of the IRIs of nodes in RDF.
+        ledger_version: How often the nodes, edges or ratings changed since the build that gave out the indices, plus 1.
+        forgotten: People who are in the source files but must not be here.
     """
 
     graph: KnowledgeGraph
@@ -50,6 +54,8 @@ class Dataset:
     splits: Mapping[str, NamedSplit] = field(default_factory=dict)
     report: Mapping[str, object] = field(default_factory=dict)
     namespace: str = DEFAULT_NAMESPACE
+    ledger_version: int = 1
+    forgotten: Forgotten = field(default_factory=Forgotten)
     _fingerprint: list[str] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,26 +65,42 @@ class Dataset:
             raise ValueError(
                 f"ratings know {self.ratings.num_users} users and {self.ratings.num_items} items; the graph has {sizes[0]} and {sizes[1]}"
             )
+        for nodes, index in ((self.graph.users, self.ratings.user), (self.graph.items, self.ratings.item)):
+            if nodes.vocabulary.removed[index].any():
+                raise ValueError(f"ratings touch a {nodes.vocabulary.kind} that was removed")
         low, high = self.scale
         if len(self.ratings) and not (low <= self.ratings.value.min() and self.ratings.value.max() <= high):
             raise ValueError(
                 f"ratings span {self.ratings.value.min():g} .. {self.ratings.value.max():g}; the scale is {low:g} .. {high:g}"
             )
 
-    def save(self, directory: Path) -> None:
+    def save(
+        self, directory: Path, *, same_graph: Path | None = None, check: Callable[[Path], None] | None = None
+    ) -> None:
         """Write a graph directory as a whole: either all its files are there afterwards, or none has changed.
 
         Artefacts: `kg.nq.gz`, `nodes.parquet`, `edges.parquet`, `ratings.parquet`, `splits.parquet`,
         `report.json`, `manifest.json`. The same data set gives the same bytes.
+
+        Args:
+            directory: Where.
+            same_graph: A graph directory with the same nodes, edges and namespace, whose RDF is copied instead of made again.
+            check: Called with the written files before they take their place; what it raises leaves the old ones there.
         """
         refuse_foreign(directory, form=_FORMAT, noun="graph")
         with staged_directory(directory) as partial:
-            self._write(partial)
+            self.write(partial, same_graph)
+            if check is not None:
+                check(partial)
 
-    def _write(self, folder: Path) -> None:
+    def write(self, folder: Path, same_graph: Path | None = None) -> None:
+        """Write the files of a graph directory into an empty folder, as `save` does when it is safe."""
         graph = self.graph
         write_columns(graph, self.ratings, self.splits, folder)
-        write_nquads(graph, folder / "kg.nq.gz", Namespace(self.namespace))
+        if same_graph is None:
+            write_nquads(graph, folder / "kg.nq.gz", Namespace(self.namespace))
+        else:
+            shutil.copyfile(same_graph / "kg.nq.gz", folder / "kg.nq.gz")
         write_file(folder / "report.json", pretty(dict(self.report)))
         splits = {name: list(split.roles) for name, split in self.splits.items()}
         hashes = [(name, file_sha256(folder / name)) for name in _ARTEFACTS]
@@ -91,12 +113,15 @@ class Dataset:
             "scale": list(self.scale),
             "with_time": self.ratings.time is not None,
             "counts": {
-                "users": len(graph.users),
-                "items": len(graph.items),
+                "users": graph.users.num_present,
+                "items": graph.items.num_present,
                 "ratings": len(self.ratings),
                 "nodes": graph.num_nodes,
                 "edges": graph.num_edges,
+                "tombstones": sum(len(nodes) - nodes.num_present for nodes in graph.nodes.values()),
             },
+            "ledger_version": self.ledger_version,
+            "forgotten": self.forgotten.as_json(),
             "kinds": list(graph.nodes),
             "edge_types": [[*edge_type, len(edges)] for edge_type, edges in graph.edges.items()],
             "sources": list(graph.sources),
@@ -127,6 +152,8 @@ class Dataset:
                 splits=splits,
                 report=json.loads((directory / "report.json").read_bytes()),
                 namespace=found["namespace"],
+                ledger_version=found.get("ledger_version", 1),
+                forgotten=Forgotten.of_json(found.get("forgotten")),
             )
         except (KeyError, ValueError, OSError, ArrowException) as error:
             raise InputError(
@@ -145,7 +172,7 @@ class Dataset:
         """Identity of this data set: sha256 over the hashes of its artefacts (the report apart); a rebuild has the same."""
         if not self._fingerprint:
             with TemporaryDirectory() as folder:
-                self._write(Path(folder))
+                self.write(Path(folder))
         return self._fingerprint[0]
 
 

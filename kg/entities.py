@@ -15,6 +15,7 @@ from kg.code_names import read_names
 from kg.concepts import concept_id, concept_values
 from kg.description import ItemTable, Match, UserTable
 from kg.errors import InputError
+from kg.forgotten import OF_FORGOTTEN, Forgotten
 from kg.matching import match_titles, normal_title, title_and_year
 from kg.related import related_items
 from kg.report import FileAccount
@@ -65,6 +66,7 @@ def read_entities(
     folder: Path,
     files: dict[str, FileAccount],
     notes: list[str],
+    forgotten: Forgotten,
 ) -> Entities | None:
     """Read all tables about users or about items.
 
@@ -77,6 +79,7 @@ def read_entities(
         folder: Where the paths start.
         files: Receives an account of each file.
         notes: Receives a sentence for each absent optional file.
+        forgotten: Whose rows are left out and counted.
 
     Returns:
         The entities, or None if there is no table.
@@ -105,12 +108,15 @@ def read_entities(
         else:
             assert description.id is not None
             ids = _ids(table, description.id, kind)
+            gone = forgotten.mask(ids)
             if entities is None:
-                entities = Entities.of(kind, ids)
-            elif description.format.lines is not None and description.id == LINE:
-                _refuse_other_lines(table, ids, entities.vocabulary)
+                entities = Entities.of(kind, [raw_id for raw_id, left in zip(ids, gone, strict=True) if not left])
+            beyond = (entities.vocabulary.find(ids) < 0) & ~gone
+            if description.format.lines is not None and description.id == LINE:
+                _refuse_other_lines(table, ids, beyond, entities.vocabulary)
             row_of = Vocabulary(kind, ids).find(entities.vocabulary.ids)
-            unknown = np.flatnonzero(entities.vocabulary.find(ids) < 0)
+            account.drop(OF_FORGOTTEN, int(gone.sum()))
+            unknown = np.flatnonzero(beyond)
             account.drop(f"no {kind} of this id", len(unknown), [ids[row] for row in unknown[:3]])
         assert entities is not None
         account.kept += len(np.unique(row_of[row_of >= 0]))
@@ -144,9 +150,8 @@ def _ids(table: Table, column: str, kind: str) -> list[str]:
     return [str(cell) for cell in cells]
 
 
-def _refuse_other_lines(table: Table, ids: Sequence[str], vocabulary: Vocabulary) -> None:
+def _refuse_other_lines(table: Table, ids: Sequence[str], beyond: NDArray[np.bool_], vocabulary: Vocabulary) -> None:
     """A file whose lines are numbered belongs to the entities line by line; one that is longer belongs to others."""
-    beyond = vocabulary.find(ids) < 0
     if beyond.any():
         row = int(np.argmax(beyond))
         raise InputError(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 __all__ = ["InputError", "UnknownNameError", "did_you_mean"]
 
+_LONGEST = 900  # characters of a message
+
 
 class InputError(ValueError):
     """Something the user gave is wrong; the message is one sentence that says what to do.
@@ -23,6 +25,8 @@ class InputError(ValueError):
     def __init__(self, message: str, *, file: str | Path | None = None, line: int | None = None) -> None:
         self.file = None if file is None else str(file)
         self.line = line
+        if len(message) > _LONGEST:  # a cell of a spoilt file may be endless; the remedy stands at the end
+            message = f"{message[: _LONGEST * 2 // 3]} ... {message[-_LONGEST // 3 :]}"
         place = "" if self.file is None else self.file if line is None else f"{self.file}, line {line}"
         super().__init__(f"{place}: {message}" if place else message)
 

@@ -26,6 +26,8 @@ class Nodes:
         labels: What people read, text `[num_nodes]`; never empty.
         texts: What the language model reads, text or None `[num_nodes]`; None states "no text known".
         iris: The node's IRI: the link given by the data (`owl:sameAs`), or None `[num_nodes]`.
+
+    A tombstone (`Vocabulary.removed`) keeps the index of a node that is gone; nothing is known of it, and no edge touches it.
     """
 
     vocabulary: Vocabulary
@@ -45,6 +47,16 @@ class Nodes:
 
     def __len__(self) -> int:
         return len(self.vocabulary)
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Which indices belong to a node that is there, bool `[num_nodes]`; the others are tombstones."""
+        return ~self.vocabulary.removed
+
+    @property
+    def num_present(self) -> int:
+        """Number of nodes that are there."""
+        return int(self.present.sum())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,6 +90,10 @@ class Edges:
     def __len__(self) -> int:
         return int(self.index.shape[1])
 
+    def select(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Edges:
+        """Return the edges that a mask or an index array picks, in its order."""
+        return Edges(**{name: column[..., which] for name, column in vars(self).items()})
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KnowledgeGraph:
@@ -91,7 +107,7 @@ class KnowledgeGraph:
             by `Edges.provenance`.
 
     Raises:
-        ValueError: If a kind is missing, an index is out of range, or an edge names an unknown source.
+        ValueError: If a kind is missing, an index is out of range, or an edge names an unknown source or a tombstone.
     """
 
     name: str
@@ -112,6 +128,8 @@ class KnowledgeGraph:
                 size = len(self.nodes[kind])
                 if len(found) and not (0 <= found.index[row].min() and found.index[row].max() < size):
                     raise ValueError(f"edges {edge_type} hold {kind} indices outside 0 .. {size - 1}")
+                if self.nodes[kind].vocabulary.removed[found.index[row]].any():
+                    raise ValueError(f"edges {edge_type} touch a {kind} that was removed")
             if len(found) and not (0 <= found.provenance.min() and found.provenance.max() < len(self.sources)):
                 raise ValueError(f"edges {edge_type} name a source outside 0 .. {len(self.sources) - 1}")
 
@@ -132,8 +150,8 @@ class KnowledgeGraph:
 
     @property
     def num_nodes(self) -> int:
-        """Number of nodes of all kinds."""
-        return sum(len(nodes) for nodes in self.nodes.values())
+        """Number of nodes of all kinds, without tombstones."""
+        return sum(nodes.num_present for nodes in self.nodes.values())
 
     @property
     def num_edges(self) -> int:

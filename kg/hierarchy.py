@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from kg.graph import KnowledgeGraph
 from kg.schema import EdgeType
 
-__all__ = ["with_wider_concepts"]
+__all__ = ["UPWARDS", "with_wider_concepts"]
 
-_UPWARDS = ("broader", "subClassOf")  # local names of the relations that lead to a wider concept
+UPWARDS = ("broader", "subClassOf")  # local names of the relations that lead to a wider concept
 
 
 def with_wider_concepts(graph: KnowledgeGraph, edge_type: EdgeType) -> NDArray[np.int64]:
@@ -27,7 +27,7 @@ def with_wider_concepts(graph: KnowledgeGraph, edge_type: EdgeType) -> NDArray[n
     upwards = [
         edges.index
         for (source, relation, target), edges in graph.edges.items()
-        if source == target == edge_type.target and relation.rpartition(":")[2] in _UPWARDS
+        if source == target == edge_type.target and relation.rpartition(":")[2] in UPWARDS
     ]
     if not upwards or edge_type.source == edge_type.target:
         return index

@@ -101,7 +101,7 @@ def _literals(source: Source, predicates: Sequence[str], engine: Engine) -> pd.D
 
 def _about(literals: pd.DataFrame, items_of: Mapping[str, Sequence[int]], account: FileAccount) -> pd.DataFrame:
     about = literals["subject"].isin(items_of).to_numpy(dtype=bool)
-    account.count("literals about what is no linked item, left out", int((~about).sum()))
+    account.count("literals about what is no linked item", int((~about).sum()))
     return literals[about]
 
 
@@ -111,7 +111,7 @@ def _values(literals: pd.DataFrame, use: LiteralUse, source: Source) -> pd.DataF
     cells = literals["value"].astype(object).reset_index(drop=True)
     if use.pattern is not None:
         cells = cells.str.extract(use.pattern, expand=False)
-        account.count("literals without a match of the pattern, left out", int(cells.isna().sum()))
+        account.count("literals without a match of the pattern", int(cells.isna().sum()))
     if use.bins is not None:
         wrong = (cells.notna() & pd.to_numeric(cells, errors="coerce").isna()).to_numpy(dtype=bool)
         account.count("literals that are no numbers, left out", int(wrong.sum()))

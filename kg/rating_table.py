@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kg.description import Description, RatingTable
 from kg.errors import InputError, did_you_mean
+from kg.forgotten import OF_FORGOTTEN, Forgotten
 from kg.ratings import Ratings
 from kg.report import FileAccount
 from kg.stack import Stack
@@ -120,7 +121,13 @@ def _times(rows: Stack, description: RatingTable) -> NDArray[np.int64] | None:
 
 
 def index_ratings(
-    raw: RawRatings, users: Vocabulary, items: Vocabulary, *, unknown_ids: str, files: dict[str, FileAccount]
+    raw: RawRatings,
+    users: Vocabulary,
+    items: Vocabulary,
+    *,
+    unknown_ids: str,
+    files: dict[str, FileAccount],
+    forgotten: Forgotten,
 ) -> Ratings:
     """Replace raw ids by indices.
 
@@ -130,17 +137,20 @@ def index_ratings(
         items: All items.
         unknown_ids: `error`, or `drop` to leave out and count ratings of unknown users or items.
         files: Receives an account of each file.
+        forgotten: People whose ratings are left out and counted.
 
     Raises:
         InputError: If an id is unknown and `unknown_ids` is `error`, with file and line.
     """
     user, item = users.find(raw.user.to_numpy(dtype=object)), items.find(raw.item.to_numpy(dtype=object))
-    known = np.ones(len(user), dtype=bool)
+    known = ~forgotten.mask(raw.user.to_numpy(dtype=object))
     accounts = [files.setdefault(name, FileAccount()) for name in raw.rows.names]
+    for account, number in zip(accounts, raw.rows.counts(~known), strict=True):
+        account.drop(OF_FORGOTTEN, number)
     for name, cells, index, vocabulary in (("user", raw.user, user, users), ("item", raw.item, item, items)):
-        unknown = index < 0
+        unknown = (index < 0) & known
         if unknown_ids == "drop":
-            for position, (account, number) in enumerate(zip(accounts, raw.rows.counts(unknown & known), strict=True)):
+            for position, (account, number) in enumerate(zip(accounts, raw.rows.counts(unknown), strict=True)):
                 mine = cells[unknown & (raw.rows.table_of == position)]
                 account.drop(f"no {name} of this id", number, sorted(set(mine[:1000]))[:3])
             known &= ~unknown

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from kg.graph import KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
@@ -61,11 +59,15 @@ def summary(graph: KnowledgeGraph, ratings: Ratings, with_triples: int, *, impli
         with_triples: Number of items about which an RDF source says something.
         implicit: Whether a rating only says that a user chose an item.
     """
-    isolated = {kind: np.ones(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}
+    isolated = {kind: nodes.present for kind, nodes in graph.nodes.items()}
     for edge_type, edges in graph.edges.items():
         isolated[edge_type.source][edges.index[0]] = False
         isolated[edge_type.target][edges.index[1]] = False
-    counts = {kind: {"nodes": len(nodes), "isolated": int(isolated[kind].sum())} for kind, nodes in graph.nodes.items()}
+    counts = {
+        kind: {"nodes": nodes.num_present, "isolated": int(isolated[kind].sum())}
+        for kind, nodes in graph.nodes.items()
+        if nodes.num_present or kind in (USER, ITEM)
+    }
     return {
         "name": graph.name,
         "items": {**_known(graph.items), "with_triples": with_triples, "isolated": counts[ITEM]["isolated"]},
@@ -84,7 +86,7 @@ def summary(graph: KnowledgeGraph, ratings: Ratings, with_triples: int, *, impli
 
 def _known(nodes: Nodes) -> dict[str, int]:
     return {
-        "count": len(nodes),
+        "count": nodes.num_present,
         "with_text": sum(text is not None for text in nodes.texts),
         "with_link": sum(iri is not None for iri in nodes.iris),
     }
@@ -118,6 +120,8 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     for file, account in report["files"].items():
         lines.append(f"{file}: {account['rows']:,} rows read, {account['kept']:,} kept{_reasons(account)}.")
     lines += [f"Note: {note}" for note in report["notes"]]
+    if "forgotten" in report:
+        lines.append(f"People who were forgotten here and stay left out: {report['forgotten']['people']:,}.")
     return lines
 
 

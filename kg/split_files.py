@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kg.description import RatingTable, Split
 from kg.errors import InputError
+from kg.forgotten import Forgotten
 from kg.named_split import NamedSplit
 from kg.rating_table import RawRatings, index_ratings, read_ratings
 from kg.ratings import Ratings
@@ -32,6 +33,7 @@ class SplitReader:
         ratings: The ratings.
         users, items: All users, all items.
         files: Receives an account of each file that has none yet.
+        forgotten: People whose ratings are left out.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class SplitReader:
     users: Vocabulary
     items: Vocabulary
     files: dict[str, FileAccount]
+    forgotten: Forgotten
 
     def read(self, split: Split) -> NamedSplit:
         """Return a split; raises `InputError` with file and line if it does not fit the ratings."""
@@ -72,7 +75,14 @@ class SplitReader:
         description = self.table.model_copy(update={"file": files, "format": table_format or self.table.format})
         raw = read_ratings(description, self.folder)
         accounts: dict[str, FileAccount] = {}
-        part = index_ratings(raw, self.users, self.items, unknown_ids=self.table.unknown_ids, files=accounts)
+        part = index_ratings(
+            raw,
+            self.users,
+            self.items,
+            unknown_ids=self.table.unknown_ids,
+            files=accounts,
+            forgotten=self.forgotten,
+        )
         for file, account in accounts.items():
             self.files.setdefault(file, account)
         ratings, width = self.ratings, len(self.items)

@@ -76,7 +76,7 @@ def quads(graph: KnowledgeGraph, namespace: Namespace) -> Iterator[ox.Quad]:
     about = ox.NamedNode(namespace.base + "graph/nodes")
     this = ox.NamedNode(namespace.base + "graph")
     term = {
-        name: ox.NamedNode(namespace.term(name)) for name in ("index", "kind", "edgeType", "source", "Graph", "entry")
+        name: ox.NamedNode(namespace.term(name)) for name in ("index", "kind", "edgeType", "source", "Graph", "Removed")
     }
     yield ox.Quad(this, _RDF_TYPE, term["Graph"], about)
     yield ox.Quad(this, _LABEL, ox.Literal(graph.name), about)
@@ -96,7 +96,12 @@ def quads(graph: KnowledgeGraph, namespace: Namespace) -> Iterator[ox.Quad]:
     for kind, nodes in graph.nodes.items():
         kind_term = ox.NamedNode(namespace.term(kind))
         iris[kind] = [ox.NamedNode(namespace.node(kind, raw_id)) for raw_id in nodes.vocabulary]
+        removed = nodes.vocabulary.removed
         for position, iri in enumerate(iris[kind]):
+            if removed[position]:  # a tombstone: nothing but its index, which no other node takes
+                yield ox.Quad(iri, _RDF_TYPE, term["Removed"], about)
+                yield ox.Quad(iri, term["index"], _number(position), about)
+                continue
             yield ox.Quad(iri, _RDF_TYPE, kind_term, about)
             if kind not in ("user", "item"):
                 yield ox.Quad(iri, _RDF_TYPE, _CONCEPT, about)
@@ -204,6 +209,7 @@ class _Reader:
     def __init__(self, namespace: Namespace) -> None:
         self.namespace = namespace
         self.facts: dict[str, dict[str, str]] = defaultdict(dict)
+        self.removed: set[str] = set()
         self.members: dict[str, list[str]] = defaultdict(list)
         self.links: list[tuple[str, str, str, str]] = []
 
@@ -220,7 +226,10 @@ class _Reader:
             where = quad.graph_name.value
             if where.startswith(base + "graph/from/"):
                 self.links.append((subject, predicate, value, unquote(where.removeprefix(base + "graph/from/"))))
-            elif where == base + "graph/nodes" and predicate != _RDF_TYPE.value:
+            elif where == base + "graph/nodes" and predicate == _RDF_TYPE.value:
+                if value == term("Removed"):
+                    self.removed.add(subject)
+            elif where == base + "graph/nodes":
                 if subject == base + "graph" and predicate != _LABEL.value:
                     self.members[predicate].append(value)
                 else:
@@ -242,19 +251,25 @@ class _Reader:
 
     def _nodes(self, kinds: list[str]) -> dict[str, Nodes]:
         index = self.namespace.term("index")
-        found: dict[str, list[tuple[int, str, dict[str, str]]]] = {kind: [] for kind in kinds}
+        found: dict[str, list[tuple[int, str, dict[str, str], bool]]] = {kind: [] for kind in kinds}
         for iri, facts in self.facts.items():
             if index in facts:
                 kind, raw_id = self.namespace.raw_id(iri)
-                found[kind].append((int(facts[index]), raw_id, facts))
+                gone = iri in self.removed
+                if gone:
+                    facts[_LABEL.value] = raw_id
+                found[kind].append((int(facts[index]), raw_id, facts, gone))
         nodes = {}
         for kind, members in found.items():
             members.sort(key=lambda member: member[0])
             columns = {
-                name: np.array([facts.get(predicate.value) for _, _, facts in members], dtype=object)
+                name: np.array([facts.get(predicate.value) for _, _, facts, _ in members], dtype=object)
                 for name, predicate in (("labels", _LABEL), ("texts", _TEXT), ("iris", _SAME_AS))
             }
-            nodes[kind] = Nodes(vocabulary=Vocabulary(kind, [raw_id for _, raw_id, _ in members]), **columns)
+            vocabulary = Vocabulary(
+                kind, [raw_id for _, raw_id, _, _ in members], removed=[gone for _, _, _, gone in members]
+            )
+            nodes[kind] = Nodes(vocabulary=vocabulary, **columns)
         return nodes
 
     def _edges(self, edge_types: list[EdgeType], nodes: dict[str, Nodes], sources: list[str]) -> dict[EdgeType, Edges]:

@@ -1,4 +1,4 @@
-"""NetworkX views of a graph: around a node, between two nodes, or all of it."""
+"""NetworkX views of a graph: around a node, or all of it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from kg.adjacency import Node
 from kg.graph import KnowledgeGraph
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 
-__all__ = ["RATED", "neighbourhood", "paths", "to_networkx"]
+__all__ = ["RATED", "neighbourhood", "to_networkx"]
 
 # The relation of an edge that stands for a rating; capitals, so that no relation of a description can be called so.
 RATED = "RATED"
-Node = tuple[str, str]
 
 
 def to_networkx(graph: KnowledgeGraph, ratings: Ratings | None = None) -> nx.MultiDiGraph:
@@ -30,7 +30,7 @@ def to_networkx(graph: KnowledgeGraph, ratings: Ratings | None = None) -> nx.Mul
         Nodes `(kind, raw id)` with `kind`, `id`, `label`, `text`, `iri`; edges, keyed by relation, with `relation`,
         `source` (the file or endpoint that states them) and `line` in it (0 where unknown).
     """
-    return _view(graph, {kind: np.ones(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}, ratings)
+    return _view(graph, {kind: nodes.present for kind, nodes in graph.nodes.items()}, ratings)
 
 
 def neighbourhood(
@@ -61,57 +61,11 @@ def neighbourhood(
     return _view(graph, inside, ratings)
 
 
-def paths(
-    graph: KnowledgeGraph, user: str, item: str, cutoff: int = 3, ratings: Ratings | None = None
-) -> Iterator[list[Node]]:
-    """Yield the simple paths from a user to an item, the shortest first, along edges in either direction.
-
-    Args:
-        graph: Any graph.
-        user: Raw id of the user.
-        item: Raw id of the item.
-        cutoff: Most edges of a path.
-        ratings: Ratings as edges; without them users hang together with items only through shared concepts.
-
-    Yields:
-        Each path as its nodes `(kind, raw id)`.
-
-    Raises:
-        UnknownNameError: If the user or the item is unknown.
-    """
-    start, end = graph.users.vocabulary.index_of(user), graph.items.vocabulary.index_of(item)
-    # A node is on a path of at most `cutoff` edges only if its distances to both ends sum to no more than that.
-    from_user = _distances(graph, USER, start, cutoff, ratings)
-    from_item = _distances(graph, ITEM, end, cutoff, ratings)
-    near = {kind: from_user[kind] + from_item[kind] <= cutoff for kind in graph.nodes}
-    if not near[ITEM][end]:
-        return
-    view = nx.Graph(_view(graph, near, ratings).to_undirected(as_view=True))
-    yield from sorted(
-        nx.all_simple_paths(view, (USER, user), (ITEM, item), cutoff=cutoff), key=lambda path: (len(path), path)
-    )
-
-
 def _links(graph: KnowledgeGraph, ratings: Ratings | None) -> Iterator[tuple[EdgeType, NDArray[np.int64]]]:
     for edge_type, edges in graph.edges.items():
         yield edge_type, edges.index
     if ratings is not None:
         yield EdgeType(USER, RATED, ITEM), np.stack([ratings.user, ratings.item])
-
-
-def _distances(
-    graph: KnowledgeGraph, kind: str, index: int, cutoff: int, ratings: Ratings | None
-) -> dict[str, NDArray[np.int64]]:
-    """Return the number of edges from one node to all others, `cutoff + 1` for those farther away."""
-    found = {name: np.full(len(nodes), cutoff + 1, dtype=np.int64) for name, nodes in graph.nodes.items()}
-    found[kind][index] = 0
-    for distance in range(cutoff):
-        at = {name: distances == distance for name, distances in found.items()}
-        for edge_type, ends in _links(graph, ratings):
-            for here, there, row in ((edge_type.source, edge_type.target, 0), (edge_type.target, edge_type.source, 1)):
-                reached = ends[1 - row][at[here][ends[row]]]
-                found[there][reached] = np.minimum(found[there][reached], distance + 1)
-    return found
 
 
 def _view(graph: KnowledgeGraph, inside: dict[str, NDArray[np.bool_]], ratings: Ratings | None) -> nx.MultiDiGraph:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kg.errors import UnknownNameError, did_you_mean
 
@@ -19,19 +19,21 @@ class Vocabulary:
     """An immutable, ordered set of raw ids of one node kind.
 
     Raw ids are text and are never changed: leading zeros, spaces, slashes, emoji and 64-bit
-    numbers all round-trip. The index of an id is its position.
+    numbers all round-trip. The index of an id is its position, and stays so while the graph is updated: an id
+    that goes leaves a tombstone at its index, which no look-up finds.
 
     Args:
         kind: Node kind the ids belong to, used in error messages.
-        ids: Raw ids, all different.
+        ids: Raw ids, all different, those of tombstones included.
+        removed: Which of them are tombstones, `[num_ids]`; by default none.
 
     Raises:
-        ValueError: If an id is not text or stands twice.
+        ValueError: If an id is not text or stands twice, or `removed` is of another length.
     """
 
-    __slots__ = ("_index", "kind")
+    __slots__ = ("_index", "kind", "removed")
 
-    def __init__(self, kind: str, ids: Iterable[str]) -> None:
+    def __init__(self, kind: str, ids: Iterable[str], *, removed: ArrayLike | None = None) -> None:
         values = np.array(list(ids), dtype=object)
         for value in values:
             if not isinstance(value, str):
@@ -39,12 +41,17 @@ class Vocabulary:
         index = pd.Index(values, dtype=object)
         if not index.is_unique:
             raise ValueError(f"{kind} id {index[index.duplicated()][0]!r} stands twice; ids must be unique")
+        mask = np.zeros(len(index), dtype=bool) if removed is None else np.array(removed, dtype=bool)
+        if mask.shape != (len(index),):
+            raise ValueError(f"{kind} has {len(index)} ids, but tombstones of shape {mask.shape}; expected one an id")
+        mask.flags.writeable = False
         self.kind = kind
+        self.removed: NDArray[np.bool_] = mask
         self._index = index
 
     @property
     def ids(self) -> NDArray[np.object_]:
-        """All raw ids in the order of their indices, `[num_ids]`."""
+        """All raw ids in the order of their indices, tombstones included, `[num_ids]`."""
         ids: NDArray[np.object_] = self._index.to_numpy(copy=True)
         return ids
 
@@ -55,12 +62,14 @@ class Vocabulary:
         return iter(self._index)
 
     def __contains__(self, raw_id: object) -> bool:
-        return raw_id in self._index
+        return raw_id in self._index and not self.removed[self._index.get_loc(raw_id)]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vocabulary):
             return NotImplemented
-        return self.kind == other.kind and self._index.equals(other._index)
+        return (
+            self.kind == other.kind and self._index.equals(other._index) and np.array_equal(self.removed, other.removed)
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -86,13 +95,19 @@ class Vocabulary:
         found = self.find(raw_ids)
         if len(found) and found.min() == MISSING:
             unknown = str(raw_ids[int(np.argmin(found))])
-            hint = did_you_mean(unknown, self._index) if len(self) <= 100_000 else ""
+            known = self._index[~self.removed]
+            hint = did_you_mean(unknown, known) if len(known) <= 100_000 else ""
             raise UnknownNameError(
-                f"{self.kind} {unknown!r} is not among the {len(self):,} known {self.kind} ids.{hint}"
+                f"{self.kind} {unknown!r} is not among the {len(known):,} known {self.kind} ids.{hint}"
             )
         return found
 
     def find(self, raw_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
-        """Return the indices of raw ids with -1 for those unknown: the caller decides what follows."""
+        """Return the indices of raw ids with -1 for those unknown or removed: the caller decides what follows."""
+        found = self.places(raw_ids)
+        return np.where(self.removed[found], MISSING, found) if self.removed.any() else found
+
+    def places(self, raw_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
+        """Return the indices of raw ids, those of tombstones too, with -1 for ids that never were here."""
         wanted = pd.Index(np.array(list(raw_ids), dtype=object), dtype=object)
         return np.asarray(self._index.get_indexer(wanted), dtype=np.int64)

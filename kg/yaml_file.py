@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -12,6 +13,10 @@ from pydantic import BaseModel, ValidationError
 from kg.errors import InputError, did_you_mean
 
 __all__ = ["fields_at", "read_yaml"]
+
+# Aliases can make a list of a few lines endless when it is written out.
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxstring = 2, 12, 200
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -93,7 +98,7 @@ def _sentence(error: ValidationError, node: yaml.Node, path: Path, model: type[B
             else "expected a name of lower-case letters, digits and '_', starting with a letter"
         )
     given = first["input"]
-    shown = f", found {given!r}" if isinstance(given, str | int | float | bool | list) else ""
+    shown = f", found {_SHORT.repr(given)}" if isinstance(given, str | int | float | bool | list) else ""
     prefix = f"{place}: " if place else ""
     return InputError(f"{prefix}{problem[:1].lower()}{problem[1:]}{shown}", file=path, line=line)
 

@@ -52,7 +52,7 @@ class Content:
             block.data[:] = 1.0
             blocks.append(block[:, np.flatnonzero(np.bincount(block.indices, minlength=shape[1]))])
         shared = sparse.hstack(blocks, format="csr") if blocks else sparse.csr_array((size, 0), dtype=np.float32)
-        rarity = np.log(size / np.maximum(shared.sum(axis=0), 1.0)).astype(np.float32)
+        rarity = np.log(data[ITEM].num_present / np.maximum(shared.sum(axis=0), 1.0)).astype(np.float32)
         weighed = shared * rarity[None, :]
         length = np.sqrt(weighed.power(2).sum(axis=1))
         concepts = sparse.diags_array(np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)) @ weighed

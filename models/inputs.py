@@ -77,7 +77,7 @@ def hetero_data(
     limits = limits or InputLimits()
     data = HeteroData()
     for kind, nodes in graph.nodes.items():
-        data[kind].num_nodes = len(nodes)
+        data[kind].num_nodes, data[kind].num_present = len(nodes), nodes.num_present
     for kind in (USER, ITEM):
         data[kind].content, data[kind].interactions = [], []
         data[kind].features, data[kind].hop_sources = {"content": {}, "interactions": {}}, {}
@@ -184,7 +184,7 @@ def _add_two_hops(data: HeteroData, rated: Mapping[MessageType, tuple[Tensor, Te
         small = {
             relation_name(edge_type): _dense(data, edge_type)
             for edge_type in data[sender].content
-            if data[edge_type[0]].num_nodes <= limits.most_hop_concepts
+            if data[edge_type[0]].num_present <= limits.most_hop_concepts
         }
         num_nodes = (int(data[receiver].num_nodes), int(data[sender].num_nodes))
         operator = SparseOperator(edge_index[1], edge_index[0], weight, num_nodes)

@@ -176,6 +176,7 @@ class Recommender:
             probabilities = self.predictor.cold.for_rows(taste.rows, taste.offsets)
             reasons = partial(self._found, self.posterior.cold, taste.rows, most=num_reasons)
         ranking = self._ranking(probabilities, seen, nearness)
+        ranking[~self.graph.items.present] = -np.inf
         if exclude_seen and text is None:
             ranking[seen > 0] = -np.inf
         best = np.argsort(-ranking, kind="stable")[: min(k, int(np.isfinite(ranking).sum()))]
@@ -224,9 +225,11 @@ class Recommender:
         )
 
     def rank_scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return ranking scores of all items for users, float32 `[num_users, num_items]`; nothing is excluded."""
+        """Return ranking scores of all items for users, float32 `[num_users, num_items]`; only tombstones are excluded."""
         liking = self.predictor.at_least(torch.from_numpy(users), self.relevant_level).numpy()
-        return np.asarray(liking**self.liking_power * self.exposure_of(users), dtype=np.float32)
+        scores = np.asarray(liking**self.liking_power * self.exposure_of(users), dtype=np.float32)
+        scores[:, ~self.graph.items.present] = -np.inf
+        return scores
 
     def exposure_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the exposure of known users to all items, `[num_users, num_items]`."""
@@ -271,7 +274,8 @@ class Recommender:
                 f"the encoder {self.encoder.name!r} is not the one that read the items of this run; train again"
             )
         cosine = np.where(has_text, self.item_vectors @ self.encoder.encode([wish])[0], -1.0).astype(np.float32)
-        item = np.argsort(-cosine, kind="stable")[:LIKED_TITLES].astype(np.int64)
+        cosine[~self.graph.items.present] = -np.inf
+        item = np.argsort(-cosine, kind="stable")[: min(LIKED_TITLES, self.graph.items.num_present)].astype(np.int64)
         seen = np.zeros(self.train.num_items, dtype=np.float32)
         seen[item] = 1.0
         return self._taste(item, np.full(len(item), len(self.levels) - 1), SENTENCE_WEIGHT), seen, cosine

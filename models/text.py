@@ -60,7 +60,7 @@ class TextEncoder:
         self.max_length = max_length
         self.batch_size = batch_size
         self.device = device
-        self._cache_directory = cache or default_cache_directory()
+        self.cache_directory = cache or default_cache_directory()
 
     @cached_property
     def folder(self) -> Path:
@@ -94,7 +94,7 @@ class TextEncoder:
     @cached_property
     def cache(self) -> VectorCache:
         """Vectors already on disk."""
-        return VectorCache(self._cache_directory, self.fingerprint)
+        return VectorCache(self.cache_directory, self.fingerprint)
 
     @cached_property
     def _model(self) -> SentenceTransformer:
@@ -131,13 +131,20 @@ class TextEncoder:
             logger.info("found %d of %d texts encoded already", len(set(texts)) - len(missing), len(set(texts)))
         for start in range(0, len(missing), _SHARD):
             shard = missing[start : start + _SHARD]
-            vectors = self._model.encode(
-                shard, batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
-            )
-            self.cache.add(shard, np.asarray(vectors, dtype=np.float32))
+            self.cache.add(shard, self._encode(shard))
             if progress is not None:
                 progress(start + len(shard), len(missing))
         return self.cache.get(texts) if len(texts) else np.zeros((0, 0), dtype=np.float32)
+
+    def encode_query(self, text: str) -> NDArray[np.float32]:
+        """Return the unit vector of a text that is asked once, float32 `[dimension]`; the cache does not keep it."""
+        return self._encode([text])[0]
+
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        vectors = self._model.encode(
+            list(texts), batch_size=self.batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
 
 
 def _packaged_folder() -> Path | None:

@@ -159,6 +159,16 @@ def test_ready_made_description_needs_data_and_a_right_name(tmp_path: Path) -> N
         Description.load("movielens-100k", data=tmp_path / "nowhere")
 
 
+def test_aliases_that_multiply_are_told_in_a_short_sentence(small_world: Path) -> None:
+    nested = "x"
+    for level in range(10):  # written out, 10 ** 10 letters
+        nested = f"[&a{level} {nested}{f', *a{level}' * 9}]"
+    replace("description.yaml", "name: small", f"name: {nested}")(small_world)
+    with pytest.raises(InputError, match=r"name: input should be a valid string, found \[\[") as caught:
+        Description.load(small_world / "description.yaml")
+    assert len(str(caught.value)) < 1_000
+
+
 @pytest.fixture
 def graph_directory(small_dataset: Dataset, tmp_path: Path) -> Path:
     small_dataset.save(tmp_path / "graph")
@@ -200,9 +210,9 @@ def test_flipped_bytes_anywhere_in_the_manifest(graph_directory: Path) -> None:
 def test_graph_directory_of_a_newer_version(graph_directory: Path) -> None:
     path = graph_directory / "manifest.json"
     content = json.loads(path.read_text())
-    content["format_version"] = 4
+    content["format_version"] = 99
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="format version 4, this kgrec reads versions 1 to 3; update kgrec"):
+    with pytest.raises(InputError, match="format version 99, this kgrec reads versions 1 to 3; update kgrec"):
         Dataset.load(graph_directory)
 
 

@@ -21,7 +21,11 @@ VECTORS = np.array([[1.0, 2.0], [3.0, 0.0], [0.0, 0.0], [-1.0, 1.0]], dtype=np.f
 @pytest.fixture
 def data() -> HeteroData:
     made = HeteroData()
-    made[ITEM].num_nodes, made["genre"].num_nodes = ITEMS, 5  # two genres that no item has
+    made[ITEM].num_nodes, made[ITEM].num_present, made["genre"].num_nodes = (
+        ITEMS,
+        ITEMS,
+        5,
+    )  # two genres that no item has
     made[ITEM].content = [("genre", "genre", ITEM)]
     pairs = [(genre, item) for item, genres in GENRES.items() for genre in genres]
     made["genre", "genre", ITEM].edge_index = torch.tensor(pairs).t()
@@ -55,7 +59,7 @@ def test_the_kernel_is_cosine_of_texts_and_of_rare_concepts_and_a_tenth_for_each
 def test_an_item_named_by_others_shares_itself_with_them() -> None:
     """Items 0 and 1 both cite item 2, and item 2 cites nobody: yet it is alike to those that cite it."""
     made = HeteroData()
-    made[ITEM].num_nodes = ITEMS
+    made[ITEM].num_nodes, made[ITEM].num_present = ITEMS, ITEMS
     made[ITEM].content = [(ITEM, "cites", ITEM)]
     made[ITEM, "cites", ITEM].edge_index = torch.tensor([[2, 2], [0, 1]])
     nothing: NDArray[np.float32] = np.zeros((ITEMS, 2), dtype=np.float32)
@@ -66,5 +70,5 @@ def test_an_item_named_by_others_shares_itself_with_them() -> None:
 
 def test_without_texts_and_concepts_nothing_is_alike() -> None:
     made = HeteroData()
-    made[ITEM].num_nodes, made[ITEM].content = ITEMS, []
+    made[ITEM].num_nodes, made[ITEM].num_present, made[ITEM].content = ITEMS, ITEMS, []
     assert not Content.of(made, np.zeros((ITEMS, 0), dtype=np.float32)).kernel(np.arange(2), np.arange(3)).any()

@@ -84,6 +84,7 @@ class Answers:
         levels: NDArray[np.float32],
         relevant_from: float,
         dates: bool = False,
+        removed: NDArray[np.bool_] | None = None,
     ) -> Self:
         """Ask a model about a test part.
 
@@ -95,6 +96,7 @@ class Answers:
             levels: Levels of the training ratings, in stars, rising.
             relevant_from: A rating of at least so many stars says that the item was liked.
             dates: Tell the model when the ratings of the part were made. Lists never know a date.
+            removed: Items of which only a tombstone is left, which are no candidates, `[num_items]`; by default none.
 
         Raises:
             InputError: If dates are wanted and the model cannot use them, or the part has none.
@@ -108,7 +110,7 @@ class Answers:
         elif fitted.stars is not None:
             stars = np.asarray(fitted.stars(ratings.user, ratings.item), dtype=np.float32)
         if fitted.rank is not None:
-            lists = _lists(fitted.rank, part, ratings, known, relevant_from)
+            lists = _lists(fitted.rank, part, ratings, known, relevant_from, removed)
         return cls(stars=stars, probabilities=probabilities, lists=lists)
 
     def errors(self, ratings: Ratings) -> NDArray[np.float64]:
@@ -159,11 +161,17 @@ def liked_table(ratings: Ratings, relevant_from: float) -> NDArray[np.bool_]:
 
 
 def _lists(
-    rank: Callable[[Indices], Floats], part: str, ratings: Ratings, known: Ratings, relevant_from: float
+    rank: Callable[[Indices], Floats],
+    part: str,
+    ratings: Ratings,
+    known: Ratings,
+    relevant_from: float,
+    removed: NDArray[np.bool_] | None,
 ) -> NDArray[np.int32]:
     users = liked_users(ratings, relevant_from)
     cold = part in ("cold_items", "cold_both")
-    candidates = np.unique(ratings.item) if cold else np.arange(ratings.num_items)
+    there = np.arange(ratings.num_items) if removed is None else np.flatnonzero(~removed)
+    candidates = np.unique(ratings.item) if cold else there
     length = min(LIST_LENGTH, len(candidates))
     lists = np.empty((len(users), length), dtype=np.int32)
     rng = np.random.default_rng(SEED)

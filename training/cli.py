@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kg.errors import InputError
-from training import cli_benchmark, cli_graph, cli_query, cli_runs
+from training import cli_benchmark, cli_check, cli_forget, cli_graph, cli_query, cli_runs, cli_views
 
 __all__ = ["app", "main"]
 
@@ -24,6 +24,12 @@ for command in (
     cli_graph.download,
     cli_graph.build,
     cli_query.query,
+    cli_views.show,
+    cli_views.paths,
+    cli_views.stats,
+    cli_views.search,
+    cli_check.check,
+    cli_forget.forget,
     cli_runs.train,
     cli_runs.tune,
     cli_runs.evaluate,

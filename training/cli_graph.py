@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from kg.errors import InputError
 from training.cli_options import Json
 
 __all__ = ["build", "download"]
@@ -37,7 +38,10 @@ def build(
         str,
         typer.Argument(help="YAML file, or movielens-100k, movielens-100k-freebase, movielens-1m, citeulike-a, films."),
     ],
-    out: Annotated[Path, typer.Option(help="Directory of the graph.")],
+    out: Annotated[Path | None, typer.Option(help="Directory of the graph; what is there is built anew.")] = None,
+    update: Annotated[
+        Path | None, typer.Option(help="Directory of a graph that takes in what has changed; indices stay.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data a ready-made description reads.")] = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask SPARQL endpoints again; by default once is enough.")
@@ -47,26 +51,39 @@ def build(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Turn tables and RDF into a knowledge graph with ratings.
+    """Turn tables and RDF into a knowledge graph with ratings, or bring one up to date.
 
     Example: kgrec build movielens-100k --data data --out graphs/ml-100k
     """
     from kg.build import build as build_graph
     from kg.description import Description
     from kg.films import simulate, write_source
+    from kg.forgotten import Forgotten
     from kg.report import report_lines
+    from kg.update import change_lines
+    from kg.update import update as update_graph
     from training import console
 
-    if description == "films":
-        with TemporaryDirectory() as folder:
-            dataset = build_graph(Description.load(write_source(simulate(), Path(folder))))
-    else:
-        meaning = Description.load(description, data=data)
-        dataset = build_graph(meaning, data=data, refresh=refresh, snapshots=snapshots)
-    dataset.save(out)
+    directory = out or update
+    if directory is None or (out is not None and update is not None):
+        raise InputError("give either --out DIR for a new graph or --update DIR for one that is there")
+    with TemporaryDirectory() as folder:
+        films = description == "films"
+        source = Description.load(
+            write_source(simulate(), Path(folder)) if films else description, data=None if films else data
+        )
+        if update is not None:
+            updated = update_graph(source, update, refresh=refresh, snapshots=snapshots)
+            dataset, lines, written = updated.dataset, change_lines(updated), updated.read
+        else:
+            forgotten = Forgotten.of_directory(directory)
+            dataset = build_graph(source, refresh=refresh, snapshots=snapshots, forgotten=forgotten)
+            lines, written = [], True
+            dataset.save(directory)
     if as_json:
-        console.print_json({"graph": str(out), "fingerprint": dataset.fingerprint, **dataset.report})
+        console.print_json({"graph": str(directory), "fingerprint": dataset.fingerprint, **dataset.report})
         return
-    for line in report_lines(dataset.report):
+    for line in [*report_lines(dataset.report), *lines]:
         console.out.print(line, markup=False, soft_wrap=True)
-    console.out.print(f"Written to {out}.", markup=False)
+    if written:
+        console.out.print(f"Written to {directory}.", markup=False)

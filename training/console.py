@@ -38,7 +38,13 @@ WIDE = 118  # columns where output goes to a file or pipe
 out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDE)
 notes = Console(stderr=True, highlight=False, emoji=False)
 
-_STAGES = {"benchmark": "models", "encode": "reading texts", "train": "training", "download": "downloading"}
+_STAGES = {
+    "benchmark": "models",
+    "check": "checking",
+    "encode": "reading texts",
+    "train": "training",
+    "download": "downloading",
+}
 _METRICS = ("rmse", "mae", "ndcg@20", "recall@20", "coverage_80", "interval_80")
 
 

@@ -28,11 +28,13 @@ def evaluate(
     *,
     baselines: bool = True,
     dates: bool = False,
+    removed: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Measure a recommender and the baselines on held-out ratings.
 
     A user's candidates are all items they have not rated in training; for cold items, the cold items of the part.
-    With `dates` the recommender, not the baselines, is told when the held-out ratings were made.
+    With `dates` the recommender, not the baselines, is told when the held-out ratings were made. Items that are `removed`,
+    `[num_items]`, are nobody's candidates.
 
     Returns:
         `{"parts": {part: {metric: {value, low, high}}}, "baselines": {name: {part: {...}}}}`, see `measure`.
@@ -44,7 +46,14 @@ def evaluate(
         return {
             name: measure(
                 Answers.ask(
-                    fitted, name, ratings, known=train, levels=levels, relevant_from=relevant_from, dates=dates
+                    fitted,
+                    name,
+                    ratings,
+                    known=train,
+                    levels=levels,
+                    relevant_from=relevant_from,
+                    dates=dates,
+                    removed=removed,
                 ),
                 ratings,
                 levels,

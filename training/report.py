@@ -21,7 +21,8 @@ def evaluation_report(run: Run, *, baselines: bool = True, dates: bool = False) 
     started = time.perf_counter()
     experiment = run.experiment
     parts, scale = experiment.split.test, experiment.dataset.scale
-    found = evaluate(run.recommender, parts, scale, baselines=baselines, dates=dates)
+    removed = experiment.dataset.graph.items.vocabulary.removed
+    found = evaluate(run.recommender, parts, scale, baselines=baselines, dates=dates, removed=removed)
     return {
         "run": str(run.directory),
         "protocol": experiment.config.split.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -170,7 +170,9 @@ def _canonical(name: str, split: NamedSplit, ratings: Ratings, seed: int) -> _Ho
             apart=split.validation_ratings is not None,
         )
     if split.test_ratings is not None:
-        return _scattered(ratings, split.test_ratings, "the test ratings that come with the data")
+        scattered = _scattered(ratings, split.test_ratings, "the test ratings that come with the data")
+        apart = split.validation_ratings is not None
+        return replace(scattered, validation=split.validation_ratings, apart=apart)
     if split.test_items is None:
         raise InputError(
             f"The split {name!r} of these data names neither parts nor test ratings nor test items; correct it."

@@ -85,7 +85,7 @@ def validation_ndcg(experiment: Experiment, posterior: PhasedPosterior) -> float
     if not len(users):
         raise InputError("nobody likes a validation item, so lists cannot be judged; choose another metric, or a split")
     all_new = not train.item_counts[held_out.item].any()
-    candidates = np.unique(held_out.item) if all_new else np.arange(train.num_items)
+    candidates = np.unique(held_out.item) if all_new else np.flatnonzero(recommender.graph.items.present)
     rng, found = np.random.default_rng(_SEED), []
     for block in np.split(users, range(_BLOCK, len(users), _BLOCK)):
         scores = np.array(recommender.rank_scores(block), dtype=np.float64)

@@ -1,0 +1,118 @@
+"""The commands that look into a graph, in this process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kg.dataset import Dataset
+from models.text import TextEncoder
+from training import cli, console
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def vector(text: str) -> NDArray[np.float32]:
+    row = np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8)
+    return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
+
+
+@pytest.fixture
+def run(
+    small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Run `kgrec COMMAND GRAPH ...`; gives exit code, standard output and errors."""
+    small_dataset.save(tmp_path / "graph")
+    monkeypatch.setattr(console, "set_up_logging", lambda: None)  # would outlive this file
+    monkeypatch.setenv("KGREC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(TextEncoder, "fingerprint", "stand-in")
+    monkeypatch.setattr(
+        TextEncoder, "encode", lambda _, texts, progress=None: np.stack([vector(text) for text in texts])
+    )
+    monkeypatch.setattr(TextEncoder, "encode_query", lambda _, text: vector(text))
+
+    def call(command: str, *arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["kgrec", command, str(tmp_path / "graph"), *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def test_show_names_the_line_of_each_edge(run: Run) -> None:
+    code, out, _ = run("show", "--item", "é/1")
+    assert code == 0
+    assert "Beta (2001)" in out
+    assert "items.csv, line 3" in out
+    assert "1.5 stars" in out
+    page = json.loads(run("show", "--item", "é/1", "--json")[1])
+    assert page["node"]["id"] == "é/1"
+    assert {edge["relation"] for edge in page["edges"]} >= {"RATED", "genre", "wiki:follows"}
+
+
+def test_show_says_how_many_more_there_are_and_who_is_farther(run: Run) -> None:
+    _, out, _ = run("show", "--user", "007", "--limit", "1", "--hops", "2")
+    assert "and 1 more" in out
+    assert "2 hops away:" in out
+
+
+def test_paths_in_words_and_as_json(run: Run) -> None:
+    code, out, _ = run("paths", "--user", "8", "--item", "é/1")
+    assert code == 0
+    assert "user 8\n  -- RATED -> (3 stars) [ratings] Alpha (1999) (item a b)" in out
+    found = json.loads(run("paths", "--user", "8", "--item", "é/1", "-k", "2", "--by", "edges", "--json")[1])
+    assert len(found["paths"]) == 2
+    assert found["paths"][0]["length"] == 2
+    found = json.loads(run("paths", "--node", "person:Bo Ek", "--node", "genre:war", "--json")[1])
+    assert (found["from"], found["to"]) == ("person:bo ek", "genre:war")
+    assert "No path of at most 1 edges" in run("paths", "--user", "8", "--item", "é/1", "--cutoff", "1")[1]
+
+
+def test_stats_in_tables_and_as_json(run: Run) -> None:
+    code, out, _ = run("stats")
+    assert code == 0
+    assert "components" in out
+    assert "hubs" in out
+    without, with_ratings = (json.loads(run("stats", *flag, "--json")[1]) for flag in ((), ("--ratings",)))
+    assert with_ratings["edges"] == without["edges"] + 4
+
+
+def test_search_by_meaning(run: Run) -> None:
+    code, out, _ = run("search", "Drama (genre).", "--kind", "genre", "-k", "1")
+    assert code == 0
+    assert "1.000" in out
+    found = json.loads(run("search", "Drama (genre).", "--json", "-k", "3")[1])
+    assert [found["query"], found["nodes"][0]["id"], len(found["nodes"])] == ["Drama (genre).", "drama", 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("show",), "give one node"),
+        (("show", "--item", "a b", "--user", "8"), "give one node"),
+        (("show", "--item", "a  b"), "Did you mean 'a b'"),
+        (("show", "--node", "drama"), "expected a node as kind:id"),
+        (("paths", "--user", "8"), "give two nodes"),
+        (("paths", "--user", "8", "--node", "gerne:drama"), "Did you mean 'genre'"),
+        (("search", " "), "nothing to look for"),
+        (("search", "x", "--kind", "gerne"), "Did you mean 'genre'"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert sentence in err

@@ -1,0 +1,188 @@
+"""A person leaves a trained run: its tables, its split, the rows of the model that were theirs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import Tensor
+
+from kg.atomic import clear_leftovers, staged_directory, write_file
+from kg.dataset import Dataset
+from kg.errors import InputError
+from kg.forget import Forgetting, forget, prove
+from kg.manifest import seal
+from kg.named_split import NamedSplit
+from kg.ratings import Ratings
+from kg.schema import ITEM, USER
+from models.encoder import parameter_key
+from models.inputs import relation_name
+from models.phases import PhasedPosterior
+from models.posterior import Posterior
+from training.bundle import Run, load_run
+from training.experiment import Experiment
+from training.splits import Split
+
+__all__ = ["RunForgetting"]
+
+_ROWS_OF_USERS = ("users.factors.rows", "cold_users.residual.rows", "head.user_offsets")
+_KEPT = ("lists.safetensors", "config.yaml", "metrics.json", "history.csv")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunForgetting:
+    """A run without some people, ready to be written.
+
+    Their ratings, edges and ids leave the tables, and their rows in every sample are set to zero or, where a table has rows
+    for raters only, taken out. What all other parameters learned from their ratings stays in them: only a new training
+    on the new graph takes that away.
+
+    Attributes:
+        run: The run as it is.
+        people: User ids.
+        forgetting: Its data set without them, in which the run's own split is kept as it was drawn.
+        posterior: Its samples without them.
+    """
+
+    run: Run
+    people: Sequence[str]
+    forgetting: Forgetting
+    posterior: PhasedPosterior
+
+    @classmethod
+    def prepare(cls, directory: Path, people: Sequence[str]) -> RunForgetting:
+        """Read a run and take people out of it, in memory.
+
+        Raises:
+            InputError: If it is no run, or so little is left of it that it cannot answer.
+        """
+        run = load_run(directory)
+        before = run.experiment
+        users = np.zeros(len(before.dataset.graph.users), dtype=bool)
+        place = before.dataset.graph.users.vocabulary.places(list(people))
+        users[place[place >= 0]] = True
+        found = forget(_with_frozen_split(before.dataset, before.config.split.name, before.split), people)
+        dataset = _without_empty_parts(found.dataset, before.config.split.name, directory)
+        after = Experiment(dataset, before.config)
+        after.use_vectors(before.item_vectors)
+        if not np.array_equal(after.levels, before.levels):
+            raise InputError(
+                "without this person a value of the rating scale has no training rating left, and the model cannot go without; "
+                "delete this run and train again",
+                file=directory,
+            )
+        posterior = _posterior(run.recommender.posterior, before, after, users)
+        return cls(
+            run=run,
+            people=people,
+            forgetting=Forgetting(dataset=dataset, counts=found.counts),
+            posterior=posterior,
+        )
+
+    def write(self) -> None:
+        """Replace the run as a whole; nothing is written if the people are not in it."""
+        directory, dataset = self.run.directory, self.forgetting.dataset
+        if self.forgetting.counts["people"]:
+            with staged_directory(directory) as folder:
+                for name in _KEPT:
+                    shutil.copyfile(directory / name, folder / name)
+                write_file(folder / "model.safetensors", save(self.posterior.tensors()))
+                (folder / "graph").mkdir()
+                dataset.write(folder / "graph")
+                seal(folder, self._manifest(), (*_KEPT, "model.safetensors", "graph/manifest.json"))
+                prove(folder, self.people, dataset.namespace)
+        clear_leftovers(directory)
+        prove(directory, self.people, dataset.namespace)
+
+    def _manifest(self) -> dict[str, Any]:
+        dataset = self.forgetting.dataset
+        content = {name: part for name, part in self.run.manifest.items() if name not in ("files", "checksum")}
+        identity = Experiment(dataset, self.run.experiment.config).identity
+        return {
+            **content,
+            "fingerprint": dataset.fingerprint,
+            # Not that of a run trained on what is left: to train again is the remedy and must not be taken as done.
+            "identity": sha256(f"forgotten\n{identity}".encode()).hexdigest(),
+        }
+
+
+def _with_frozen_split(dataset: Dataset, name: str, split: Split) -> Dataset:
+    """Return a data set that names the rows of a split: drawn again without a person, others would be held out."""
+    ratings = dataset.ratings
+    place = {pair: row for row, pair in enumerate(_pairs(ratings).tolist())}
+
+    def rows(part: Ratings) -> NDArray[np.int64]:
+        return np.sort(np.array([place[pair] for pair in _pairs(part).tolist()], dtype=np.int64))
+
+    parts = {part: rows(held_out) for part, held_out in split.test.items()}
+    validation = None if split.validation is None else rows(split.validation)
+    together = np.concatenate(list(parts.values()))
+    if len(np.unique(together)) < len(together):  # `warm` is all of them, and the cold ones are told apart anew
+        frozen = NamedSplit(test_ratings=parts["warm"], validation_ratings=validation)
+    else:
+        frozen = NamedSplit(parts=parts, validation_ratings=validation)
+    return _replaced(dataset, name, frozen)
+
+
+def _pairs(ratings: Ratings) -> NDArray[np.int64]:
+    return ratings.user * ratings.num_items + ratings.item
+
+
+def _replaced(dataset: Dataset, name: str, split: NamedSplit) -> Dataset:
+    return replace(dataset, splits={**dataset.splits, name: split})
+
+
+def _without_empty_parts(dataset: Dataset, name: str, directory: Path) -> Dataset:
+    roles = {role: rows for role, rows in dataset.splits[name].roles.items() if len(rows)}
+    if not set(roles) - {"validation_ratings"}:
+        raise InputError(
+            "all ratings this run is tested on are of people to be forgotten; delete this run and train again",
+            file=directory,
+        )
+    return _replaced(dataset, name, NamedSplit.of_roles(roles))
+
+
+def _posterior(
+    posterior: PhasedPosterior, before: Experiment, after: Experiment, users: NDArray[np.bool_]
+) -> PhasedPosterior:
+    """Return samples that fit the inputs that are left."""
+    kept = _kept_rows(before, after, users)
+    there = {name for name, _ in after.new_model(torch.Generator()).named_parameters()}
+    gone = torch.from_numpy(np.flatnonzero(users))
+
+    def without(samples: Mapping[str, Tensor]) -> Posterior:
+        found = {}
+        for name, stacked in samples.items():
+            if name in _ROWS_OF_USERS:
+                stacked = stacked.clone()
+                stacked[:, gone] = 0
+            elif name in kept:
+                stacked = stacked[:, kept[name]].contiguous()
+            if name in there:
+                found[name] = stacked
+        return Posterior(found)
+
+    warm = without(posterior.warm.samples)
+    return PhasedPosterior(warm, warm if posterior.cold is posterior.warm else without(posterior.cold.samples))
+
+
+def _kept_rows(before: Experiment, after: Experiment, users: NDArray[np.bool_]) -> dict[str, Tensor]:
+    """Return which rows stay of each table that has one for every sender: senders may fall silent with a person."""
+    kept: dict[str, Tensor] = {}
+    for kind, tower in ((USER, "users"), (ITEM, "items")):
+        for group in ("content", "interactions"):
+            for edge_type in getattr(before.data[kind], group):
+                if edge_type in getattr(after.data[kind], group):
+                    name = f"{tower}.{group}.tables.{parameter_key(relation_name(edge_type))}"
+                    kept[name] = torch.isin(before.data[edge_type].senders, after.data[edge_type].senders)
+    if before.sessions is not None:
+        kept["sessions.residual"] = ~torch.from_numpy(users)[before.sessions.user]
+    return kept
