@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,16 +18,17 @@ from kg.engine import Engine, open_engine
 from kg.entities import Entities, read_entities
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.knowledge_files import KnowledgeFiles
-from kg.linking import LinkedTriples, link_statements
 from kg.manifest import file_sha256
 from kg.named_split import NamedSplit
 from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType
 from kg.split_files import SplitReader
-from kg.statements import read_statements
 from kg.triples import local_name
 from kg.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from kg.linking import LinkedTriples
 
 __all__ = ["build"]
 
@@ -56,14 +59,15 @@ def build(
     """
     folder = description.folder if data is None else Path(data)
     files = KnowledgeFiles(folder=folder, refresh=refresh, snapshots=snapshots)
-    with open_engine(engine, scratch) as opened:
-        return _Build(description, files, opened).run()
+    return _Build(description, files, partial(open_engine, engine, scratch)).run()
 
 
 class _Build:
     """One run of the build; every step adds nodes, edges and its part of the account."""
 
-    def __init__(self, description: Description, knowledge: KnowledgeFiles, engine: Engine) -> None:
+    def __init__(
+        self, description: Description, knowledge: KnowledgeFiles, engine: Callable[[], AbstractContextManager[Engine]]
+    ) -> None:
         self.description = description
         self.folder = knowledge.folder
         self.knowledge = knowledge
@@ -185,17 +189,22 @@ class _Build:
             self.notes.append(
                 f"{len(shared):,} of the linked IRIs belong to more than one item, for example {iri} of {names}; their triples count for each of these items."
             )
+        found = [(one, self.knowledge.find(one, list(items_of), self.notes)) for one in self.description.knowledge]
+        given = [(one, *place) for one, place in found if place is not None]
+        if not given:
+            return 0
+        # Ibis takes half a second to load, which only those who read RDF should wait for.
+        from kg.linking import link_statements
+        from kg.statements import read_statements
+
         entities: dict[str, dict[str, int]] = {}
         labels: dict[str, dict[str, str]] = {}
         about = np.zeros(len(items.vocabulary), dtype=bool)
-        for knowledge in self.description.knowledge:
-            given = self.knowledge.find(knowledge, list(items_of), self.notes)
-            if given is None:
-                continue
-            name, path = given
+        for knowledge, name, path in given:
             account = self.files.setdefault(name, FileAccount())
-            statements = read_statements(path, self.engine, lenient=knowledge.lenient, account=account)
-            linked = link_statements(self.engine, statements, items_of, knowledge.keep, path, account)
+            with self.engine() as engine:
+                statements = read_statements(path, engine, lenient=knowledge.lenient, account=account)
+                linked = link_statements(engine, statements, items_of, knowledge.keep, path, account)
             known = entities.setdefault(knowledge.source, {})
             labels.setdefault(knowledge.source, {}).update(_labels(linked))
             place = np.array([known.setdefault(iri, len(known)) for iri in linked.entities], dtype=np.int64)
