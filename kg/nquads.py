@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +20,9 @@ from kg.engine import MEMORY_LIMIT
 from kg.graph import KnowledgeGraph
 from kg.schema import ITEM, USER, Namespace
 from kg.store import CONCEPT, LABEL, RDF_TYPE, SAME_AS, TEXT, heading_quads, nodes_graph, source_graph
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["write_nquads"]
 
@@ -37,6 +40,8 @@ def write_nquads(graph: KnowledgeGraph, path: Path, namespace: Namespace) -> Non
     The lines are those of `kg.store.quads`. Memory is bounded beside the graph itself; what does not fit waits in files beside
     `path`, which are gone afterwards.
     """
+    import duckdb  # takes a quarter of a second, which only those who write should wait for
+
     with (
         TemporaryDirectory(dir=path.parent, prefix=".nquads-") as folder,
         duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": folder}) as connection,

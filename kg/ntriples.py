@@ -7,7 +7,6 @@ a blank node, odd spaces or an error, goes through pyoxigraph one by one. So the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +105,7 @@ class _Reader:
 
     def take(self, connection: duckdb.DuckDBPyConnection, first: int, lines: pa.Array) -> None:
         """Write what a chunk states; `first` is the number of its first line."""
-        text = self._decoded(first, lines)
+        text, unreadable = _decoded(first, lines)
         chunk = pa.table({"position": np.arange(first, first + len(text), dtype=np.int64), "text": text})
         connection.register("chunk", pa.Table.from_batches(chunk.to_batches(max_chunksize=_BATCH)))
         connection.execute(
@@ -139,8 +138,10 @@ class _Reader:
             FROM parsed WHERE term.s <> ''""",
         )
         doubtful = connection.execute("SELECT position, text FROM parsed WHERE text IS NOT NULL ORDER BY position")
-        for position, line in doubtful.fetchall():
-            self._parse(position, line.encode())
+        for position, line in sorted(
+            [*unreadable, *((position, text.encode()) for position, text in doubtful.fetchall())]
+        ):
+            self._parse(position, line)
         self.write()
 
     def write(self) -> None:
@@ -159,57 +160,31 @@ class _Reader:
         written = connection.execute(f"COPY ({query}) TO {_quoted(str(self._part(name)))} (FORMAT parquet)").fetchall()
         self.account.rows += written[0][0]
 
-    def _decoded(self, first: int, lines: pa.Array) -> pa.Array:
-        """Return lines as text; those that are not UTF-8 go to the full parser, which says what is wrong with them."""
-        text = lines.view(pa.large_string())
-        try:
-            text.validate(full=True)
-        except pa.ArrowInvalid:
-            readable: list[str | None] = []
-            for number, line in enumerate(lines.to_pylist()):
-                try:
-                    readable.append(line.decode())
-                except UnicodeDecodeError:
-                    readable.append("")
-                    self._parse(first + number, line)
-            return pa.array(readable, pa.large_string())
-        return text
-
     def _parse(self, position: int, line: bytes) -> None:
         """Read one line with the full parser."""
         try:
-            found = [quad.triple for quad in ox.parse(line, format=self.format)]
-        except (SyntaxError, ValueError, OSError) as error:
+            for quad in ox.parse(line, format=self.format):
+                self._take(position, quad.triple)
+        except (SyntaxError, ValueError) as error:
+            kind = "N-Quads" if self.format == ox.RdfFormat.N_QUADS else "N-Triples"
             if not self.lenient:
-                kind = "N-Quads" if self.format == ox.RdfFormat.N_QUADS else "N-Triples"
-                problem = re.sub(r" at line \d+ (between columns|column)", r" at \1", str(getattr(error, "msg", error)))
+                problem = str(getattr(error, "msg", error)).replace(" at line 1 ", " at ")
                 raise InputError(
                     f"expected valid {kind}, found an error: {problem}", file=self.file, line=position
                 ) from None
             self.account.rows += 1
-            kind = "N-Quads" if self.format == ox.RdfFormat.N_QUADS else "N-Triples"
             self.account.drop(f"the line is not valid {kind}", 1, [f"line {position}"])
-            return
-        for triple in found:
-            self.account.rows += 1
-            subject, target = triple.subject, triple.object
-            if isinstance(subject, ox.NamedNode) and isinstance(target, ox.NamedNode):
-                self.rows.triples.append((position, subject.value, triple.predicate.value, target.value))
-            elif isinstance(subject, ox.NamedNode) and isinstance(target, ox.Literal):
-                self.rows.literals.append(
-                    (
-                        position,
-                        subject.value,
-                        triple.predicate.value,
-                        target.value,
-                        target.datatype.value,
-                        target.language,
-                    )
-                )
-            elif isinstance(target, ox.Literal):
-                self.account.drop("the object is a literal", 1)
-            else:
-                self.account.drop("a blank node", 1)
+
+    def _take(self, position: int, triple: ox.Triple) -> None:
+        self.account.rows += 1
+        subject, predicate, target = triple.subject, triple.predicate.value, triple.object
+        if isinstance(subject, ox.NamedNode) and isinstance(target, ox.NamedNode):
+            self.rows.triples.append((position, subject.value, predicate, target.value))
+        elif isinstance(subject, ox.NamedNode) and isinstance(target, ox.Literal):
+            value = (target.value, target.datatype.value, target.language)
+            self.rows.literals.append((position, subject.value, predicate, *value))
+        else:
+            self.account.drop("the object is a literal" if isinstance(target, ox.Literal) else "a blank node", 1)
 
 
 def _chunks(file: Path) -> Iterator[tuple[int, pa.Array]]:
@@ -242,6 +217,24 @@ def _chunks(file: Path) -> Iterator[tuple[int, pa.Array]]:
         ) from None
     if rest:
         yield first, _lines(rest)
+
+
+def _decoded(first: int, lines: pa.Array) -> tuple[pa.Array, list[tuple[int, bytes]]]:
+    """Return lines as text, empty where they are not UTF-8, and those with their numbers."""
+    text = lines.view(pa.large_string())
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        unreadable = []
+        readable = []
+        for position, line in enumerate(lines.to_pylist(), start=first):
+            try:
+                readable.append(line.decode())
+            except UnicodeDecodeError:
+                readable.append("")
+                unreadable.append((position, line))
+        return pa.array(readable, pa.large_string()), unreadable
+    return text, []
 
 
 def _lines(content: bytes) -> pa.Array:

@@ -42,12 +42,17 @@ def build(
     snapshots: Annotated[
         Path | None, typer.Option(help="Folder that receives what SPARQL endpoints answered, as files.")
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(help="What joins the triples: duckdb, or pyspark (pip install -e '.\\[spark]'; needs Java 17)."),
+    ] = "duckdb",
     as_json: Json = False,
 ) -> None:
     """Turn tables and RDF into a knowledge graph with ratings.
 
     Example: kgrec build movielens-100k --data data --out graphs/ml-100k
     """
+    from kg.atomic import scratch_directory
     from kg.build import build as build_graph
     from kg.description import Description
     from kg.films import simulate, write_source
@@ -59,7 +64,10 @@ def build(
             dataset = build_graph(Description.load(write_source(simulate(), Path(folder))))
     else:
         meaning = Description.load(description, data=data)
-        dataset = build_graph(meaning, data=data, refresh=refresh, snapshots=snapshots)
+        with scratch_directory(out) as scratch:
+            dataset = build_graph(
+                meaning, data=data, refresh=refresh, snapshots=snapshots, engine=engine, scratch=scratch
+            )
     dataset.save(out)
     if as_json:
         console.print_json({"graph": str(out), "fingerprint": dataset.fingerprint, **dataset.report})
