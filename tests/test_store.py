@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kg import nquads
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.graph import Edges, KnowledgeGraph, Nodes
@@ -106,9 +107,12 @@ def as_dataset(graph: KnowledgeGraph) -> Dataset:
     return Dataset(graph=graph, ratings=ratings, scale=(1, 5))
 
 
-@given(graph=graphs())
-def test_any_graph_survives_n_quads(graph: KnowledgeGraph) -> None:
-    with TemporaryDirectory() as folder:
+@settings(max_examples=40)
+@given(graph=graphs(), part=st.sampled_from([1, 10, 1000]), block=st.sampled_from([100, 1 << 20]))
+def test_any_graph_survives_n_quads(graph: KnowledgeGraph, part: int, block: int) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(nquads, "_PART", part)
+        patched.setattr(nquads, "_BLOCK", block)
         path = Path(folder) / "kg.nq.gz"
         write_nquads(graph, path, Namespace())
         first = path.read_bytes()
