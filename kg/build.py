@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from kg.dataset import Dataset
-from kg.description import Description, Knowledge, TripleTable
+from kg.description import Description
 from kg.engine import Engine, open_engine
 from kg.entities import Entities, read_entities
 from kg.forgotten import Forgotten
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.knowledge_files import KnowledgeFiles
-from kg.linking import LinkedTriples, link_statements
-from kg.links import ItemNames, Source
-from kg.literals import literal_concepts, literal_texts
+from kg.links import ItemNames
 from kg.manifest import file_sha256
 from kg.merging import Merger
 from kg.named_split import NamedSplit
@@ -28,10 +28,14 @@ from kg.predicates import local_name, relation_name
 from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType, Namespace
+from kg.source import GivenSource
 from kg.split_files import SplitReader
-from kg.statement_tables import Statements, read_statements, read_table_of_triples
 from kg.triples import BLANK, is_iri
 from kg.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from kg.linking import LinkedTriples
+    from kg.sources import LinkedSource
 
 __all__ = ["build"]
 
@@ -67,8 +71,8 @@ def build(
     """
     folder = description.folder if data is None else Path(data)
     knowledge = KnowledgeFiles(folder=folder, refresh=refresh, snapshots=snapshots)
-    with open_engine(engine, scratch) as opened:
-        return _Build(description, knowledge, opened, forgotten or Forgotten(), known).run()
+    opened = partial(open_engine, engine, scratch)
+    return _Build(description, knowledge, opened, forgotten or Forgotten(), known).run()
 
 
 class _Build:
@@ -78,7 +82,7 @@ class _Build:
         self,
         description: Description,
         knowledge: KnowledgeFiles,
-        engine: Engine,
+        engine: Callable[[], AbstractContextManager[Engine]],
         forgotten: Forgotten,
         known: Dataset | None,
     ) -> None:
@@ -149,11 +153,13 @@ class _Build:
 
     def _graph(self, items: Entities, users: Entities) -> tuple[KnowledgeGraph, dict[str, Any]]:
         """Put nodes and edges together; return with them what the report says of the sources."""
-        sources, names = self._read_knowledge(items)
+        names = ItemNames(items, Namespace(self.description.namespace), merge=self.description.merge)
+        sources = self._gather(items, names)
+        self.notes += names.clashes()
         self._add_concepts(items, users)
         self._add_relations(items)
         self.nodes = {USER: _nodes(users), ITEM: _nodes(items), **self.nodes}
-        with_triples = self._add_knowledge(sources, names)
+        with_triples = self._add_knowledge(sources, len(items.vocabulary))
         graph = KnowledgeGraph(
             name=self.description.name,
             nodes=self.nodes,
@@ -227,9 +233,8 @@ class _Build:
     def _source(self, name: str) -> int:
         return self.sources.setdefault(name, len(self.sources))
 
-    def _read_knowledge(self, items: Entities) -> tuple[list[Source], ItemNames]:
-        """Read the sources of knowledge and link the items to them; literals add to what is known of items."""
-        names = ItemNames(items, Namespace(self.description.namespace), merge=self.description.merge)
+    def _gather(self, items: Entities, names: ItemNames) -> list[LinkedSource]:
+        """Link the items to the sources of knowledge that are there; literals add to what is known of items."""
         wanted = []
         for knowledge in self.description.knowledge:
             links = knowledge.links
@@ -239,58 +244,27 @@ class _Build:
             if links is not None:
                 names.read_table(knowledge, self.folder, self.files.setdefault(links.file, FileAccount()))
             wanted.append(knowledge)
-        sources = []
-        for knowledge in wanted:
-            given = self.knowledge.find(knowledge, list(names.items_of), self.notes)
-            if given is None:
-                continue
-            name, path = given
-            account = self.files.setdefault(name, FileAccount())
-            statements = self._statements(knowledge, path, account)
-            sources.append(Source(knowledge=knowledge, name=name, path=path, statements=statements, account=account))
-        sources = names.follow(sources, self.engine)
-        self.notes += names.notes
-        for source in sources:
-            items.claims.append(literal_concepts(source, names.items_of, self.engine))
-            for node, texts in literal_texts(source, self.engine).items():
-                for item in names.items_of.get(node, ()):
-                    items.texts[item] += [text for text in texts if text not in " ".join(items.texts[item])]
-        return sources, names
+        found = [(one, self.knowledge.find(one, list(names.items_of), self.notes)) for one in wanted]
+        given = [GivenSource(knowledge=one, name=place[0], path=place[1]) for one, place in found if place is not None]
+        if not given:
+            return []
+        # Ibis takes half a second to load, which only those who read RDF should wait for.
+        from kg.sources import gather
 
-    def _statements(self, knowledge: Knowledge, path: Path, account: FileAccount) -> Statements:
-        if isinstance(knowledge.format, TripleTable):
-            return read_table_of_triples(path, knowledge.format, self.engine, account)
-        return read_statements(
-            path,
-            self.engine,
-            lenient=knowledge.lenient,
-            account=account,
-            form=knowledge.format,
-            base=knowledge.base,
-            literals=list(knowledge.literals),
-            prefixes=knowledge.prefixes,
-        )
+        with self.engine() as engine:
+            return gather(given, names, items, engine, self.files)
 
-    def _add_knowledge(self, sources: Sequence[Source], names: ItemNames) -> NDArray[np.bool_]:
+    def _add_knowledge(self, sources: Sequence[LinkedSource], num_items: int) -> NDArray[np.bool_]:
         """Add what sources of knowledge say about linked items; return which items have triples."""
         entities: dict[str, dict[str, int]] = {}
         labels: dict[str, dict[str, str]] = {}
         texts: dict[str, dict[str, list[str]]] = {}
-        about = np.zeros(len(names.items.vocabulary), dtype=bool)
+        about = np.zeros(num_items, dtype=bool)
         for each in sources:
-            source = each.knowledge.source
-            linked = link_statements(
-                self.engine,
-                each.statements,
-                names.items_of,
-                each.knowledge.choice,
-                each.path,
-                each.account,
-                min_degree=each.knowledge.min_degree,
-            )
+            source, linked = each.knowledge.source, each.linked
             known = entities.setdefault(source, {})
             labels.setdefault(source, {}).update(_labels(linked))
-            texts.setdefault(source, {}).update(literal_texts(each, self.engine))
+            texts.setdefault(source, {}).update(each.texts)
             place = np.array([known.setdefault(node, len(known)) for node in linked.entities], dtype=np.int64)
             self._add_triples(linked, source, each.name, place)
             about[linked.subject[linked.subject_is_item]] = True

@@ -21,9 +21,9 @@ from kg.forgotten import Forgotten
 from kg.graph import KnowledgeGraph
 from kg.manifest import canonical, file_sha256, pretty, refuse_foreign, seal, sha256, unseal
 from kg.named_split import NamedSplit
+from kg.nquads import write_nquads
 from kg.ratings import Ratings
 from kg.schema import DEFAULT_NAMESPACE, Namespace
-from kg.store import write_nquads
 
 __all__ = ["FORMAT_VERSION", "Dataset", "read_manifest"]
 

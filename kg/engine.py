@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kg.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    import ibis
 
 __all__ = ["ENGINES", "MEMORY_LIMIT", "Engine", "EngineName", "open_engine"]
 
@@ -97,6 +99,8 @@ def open_engine(name: str = "duckdb", folder: Path | None = None) -> Iterator[En
 
 @contextmanager
 def _duckdb(folder: Path) -> Iterator[Any]:
+    import ibis  # takes half a second, which only those who read RDF should wait for
+
     # Nothing here depends on the order of rows that no expression orders, and keeping it would cost memory.
     backend = ibis.duckdb.connect(
         memory_limit=MEMORY_LIMIT, temp_directory=str(folder / "spill"), preserve_insertion_order=False
@@ -109,6 +113,8 @@ def _duckdb(folder: Path) -> Iterator[Any]:
 
 @contextmanager
 def _pyspark(folder: Path) -> Iterator[Any]:
+    import ibis
+
     try:
         from pyspark.errors import PySparkRuntimeError
         from pyspark.sql import SparkSession

@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-import ibis
 import networkx as nx
 import numpy as np
-import pyarrow as pa
-from ibis import _
 from numpy.typing import NDArray
 
 from kg.description import Knowledge, TripleTable
-from kg.engine import Engine
 from kg.entities import Entities
 from kg.predicates import PREFIXES
 from kg.report import FileAccount
 from kg.schema import ITEM, Namespace
-from kg.statement_tables import Statements
 from kg.tables import read_table
 from kg.triples import is_iri
 
-__all__ = ["ItemNames", "Source"]
+__all__ = ["SAME_AS", "ItemNames"]
 
 SAME_AS = PREFIXES["owl"] + "sameAs"
 _EXAMPLES = 3
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Source:
-    """A source of a description that has been read.
-
-    Attributes:
-        knowledge: What the description says of it.
-        name: The file as the description names it, or the address of the endpoint.
-        path: Where it lies.
-        statements: What it holds.
-        account: What became of its statements.
-    """
-
-    knowledge: Knowledge
-    name: str
-    path: Path
-    statements: Statements
-    account: FileAccount
 
 
 class ItemNames:
@@ -53,7 +28,8 @@ class ItemNames:
 
     Attributes:
         items_of: The items that bear a name, rising.
-        notes: Sentences on names that clash.
+        minted: What the IRIs of items in our own namespace begin with.
+        alias: With `merge`, for nodes that are the same as another the name of that.
     """
 
     def __init__(self, items: Entities, namespace: Namespace, *, merge: bool) -> None:
@@ -61,10 +37,9 @@ class ItemNames:
         self.items = items
         self.merge = merge
         self.items_of: dict[str, list[int]] = {}
-        self.notes: list[str] = []
-        self._minted = namespace.node(ITEM, "")
+        self.minted = namespace.node(ITEM, "")
         self._namespace = namespace
-        self._alias: dict[str, str] = {}
+        self.alias: dict[str, str] = {}
         for item, iri in enumerate(items.links):
             if iri is not None:
                 self._add(iri, item)
@@ -115,23 +90,19 @@ class ItemNames:
                 if self.items.links[item] is None and is_iri(name):
                     self.items.links[item] = name
 
-    def follow(self, sources: Sequence[Source], engine: Engine) -> list[Source]:
-        """Take every `owl:sameAs` that leads to an item, and the IRIs that were minted for items, as names of them.
+    def follow(self, pairs: Iterable[tuple[str, str]]) -> set[str]:
+        """Take what is the same as a name of an item for a name of it.
 
-        With `merge`, nodes that are the same as each other but no item become the one that is mentioned first.
+        With `merge`, nodes that are the same as each other but no item get the name of the one that is mentioned first.
+
+        Args:
+            pairs: Nodes that are the same, in order of mention.
 
         Returns:
-            The sources without the statements that were followed.
+            The nodes of which all that is said to be the same has been taken in.
         """
         same = nx.Graph()
-        for source in sources:
-            triples = source.statements.triples
-            nodes = triples.select(node="subject").union(triples.select(node="object"))
-            minted = nodes.filter(_.node.startswith(self._minted)).distinct().order_by("node")
-            for node in engine.rows(minted)["node"].to_pylist():
-                self._add_minted(node)
-            pairs = triples.filter(_.predicate == SAME_AS).order_by("position").select("subject", "object")
-            same.add_edges_from((pair["subject"], pair["object"]) for pair in engine.rows(pairs).to_pylist())
+        same.add_edges_from(pairs)
         place = {node: position for position, node in enumerate(same)}
         followed: set[str] = set()
         for component in nx.connected_components(same):
@@ -139,39 +110,25 @@ class ItemNames:
             items = sorted({item for node in members for item in self.items_of.get(node, ())})
             for node in members if items else ():
                 self.items_of[node] = items
-            outside = [node for node in members if not node.startswith(self._minted) and is_iri(node)]
+            outside = [node for node in members if not node.startswith(self.minted) and is_iri(node)]
             for item in items if outside else ():
                 self.items.links[item] = self.items.links[item] or outside[0]
             if items or self.merge:
                 followed |= component
             if not items and self.merge:
-                self._alias |= dict.fromkeys(members[1:], members[0])
-        self._note_clashes()
-        return [self._without(source, followed, engine) for source in sources] if followed else list(sources)
+                self.alias |= dict.fromkeys(members[1:], members[0])
+        return followed
 
-    def _add_minted(self, node: str) -> None:
+    def add_minted(self, node: str) -> None:
+        """Take an IRI of our own namespace for a name of the item that it was minted for, if there is one."""
         _kind, raw_id = self._namespace.raw_id(node)
         item = int(self.items.vocabulary.find(np.array([raw_id], dtype=object))[0])
         if item >= 0 and self._namespace.node(ITEM, raw_id) == node:
             self._add(node, item)
 
-    def _without(self, source: Source, followed: set[str], engine: Engine) -> Source:
-        """Return a source without the statements that were followed, and with the names of nodes that were merged."""
-        triples, literals = source.statements.triples, source.statements.literals
-        nodes = engine.table(pa.table({"node": pa.array(sorted(followed), pa.string())}))
-        stated = triples.filter(_.predicate == SAME_AS)
-        gone = stated.semi_join(nodes, [("subject", "node")])
-        source.account.count("owl:sameAs followed", engine.count(gone))
-        triples = triples.filter(_.predicate != SAME_AS).union(stated.anti_join(nodes, [("subject", "node")]))
-        if self._alias:
-            names = {"old": pa.array(self._alias, pa.string()), "new": pa.array(self._alias.values(), pa.string())}
-            aliases = engine.table(pa.table(names))
-            triples = _renamed(_renamed(triples, "subject", aliases), "object", aliases)
-            literals = engine.keep(_renamed(literals, "subject", aliases))
-        statements = replace(source.statements, triples=engine.keep(triples), literals=literals)
-        return replace(source, statements=statements)
-
-    def _note_clashes(self) -> None:
+    def clashes(self) -> list[str]:
+        """Return sentences on names of several items, and on items of several links."""
+        notes: list[str] = []
         groups: dict[tuple[int, ...], str] = {}
         shared = {name: members for name, members in self.items_of.items() if len(members) > 1}
         for name, members in shared.items():
@@ -186,7 +143,7 @@ class ItemNames:
                 if self.merge
                 else "their triples count for each of these items; merge: true makes them one"
             )
-            self.notes.append(
+            notes.append(
                 f"{len(shared):,} of the linked IRIs belong to more than one item, for example {examples}; {consequence}."
             )
         several: dict[int, list[str]] = {}
@@ -195,10 +152,11 @@ class ItemNames:
         if several:
             item, iris = next(iter(several.items()))
             consequence = "all count" if self.merge else "the first counts; merge: true uses all"
-            self.notes.append(
+            notes.append(
                 f"{len(several):,} items have different links in different tables, for example "
                 f"{self.items.vocabulary.id_of(item)!r}: {' and '.join(iris)}; {consequence}."
             )
+        return notes
 
     def merged_into(self) -> NDArray[np.int64]:
         """Return for each item the first of those that share a name with it, over any number of steps; itself if alone."""
@@ -206,12 +164,6 @@ class ItemNames:
         for group in nx.connected_components(_chains(self.items_of.values())):
             into[list(group)] = min(group)
         return into
-
-
-def _renamed(table: ibis.Table, column: str, aliases: ibis.Table) -> ibis.Table:
-    names = list(table.columns)
-    joined = table.left_join(aliases, [(column, "old")])
-    return joined.mutate(**{column: ibis.coalesce(joined["new"], joined[column])}).select(*names)
 
 
 def _chains(groups: Iterable[Sequence[int]]) -> nx.Graph:

@@ -12,9 +12,9 @@ from kg.concepts import concept_values
 from kg.description import LiteralUse
 from kg.engine import Engine
 from kg.errors import InputError, did_you_mean
-from kg.links import Source
 from kg.predicates import find_predicates, local_name, relation_name
 from kg.report import FileAccount
+from kg.source import Source
 from kg.table_format import TableFormat
 from kg.tables import Table
 

@@ -70,7 +70,7 @@ class _Reader:
 
     def take(self, connection: duckdb.DuckDBPyConnection, first: int, lines: pa.Array) -> None:
         """Write what a chunk states; `first` is the number of its first line."""
-        text = self._decoded(first, lines)
+        text, unreadable = _decoded(first, lines)
         chunk = pa.table({"position": np.arange(first, first + len(text), dtype=np.int64), "text": text})
         connection.register("chunk", pa.Table.from_batches(chunk.to_batches(max_chunksize=_BATCH)))
         connection.execute(
@@ -103,8 +103,10 @@ class _Reader:
             FROM parsed WHERE term.s <> ''""",
         )
         doubtful = connection.execute("SELECT position, text FROM parsed WHERE text IS NOT NULL ORDER BY position")
-        for position, line in doubtful.fetchall():
-            self._parse(position, line.encode())
+        for position, line in sorted(
+            [*unreadable, *((position, text.encode()) for position, text in doubtful.fetchall())]
+        ):
+            self._parse(position, line)
         self.files.flush()
 
     def _copy(self, connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
@@ -115,34 +117,16 @@ class _Reader:
             named = connection.execute("SELECT count(*) FROM parsed WHERE term.s <> '' AND term.g <> ''").fetchall()
             self.account.count("statements in named graphs, taken as well", named[0][0])
 
-    def _decoded(self, first: int, lines: pa.Array) -> pa.Array:
-        """Return lines as text; those that are not UTF-8 go to the full parser, which says what is wrong with them."""
-        text = lines.view(pa.large_string())
-        try:
-            text.validate(full=True)
-        except pa.ArrowInvalid:
-            readable: list[str | None] = []
-            for number, line in enumerate(lines.to_pylist()):
-                try:
-                    readable.append(line.decode())
-                except UnicodeDecodeError:
-                    readable.append("")
-                    self._parse(first + number, line)
-            return pa.array(readable, pa.large_string())
-        return text
-
     def _parse(self, position: int, line: bytes) -> None:
         """Read one line with the full parser."""
         try:
-            found = list(ox.parse(line, format=self.format))
+            for quad in ox.parse(line, format=self.format):
+                self.files.take(position, quad)
         except (SyntaxError, ValueError, MemoryError) as error:
             if not self.lenient:
                 raise invalid(error, self.format, self.file, position) from None
             self.account.rows += 1
             self.account.drop(f"the line is not valid {self.format.name}", 1, [f"line {position}"])
-            return
-        for quad in found:
-            self.files.take(position, quad)
 
 
 def _chunks(file: Path) -> Iterator[tuple[int, pa.Array]]:
@@ -165,6 +149,24 @@ def _chunks(file: Path) -> Iterator[tuple[int, pa.Array]]:
                 first += len(lines)
     if rest:
         yield first, _lines(rest)
+
+
+def _decoded(first: int, lines: pa.Array) -> tuple[pa.Array, list[tuple[int, bytes]]]:
+    """Return lines as text, empty where they are not UTF-8, and those with their numbers."""
+    text = lines.view(pa.large_string())
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        unreadable = []
+        readable = []
+        for position, line in enumerate(lines.to_pylist(), start=first):
+            try:
+                readable.append(line.decode())
+            except UnicodeDecodeError:
+                readable.append("")
+                unreadable.append((position, line))
+        return pa.array(readable, pa.large_string()), unreadable
+    return text, []
 
 
 def _lines(content: bytes) -> pa.Array:

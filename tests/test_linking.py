@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import ibis
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,15 +88,16 @@ def slowly(
             if subject in reached and target not in items_of and onwards:
                 reached.add(target)
     found: list[tuple[int | str, str, int | str, int]] = []
-    seen, entities = set(), []
+    seen: set[tuple[str, str, str]] = set()
+    entities: list[str] = []
     for subject, predicate, target, line in rows:
         known = all(end in items_of or end in reached for end in (subject, target))
         if known and (subject, predicate, target) not in seen:
             seen.add((subject, predicate, target))
             for start in items_of.get(subject, (subject,)):
                 found += [(start, predicate, end, line) for end in items_of.get(target, (target,))]
-            entities += [end for end in (subject, target) if end not in items_of and end not in entities]
-    return found, entities
+            entities += [end for end in (subject, target) if end not in items_of]
+    return found, list(dict.fromkeys(entities))
 
 
 NODES = [A + name for name in "abcdefgh"] + ["_:x", "_:y"]
@@ -160,3 +162,36 @@ def test_the_label_of_an_entity_is_english_where_there_is_a_choice(engine: Engin
     assert linked.labels == ["Ee", None]
     assert account.counts == {"labels read": 3}
     assert account.dropped == {"the object is a literal": 1}
+
+
+def test_a_file_without_triples_gives_nothing(engine: Engine, folder: Path) -> None:
+    linked, account = link(engine, folder, "# nothing\n", {A + "x": [0]}, PredicateChoice(keep=["p"]))
+    assert ends(linked) == []
+    assert linked.entities == []
+    assert account == FileAccount()
+
+
+class _Spark:
+    """Writes the SQL of every expression down as Spark would get it, and lets DuckDB answer."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.queries: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        method = getattr(self.engine, name)
+
+        def noted(*arguments: object) -> object:
+            self.queries += [ibis.to_sql(one, dialect="pyspark") for one in arguments if isinstance(one, ibis.Table)]
+            return method(*arguments)
+
+        return noted
+
+
+def test_every_expression_has_a_form_for_spark(engine: Engine, folder: Path) -> None:
+    noted = _Spark(engine)
+    text = f"<{A}x> <{A}p> <{A}e> .\n<{A}e> <{BROADER}> <{A}f> .\n<{A}y> <{A}p> <{A}e> .\n"
+    linked, _ = link(noted, folder, text, {A + "x": [0], A + "y": [1]}, min_degree=2)  # type: ignore[arg-type]
+    assert len(ends(linked)) == 3
+    assert len(noted.queries) >= 10
+    assert all(query.startswith(("SELECT", "WITH")) and "`" in query for query in noted.queries)

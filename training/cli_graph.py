@@ -49,12 +49,17 @@ def build(
     snapshots: Annotated[
         Path | None, typer.Option(help="Folder that receives what SPARQL endpoints answered, as files.")
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(help="What joins the triples: duckdb, or pyspark (pip install -e '.\\[spark]'; needs Java 17)."),
+    ] = "duckdb",
     as_json: Json = False,
 ) -> None:
     """Turn tables and RDF into a knowledge graph with ratings, or bring one up to date.
 
     Example: kgrec build movielens-100k --data data --out graphs/ml-100k
     """
+    from kg.atomic import scratch_directory
     from kg.build import build as build_graph
     from kg.description import Description
     from kg.films import simulate, write_source
@@ -77,7 +82,15 @@ def build(
             dataset, lines, written = updated.dataset, change_lines(updated), updated.read
         else:
             forgotten = Forgotten.of_directory(directory)
-            dataset = build_graph(source, refresh=refresh, snapshots=snapshots, forgotten=forgotten)
+            with scratch_directory(directory) as scratch:
+                dataset = build_graph(
+                    source,
+                    refresh=refresh,
+                    snapshots=snapshots,
+                    forgotten=forgotten,
+                    engine=engine,
+                    scratch=scratch,
+                )
             lines, written = [], True
             dataset.save(directory)
     if as_json:

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 import pandas as pd
 
@@ -180,7 +180,8 @@ def _load(file: Path, engine: str, _progress: Progress) -> Loading:
             read_statements(file, opened, lenient=True, account=account)
         seconds.append(time.perf_counter() - started)
         started = time.perf_counter()
-        rdflib.Graph().parse(source=gzip.open(file) if file.suffix == ".gz" else file.open("rb"), format="nt")
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as content:
+            rdflib.Graph().parse(source=cast("IO[bytes]", content), format="nt")
         others.append(time.perf_counter() - started)
     return Loading(
         file=file.name,
