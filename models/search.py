@@ -74,7 +74,7 @@ class NodeSearch:
 
             texts = [str(self._words[kind][index]) for index in present]
             file = vector_file(texts, self.encoder.encode, directory, progress=report)
-            found[kind] = (np.load(file, mmap_mode="r"), present)
+            found[kind] = (np.asarray(np.lib.format.open_memmap(file, mode="r")), present)
             done += len(present)
         return found
 
