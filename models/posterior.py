@@ -45,10 +45,9 @@ class Posterior:
     def __len__(self) -> int:
         return len(next(iter(self.samples.values())))
 
-    def join(self, other: Posterior) -> Posterior:
-        """Return the samples of both, as of two chains; both give theirs up, so that none is in memory twice."""
-        names = list(self.samples)
-        return Posterior({name: torch.cat([self.samples.pop(name), other.samples.pop(name)]) for name in names})
+    def part(self, chosen: slice) -> Posterior:
+        """Return some of the samples, in the same memory."""
+        return Posterior({name: stacked[chosen] for name, stacked in self.samples.items()})
 
     def sample(self, number: int) -> dict[str, Tensor]:
         """Return one sample in full precision."""
@@ -112,6 +111,20 @@ class Predictor:
     user_offsets: Tensor
     item_offsets: Tensor
     dated: DatedUsers | None = None
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def part(self, chosen: slice) -> Predictor:
+        """Return the rows of some samples, in the same memory."""
+        return Predictor(
+            users=self.users[chosen],
+            items=self.items[chosen],
+            thresholds=self.thresholds[chosen],
+            user_offsets=self.user_offsets[chosen],
+            item_offsets=self.item_offsets[chosen],
+            dated=None if self.dated is None else self.dated.part(chosen),
+        )
 
     @torch.no_grad()
     def probabilities(self, user: Tensor, item: Tensor, time: Tensor | None = None) -> Tensor:
