@@ -34,7 +34,10 @@ def download(
 
 
 def build(
-    description: Annotated[str, typer.Argument(help="YAML file, or movielens-100k, movielens-1m, citeulike-a, films.")],
+    description: Annotated[
+        str,
+        typer.Argument(help="YAML file, or movielens-100k, movielens-100k-freebase, movielens-1m, citeulike-a, films."),
+    ],
     out: Annotated[Path | None, typer.Option(help="Directory of the graph; what is there is built anew.")] = None,
     update: Annotated[
         Path | None, typer.Option(help="Directory of a graph that takes in what has changed; indices stay.")
@@ -46,12 +49,17 @@ def build(
     snapshots: Annotated[
         Path | None, typer.Option(help="Folder that receives what SPARQL endpoints answered, as files.")
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(help="What joins the triples: duckdb, or pyspark (pip install -e '.\\[spark]'; needs Java 17)."),
+    ] = "duckdb",
     as_json: Json = False,
 ) -> None:
     """Turn tables and RDF into a knowledge graph with ratings, or bring one up to date.
 
     Example: kgrec build movielens-100k --data data --out graphs/ml-100k
     """
+    from kg.atomic import scratch_directory
     from kg.build import build as build_graph
     from kg.description import Description
     from kg.films import simulate, write_source
@@ -74,7 +82,15 @@ def build(
             dataset, lines, written = updated.dataset, change_lines(updated), updated.read
         else:
             forgotten = Forgotten.of_directory(directory)
-            dataset = build_graph(source, refresh=refresh, snapshots=snapshots, forgotten=forgotten)
+            with scratch_directory(directory) as scratch:
+                dataset = build_graph(
+                    source,
+                    refresh=refresh,
+                    snapshots=snapshots,
+                    forgotten=forgotten,
+                    engine=engine,
+                    scratch=scratch,
+                )
             lines, written = [], True
             dataset.save(directory)
     if as_json:
