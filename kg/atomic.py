@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -123,11 +123,15 @@ def scratch_directory(final: Path) -> Iterator[Path]:
     final = Path(os.path.abspath(final))
     scratch = final.with_name(f".{final.name}.scratch")
     shutil.rmtree(scratch, ignore_errors=True)
+    parents = [parent for parent in final.parents if not parent.exists()]
     make_directory(scratch)
     try:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):  # what others have put there meanwhile stays
+            for parent in parents:
+                parent.rmdir()
 
 
 @contextmanager

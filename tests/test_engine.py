@@ -15,6 +15,7 @@ from kg.dataset import Dataset
 from kg.description import Description
 from kg.engine import open_engine
 from kg.errors import InputError
+from kg.update import update
 
 
 def test_an_unknown_engine_is_an_input_error() -> None:
@@ -64,6 +65,13 @@ def test_what_is_built_does_not_depend_on_the_folder_for_files(small_world: Path
     one, other = build(description), build(description, scratch=scratch)
     assert not any(scratch.iterdir())
     assert artefacts(one, tmp_path / "one") == artefacts(other, tmp_path / "other")
+
+
+def test_an_update_takes_the_engine_that_it_is_given(small_world: Path, tmp_path: Path) -> None:
+    build(Description.load(small_world / "description.yaml")).save(tmp_path / "graph")
+    (small_world / "facts.nt.gz").write_bytes(b"")
+    with pytest.raises(InputError, match="no engine 'spork'"):
+        update(Description.load(small_world / "description.yaml"), tmp_path / "graph", engine="spork")
 
 
 @pytest.mark.slow

@@ -77,21 +77,23 @@ def build(
         source = Description.load(
             write_source(simulate(), Path(folder)) if films else description, data=None if films else data
         )
-        if update is not None:
-            updated = update_graph(source, update, refresh=refresh, snapshots=snapshots)
-            dataset, lines, written = updated.dataset, change_lines(updated), updated.read
-        else:
-            forgotten = Forgotten.of_directory(directory)
-            with scratch_directory(directory) as scratch:
+        with scratch_directory(directory) as scratch:
+            if update is not None:
+                updated = update_graph(
+                    source, update, refresh=refresh, snapshots=snapshots, engine=engine, scratch=scratch
+                )
+                dataset, lines, written = updated.dataset, change_lines(updated), updated.read
+            else:
                 dataset = build_graph(
                     source,
                     refresh=refresh,
                     snapshots=snapshots,
-                    forgotten=forgotten,
                     engine=engine,
                     scratch=scratch,
+                    forgotten=Forgotten.of_directory(directory),
                 )
-            lines, written = [], True
+                lines, written = [], True
+        if update is None:
             dataset.save(directory)
     if as_json:
         console.print_json({"graph": str(directory), "fingerprint": dataset.fingerprint, **dataset.report})
