@@ -73,7 +73,8 @@ def _write(path: Path, **columns: Any) -> None:
 
 
 def _repeated(names: list[str], sizes: list[int]) -> pa.Array:
-    return pa.array(np.repeat(np.array(names, dtype=object), np.array(sizes, dtype=np.int64)), pa.string())
+    places = np.repeat(np.arange(len(names), dtype=np.int32), np.array(sizes, dtype=np.int64))
+    return pa.DictionaryArray.from_arrays(places, pa.array(names, pa.string())).cast(pa.string())
 
 
 def read_columns(folder: Path, manifest: Mapping[str, Any]) -> tuple[KnowledgeGraph, Ratings, dict[str, NamedSplit]]:

@@ -54,7 +54,14 @@ class Engine:
         """Evaluate an expression once, into files; what builds on the answer does not evaluate it again."""
         folder = self.new_folder()
         self._write(expression, folder / "part.parquet")
-        return self.files(folder)
+        kept, types = self.files(folder), dict(expression.schema().items())
+        # Spark numbers rows in 32 bits, whatever the expression says.
+        others = {
+            name: types[name]
+            for name, found in kept.schema().items()
+            if found(nullable=True) != types[name](nullable=True)
+        }
+        return kept.cast(others) if others else kept
 
     def rows(self, expression: ibis.Table) -> pa.Table:
         """Return the answer as columns of this process."""
@@ -132,6 +139,7 @@ def _pyspark(folder: Path) -> Iterator[Any]:
             .config("spark.sql.warehouse.dir", str(folder / "warehouse"))
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
+            .config("spark.log.level", "ERROR")
             .getOrCreate()
         )
     except PySparkRuntimeError as error:

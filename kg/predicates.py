@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,7 @@ _SHOWN = 20
 
 def local_name(iri: str) -> str:
     """Return the last part of an IRI, unquoted: `http://dbpedia.org/ontology/starring` -> `starring`."""
-    return unquote(re.split(r"[/#]", iri.rstrip("/#"))[-1]) or iri
+    return unquote(iri.rstrip("/#").rpartition("/")[2].rpartition("#")[2]) or iri
 
 
 def relation_name(source: str, predicate: str) -> str:
