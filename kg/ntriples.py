@@ -7,13 +7,18 @@ a blank node, odd spaces or an error, goes through pyoxigraph one by one. So the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyoxigraph as ox
+from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.packed import PackedFile
@@ -23,8 +28,8 @@ from kg.statement_files import StatementFiles
 
 __all__ = ["read_ntriples"]
 
-_CHUNK = 32 << 20  # bytes of text that are taken apart at once
-_BATCH = 1 << 15  # lines that one thread takes
+_CHUNK = 16 << 20  # bytes of text that are taken apart at once, by one thread
+_MOST_WORKERS = 4  # each holds a few times the text
 _LONGEST_LINE = 64 << 20
 _STRING = "http://www.w3.org/2001/XMLSchema#string"
 _TAGGED = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
@@ -52,13 +57,34 @@ def read_ntriples(
         InputError: If the file is missing or damaged, or not valid, with the line.
     """
     reader = _Reader(file, form, files, lenient=lenient, account=account)
-    with duckdb.connect() as connection:
-        for first, lines in _chunks(file):
-            reader.take(connection, first, lines)
+    workers = min(os.cpu_count() or 1, _MOST_WORKERS)
+    waiting: deque[Future[_Chunk]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for first, content in _chunks(file):
+                waiting.append(
+                    pool.submit(reader.take_apart, first, content, files.part("triples"), files.part("literals"))
+                )
+                if len(waiting) > workers:
+                    reader.add(waiting.popleft().result())
+            while waiting:
+                reader.add(waiting.popleft().result())
+        finally:
+            for chunk in waiting:
+                chunk.cancel()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chunk:
+    """What came of a part of the file: how many statements are written, in named graphs, and the lines left to the parser."""
+
+    written: int
+    named: int
+    doubtful: Sequence[tuple[int, bytes]]
 
 
 class _Reader:
-    """Takes chunk after chunk of lines apart."""
+    """Takes chunks of lines apart, several side by side, and adds them up in their order."""
 
     def __init__(
         self, file: Path, form: ox.RdfFormat, files: StatementFiles, *, lenient: bool, account: FileAccount
@@ -68,57 +94,52 @@ class _Reader:
         self.triple = f"^<({_IRI})> <({_IRI})> <({_IRI})> {graph}{_END}"
         self.literal = f"^<({_IRI})> <({_IRI})> {_LITERAL} {graph}{_END}"
 
-    def take(self, connection: duckdb.DuckDBPyConnection, first: int, lines: pa.Array) -> None:
-        """Write what a chunk states; `first` is the number of its first line."""
-        text, unreadable = _decoded(first, lines)
-        chunk = pa.table({"position": np.arange(first, first + len(text), dtype=np.int64), "text": text})
-        connection.register("chunk", pa.Table.from_batches(chunk.to_batches(max_chunksize=_BATCH)))
-        connection.execute(
-            """CREATE OR REPLACE TEMP TABLE parsed AS
-            SELECT position, term, CASE WHEN term.s = '' THEN text END AS text
-            FROM (SELECT position, text, regexp_extract(text, $triple, ['s', 'p', 'o', 'g']) AS term FROM chunk)""".replace(
-                "$triple", _quoted(self.triple)
+    def take_apart(self, first: int, content: bytes, triples: Path, literals: Path) -> _Chunk:
+        """Write what the plain lines of a chunk state to two files; `first` is the number of its first line."""
+        text, unreadable = _decoded(first, _lines(content))
+        position = np.arange(first, first + len(text), dtype=np.int64)
+        with duckdb.connect(config={"threads": 1}) as connection:
+            connection.register("chunk", pa.table({"position": position, "text": text}))
+            connection.execute(
+                f"""CREATE TEMP TABLE parsed AS
+                SELECT position, term, CASE WHEN term.s = '' THEN text END AS text FROM (
+                    SELECT position, text, regexp_extract(text, {_quoted(self.triple)}, ['s', 'p', 'o', 'g']) AS term
+                    FROM chunk
+                )"""
             )
-        )
-        connection.unregister("chunk")
-        self._copy(
-            connection,
-            "triples",
-            "SELECT position, term.s AS subject, term.p AS predicate, term.o AS object FROM parsed WHERE term.s <> ''",
-        )
-        connection.execute(
-            f"""CREATE OR REPLACE TEMP TABLE parsed AS
-            SELECT position, term, CASE WHEN term.s = '' THEN text END AS text
-            FROM (
-                SELECT position, text, regexp_extract(text, {_quoted(self.literal)}, ['s', 'p', 'v', 'l', 'd', 'g']) AS term
-                FROM parsed WHERE text IS NOT NULL AND NOT regexp_matches(text, {_quoted(_NOTHING)})
-            )"""
-        )
-        self._copy(
-            connection,
-            "literals",
-            f"""SELECT position, term.s AS subject, term.p AS predicate, term.v AS value,
-                CASE WHEN term.l <> '' THEN '{_TAGGED}' WHEN term.d = '' THEN '{_STRING}' ELSE term.d END AS datatype,
-                nullif(term.l, '') AS language
-            FROM parsed WHERE term.s <> ''""",
-        )
-        doubtful = connection.execute("SELECT position, text FROM parsed WHERE text IS NOT NULL ORDER BY position")
-        for position, line in sorted(
-            [*unreadable, *((position, text.encode()) for position, text in doubtful.fetchall())]
-        ):
+            connection.unregister("chunk")
+            counts = _copy(
+                connection, triples, "SELECT position, term.s AS subject, term.p AS predicate, term.o AS object"
+            )
+            connection.execute(
+                f"""CREATE OR REPLACE TEMP TABLE parsed AS
+                SELECT position, term, CASE WHEN term.s = '' THEN text END AS text FROM (
+                    SELECT
+                        position, text,
+                        regexp_extract(text, {_quoted(self.literal)}, ['s', 'p', 'v', 'l', 'd', 'g']) AS term
+                    FROM parsed WHERE text IS NOT NULL AND NOT regexp_matches(text, {_quoted(_NOTHING)})
+                )"""
+            )
+            counts += _copy(
+                connection,
+                literals,
+                f"""SELECT position, term.s AS subject, term.p AS predicate, term.v AS value,
+                    CASE WHEN term.l <> '' THEN '{_TAGGED}' WHEN term.d = '' THEN '{_STRING}' ELSE term.d END AS datatype,
+                    nullif(term.l, '') AS language""",
+            )
+            found = connection.execute("SELECT position, text FROM parsed WHERE text IS NOT NULL").fetchall()
+        doubtful = sorted([*unreadable, *((place, line.encode()) for place, line in found)])
+        return _Chunk(written=int(counts[0]), named=int(counts[1]), doubtful=doubtful)
+
+    def add(self, chunk: _Chunk) -> None:
+        """Count what a chunk states, and read its doubtful lines with the full parser."""
+        self.account.rows += chunk.written
+        self.account.count("statements in named graphs, taken as well", chunk.named)
+        for position, line in chunk.doubtful:
             self._parse(position, line)
         self.files.flush()
 
-    def _copy(self, connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
-        part = _quoted(str(self.files.part(name)))
-        written = connection.execute(f"COPY ({query}) TO {part} (FORMAT parquet)").fetchall()
-        self.account.rows += written[0][0]
-        if self.format == ox.RdfFormat.N_QUADS:
-            named = connection.execute("SELECT count(*) FROM parsed WHERE term.s <> '' AND term.g <> ''").fetchall()
-            self.account.count("statements in named graphs, taken as well", named[0][0])
-
     def _parse(self, position: int, line: bytes) -> None:
-        """Read one line with the full parser."""
         try:
             for quad in ox.parse(line, format=self.format):
                 self.files.take(position, quad)
@@ -129,26 +150,40 @@ class _Reader:
             self.account.drop(f"the line is not valid {self.format.name}", 1, [f"line {position}"])
 
 
-def _chunks(file: Path) -> Iterator[tuple[int, pa.Array]]:
-    """Yield the number of the first line and the lines (bytes, with their ends) of one chunk after the other."""
+def _copy(connection: duckdb.DuckDBPyConnection, part: Path, columns: str) -> NDArray[np.int64]:
+    """Write the rows that are taken apart; return their number, and how many of them are in named graphs."""
+    rows = "FROM parsed WHERE term.s <> ''"
+    connection.execute(f"COPY ({columns} {rows}) TO {_quoted(str(part))} (FORMAT parquet)")
+    return np.array(connection.execute(f"SELECT count(*), count(*) FILTER (term.g <> '') {rows}").fetchone())
+
+
+def _chunks(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the number of the first line and the bytes of one chunk of whole lines after the other."""
     first, rest = 1, b""
     with PackedFile(file) as stream:
         while content := stream.read(_CHUNK):
-            content = rest + content
             end = content.rfind(b"\n") + 1
-            content, rest = content[:end], content[end:]
+            if end:
+                whole = _plain_ends(b"".join([rest, memoryview(content)[:end]]))
+                yield first, whole
+                first, rest = first + whole.count(b"\n"), content[end:]
+            else:
+                rest += content
             if len(rest) > _LONGEST_LINE:
                 raise InputError(
                     f"expected a statement a line, found a line of more than {_LONGEST_LINE >> 20} MB; is this a file of lines?",
                     file=file,
-                    line=first + content.count(b"\n"),
+                    line=first,
                 )
-            if content:
-                lines = _lines(content)
-                yield first, lines
-                first += len(lines)
     if rest:
-        yield first, _lines(rest)
+        yield first, _plain_ends(rest)
+
+
+def _plain_ends(content: bytes) -> bytes:
+    """Return lines that end in a line feed; a lone carriage return ends a line as well."""
+    if b"\r" not in content or content.count(b"\r") == content.count(b"\r\n"):
+        return content
+    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _decoded(first: int, lines: pa.Array) -> tuple[pa.Array, list[tuple[int, bytes]]]:
@@ -170,8 +205,6 @@ def _decoded(first: int, lines: pa.Array) -> tuple[pa.Array, list[tuple[int, byt
 
 
 def _lines(content: bytes) -> pa.Array:
-    if content.count(b"\r") != content.count(b"\r\n"):
-        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")  # a lone carriage return ends a line as well
     ends = np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n")).astype(np.int64) + 1
     if not len(ends) or ends[-1] < len(content):
         ends = np.append(ends, len(content))

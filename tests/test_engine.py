@@ -75,6 +75,8 @@ def test_an_update_takes_the_engine_that_it_is_given(small_world: Path, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PySpark 4.0 calls pandas 3 by old names
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # and leaves its sockets to the garbage collector
 def test_spark_builds_what_duckdb_builds(small_world: Path, tmp_path: Path) -> None:
     if importlib.util.find_spec("pyspark") is None or shutil.which("java") is None:
         pytest.skip("a local Spark session needs pyspark and Java 17: pip install -e '.[spark]'")
