@@ -96,7 +96,12 @@ class PhasedPredictor:
 
     def at_least(self, users: Tensor, level: int) -> Tensor:
         """Return the chance of at least level number `level` for users and all items, `[num_users, num_items]`."""
-        known = self.known_users[users, None] & self.known_items
-        if self.warm is self.cold or known.all():
+        if self.warm is self.cold:
             return self.warm.at_least(users, level)
-        return torch.where(known, self.warm.at_least(users, level), self.cold.at_least(users, level))
+        found = torch.empty(len(users), len(self.known_items))
+        known = self.known_users[users]
+        new_items = torch.nonzero(~self.known_items)[:, 0]
+        found[known] = self.warm.at_least(users[known], level)
+        found[known[:, None] & ~self.known_items] = self.cold.at_least(users[known], level, new_items).flatten()
+        found[~known] = self.cold.at_least(users[~known], level)
+        return found

@@ -165,11 +165,15 @@ class Predictor:
         return level_probabilities(bilinear(rows[:, None], self.items), cuts).mean(0)
 
     @torch.no_grad()
-    def at_least(self, users: Tensor, level: int) -> Tensor:
-        """Return the chance of at least level number `level` for users and all items, `[num_users, num_items]`."""
-        total = torch.zeros(len(users), self.items.shape[1])
+    def at_least(self, users: Tensor, level: int, items: Tensor | None = None) -> Tensor:
+        """Return the chance of at least level number `level` for users and items, by default all, `[num_users, num_items]`."""
+        total = torch.zeros(len(users), self.items.shape[1] if items is None else len(items))
+        if not total.numel():
+            return total
         for number in range(len(self.items)):
             columns, of_items = self.items[number], self.item_offsets[number]
+            if items is not None:
+                columns, of_items = columns[items], of_items[items]
             factors, bias = columns[:, :-1].t().contiguous(), columns[:, -1] - of_items[:, 0]
             steps = (of_items[:, 1:level] - of_items[:, :1]).t().contiguous()
             # Few users at a time and in place: what lies between stays in the cache.

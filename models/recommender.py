@@ -33,6 +33,7 @@ from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons
 from models.residuals import Residuals
 from models.sessions import Sessions
+from models.similarity import similar_items
 from models.text import TextEncoder
 
 __all__ = ["FEW", "Recommender"]
@@ -231,6 +232,20 @@ class Recommender:
         assert text is not None
         return person_of_text(self, text)
 
+    def similar_items(self, item: str, *, k: int = 10) -> pd.DataFrame:
+        """Return the items that are most alike to one in what people would think of both; either may be new.
+
+        Args:
+            item: Item id.
+            k: Number of items.
+
+        Returns:
+            Rows, best first: `id`, `label`, `similarity` in [-1, 1] (`models.similarity`), `source`, and in `shares` the rarest
+            concepts that both have.
+        """
+        _check_length(k)
+        return similar_items(self, item, k)
+
     def add_items(self, items: pd.DataFrame | Iterable[Mapping[str, Any]], *, source: str = "additions") -> Recommender:
         """Return a recommender that knows more items, without training; this one stays as it is.
 
@@ -299,11 +314,21 @@ class Recommender:
             [self._reasons(int(user), index, most=num_reasons) for user in found],
         )
 
-    def rank_scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return ranking scores of all items for users, float32 `[num_users, num_items]`; only tombstones are excluded."""
+    def rank_scores(self, users: NDArray[np.int64], *, rules: Adjustment | None = None) -> NDArray[np.float32]:
+        """Return ranking scores of all items for users, `[num_users, num_items]`; tombstones and what rules hide have `-inf`."""
         liking = self.predictor.at_least(torch.from_numpy(users), self.relevant_level).numpy()
+        if rules is not None and rules.boost.any():
+            moved = np.flatnonzero(rules.boost)
+            for row, user in enumerate(users):
+                pairs = torch.full((len(moved),), int(user)), torch.from_numpy(moved)
+                boosted = rules.of_items(moved).boosted(
+                    self.predictor.probabilities(*pairs), torch.from_numpy(self.levels)
+                )
+                liking[row, moved] = boosted[:, self.relevant_level :].sum(1).numpy()
         scores = np.asarray(liking**self.liking_power * self.exposure_of(users), dtype=np.float32)
         scores[:, ~self.graph.items.present] = -np.inf
+        if rules is not None:
+            scores[:, rules.hidden] = -np.inf
         return scores
 
     def exposure_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
