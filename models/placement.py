@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from models.sessions import Sessions
 if TYPE_CHECKING:
     from models.recommender import Recommender
 
-__all__ = ["placed", "text_vectors"]
+__all__ = ["content_of_person", "placed", "text_vectors"]
 
 SEED = 0
 TOWER = {USER: "users", ITEM: "items"}
@@ -133,6 +133,26 @@ def placed(recommender: Recommender, additions: Additions, vectors: NDArray[np.f
     return grown
 
 
+@torch.no_grad()
+def content_of_person(recommender: Recommender, concepts: Mapping[str, Any]) -> Tensor:
+    """Return what concepts say of someone new in the samples of the first phase, `[num_samples, embedding_size + 1]`.
+
+    Args:
+        recommender: What answers.
+        concepts: Relation -> value or values, such as age and occupation.
+
+    Raises:
+        InputError: If users have no such relation, or the graph no such concept.
+    """
+    someone = {"id": "someone new" + " " * len(recommender.graph.users), "concepts": concepts}
+    additions = Additions.of(recommender.graph, USER, [someone], scale=recommender.scale)
+    unknown = [note for note in additions.notes if "is not known" in note]
+    if unknown:
+        raise InputError(f"{unknown[0].partition(' of user')[0]} is not known to the graph; leave it out or correct it")
+    edges, _ = _new_edges(recommender.graph, additions, recommender.data)
+    return _content_rows(recommender.posterior.cold, USER, edges, None, 1)[:, 0]
+
+
 def _new_edges(
     graph: KnowledgeGraph, additions: Additions, data: HeteroData
 ) -> tuple[dict[MessageType, NewEdges], list[str]]:
@@ -219,16 +239,14 @@ def _rated_row(
 
 
 def _grown_posterior(posterior: Posterior, kind: str, residual: Tensor) -> Posterior:
-    samples = dict(posterior.samples)
-    for name, rows in (
-        (f"{TOWER[kind]}.factors.rows", torch.zeros_like(residual)),
-        (f"cold_{TOWER[kind]}.residual.rows", residual),
-        (f"head.{kind}_offsets", None),
-    ):
-        old = samples[name]
-        rows = old.new_zeros(len(old), residual.shape[1], old.shape[2]) if rows is None else rows.to(old.dtype)
-        samples[name] = torch.cat([old, rows], dim=1)
-    return posterior.grown(samples)
+    offsets = posterior.samples[f"head.{kind}_offsets"]
+    return posterior.grown(
+        {
+            f"{TOWER[kind]}.factors.rows": torch.zeros_like(residual),
+            f"cold_{TOWER[kind]}.residual.rows": residual,
+            f"head.{kind}_offsets": offsets.new_zeros(len(offsets), residual.shape[1], offsets.shape[2]),
+        }
+    )
 
 
 def _grown_predictor(predictor: Predictor, kind: str, rows: Tensor) -> Predictor:

@@ -17,6 +17,7 @@ from torch_geometric.data import HeteroData
 from kg.additions import Additions
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
+from kg.item_filter import items_with
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from models.content import Content
@@ -30,7 +31,7 @@ from models.placement import placed, text_vectors
 from models.posterior import Posterior
 from models.projection import TextProjection
 from models.ranking import Adjustment, best_of, ranking
-from models.reasons import Reason, concept_reasons
+from models.reasons import Reason, concept_reasons, reasons_of_items
 from models.residuals import Residuals
 from models.sessions import Sessions
 from models.similarity import similar_items
@@ -162,14 +163,54 @@ class Recommender:
             }
         )
 
+    def predict_for_histories(
+        self, histories: Mapping[str, Mapping[str, float]], pairs: Sequence[tuple[str, str]]
+    ) -> pd.DataFrame:
+        """Predict ratings of people the model never saw, from a few ratings each; what `recommend(history=...)` says of them.
+
+        Args:
+            histories: Name of a person -> their ratings, item id -> stars; may be empty.
+            pairs: (name of a person, item id).
+
+        Returns:
+            A row a pair, as `predict`.
+
+        Raises:
+            InputError: If a person or item is unknown, or a rating is off the scale.
+        """
+        nobody = next((name for name, _ in pairs if name not in histories), None)
+        if nobody is not None:
+            raise InputError(f"a pair names {nobody!r}, of whom there is no history; give one, which may be empty")
+        items = self.graph.items.vocabulary.indices([item for _, item in pairs])
+        places: dict[str, list[int]] = {}
+        for place, (name, _) in enumerate(pairs):
+            places.setdefault(name, []).append(place)
+        probabilities, stands_on = torch.zeros(len(pairs), len(self.levels)), [""] * len(pairs)
+        for name, mine in places.items():
+            person, wanted = self.person(history=histories[name]), items[mine]
+            probabilities[mine] = person.chances(self.predictor, torch.from_numpy(wanted))
+            told = sources(np.full(len(mine), person.num_ratings), self.train.item_counts[wanted])
+            for place, source in zip(mine, told, strict=True):
+                stands_on[place] = person.source or source
+        return pd.DataFrame(
+            {
+                "user": [name for name, _ in pairs],
+                "item": [item for _, item in pairs],
+                **stars_of(probabilities, self.levels),
+                "source": stands_on,
+            }
+        )
+
     def recommend(
         self,
         *,
         user: str | None = None,
         history: Mapping[str, float] | None = None,
         text: str | None = None,
+        concepts: Mapping[str, Any] | None = None,
         k: int = 10,
         candidates: Collection[str] | None = None,
+        filters: Mapping[str, str | Sequence[str]] | None = None,
         exclude_seen: bool = True,
         rules: Adjustment | None = None,
         num_reasons: int = 2,
@@ -184,8 +225,10 @@ class Recommender:
             user: Id of a known user.
             history: Ratings of someone new, item id -> stars; may be empty.
             text: What someone new says they like.
+            concepts: What else is known of someone with a history, such as age and occupation; see `add_users`.
             k: Number of items.
             candidates: Ids of the only items that may be listed; by default all.
+            filters: Concepts that a listed item must have: relation -> label or labels, of which it needs one.
             exclude_seen: Leave out what the person rated in training or in `history`.
             rules: Which items to hide, and which to rank higher or lower.
             num_reasons: Number of reasons a row.
@@ -200,14 +243,18 @@ class Recommender:
         """
         if sum(given is not None for given in (user, history, text)) != 1:
             raise InputError("give exactly one of user, history and text")
+        if concepts is not None and history is None:
+            raise InputError("concepts say more of someone with a history, which may be empty; give history as well")
         _check_length(k)
-        person = self.person(user=user, history=history, text=text)
+        person = self.person(user=user, history=history, text=text, concepts=concepts)
         probabilities = person.chances(self.predictor)
         scores = self._ranked(person, probabilities, rules)
         if candidates is not None:
             left_out = np.ones(len(scores), dtype=bool)
             left_out[self.graph.items.vocabulary.indices(list(candidates))] = False
             scores[left_out] = -np.inf
+        if filters:
+            scores[~items_with(self.graph, filters)] = -np.inf
         if exclude_seen and text is None:
             scores[person.seen > 0] = -np.inf
         best = best_of(scores, k)
@@ -218,17 +265,22 @@ class Recommender:
             probabilities[torch.from_numpy(best)],
             self.levels,
             [person.source] * len(best) if person.source else stands_on,
-            [self._reasons_of(person, int(item), most=num_reasons) for item in best],
+            self._reasons_of(person, best, most=num_reasons),
         )
 
     def person(
-        self, *, user: str | None = None, history: Mapping[str, float] | None = None, text: str | None = None
+        self,
+        *,
+        user: str | None = None,
+        history: Mapping[str, float] | None = None,
+        text: str | None = None,
+        concepts: Mapping[str, Any] | None = None,
     ) -> Person:
         """Return the person that `recommend` makes a list for; exactly one of the three is given."""
         if user is not None:
             return known_person(self, user)
         if history is not None:
-            return person_of_history(self, history)
+            return person_of_history(self, history, concepts)
         assert text is not None
         return person_of_text(self, text)
 
@@ -363,11 +415,24 @@ class Recommender:
             scores[rules.hidden] = -np.inf
         return scores
 
-    def _reasons_of(self, person: Person, item: int, *, most: int) -> list[Reason]:
-        """Find why an item suits a person, by the samples that make the prediction."""
-        if person.warm is not None and self.train.item_counts[item] > 0:
-            return self._found(self.posterior.warm, person.warm.rows, item, most=most)
-        return self._found(self.posterior.cold, person.cold.rows, item, most=most)
+    def _reasons_of(self, person: Person, items: NDArray[np.int64], *, most: int) -> list[list[Reason]]:
+        """Find why items suit a person, each by the samples that make its prediction."""
+        warm = (
+            np.zeros(len(items), dtype=bool)
+            if person.warm is None
+            else self.predictor.known_items.numpy()[items].copy()
+        )
+        found: list[list[Reason]] = [[] for _ in items]
+        for posterior, taste, mine in (
+            (self.posterior.warm, person.warm, warm),
+            (self.posterior.cold, person.cold, ~warm),
+        ):
+            if taste is None or not mine.any():
+                continue
+            told = reasons_of_items(posterior, self.data, self.graph, taste.rows, items[mine], most=most)
+            for place, reasons in zip(np.flatnonzero(mine), told, strict=True):
+                found[place] = reasons
+        return found
 
     def _reasons(self, user: int, item: int, *, most: int) -> list[Reason]:
         """Find why an item suits a user of the graph, by the samples that make the prediction."""

@@ -26,6 +26,7 @@ __all__ = ["ADDITION_FILES", "Said", "read_additions", "replayed", "write_additi
 
 ADDITION_FILES = ("additions.json", "additions.safetensors")
 FORM = "kgrec run"
+FIRST_VERSION = 3  # of the format of runs that knows additions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,6 +122,7 @@ def write_grown_run(directory: Path, manifest: dict[str, Any], recommender: Reco
     said = said_of(recommender)
     files = [name for name in manifest["files"] if name not in ADDITION_FILES]
     content = {name: part for name, part in manifest.items() if name not in ("files", "checksum")}
+    content["format_version"] = max(FIRST_VERSION, content["format_version"])
     told = canonical([[part.kind, part.source, list(part.records)] for part in said])
     # Not the run that training would make: to train again is not taken as done.
     content["identity"] = sha256(f"{manifest['identity']}\n".encode() + told).hexdigest()
