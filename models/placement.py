@@ -301,10 +301,10 @@ def _grown_ratings(train: Ratings, additions: Additions) -> Ratings:
 
 
 def _exposure_columns(recommender: Recommender, content: Content, items: NDArray[np.int64]) -> NDArray[np.float32]:
-    columns = np.zeros((len(recommender.exposure.base), len(items)), dtype=np.float32)
-    regression = recommender.content_regression
+    exposure, regression = recommender.exposure, recommender.content_regression
+    columns = np.zeros((len(exposure.weights), len(items)), dtype=np.float32)
     if len(regression.warm):
-        columns[regression.warm] = regression.columns(content, items)
+        columns[regression.warm if exposure.head is None else slice(None)] = regression.columns(content, items)
     return columns
 
 

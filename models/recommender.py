@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -100,7 +101,8 @@ class Recommender:
     @cached_property
     def content_regression(self) -> ContentRegression:
         """What content says of who comes across an item; made when first an item is added."""
-        return ContentRegression.of(np.flatnonzero(self.learned(ITEM).numpy()), self.content)
+        head = self.exposure.head
+        return ContentRegression.of(np.flatnonzero(self.learned(ITEM).numpy()) if head is None else head, self.content)
 
     @cached_property
     def _residuals(self) -> dict[tuple[str, str], Residuals]:
@@ -387,13 +389,18 @@ class Recommender:
         """Return the exposure of known users to all items, `[num_users, num_items]`."""
         return self.exposure(self.seen_by(users))
 
+    @cached_property
+    def _rated(self) -> sparse.csr_array:
+        shape = (self.train.num_users, self.train.num_items)
+        table = sparse.csr_array(
+            (np.ones(len(self.train), np.float32), (self.train.user, self.train.item)), shape=shape
+        )
+        table.data[:] = 1.0
+        return table
+
     def seen_by(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return which items users rated in training, 0/1 `[num_users, num_items]`."""
-        row_of = np.full(self.train.num_users, -1)
-        row_of[users] = np.arange(len(users))
-        row = row_of[self.train.user]
-        seen = np.zeros((len(users), self.train.num_items), dtype=np.float32)
-        seen[row[row >= 0], self.train.item[row >= 0]] = 1.0
+        seen: NDArray[np.float32] = self._rated[users].toarray()
         return seen
 
     def check_encoder(self) -> None:

@@ -74,6 +74,8 @@ def write_run(
         "exposure_weights": recommender.exposure.weights.astype(np.float16),
         "exposure_base": recommender.exposure.base,
     }
+    if recommender.exposure.head is not None:
+        arrays["exposure_head"] = recommender.exposure.head
     write_file(folder / "lists.safetensors", save_arrays(arrays))
     write_file(folder / "config.yaml", experiment.config.dump())
     write_file(folder / "metrics.json", json.dumps(facts, indent=1) + "\n")
@@ -105,7 +107,9 @@ def load_run(directory: Path) -> Run:
     config = RunConfig.load(directory / "config.yaml")
     experiment = Experiment(Dataset.load(directory / "graph"), config)
     arrays = load_arrays(directory / "lists.safetensors")
-    exposure = Exposure(arrays["exposure_weights"].astype(np.float32), arrays["exposure_base"])
+    exposure = Exposure(
+        arrays["exposure_weights"].astype(np.float32), arrays["exposure_base"], head=arrays.get("exposure_head")
+    )
     experiment.use_vectors(arrays["item_vectors"])
     posterior = PhasedPosterior.of_tensors(load_file(directory / "model.safetensors"))
     trained = experiment.recommender(posterior, exposure, manifest["encoder"])
