@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import UserDict
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,28 @@ _USERS = 64  # users ranked at once
 _BLOCK = 4_000_000  # numbers of one intermediate tensor [num_samples, num_pairs, size]
 
 
+class GrowingSamples(UserDict[str, Tensor]):
+    """Samples of which some get rows of new nodes when they are first read: most of them answer no question.
+
+    Args:
+        samples: The samples so far.
+        rows: Rows to add, by parameter, `[num_samples, num_new_nodes, size]`.
+    """
+
+    def __init__(self, samples: Mapping[str, Tensor], rows: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        growing = isinstance(samples, GrowingSamples)
+        self.data = dict(samples.data if growing else samples)  # type: ignore[attr-defined]
+        self._rows = dict(samples._rows) if growing else {}  # type: ignore[attr-defined]
+        for name, added in rows.items():
+            self._rows[name] = torch.cat([self._rows[name], added], dim=1) if name in self._rows else added
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name in self._rows:
+            self.data[name] = torch.cat([self.data[name], self._rows.pop(name)], dim=1)
+        return self.data[name]
+
+
 class Posterior:
     """Samples of every parameter, half precision, by name: `[num_samples, *shape]`.
 
@@ -27,7 +50,8 @@ class Posterior:
     """
 
     def __init__(self, samples: Mapping[str, Tensor]) -> None:
-        self.samples = dict(samples)
+        self.samples: MutableMapping[str, Tensor] = samples if isinstance(samples, GrowingSamples) else dict(samples)
+        self._spreads: dict[str, Tensor] = {}
 
     @classmethod
     def stack(cls, kept: list[dict[str, Tensor]]) -> Posterior:
@@ -43,11 +67,30 @@ class Posterior:
         }
 
     def __len__(self) -> int:
-        return len(next(iter(self.samples.values())))
+        return len(self.samples[next(iter(self.samples))])
 
     def part(self, chosen: slice) -> Posterior:
         """Return some of the samples, in the same memory."""
         return Posterior({name: stacked[chosen] for name, stacked in self.samples.items()})
+
+    def grown(self, rows: Mapping[str, Tensor]) -> Posterior:
+        """Return these samples with rows for more nodes, whose spreads stay those of the nodes it has learned from.
+
+        Args:
+            rows: Rows to add, by parameter, `[num_samples, num_new_nodes, size]`.
+        """
+        for name in self.samples:
+            if name.endswith((".factors.rows", ".residual.rows")):
+                self.spread(name)
+        found = Posterior(GrowingSamples(self.samples, rows))
+        found._spreads = self._spreads
+        return found
+
+    def spread(self, name: str) -> Tensor:
+        """Return the variance over the rows of a parameter in each sample, `[num_samples, size]`; kept once taken."""
+        if name not in self._spreads:
+            self._spreads[name] = self.samples[name].float().var(dim=1, unbiased=False)
+        return self._spreads[name]
 
     def sample(self, number: int) -> dict[str, Tensor]:
         """Return one sample in full precision."""
@@ -151,22 +194,33 @@ class Predictor:
         return self.dated.rows(user, time)
 
     @torch.no_grad()
-    def for_rows(self, rows: Tensor, offsets: Tensor) -> Tensor:
-        """Return the level probabilities of all items for one user given by rows, `[num_items, num_levels]`.
+    def for_rows(self, rows: Tensor, offsets: Tensor, items: Tensor | None = None) -> Tensor:
+        """Return the level probabilities of items, by default all, for one user given by rows, `[num_items, num_levels]`.
 
         Args:
             rows: `[num_samples, embedding_size + 1]`.
             offsets: `[num_samples, num_levels - 1]`.
+            items: Which items, int64 `[num_items]`.
         """
-        cuts = self.thresholds[:, None] + offsets[:, None] + self.item_offsets
-        return level_probabilities(bilinear(rows[:, None], self.items), cuts).mean(0)
+        columns, of_items = self.items, self.item_offsets
+        if items is not None:
+            columns, of_items = columns[:, items], of_items[:, items]
+        cuts = self.thresholds[:, None] + offsets[:, None] + of_items
+        # The bias meets a one, as in a column of its own.
+        own = torch.cat([rows[:, :-1], torch.ones_like(rows[:, -1:])], dim=1)
+        scores = torch.bmm(columns, own[..., None])[..., 0] + rows[:, -1:]
+        return level_probabilities(scores, cuts).mean(0)
 
     @torch.no_grad()
-    def at_least(self, users: Tensor, level: int) -> Tensor:
-        """Return the chance of at least level number `level` for users and all items, `[num_users, num_items]`."""
-        total = torch.zeros(len(users), self.items.shape[1])
+    def at_least(self, users: Tensor, level: int, items: Tensor | None = None) -> Tensor:
+        """Return the chance of at least level number `level` for users and items, by default all, `[num_users, num_items]`."""
+        total = torch.zeros(len(users), self.items.shape[1] if items is None else len(items))
+        if not total.numel():
+            return total
         for number in range(len(self.items)):
             columns, of_items = self.items[number], self.item_offsets[number]
+            if items is not None:
+                columns, of_items = columns[items], of_items[items]
             factors, bias = columns[:, :-1].t().contiguous(), columns[:, -1] - of_items[:, 0]
             steps = (of_items[:, 1:level] - of_items[:, :1]).t().contiguous()
             # Few users at a time and in place: what lies between stays in the cache.

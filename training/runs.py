@@ -12,7 +12,7 @@ from kg.atomic import make_directory, partial_of, prepare, publish
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.manifest import refuse_foreign, unseal
-from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, write_run
+from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, OLDEST_VERSION, write_run
 from training.checkpoint import Checkpoint
 from training.config import RunConfig
 from training.experiment import Experiment
@@ -75,7 +75,9 @@ def train_run(
     refuse_foreign(out, form=FORMAT_NAME, noun="run")
     out = prepare(out)
     if out.exists() and any(out.iterdir()) and (keep_same or not overwrite):
-        there = unseal(out, form=FORMAT_NAME, version=FORMAT_VERSION, noun="run", command=COMMAND)
+        there = unseal(
+            out, form=FORMAT_NAME, version=FORMAT_VERSION, oldest=OLDEST_VERSION, noun="run", command=COMMAND
+        )
         if there["identity"] == experiment.identity:
             shutil.rmtree(partial_of(out), ignore_errors=True)
             return Outcome(directory=out, trained=False, seconds=0.0, sentence=sentence)
