@@ -14,7 +14,7 @@ from kg.endpoint import Endpoint
 from kg.errors import InputError, did_you_mean
 from kg.predicates import PredicateChoice, local_name
 from kg.schema import DEFAULT_NAMESPACE, ITEM, USER
-from kg.table_format import Files, Name, Part, Pattern, TableFormat, Text
+from kg.table_format import FileName, Files, Name, Part, Pattern, TableFormat, Text
 from kg.yaml_file import read_yaml
 
 __all__ = [
@@ -44,7 +44,7 @@ PartName = Literal["validation", "warm", "cold_items", "cold_users", "cold_both"
 class NameTable(Part):
     """A table that names coded values."""
 
-    file: str
+    file: FileName
     """The table, relative to the description or to `--data`."""
     format: TableFormat = TableFormat()
     """How it is split."""
@@ -136,7 +136,7 @@ class Match(Part):
 class Spellings(Part):
     """Other spellings of titles, joined to the rows by their id."""
 
-    file: str
+    file: FileName
     """The table; it may be absent."""
     format: TableFormat = TableFormat()
     """How it is split."""
@@ -147,7 +147,7 @@ class Spellings(Part):
 
 
 class _EntityTable(Part):
-    file: str
+    file: FileName
     """The table, relative to the description or to `--data`."""
     format: TableFormat = TableFormat()
     """How it is split."""
@@ -247,7 +247,7 @@ def _as_endpoint(value: object) -> object:
 class LinkTable(Part):
     """A table that says which node of an RDF source an item is."""
 
-    file: str
+    file: FileName
     """The table, relative to the description or to `--data`."""
     format: TableFormat = TableFormat()
     """How it is split."""
@@ -302,7 +302,7 @@ class LiteralUse(Part):
 class Knowledge(Part):
     """An RDF file, a table of triples or a SPARQL endpoint, whose triples about linked items join the graph."""
 
-    file: str | None = None
+    file: FileName | None = None
     """RDF: Turtle (.ttl), N-Triples (.nt), N-Quads (.nq), TriG (.trig), RDF/XML (.rdf, .xml, .owl) or JSON-LD (.jsonld,
     .json); plain or .gz, .bz2, .zst."""
     format: RdfFormat | TripleTable | None = None
@@ -362,13 +362,13 @@ class Knowledge(Part):
 class Split(Part):
     """A split that comes with the data."""
 
-    test: str | None = None
+    test: FileName | None = None
     """Table of the ratings to test on, in the format of the ratings."""
     format: TableFormat | None = None
     """How `test` is split, where it differs from the ratings."""
-    items: str | None = None
+    items: FileName | None = None
     """File with one id of a held-out item per line."""
-    validation_items: str | None = None
+    validation_items: FileName | None = None
     """File with one id per line of items held out for validation."""
     parts: dict[PartName, Files] | None = None
     """Tables of held-out ratings, in the format of the ratings: `validation`, and test parts named `warm`,

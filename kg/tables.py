@@ -116,6 +116,8 @@ def _json(content: bytes, file: Path) -> pd.DataFrame:
         raise InputError(f"expected JSON, found an error: {error.msg}", file=file, line=error.lineno) from None
     except RecursionError:
         raise InputError("expected a list of objects, found JSON nested too deeply", file=file) from None
+    except ValueError:
+        raise InputError("expected JSON, found a whole number of thousands of digits", file=file) from None
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise InputError('expected a JSON list of objects, as in [{"id": "1", "title": "..."}]', file=file)
     columns = list(dict.fromkeys(key for record in records for key in record))
