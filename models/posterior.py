@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from models.head import level_probabilities
+from models.head import level_probabilities, ordered
 from models.hybrid import HybridInputs, HybridModel
 from models.sessions import DatedUsers
 
 __all__ = ["Posterior", "Predictor", "expected_value", "interval"]
 
 ROUNDING = 1e-5
+LARGE = 20_000  # items from which a list reads few of them
 _USERS = 64  # users ranked at once
 _BLOCK = 4_000_000  # numbers of one intermediate tensor [num_samples, num_pairs, size]
 
@@ -118,12 +119,16 @@ class Posterior:
             if sessions is not None:
                 timeless.append(torch.where(known_users[:, None], rows.users, rows.cold_users))
             items.append(torch.where(known_items[:, None], rows.items, rows.cold_items))
+        of_items = torch.stack(items)
+        item_offsets = self.samples["head.item_offsets"].float() * known_items[None, :, None]
+        if of_items.shape[1] > LARGE:
+            of_items, item_offsets = by_node(of_items), by_node(item_offsets)
         return Predictor(
             users=torch.stack(users),
-            items=torch.stack(items),
+            items=of_items,
             thresholds=self.samples["head.thresholds"].float(),
             user_offsets=self.samples["head.user_offsets"].float() * known_users[None, :, None],
-            item_offsets=self.samples["head.item_offsets"].float() * known_items[None, :, None],
+            item_offsets=item_offsets,
             dated=None
             if sessions is None
             else DatedUsers(
@@ -169,9 +174,10 @@ class Predictor:
         parts = []
         for start in range(0, len(user), block):
             u, i = user[start : start + block], item[start : start + block]
-            of_users = self.users[:, u] if time is None else self._at(u, time[start : start + block])
-            scores = bilinear(of_users, self.items[:, i])
-            cuts = self.thresholds[:, None] + self.user_offsets[:, u] + self.item_offsets[:, i]
+            of_users = rows_of(self.users, u) if time is None else self._at(u, time[start : start + block])
+            scores = bilinear(of_users, rows_of(self.items, i))
+            cuts = self.thresholds[:, None] + rows_of(self.user_offsets, u)
+            cuts += rows_of(self.item_offsets, i)
             parts.append(level_probabilities(scores, cuts).mean(0))
         return torch.cat(parts) if parts else torch.zeros(0, self.thresholds.shape[1] + 1)
 
@@ -191,12 +197,23 @@ class Predictor:
         """
         columns, of_items = self.items, self.item_offsets
         if items is not None:
-            columns, of_items = columns[:, items], of_items[:, items]
+            columns, of_items = rows_of(columns, items), rows_of(of_items, items)
         cuts = self.thresholds[:, None] + offsets[:, None] + of_items
         # The bias meets a one, as in a column of its own.
         own = torch.cat([rows[:, :-1], torch.ones_like(rows[:, -1:])], dim=1)
-        scores = torch.bmm(columns, own[..., None])[..., 0] + rows[:, -1:]
-        return level_probabilities(scores, cuts).mean(0)
+        scores = torch.bmm(own[:, None], columns.mT)[:, 0] + rows[:, -1:]
+        below = ordered(cuts).sub_(scores[..., None]).sigmoid_().mean(0)
+        ends = below.new_zeros(len(below), 1)
+        return torch.diff(torch.cat([ends, below, ends + 1], dim=1), dim=1)
+
+    @torch.no_grad()
+    def liking(self, rows: Tensor, offsets: Tensor, level: int, items: Tensor) -> Tensor:
+        """Return the chance of at least level number `level` for one user given by rows and some items, `[num_items]`."""
+        columns, cut = rows_of(self.items, items), rows_of(self.item_offsets, items)[..., :level]
+        cut = (cut + (self.thresholds + offsets)[:, None, :level]).amax(2)
+        own = torch.cat([rows[:, :-1], torch.ones_like(rows[:, -1:])], dim=1)
+        scores = torch.bmm(own[:, None], columns.mT)[:, 0]
+        return scores.add_(rows[:, -1:]).sub_(cut).sigmoid_().mean(0)
 
     @torch.no_grad()
     def at_least(self, users: Tensor, level: int, items: Tensor | None = None) -> Tensor:
@@ -226,6 +243,18 @@ class Predictor:
                     score -= highest
                 sums += score.sigmoid_()
         return total / len(self.items)
+
+
+def by_node(rows: Tensor) -> Tensor:
+    """Return the same rows, `[num_samples, num_nodes, size]`, with those of a node side by side in memory: few are quick to read."""
+    return rows.transpose(0, 1).contiguous().transpose(0, 1)
+
+
+def rows_of(rows: Tensor, index: Tensor) -> Tensor:
+    """Return `rows[:, index]`; `index_select` copies whole rows, which indexing does number by number."""
+    if rows.stride(1) > rows.stride(0):
+        return rows.transpose(0, 1).index_select(0, index).transpose(0, 1)
+    return rows.index_select(1, index)
 
 
 def bilinear(users: Tensor, items: Tensor) -> Tensor:

@@ -486,3 +486,16 @@ def test_conditions_that_contradict_each_other_leave_an_empty_list(trained: Reco
 def test_filters_that_nothing_is_known_of(trained: Recommender, filters: dict[str, str], sentence: str) -> None:
     with pytest.raises(UnknownNameError, match=sentence):
         trained.recommend(history={}, filters=filters)
+
+
+# The head of a list
+
+
+def test_the_top_is_the_head_of_the_list(grown: Recommender) -> None:
+    for who in ({"user": "u3"}, {"user": "stranger"}, {"history": {"d1": 5, "w2": 1}}, {"history": {}}):
+        found = grown.top(k=7, **who)
+        listed = grown.recommend(k=7, **who)  # type: ignore[arg-type]
+        assert [item for item, _ in found] == listed["id"].tolist()
+    for wrong in ({}, {"text": "war"}, {"user": "u3", "history": {}}):
+        with pytest.raises(InputError, match="exactly one of user and history"):
+            grown.top(**wrong)
