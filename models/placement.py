@@ -25,7 +25,7 @@ from models.encoder import parameter_key
 from models.inputs import TEXT, MessageType, directions, relation_name
 from models.newcomers import item_from_raters, taste_from_history
 from models.phases import PhasedPosterior, PhasedPredictor
-from models.posterior import Posterior, Predictor
+from models.posterior import Posterior, Predictor, rows_of
 from models.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _content_rows(
     total = torch.zeros(len(posterior), count, size)
     for message_type, part in edges.items():
         table = posterior.samples[prefix + parameter_key(relation_name(message_type))]
-        total.index_add_(1, part.new, table[:, part.table_row].float() * part.weight[:, None])
+        total.index_add_(1, part.new, rows_of(table, part.table_row).float() * part.weight[:, None])
     if features is not None:
         total += features @ posterior.samples[prefix + TEXT].float()
     return total

@@ -14,7 +14,7 @@ from models.phases import PhasedPredictor
 
 __all__ = ["best_by_bound", "top_items"]
 
-FIRST = 64  # items scored at first; then twice as many each time
+FIRST, STEP = 64, 128  # items scored at first and then at a time: a call costs as much as some dozens of them
 _ROUNDING = 1e-5  # a mean of chances may come out a hair above 1
 
 Floats = NDArray[np.float32]
@@ -48,11 +48,11 @@ def best_by_bound(weight: Floats, liking: Callable[[Indices], Floats], k: int) -
     rest = rest[np.argsort(-weight[rest], kind="stable")]
     start = 0
     while start < len(rest) and weight[rest[start]] * (1 + _ROUNDING) >= threshold:
-        fresh = rest[start : start + size]
+        fresh = rest[start : start + STEP]
         items = np.concatenate([items, fresh])
         scores = np.concatenate([scores, weight[fresh] * liking(fresh)])
         threshold = np.partition(scores, -wanted)[-wanted]
-        start, size = start + size, 2 * size
+        start += STEP
     order = np.lexsort((items, -scores))[:wanted]
     return items[order], scores[order]
 

@@ -48,7 +48,7 @@ class Latency:
 
 
 def measure_latency(recommender: Recommender, *, calls: int = 200, catalogue: int = CATALOGUE) -> list[Latency]:
-    """Time three kinds of calls, each with other arguments every time, on the threads that torch has.
+    """Time three kinds of calls, each with other arguments every time, on one thread: calls are too short to be shared out.
 
     - A new item: concepts and text, the text read already, to its prediction for one user (`add_items`, `predict`).
     - A new user: five liked items to a list of ten with and without reasons (`recommend`).
@@ -65,13 +65,17 @@ def measure_latency(recommender: Recommender, *, calls: int = 200, catalogue: in
     Raises:
         RuntimeError: If an answer over the synthetic catalogue is not the exact one.
     """
-    rng = np.random.default_rng(0)
-    return [
-        _new_item(recommender, calls, rng),
-        _new_user(recommender, calls, rng, num_reasons=0),
-        _new_user(recommender, calls, rng, num_reasons=2),
-        _large_catalogue(recommender, calls, catalogue, rng),
-    ]
+    rng, before = np.random.default_rng(0), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [
+            _new_item(recommender, calls, rng),
+            _new_user(recommender, calls, rng, num_reasons=0),
+            _new_user(recommender, calls, rng, num_reasons=2),
+            _large_catalogue(recommender, calls, catalogue, rng),
+        ]
+    finally:
+        torch.set_num_threads(before)
 
 
 def _timed(name: str, call: Callable[[int], object], calls: int) -> Latency:
@@ -126,7 +130,8 @@ def _new_user(recommender: Recommender, calls: int, rng: np.random.Generator, nu
 
 
 def _large_catalogue(recommender: Recommender, calls: int, catalogue: int, rng: np.random.Generator) -> Latency:
-    rated = np.flatnonzero(recommender.learned(ITEM).numpy())
+    head = recommender.exposure.head
+    rated = np.flatnonzero(recommender.learned(ITEM).numpy()) if head is None else head
     raters = np.flatnonzero(recommender.train.user_counts)
     source = torch.from_numpy(rng.choice(rated, catalogue))
     generator = torch.Generator().manual_seed(0)
@@ -181,7 +186,8 @@ def _synthetic_exposure(
     known = share[share > 0]
     base = rng.choice(known[known <= np.median(known)], len(source)).astype(np.float32)
     base[head] = before.base[of_head]
-    weights = np.ascontiguousarray(before.weights[np.ix_(of_head, of_head)])
+    rows = of_head if before.head is None else np.searchsorted(before.head, of_head)
+    weights = np.ascontiguousarray(before.weights[np.ix_(rows, rows)])
     copies: dict[int, list[int]] = {}
     for place, item in zip(head.tolist(), of_head.tolist(), strict=True):
         copies.setdefault(item, []).append(place)
