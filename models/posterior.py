@@ -50,8 +50,9 @@ class Posterior:
     A gradient run has one sample; everything above works the same.
     """
 
-    def __init__(self, samples: Mapping[str, Tensor]) -> None:
+    def __init__(self, samples: Mapping[str, Tensor], added: Mapping[str, int] | None = None) -> None:
         self.samples: MutableMapping[str, Tensor] = samples if isinstance(samples, GrowingSamples) else dict(samples)
+        self._added = dict(added or {})  # rows at the end that no training has seen
         self._spreads: dict[str, Tensor] = {}
 
     @classmethod
@@ -70,10 +71,9 @@ class Posterior:
     def __len__(self) -> int:
         return len(self.samples[next(iter(self.samples))])
 
-    def join(self, other: Posterior) -> Posterior:
-        """Return the samples of both, as of two chains; both give theirs up, so that none is in memory twice."""
-        names = list(self.samples)
-        return Posterior({name: torch.cat([self.samples.pop(name), other.samples.pop(name)]) for name in names})
+    def part(self, chosen: slice) -> Posterior:
+        """Return some of the samples, in the same memory."""
+        return Posterior({name: stacked[chosen] for name, stacked in self.samples.items()}, self._added)
 
     def grown(self, rows: Mapping[str, Tensor]) -> Posterior:
         """Return these samples with rows for more nodes, whose spreads stay those of the nodes it has learned from.
@@ -81,17 +81,14 @@ class Posterior:
         Args:
             rows: Rows to add, by parameter, `[num_samples, num_new_nodes, size]`.
         """
-        for name in self.samples:
-            if name.endswith((".factors.rows", ".residual.rows")):
-                self.spread(name)
-        found = Posterior(GrowingSamples(self.samples, rows))
-        found._spreads = self._spreads
-        return found
+        added = {name: self._added.get(name, 0) + part.shape[1] for name, part in rows.items()}
+        return Posterior(GrowingSamples(self.samples, rows), {**self._added, **added})
 
     def spread(self, name: str) -> Tensor:
-        """Return the variance over the rows of a parameter in each sample, `[num_samples, size]`; kept once taken."""
+        """Return the variance over the rows that a parameter has learned in each sample, `[num_samples, size]`; kept once taken."""
         if name not in self._spreads:
-            self._spreads[name] = self.samples[name].float().var(dim=1, unbiased=False)
+            learned = self.samples[name][:, : self.samples[name].shape[1] - self._added.get(name, 0)]
+            self._spreads[name] = learned.float().var(dim=1, unbiased=False)
         return self._spreads[name]
 
     def sample(self, number: int) -> dict[str, Tensor]:
@@ -161,6 +158,20 @@ class Predictor:
     item_offsets: Tensor
     dated: DatedUsers | None = None
 
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def part(self, chosen: slice) -> Predictor:
+        """Return the rows of some samples, in the same memory."""
+        return Predictor(
+            users=self.users[chosen],
+            items=self.items[chosen],
+            thresholds=self.thresholds[chosen],
+            user_offsets=self.user_offsets[chosen],
+            item_offsets=self.item_offsets[chosen],
+            dated=None if self.dated is None else self.dated.part(chosen),
+        )
+
     @torch.no_grad()
     def probabilities(self, user: Tensor, item: Tensor, time: Tensor | None = None) -> Tensor:
         """Return the probability of each level for each pair, averaged over samples, `[num_pairs, num_levels]`.
@@ -216,15 +227,11 @@ class Predictor:
         return scores.add_(rows[:, -1:]).sub_(cut).sigmoid_().mean(0)
 
     @torch.no_grad()
-    def at_least(self, users: Tensor, level: int, items: Tensor | None = None) -> Tensor:
-        """Return the chance of at least level number `level` for users and items, by default all, `[num_users, num_items]`."""
-        total = torch.zeros(len(users), self.items.shape[1] if items is None else len(items))
-        if not total.numel():
-            return total
+    def at_least(self, users: Tensor, level: int) -> Tensor:
+        """Return the chance of at least level number `level` for users and all items, `[num_users, num_items]`."""
+        total = torch.zeros(len(users), self.items.shape[1])
         for number in range(len(self.items)):
             columns, of_items = self.items[number], self.item_offsets[number]
-            if items is not None:
-                columns, of_items = columns[items], of_items[items]
             factors, bias = columns[:, :-1].t().contiguous(), columns[:, -1] - of_items[:, 0]
             steps = (of_items[:, 1:level] - of_items[:, :1]).t().contiguous()
             # Few users at a time and in place: what lies between stays in the cache.

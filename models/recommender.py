@@ -106,19 +106,19 @@ class Recommender:
         return ContentRegression.of(np.flatnonzero(self.learned(ITEM).numpy()) if head is None else head, self.content)
 
     @cached_property
-    def _residuals(self) -> dict[tuple[str, str], Residuals]:
+    def _residuals(self) -> dict[str, Residuals]:
         return {}
 
-    def residuals(self, kind: str, phase: str) -> Residuals:
-        """Return what content cannot say of the rated users or items in the samples of a phase, `warm` or `cold`."""
-        if (kind, phase) not in self._residuals:
+    def residuals(self, kind: str) -> Residuals:
+        """Return what content cannot say of the rated users or items in the samples that answer for new ones."""
+        if kind not in self._residuals:
             side = "users" if kind == USER else "items"
             inputs = getattr(hybrid_inputs(self.data, self.sessions), side).content
-            rows, learned = getattr(getattr(self.predictor, phase), side), self.learned(kind)
+            rows, learned = getattr(self.predictor.cold, side), self.learned(kind)
             counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts) * learned
-            tower, posterior = getattr(self.model, f"cold_{side}"), getattr(self.posterior, phase)
-            self._residuals[kind, phase] = Residuals.of(posterior, tower, f"cold_{side}", inputs, rows, counts)
-        return self._residuals[kind, phase]
+            tower = getattr(self.model, f"cold_{side}")
+            self._residuals[kind] = Residuals.of(self.posterior.cold, tower, f"cold_{side}", inputs, rows, counts)
+        return self._residuals[kind]
 
     def keep(self, *, predictor: PhasedPredictor, learned_from: Recommender) -> None:
         """Take over what another recommender of the same model has worked out, so that it is not done twice."""

@@ -155,7 +155,7 @@ def without(recommender: Recommender, ids: list[str]) -> Recommender:
         recommender,
         graph=KnowledgeGraph(name=graph.name, nodes={**graph.nodes, ITEM: items}, edges=edges, sources=graph.sources),
         train=Ratings(**{**vars_of(recommender.train), "num_items": kept}),
-        posterior=PhasedPosterior(cut(recommender.posterior.warm), cut(recommender.posterior.cold)),
+        posterior=PhasedPosterior(cut(recommender.posterior.warm), recommender.posterior.num_cold),
         data=data,
         item_vectors=recommender.item_vectors[:kept],
         exposure=Exposure(recommender.exposure.weights[:kept, :kept], recommender.exposure.base[:kept]),
@@ -232,7 +232,7 @@ def test_the_residual_has_the_spread_that_training_draws(trained: Recommender, g
     residual = grown.posterior.cold.samples["cold_items.residual.rows"][:, -len(NEW) :].float()
     pairs = residual[: len(residual) // 2 * 2].unflatten(0, (-1, 2))
     torch.testing.assert_close(pairs[:, 0], -pairs[:, 1])
-    many = trained.residuals(ITEM, "cold").draw(ITEM, [str(number) for number in range(300)])
+    many = trained.residuals(ITEM).draw(ITEM, [str(number) for number in range(300)])
     was = trained.posterior.cold.samples["cold_items.residual.rows"][:, -len(NEW) :].float()
     ratio = many.square().mean((0, 1)).sqrt() / was.square().mean((0, 1)).sqrt()
     assert ((0.7 < ratio) & (ratio < 1.4)).all()

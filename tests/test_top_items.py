@@ -68,7 +68,7 @@ def test_the_top_of_a_person_is_that_of_all_chances() -> None:
         )
 
     known = torch.rand(ITEMS, generator=generator) < 0.7
-    phased = PhasedPredictor(predictor(), predictor(), torch.ones(1, dtype=torch.bool), known)
+    phased = PhasedPredictor(predictor(), 2, torch.ones(1, dtype=torch.bool), known)
     rng = np.random.default_rng(0)
     exposure = Exposure(
         rng.normal(0, 0.02, (50, 50)).astype(np.float32),
@@ -76,13 +76,12 @@ def test_the_top_of_a_person_is_that_of_all_chances() -> None:
         head=np.arange(0, 500, 10),
     )
     seen = (rng.random(ITEMS) < 0.05).astype(np.float32)
-    tastes = [
-        Taste(
-            torch.randn(SAMPLES, SIZE, generator=generator), 0.1 * torch.randn(SAMPLES, LEVELS - 1, generator=generator)
-        )
-        for _ in range(2)
-    ]
-    for person in (Person(warm=tastes[0], cold=tastes[1], seen=seen), Person(cold=tastes[1], seen=seen)):
+    rows, offsets = (
+        torch.randn(SAMPLES, SIZE, generator=generator),
+        torch.randn(SAMPLES, LEVELS - 1, generator=generator),
+    )
+    warm, cold = Taste(rows, 0.1 * offsets), Taste(rows[:2], 0.1 * offsets[:2])
+    for person in (Person(warm=warm, cold=cold, seen=seen), Person(cold=cold, seen=seen)):
         items, scores = top_items(phased, exposure, person, level=3, power=0.7, k=25)
         chances = person.chances(phased)
         whole = chances[:, 3:].sum(1).numpy() ** 0.7 * exposure(seen[None])[0]

@@ -91,8 +91,7 @@ class AdamWTraining:
 
     def posterior(self) -> PhasedPosterior:
         """Return the best epoch as a posterior of one sample, for known and new alike."""
-        best = Posterior(self.best)
-        return PhasedPosterior(best, best)
+        return PhasedPosterior.single(Posterior(self.best))
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return what a checkpoint needs beside parameters and optimizer."""

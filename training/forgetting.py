@@ -177,8 +177,7 @@ def _posterior(
                 found[name] = stacked
         return Posterior(found)
 
-    warm = without(posterior.warm.samples)
-    return PhasedPosterior(warm, warm if posterior.cold is posterior.warm else without(posterior.cold.samples))
+    return PhasedPosterior(without(posterior.warm.samples), posterior.num_cold)
 
 
 def _kept_rows(before: Experiment, after: Experiment, users: NDArray[np.bool_]) -> dict[str, Tensor]:

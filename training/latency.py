@@ -147,7 +147,7 @@ def _large_catalogue(recommender: Recommender, calls: int, catalogue: int, rng: 
         item_offsets=by_node(before.item_offsets[:, source]),
     )
     phased = PhasedPredictor(
-        predictor, predictor, recommender.predictor.known_users, torch.ones(catalogue, dtype=torch.bool)
+        predictor, len(predictor), recommender.predictor.known_users, torch.ones(catalogue, dtype=torch.bool)
     )
     exposure, seen_of = _synthetic_exposure(recommender, source.numpy(), rng)
     people = []

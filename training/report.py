@@ -7,7 +7,7 @@ from typing import Any
 
 from training.bundle import Run
 from training.evaluate import evaluate
-from training.runs import peak_memory_mb
+from training.peak_memory import peak_memory_mb
 
 __all__ = ["evaluation_report"]
 

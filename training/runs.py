@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import resource
 import shutil
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +16,10 @@ from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, OLDEST_VERSION
 from training.checkpoint import Checkpoint
 from training.config import RunConfig
 from training.experiment import Experiment
+from training.peak_memory import peak_memory_mb
 from training.progress import Progress, silent
 
-__all__ = ["Outcome", "peak_memory_mb", "train_run"]
+__all__ = ["Outcome", "train_run"]
 
 logger = logging.getLogger(__name__)
 
@@ -106,15 +105,3 @@ def train_run(
     checkpoint.unlink(missing_ok=True)
     publish(out)
     return Outcome(directory=out, trained=True, seconds=time.perf_counter() - started, sentence=sentence)
-
-
-def peak_memory_mb() -> float:
-    """Return the largest resident memory of this process so far, in MB."""
-    try:
-        # What a spawned process inherits from its parent counts in `getrusage`, but not here.
-        fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024 / 1e6
-    except (OSError, KeyError):
-        pass
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
