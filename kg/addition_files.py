@@ -10,7 +10,8 @@ import yaml
 
 from kg.additions import SEPARATOR, records_of
 from kg.errors import InputError
-from kg.tables import LIST_SEPARATOR, read_bytes, read_table
+from kg.packed import read_bytes
+from kg.tables import LIST_SEPARATOR, read_table
 
 __all__ = ["read_records"]
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from torch.nn.functional import embedding_bag
 
 from kg.ratings import Ratings
 from models.content import Content
@@ -181,8 +183,15 @@ def _added_up(seen: Floats, weights: Floats) -> Floats:
     """Return `seen @ weights`; of someone who chose little only the rows of that are read."""
     if len(seen) == 1:
         chosen = np.flatnonzero(seen[0])
+        if not len(chosen):
+            return np.zeros((1, weights.shape[1]), dtype=np.float32)
         if 4 * len(chosen) < len(weights):
-            return np.asarray(seen[:, chosen] @ weights[chosen])
+            rows = torch.from_numpy(chosen)[None]
+            values = torch.from_numpy(seen[:, chosen])
+            # Adds up rows where they lie, without a copy of them.
+            return np.asarray(
+                embedding_bag(rows, torch.from_numpy(weights), per_sample_weights=values, mode="sum").numpy()
+            )
     return np.asarray(seen @ weights)
 
 

@@ -25,7 +25,7 @@ from models.encoder import parameter_key
 from models.inputs import TEXT, MessageType, directions, relation_name
 from models.newcomers import item_from_raters, taste_from_history
 from models.phases import PhasedPosterior, PhasedPredictor
-from models.posterior import Posterior, Predictor
+from models.posterior import Posterior, Predictor, rows_of
 from models.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -87,21 +87,17 @@ def placed(recommender: Recommender, additions: Additions, vectors: NDArray[np.f
     kind, count = additions.kind, len(additions)
     edges, notes = _new_edges(recommender.graph, additions, recommender.data)
     features = _features(recommender, vectors) if kind == ITEM else None
-    before = recommender.predictor
-    posteriors, predictors = [], []
-    phases = [(recommender.posterior.cold, before.cold, "cold")]
-    if recommender.posterior.warm is not recommender.posterior.cold:
-        phases.append((recommender.posterior.warm, before.warm, "warm"))
-    for posterior, predictor, phase in phases:
-        content = _content_rows(posterior, kind, edges, features, count)
-        residual = recommender.residuals(kind, phase).draw(kind, list(additions.nodes.vocabulary))
-        shared = posterior.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
-        for new in np.unique(additions.new):
-            row = _rated_row(recommender, posterior, predictor, additions, int(new), content[:, new])
-            residual[:, new] = row - content[:, new] - shared[:, 0]
-        residual = residual.half()  # as all samples are kept
-        posteriors.append(_grown_posterior(posterior, kind, residual))
-        predictors.append(_grown_predictor(predictor, kind, content + shared + residual.float()))
+    before, phased = recommender.predictor, recommender.posterior
+    content = _content_rows(phased.warm, kind, edges, features, count)
+    shared = phased.warm.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
+    # Only samples of the first phase are ever asked of a new node.
+    residual, first = torch.zeros_like(content), phased.num_cold
+    residual[:first] = recommender.residuals(kind).draw(kind, list(additions.nodes.vocabulary))
+    for new in np.unique(additions.new):
+        row = _rated_row(recommender, phased.cold, before.cold, additions, int(new), content[:first, new])
+        residual[:first, new] = row - content[:first, new] - shared[:first, 0]
+    residual = residual.half()  # as all samples are kept
+    rows = content + shared + residual.float()
     unknown = torch.zeros(count, dtype=torch.bool)
     known = {
         USER: torch.cat([before.known_users, unknown]) if kind == USER else before.known_users,
@@ -118,7 +114,7 @@ def placed(recommender: Recommender, additions: Additions, vectors: NDArray[np.f
         recommender,
         graph=additions.grown(recommender.graph),
         train=_grown_ratings(recommender.train, additions),
-        posterior=PhasedPosterior(posteriors[-1], posteriors[0]),
+        posterior=PhasedPosterior(_grown_posterior(phased.warm, kind, residual), first),
         data=_grown_data(recommender.data, additions, edges, features),
         item_vectors=item_vectors,
         exposure=exposure,
@@ -128,7 +124,8 @@ def placed(recommender: Recommender, additions: Additions, vectors: NDArray[np.f
         notes=(*recommender.notes, *additions.notes, *notes),
     )
     grown.keep(
-        predictor=PhasedPredictor(predictors[-1], predictors[0], known[USER], known[ITEM]), learned_from=recommender
+        predictor=PhasedPredictor(_grown_predictor(before.warm, kind, rows), first, known[USER], known[ITEM]),
+        learned_from=recommender,
     )
     return grown
 
@@ -208,7 +205,7 @@ def _content_rows(
     total = torch.zeros(len(posterior), count, size)
     for message_type, part in edges.items():
         table = posterior.samples[prefix + parameter_key(relation_name(message_type))]
-        total.index_add_(1, part.new, table[:, part.table_row].float() * part.weight[:, None])
+        total.index_add_(1, part.new, rows_of(table, part.table_row).float() * part.weight[:, None])
     if features is not None:
         total += features @ posterior.samples[prefix + TEXT].float()
     return total

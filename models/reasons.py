@@ -16,7 +16,7 @@ from kg.provenance import Origin, origin_of
 from kg.schema import ITEM, EdgeType
 from models.encoder import parameter_key
 from models.inputs import relation_name
-from models.posterior import Posterior
+from models.posterior import Posterior, rows_of
 
 __all__ = ["Reason", "concept_reasons", "reasons_of_items"]
 
@@ -105,8 +105,8 @@ def reasons_of_items(
         if not len(mine):
             continue
         table = posterior.samples[f"items.content.tables.{parameter_key(relation_name(edge_type))}"]
-        messages = table[:, edges.table_row[mine]].float()
-        parts = torch.bmm(messages[..., :-1], rows[:, :-1, None])[..., 0] + messages[..., -1]
+        messages = rows_of(table, edges.table_row[mine]).float()
+        parts = torch.bmm(rows[:, None, :-1], messages[..., :-1].mT)[:, 0] + messages[..., -1]
         scores = parts.mean(0) * edges.edge_weight[mine]
         for where, concept, score in zip(
             of_edge[mine].tolist(), edges.edge_index[0][mine].tolist(), scores.tolist(), strict=True

@@ -37,6 +37,7 @@ from models.residuals import Residuals
 from models.sessions import Sessions
 from models.similarity import similar_items
 from models.text import TextEncoder
+from models.top_items import top_items
 
 __all__ = ["FEW", "Recommender"]
 
@@ -105,19 +106,19 @@ class Recommender:
         return ContentRegression.of(np.flatnonzero(self.learned(ITEM).numpy()) if head is None else head, self.content)
 
     @cached_property
-    def _residuals(self) -> dict[tuple[str, str], Residuals]:
+    def _residuals(self) -> dict[str, Residuals]:
         return {}
 
-    def residuals(self, kind: str, phase: str) -> Residuals:
-        """Return what content cannot say of the rated users or items in the samples of a phase, `warm` or `cold`."""
-        if (kind, phase) not in self._residuals:
+    def residuals(self, kind: str) -> Residuals:
+        """Return what content cannot say of the rated users or items in the samples that answer for new ones."""
+        if kind not in self._residuals:
             side = "users" if kind == USER else "items"
             inputs = getattr(hybrid_inputs(self.data, self.sessions), side).content
-            rows, learned = getattr(getattr(self.predictor, phase), side), self.learned(kind)
+            rows, learned = getattr(self.predictor.cold, side), self.learned(kind)
             counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts) * learned
-            tower, posterior = getattr(self.model, f"cold_{side}"), getattr(self.posterior, phase)
-            self._residuals[kind, phase] = Residuals.of(posterior, tower, f"cold_{side}", inputs, rows, counts)
-        return self._residuals[kind, phase]
+            tower = getattr(self.model, f"cold_{side}")
+            self._residuals[kind] = Residuals.of(self.posterior.cold, tower, f"cold_{side}", inputs, rows, counts)
+        return self._residuals[kind]
 
     def keep(self, *, predictor: PhasedPredictor, learned_from: Recommender) -> None:
         """Take over what another recommender of the same model has worked out, so that it is not done twice."""
@@ -269,6 +270,34 @@ class Recommender:
             [person.source] * len(best) if person.source else stands_on,
             self._reasons_of(person, best, most=num_reasons),
         )
+
+    def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:
+        """Return ids and ranking scores of the best unseen items of someone, exact and fast on large catalogues.
+
+        The head of the list that `recommend` makes, without what is said of each item; only items that can still enter
+        it are scored (`models.top_items`).
+
+        Args:
+            k: Number of items.
+            **who: `user`, or `history` with or without `concepts`, as for `recommend`.
+
+        Raises:
+            InputError: As `recommend`; or if `text` is given, whose lists are ranked by nearness.
+        """
+        _check_length(k)
+        if len(who.keys() & {"user", "history"}) != 1 or who.keys() - {"user", "history", "concepts"}:
+            raise InputError("give exactly one of user and history")
+        items, scores = top_items(
+            self.predictor,
+            self.exposure,
+            self.person(**who),
+            level=self.relevant_level,
+            power=self.liking_power,
+            k=k,
+            left_out=~self.graph.items.present,
+        )
+        ids = [self.graph.items.vocabulary.id_of(int(item)) for item in items]
+        return list(zip(ids, scores.tolist(), strict=True))
 
     def person(
         self,

@@ -155,7 +155,7 @@ def without(recommender: Recommender, ids: list[str]) -> Recommender:
         recommender,
         graph=KnowledgeGraph(name=graph.name, nodes={**graph.nodes, ITEM: items}, edges=edges, sources=graph.sources),
         train=Ratings(**{**vars_of(recommender.train), "num_items": kept}),
-        posterior=PhasedPosterior(cut(recommender.posterior.warm), cut(recommender.posterior.cold)),
+        posterior=PhasedPosterior(cut(recommender.posterior.warm), recommender.posterior.num_cold),
         data=data,
         item_vectors=recommender.item_vectors[:kept],
         exposure=Exposure(recommender.exposure.weights[:kept, :kept], recommender.exposure.base[:kept]),
@@ -232,7 +232,7 @@ def test_the_residual_has_the_spread_that_training_draws(trained: Recommender, g
     residual = grown.posterior.cold.samples["cold_items.residual.rows"][:, -len(NEW) :].float()
     pairs = residual[: len(residual) // 2 * 2].unflatten(0, (-1, 2))
     torch.testing.assert_close(pairs[:, 0], -pairs[:, 1])
-    many = trained.residuals(ITEM, "cold").draw(ITEM, [str(number) for number in range(300)])
+    many = trained.residuals(ITEM).draw(ITEM, [str(number) for number in range(300)])
     was = trained.posterior.cold.samples["cold_items.residual.rows"][:, -len(NEW) :].float()
     ratio = many.square().mean((0, 1)).sqrt() / was.square().mean((0, 1)).sqrt()
     assert ((0.7 < ratio) & (ratio < 1.4)).all()
@@ -486,3 +486,16 @@ def test_conditions_that_contradict_each_other_leave_an_empty_list(trained: Reco
 def test_filters_that_nothing_is_known_of(trained: Recommender, filters: dict[str, str], sentence: str) -> None:
     with pytest.raises(UnknownNameError, match=sentence):
         trained.recommend(history={}, filters=filters)
+
+
+# The head of a list
+
+
+def test_the_top_is_the_head_of_the_list(grown: Recommender) -> None:
+    for who in ({"user": "u3"}, {"user": "stranger"}, {"history": {"d1": 5, "w2": 1}}, {"history": {}}):
+        found = grown.top(k=7, **who)
+        listed = grown.recommend(k=7, **who)  # type: ignore[arg-type]
+        assert [item for item, _ in found] == listed["id"].tolist()
+    for wrong in ({}, {"text": "war"}, {"user": "u3", "history": {}}):
+        with pytest.raises(InputError, match="exactly one of user and history"):
+            grown.top(**wrong)

@@ -18,9 +18,10 @@ def benchmark(
     protocol: Annotated[
         str,
         typer.Argument(
-            help="ml-100k-u1, ml-100k-random, ml-100k-cold-items, ml-1m-90-10, ml-1m-top20, citeulike-a-cold, growth, or triples."
+            help="ml-100k-u1, ml-100k-random, ml-100k-cold-items, ml-1m-90-10, ml-1m-top20, citeulike-a-cold, growth, triples, or latency."
         ),
     ],
+    run: Annotated[Path | None, typer.Argument(help="Of latency: directory of a trained run.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data; growth and triples need none.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where results go; runs/benchmark/PROTOCOL by default.")] = None,
     seeds: Annotated[
@@ -51,10 +52,16 @@ def benchmark(
 
     Every model is fitted on one thread in a process of its own, on the same training ratings, and compared with ours on
     the same test ratings by a paired bootstrap over users. What was measured before is kept. The protocol growth
-    instead measures time and memory on simulated ratings, the protocol triples those of building graphs from N-Triples.
+    instead measures time and memory on simulated ratings, triples those of building graphs from N-Triples, and latency how
+    long the answers of a run take.
 
     Example: kgrec benchmark ml-100k-u1 --data data --peers
     """
+    if protocol == "latency":
+        _latency(run, out, as_json)
+        return
+    if run is not None:
+        raise InputError(f"only latency takes a run; the protocol {protocol!r} trains its own")
     if protocol == "growth":
         _growth(out or Path("runs") / "benchmark" / protocol, sizes, as_json)
         return
@@ -118,6 +125,39 @@ def _growth(out: Path, sizes: str | None, as_json: bool) -> None:
     if len(slopes):
         console.out.print(console.plain_table("exponents: 1 is proportional to the number of ratings", slopes))
     console.out.print(f"Written to {out}.", markup=False)
+
+
+def _latency(run: Path | None, out: Path | None, as_json: bool) -> None:
+    """Measure how long answers take: `kgrec benchmark latency runs/u1`."""
+    import json
+
+    import pandas as pd
+
+    from kg.atomic import write_file
+    from training import console
+    from training.bundle import load_run
+    from training.latency import measure_latency
+    from training.peak_memory import peak_memory_mb
+
+    if run is None:
+        raise InputError("latency needs a trained run, as in `kgrec benchmark latency runs/u1`")
+    rows = measure_latency(load_run(run).recommender)
+    facts = {
+        "protocol": "latency",
+        "run": str(run),
+        "rows": [row.as_json() for row in rows],
+        "peak_memory_mb": round(peak_memory_mb()),
+    }
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_file(out / "latency.json", json.dumps(facts, indent=1) + "\n")
+    if as_json:
+        console.print_json(facts)
+        return
+    table = pd.DataFrame(
+        [(row.name, f"{row.p50:.1f}", f"{row.p95:.1f}") for row in rows], columns=["call", "p50, ms", "p95, ms"]
+    )
+    console.out.print(console.plain_table(f"latency of {run}", table))
 
 
 def _triples(out: Path, data: Path | None, sizes: str | None, as_json: bool) -> None:

@@ -195,7 +195,7 @@ def _everyone(run: Path, out: Path, count: int, as_json: bool) -> None:
     from training import console
     from training.bundle import load_run
     from training.lists import write_lists
-    from training.runs import peak_memory_mb
+    from training.peak_memory import peak_memory_mb
 
     started = time.perf_counter()
     recommender = load_run(run).recommender
