@@ -17,13 +17,16 @@ from torch_geometric.data import HeteroData
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
 from kg.ratings import Ratings
+from models.behaviour import Behaviour
 from models.exposure import Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
 from models.newcomers import Taste, taste_from_history
 from models.phases import PhasedPosterior, PhasedPredictor
 from models.posterior import Posterior, expected_value, interval
+from models.profile import Profile, profile_of
 from models.reasons import Reason, concept_reasons
+from models.segments import Segments, segments_of
 from models.sessions import Sessions
 from models.text import TextEncoder
 
@@ -223,6 +226,19 @@ class Recommender:
                 **_told([self._reasons(int(user), index, most=num_reasons) for user in found]),
             }
         )
+
+    @cached_property
+    def behaviour(self) -> Behaviour:
+        """What profiles and segments are read from; computed on first use."""
+        return Behaviour.of(self)
+
+    def profile(self, user: str) -> Profile:
+        """Return the profile of a user of the graph: interests with their evidence, habits, drift; see `models.profile`."""
+        return profile_of(self, user)
+
+    def segments(self, k: int, *, seed: int = 0) -> Segments:
+        """Return `k` groups of users, described by what sets them apart; see `models.segments`."""
+        return segments_of(self, k, seed=seed)
 
     def rank_scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return ranking scores of all items for users, float32 `[num_users, num_items]`; only tombstones are excluded."""
