@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from kg.ratings import Ratings
 from models.baselines import Biases
 from models.habits import habits_table
 from models.interests import ConceptTable, TasteSpace, unit_of_score
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from models.recommender import Recommender
 
 __all__ = ["Behaviour"]
+
+LEAST_ITEMS, LEAST_SHARE = 5, 0.01  # of a common concept
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +34,7 @@ class Behaviour:
         habits: `habits_table` of all users.
         expected: What the biases of user and item expect of each training rating, in stars; None of implicit feedback.
         by_user: Positions of the training ratings, those of one user together.
+        common: Which concepts have at least five items and a hundredth of the training ratings, `[num_concepts]`.
         likeness: Square roots of the covariance of item rows, `[num_samples, embedding_size, embedding_size]`: in these
             coordinates the cosine of two users is the correlation of what they think of the items.
     """
@@ -41,6 +45,7 @@ class Behaviour:
     habits: pd.DataFrame
     expected: NDArray[np.float64] | None
     by_user: NDArray[np.int64]
+    common: NDArray[np.bool_]
     likeness: torch.Tensor
 
     @classmethod
@@ -59,6 +64,7 @@ class Behaviour:
         rows = predictor.warm.items[:, rated, :-1]
         centred = rows - rows.mean(dim=1, keepdim=True)
         values, vectors = torch.linalg.eigh(centred.mT @ centred / rows.shape[1])
+        items, share = np.asarray(concepts.holds.sum(axis=0)), _share_of_ratings(concepts, train)
         return cls(
             concepts=concepts,
             warm=spaces[0],
@@ -71,8 +77,13 @@ class Behaviour:
             ),
             expected=None if biases is None else biases.unclipped(train.user, train.item),
             by_user=np.argsort(train.user, kind="stable"),
+            common=(items >= LEAST_ITEMS) & (share >= LEAST_SHARE) & (share < 1),
             likeness=vectors * values.clamp_min(0).sqrt()[:, None],
         )
+
+    def share_of_ratings(self, recommender: Recommender) -> NDArray[np.float64]:
+        """Return the share of the training ratings whose item has each concept, `[num_concepts]`."""
+        return _share_of_ratings(self.concepts, recommender.train)
 
     def ratings_of(self, recommender: Recommender, user: int) -> NDArray[np.int64]:
         """Return the positions of a user's training ratings."""
@@ -101,3 +112,7 @@ class Behaviour:
         found[user] = np.nan
         found[recommender.train.user_counts == 0] = np.nan
         return found
+
+
+def _share_of_ratings(concepts: ConceptTable, train: Ratings) -> NDArray[np.float64]:
+    return np.asarray(train.item_counts @ concepts.holds, dtype=np.float64) / max(len(train), 1)

@@ -52,7 +52,10 @@ def sentence_of(
     if not habits.num_ratings:
         known = f" ({enumeration(groups)})" if groups else ""
         parts.append(f"has rated nothing yet, so that this is the taste of people like them{known}")
-    parts.append(f"prefers {liked}" if liked else "shows no clear preference yet")
+    leaning = _grouped(interests)
+    parts.append(
+        f"prefers {liked}" if liked else f"perhaps leans to {leaning}" if leaning else "shows no clear preference yet"
+    )
     if avoided:
         parts.append(f"avoids {avoided}")
     if habits.generosity is not None and abs(habits.generosity) >= CLEAR:

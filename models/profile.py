@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Evidence", "Interest", "Profile", "profile_of"]
 
 LISTED = 12  # interests, and dislikes, of a profile
+LEAST_EVIDENCE = 2  # own ratings that a concept of few items needs: the best of thousands is good by chance
 SIMILAR = 10  # users named
+LEAST_CHANCE = 0.8  # of the sign of a listed interest
 WITHIN = (0.1, 0.9)  # the 80 % interval
 FEW = 5
 
@@ -89,8 +91,9 @@ class Profile:
         unit: `stars`, or `chance` of implicit feedback: unit of the weights.
         source: What the taste stands on: `warm`, `few ratings`, or `cold: demographics`.
         groups: What the graph says of the user, as `age: 25-34`.
-        interests: At most twelve, the surest first: by the lower end of the interval, so that a concept without
-            evidence needs good reasons.
+        interests: At most twelve that are positive with a chance of at least 80 %, by the lower end of the interval: what
+            has no evidence has a wide one. Concepts of few items are listed from two own ratings on, since the highest of thousands of
+            uncertain weights is high by chance.
         dislikes: The same by the upper end.
         tags: Short words for the taste.
         sentence: The profile in plain English.
@@ -222,17 +225,18 @@ class _Reader:
         """Put the profile together; what an edit does not move is taken from the profile before it."""
         recommender, behaviour = self.recommender, self.behaviour
         concepts, nodes = behaviour.concepts, recommender.graph.users
-        # numpy's median of few samples is coarse, so signs are counted and ends interpolated.
         low, high = np.quantile(self.weights, WITHIN, axis=0) if len(concepts) else (np.zeros(0), np.zeros(0))
-        loved = self._listed(np.argsort(-low, kind="stable"), low > 0)
-        avoided = self._listed(np.argsort(high, kind="stable"), high < 0)
+        rated = np.asarray(concepts.holds[recommender.train.item[self.mine]].sum(axis=0))
+        fit = behaviour.common | (rated >= LEAST_EVIDENCE)
+        chance = (self.weights > 0).mean(axis=0)
+        loved = self._listed(np.argsort(-low, kind="stable"), fit & (chance >= LEAST_CHANCE))
+        avoided = self._listed(np.argsort(high, kind="stable"), fit & (chance <= 1 - LEAST_CHANCE))
         count = len(self.mine)
         habits = before.habits if before else habits_of(behaviour.habits, self.user)
         drift = before.drift if before else self._drift()
         groups = before.groups if before else self._groups()
         source = "cold: demographics" if not count else "few ratings" if count < FEW else "warm"
         label = str(nodes.labels[self.user])
-        told = {"implicit": recommender.implicit, "groups": groups, "edited": bool(self.edits)}
         return Profile(
             user=nodes.vocabulary.id_of(self.user),
             label=label,
@@ -242,7 +246,15 @@ class _Reader:
             interests=loved,
             dislikes=avoided,
             tags=tags_of(loved, habits),
-            sentence=sentence_of(loved, avoided, habits, drift, **told),
+            sentence=sentence_of(
+                loved,
+                avoided,
+                habits,
+                drift,
+                implicit=recommender.implicit,
+                groups=groups,
+                edited=bool(self.edits),
+            ),
             habits=habits,
             drift=drift,
             similar=self._similar(),
@@ -308,13 +320,13 @@ class _Reader:
         return "; ".join(dict.fromkeys(str(one) for one in found[:most] if one.score > 0)) or "overall taste"
 
     def _listed(self, order: NDArray[np.int64], clear: NDArray[np.bool_]) -> tuple[Interest, ...]:
-        """Return the first interests in an order, those whose interval leaves out zero, each name once."""
+        """Return the first interests in an order, those that are clear, each name once."""
         found: dict[str, Interest] = {}
         for concept in order:
-            if not clear[concept] or len(found) == LISTED:
+            if len(found) == LISTED:
                 break
             name = self.behaviour.concepts.names[concept]
-            if name not in found:
+            if clear[concept] and name not in found:
                 found[name] = self.interest(int(concept))
         return tuple(found.values())
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GroupShare", "Segment", "Segments", "Trait", "cluster", "segments_of", "wilson"]
 
-LEAST_ITEMS, LEAST_SHARE = 5, 0.01  # a concept counts with so many items and this share of the ratings
 COMPONENTS = 16
 KEPT_VARIANCE = 0.9
 OTHER_SEEDS = 5
@@ -143,12 +142,10 @@ def segments_of(recommender: Recommender, k: int, *, seed: int = 0) -> Segments:
     if not 2 <= k <= len(users):
         raise InputError(f"the number of segments must be from 2 to the {len(users)} users with ratings, got {k}")
     concepts = behaviour.concepts
-    mass = np.asarray(train.item_counts @ concepts.holds) / max(len(train), 1)
-    items = np.asarray(concepts.holds.sum(axis=0))
-    matter = np.flatnonzero((items >= LEAST_ITEMS) & (mass >= LEAST_SHARE) & (mass < 1))
+    mass, matter = behaviour.share_of_ratings(recommender), np.flatnonzero(behaviour.common)
     if not len(matter):
         raise InputError(
-            f"no concept has {LEAST_ITEMS} items and a hundredth of the ratings, so nothing can set users apart; "
+            "no concept has five items and a hundredth of the ratings, so nothing can set users apart; "
             "describe the items by concepts and build the graph again"
         )
     rows = recommender.predictor.warm.users[:, users]
@@ -240,7 +237,6 @@ def _traits(
     lifts = (drawn @ counts) / (drawn @ num_ratings)[:, None] / mass
     mean, lift = weights.mean(axis=0), counts.sum(axis=0) / num_ratings.sum() / mass
     ends = [np.quantile(values, (0.025, 0.975), axis=0) for values in (means, lifts)]
-    clear = mean / np.maximum(means.std(axis=0), 1e-9)
 
     def chosen(order: NDArray[np.int64], wanted: NDArray[np.bool_], most: int) -> tuple[Trait, ...]:
         found: dict[str, Trait] = {}
@@ -260,8 +256,8 @@ def _traits(
         return tuple(found.values())
 
     return (
-        chosen(np.argsort(-clear, kind="stable"), ends[0][0] > 0, LIKED),
-        chosen(np.argsort(clear, kind="stable"), ends[0][1] < 0, DISLIKED),
+        chosen(np.argsort(-ends[0][0], kind="stable"), ends[0][0] > 0, LIKED),
+        chosen(np.argsort(ends[0][1], kind="stable"), ends[0][1] < 0, DISLIKED),
     )
 
 
