@@ -250,6 +250,33 @@ def test_contradictory_wishes_are_told(recommender: Recommender) -> None:
     assert sums[0] == pytest.approx(sums[1], abs=1e-4)
 
 
+# Segments
+
+
+def test_segments_part_those_who_love_drama_from_those_who_love_war(recommender: Recommender) -> None:
+    found = recommender.segments(2)
+    number = found.members.set_index("user")["segment"]
+    of_lovers = {genre: number[users] for genre, users in LOVERS.items()}
+    assert all(len(set(numbers)) == 1 for numbers in of_lovers.values())
+    assert of_lovers["Drama"].iloc[0] != of_lovers["War"].iloc[0]
+    assert found.stability_seeds == pytest.approx(1.0)
+    for genre, job in (("Drama", "nurse"), ("War", "spy")):
+        segment = found.segments[of_lovers[genre].iloc[0] - 1]
+        assert segment.name.startswith(genre)
+        first = segment.likes[0]
+        assert first.name == f"genre: {genre}"
+        assert 0 < first.weight_low <= first.weight <= first.weight_high
+        shares = {group.name: group for group in segment.groups}
+        assert shares[f"job: {job}"].share > 0.9 > 0.6 > shares[f"job: {job}"].share_of_all
+    assert "stranger" not in number.index  # who rated nothing is in no segment
+
+
+@pytest.mark.parametrize("k", [1, 0, 100])
+def test_impossible_numbers_of_segments_are_told(recommender: Recommender, k: int) -> None:
+    with pytest.raises(InputError, match="from 2 to the 33 users"):
+        recommender.segments(k)
+
+
 # Directions
 
 

@@ -156,9 +156,10 @@ def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
                     for name, other in beside.items()
                 }
             )
-    found.append(
-        _row("affinities", "all", _affinities(recommender, world, users)) | {"average_alone": None, "ceiling": None}
-    )
+    everything = sorted(set(film_concepts()["concept"]))
+    limit = best_estimates(world, list(vocabulary.ids[users]), everything)
+    ours, theirs = _affinities(recommender, world, users, limit)
+    found.append(_row("affinities", "all", ours) | {"average_alone": None, "ceiling": _mean(theirs)})
     return Recovery(num_users=len(users), num_concepts=len(columns), rows=tuple(found))
 
 
@@ -197,7 +198,10 @@ def _columns(recommender: Recommender) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["column", "concept", "family"]).dropna()
 
 
-def _affinities(recommender: Recommender, world: FilmWorld, users: NDArray[np.int64]) -> Floats:
+def _affinities(
+    recommender: Recommender, world: FilmWorld, users: NDArray[np.int64], estimates: Floats
+) -> tuple[Floats, Floats]:
+    """Return rank correlations with true affinities a user: of our scores, and of the affinities that estimates of all tastes give."""
     concepts = film_concepts()
     has = pd.crosstab(concepts["film"], concepts["concept"])
     shares = has.to_numpy(dtype=np.float64) / np.sqrt(has.to_numpy().sum(axis=1, keepdims=True))
@@ -212,7 +216,9 @@ def _affinities(recommender: Recommender, world: FilmWorld, users: NDArray[np.in
         given += (own @ phase.items[number, films, :-1].t()).numpy()
     true = true - true.mean(axis=1, keepdims=True)
     true = (true - true.mean(axis=0))[users]
-    return _correlations(given, true, np.ones(true.shape, dtype=bool))
+    best = (estimates - tastes.reindex(columns=has.columns, fill_value=0.0).to_numpy().mean(axis=0)) @ shares.T
+    every = np.ones(true.shape, dtype=bool)
+    return _correlations(given, true, every), _correlations(best, true, every)
 
 
 def _correlations(given: Floats, true: Floats, wanted: NDArray[np.bool_]) -> Floats:
