@@ -84,9 +84,12 @@ def _sure(interest: Interest) -> bool:
 
 
 def _grouped(interests: Sequence[Interest]) -> str:
-    """Return `Drama and War (genre), 1960s (decade)`: labels under their relation, in the order of the list."""
+    """Return `Drama and War (genre), 1960s (decade)`: labels under their relation, in the order of the list, each once."""
     by_relation: dict[str, list[str]] = {}
-    for one in interests[:NAMED]:
+    by_label: dict[str, Interest] = {}
+    for one in interests:
+        by_label.setdefault(one.label, one)  # who directs often writes, too
+    for one in list(by_label.values())[:NAMED]:
         by_relation.setdefault(one.relation, []).append(one.label)
     return enumeration([f"{enumeration(labels)} ({relation})" for relation, labels in by_relation.items()])
 
