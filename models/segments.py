@@ -24,6 +24,7 @@ __all__ = ["GroupShare", "Segment", "Segments", "Trait", "cluster", "segments_of
 
 COMPONENTS = 16
 KEPT_VARIANCE = 0.9
+STARTS = 40  # of k-means, the best of which counts
 OTHER_SEEDS = 5
 DRAWS = 400  # of the bootstrap over users
 LIKED, DISLIKED, GROUPS = 6, 4, 6
@@ -205,7 +206,7 @@ def cluster(weights: Floats, k: int, *, seed: int) -> NDArray[np.int64]:
     rows = pca.transform(scaled)[:, :kept]
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     rows = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
-    found = KMeans(n_clusters=k, n_init=10, random_state=seed % 2**32).fit_predict(rows)
+    found = KMeans(n_clusters=k, n_init=STARTS, random_state=seed % 2**32).fit_predict(rows)
     order = np.argsort(-np.bincount(found, minlength=k), kind="stable")
     return np.argsort(order)[found].astype(np.int64)
 

@@ -102,7 +102,8 @@ def segments(
     console.out.print(console.plain_table(f"{k} segments of {found.num_users:,} users", _segment_rows(found)))
     halves = found.stability_samples
     console.out.print(
-        f"Weights in {found.unit} beyond the average user, [95 % interval]; x is the share of their ratings over that of all; "
+        f"Weights in {found.unit} beyond the average user; x is the share of their ratings over that of all (--json has the "
+        "95 % intervals); "
         f"people: share among members and among all. Adjusted Rand index {found.stability_seeds:.2f} between seeds"
         + (f", {halves:.2f} between halves of the posterior samples." if halves is not None else "."),
         markup=False,
@@ -185,10 +186,7 @@ def _interest_row(one: Interest) -> dict[str, str]:
 
 def _segment_rows(found: Segments) -> pd.DataFrame:
     def traits(some: tuple[Trait, ...]) -> str:
-        return "\n".join(
-            f"{one.name} {one.weight:+.2f} [{one.weight_low:+.2f}, {one.weight_high:+.2f}] x {one.lift:.1f}"
-            for one in some[:4]
-        )
+        return "\n".join(f"{one.name} {one.weight:+.2f} x {one.lift:.1f}" for one in some[:4])
 
     return pd.DataFrame(
         [
