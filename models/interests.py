@@ -25,6 +25,7 @@ __all__ = ["ConceptTable", "TasteSpace"]
 
 RIDGE = 3.0  # of 0.3, 1, 3, 10 and 30 the best on a simulated audience (seed 1) that no figure is reported of
 BROAD_MOST = 100  # concepts of a relation that tells kinds of items apart
+MANY_ITEMS = 5_000  # from which on half the precision is worth half the memory
 SLOPE_PAIRS = 2_000  # ratings at which the worth of a unit of score is taken
 
 
@@ -185,14 +186,15 @@ class TasteSpace:
         """Read the directions off the samples of one phase."""
         known = torch.from_numpy(train.user_counts > 0)
         rated = np.flatnonzero(train.item_counts)
-        held = concepts.membership[rated].astype(np.float64)
+        exact = np.float64 if len(rated) <= MANY_ITEMS else np.float32
+        held = concepts.membership[rated].astype(exact)
         gram = (held @ held.T).toarray()
         gram[np.diag_indices_from(gram)] += ridge
         factor = cho_factor(gram, overwrite_a=True)
         chosen = torch.from_numpy(rated)
-        rows = predictor.items[:, chosen].permute(1, 0, 2).numpy().astype(np.float64)
+        rows = predictor.items[:, chosen].permute(1, 0, 2).numpy().astype(exact)
         flat = rows.reshape(len(rated), -1)
-        one = cho_solve(factor, np.ones(len(rated)))
+        one = cho_solve(factor, np.ones(len(rated), dtype=exact))
         solved = cho_solve(factor, flat - one @ flat / one.sum(), overwrite_b=True).reshape(rows.shape)
         duals = torch.zeros_like(predictor.items)
         duals[:, chosen] = torch.from_numpy(solved.astype(np.float32)).permute(1, 0, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import FrozenInstanceError, replace
 from hashlib import sha256
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError, UnknownNameError
+from kg.schema import ITEM
 from models.interests import TasteSpace
 from models.recommender import Recommender
 from models.text import TextEncoder
@@ -167,6 +169,23 @@ def test_one_rating_says_little(recommender: Recommender) -> None:
         who: found.interest("Drama").high - found.interest("Drama").low for who, found in (("one", one), ("many", many))
     }
     assert width["one"] > width["many"]
+
+
+def test_items_without_concepts_leave_a_profile_without_interests(recommender: Recommender) -> None:
+    data = copy(recommender.data)
+    data[ITEM].content = []
+    silent = replace(recommender, data=data)
+    silent.__dict__["predictor"] = recommender.predictor  # its model has concepts
+    found = silent.profile("u3")
+    assert found.interests == found.dislikes == ()
+    assert found.habits.num_ratings == recommender.profile("u3").habits.num_ratings
+    assert found.habits.breadth is None
+    assert found.sentence.startswith("Shows no clear preference yet")
+    json.dumps(found.as_json(), allow_nan=False)
+    with pytest.raises(UnknownNameError):
+        found.set("War", 0.1)
+    with pytest.raises(InputError, match="nothing can set users apart"):
+        silent.segments(2)
 
 
 # Editing
