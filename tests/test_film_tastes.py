@@ -46,13 +46,13 @@ def test_the_table_shows_every_row() -> None:
 
 
 @pytest.mark.slow
-def test_profiles_recover_tastes_far_better_than_the_average_user_does(tmp_path: Path) -> None:
+def test_profiles_recover_tastes_better_than_the_average_user_does(tmp_path: Path) -> None:
     found = run_film_world(tmp_path, quick)
     assert json.loads((tmp_path / "results.json").read_text()) == found
     rows = pd.DataFrame(found["rows"]).set_index(["measure", "family"])
     assert 600 < found["num_users"] <= 640  # a few keep less than twenty ratings
     for family in ("genre", "decade", "top theme"):
         row = rows.loc[("tastes", family)]
-        assert row["value"] > row["average_alone"] + 0.1
+        assert row["low"] > row["average_alone"]
         assert row["value"] < row["ceiling"]
     assert rows.loc[("beyond the average user", "genre"), "low"] > 0.4
