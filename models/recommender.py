@@ -21,6 +21,7 @@ from kg.graph import KnowledgeGraph
 from kg.item_filter import items_with
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
+from models.behaviour import Behaviour
 from models.content import Content
 from models.exposure import ContentRegression, Exposure
 from models.hybrid import HybridModel
@@ -30,10 +31,12 @@ from models.person import Person, known_person, person_of_history, person_of_tex
 from models.phases import PhasedPosterior, PhasedPredictor
 from models.placement import placed, text_vectors
 from models.posterior import Posterior
+from models.profile import Profile, profile_of
 from models.projection import TextProjection
 from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons, reasons_of_items
 from models.residuals import Residuals
+from models.segments import Segments, segments_of
 from models.sessions import Sessions
 from models.similarity import similar_items
 from models.text import TextEncoder
@@ -396,6 +399,19 @@ class Recommender:
             sources(self.train.user_counts[found], self.train.item_counts[np.full(len(found), index)]),
             [self._reasons(int(user), index, most=num_reasons) for user in found],
         )
+
+    @cached_property
+    def behaviour(self) -> Behaviour:
+        """What profiles and segments are read from; computed on first use."""
+        return Behaviour.of(self)
+
+    def profile(self, user: str) -> Profile:
+        """Return the profile of a user of the graph: interests with their evidence, habits, drift; see `models.profile`."""
+        return profile_of(self, user)
+
+    def segments(self, k: int, *, seed: int = 0) -> Segments:
+        """Return `k` groups of users, described by what sets them apart; see `models.segments`."""
+        return segments_of(self, k, seed=seed)
 
     def rank_scores(self, users: NDArray[np.int64], *, rules: Adjustment | None = None) -> NDArray[np.float32]:
         """Return ranking scores of all items for users, `[num_users, num_items]`; tombstones and what rules hide have `-inf`."""

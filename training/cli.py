@@ -7,7 +7,17 @@ import sys
 import typer
 
 from kg.errors import InputError
-from training import cli_benchmark, cli_check, cli_forget, cli_graph, cli_newcomers, cli_query, cli_runs, cli_views
+from training import (
+    cli_benchmark,
+    cli_check,
+    cli_forget,
+    cli_graph,
+    cli_newcomers,
+    cli_profile,
+    cli_query,
+    cli_runs,
+    cli_views,
+)
 
 __all__ = ["app", "main"]
 
@@ -39,6 +49,8 @@ for command in (
     cli_newcomers.similar,
     cli_newcomers.add_items,
     cli_newcomers.add_users,
+    cli_profile.profile,
+    cli_profile.segments,
     cli_benchmark.benchmark,
 ):
     app.command()(command)

@@ -18,11 +18,13 @@ def benchmark(
     protocol: Annotated[
         str,
         typer.Argument(
-            help="ml-100k-u1, ml-100k-random, ml-100k-cold-items, ml-1m-90-10, ml-1m-top20, citeulike-a-cold, growth, triples, or latency."
+            help="ml-100k-u1, ml-100k-random, ml-100k-cold-items, ml-1m-90-10, ml-1m-top20, citeulike-a-cold, film-world, growth, triples, or latency."
         ),
     ],
     run: Annotated[Path | None, typer.Argument(help="Of latency: directory of a trained run.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of the data; growth and triples need none.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data; film-world, growth and triples need none.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where results go; runs/benchmark/PROTOCOL by default.")] = None,
     seeds: Annotated[
         int | None, typer.Option(help="Number of seeds of our model; by default what the protocol says.", min=1)
@@ -52,8 +54,8 @@ def benchmark(
 
     Every model is fitted on one thread in a process of its own, on the same training ratings, and compared with ours on
     the same test ratings by a paired bootstrap over users. What was measured before is kept. The protocol growth
-    instead measures time and memory on simulated ratings, triples those of building graphs from N-Triples, and latency how
-    long the answers of a run take.
+    instead measures time and memory on simulated ratings, triples those of building graphs from N-Triples, latency how long
+    the answers of a run take, and film-world how well profiles recover the known tastes of a simulated audience.
 
     Example: kgrec benchmark ml-100k-u1 --data data --peers
     """
@@ -67,6 +69,9 @@ def benchmark(
         return
     if protocol == "triples":
         _triples(out or Path("runs") / "benchmark" / protocol, data, sizes, as_json)
+        return
+    if protocol == "film-world":
+        _film_world(out or Path("runs") / "benchmark" / protocol, recipe, assign or [], as_json)
         return
     from training import console
     from training.benchmark import run_benchmark
@@ -188,3 +193,23 @@ def _numbers(sizes: str | None, otherwise: tuple[int, ...]) -> tuple[int, ...]:
         raise InputError(
             f"--sizes takes whole numbers with commas, for example 100000,1000000; got {sizes!r}"
         ) from None
+
+
+def _film_world(out: Path, recipe: str, settings: list[str], as_json: bool) -> None:
+    """Compare profiles with true tastes: `kgrec benchmark film-world --out DIR`."""
+    from training import console
+    from training.film_tastes import recovery_table, run_film_world
+    from training.recipes import recipe_named
+
+    with console.progress_bar() as progress:
+        found = run_film_world(out, recipe_named(recipe), settings, progress=progress)
+    if as_json:
+        console.print_json(found)
+        return
+    console.out.print(console.plain_table("film-world: Spearman correlation with true tastes", recovery_table(found)))
+    console.out.print(
+        f"Means over {found['num_users']} users with at least 20 ratings, [95 % bootstrap interval]; {found['num_concepts']} "
+        "concepts of at least two films. Ceiling: an estimator that knows the tastes of all other users, the quality of the "
+        f"films and the noise. Written to {out}.",
+        markup=False,
+    )
