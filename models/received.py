@@ -66,13 +66,28 @@ class PartKey:
 
 
 @dataclass(frozen=True, eq=False)
+class Direct:
+    """Messages of single senders.
+
+    Attributes:
+        owner: Position of the part that each message belongs to, int64 `[num_messages]`.
+        rows: The messages without their weights, `[num_samples, num_messages, size]`.
+        weight: Weight of each, float64 `[num_messages]`.
+    """
+
+    owner: Tensor
+    rows: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class TwoHops:
     """A message over two hops, as a sum over the neighbours it comes through.
 
     Attributes:
         owner: Position of the part that each neighbour's share belongs to, int64 `[num_neighbours]`.
         features: What each neighbour adds to the feature, `[num_neighbours, num_features]`.
-        table: Projection in every sample, `[num_features, num_samples * size]`.
+        table: Projection in every sample, `[num_samples, num_features, size]`.
     """
 
     owner: Tensor
@@ -86,12 +101,12 @@ class Received:
 
     Attributes:
         keys: What each part is.
-        rows: Each part without two hops, float64 `[num_parts, num_samples * size]`.
+        direct: Messages of single senders.
         hops: Messages over two hops.
     """
 
     keys: tuple[PartKey, ...]
-    rows: Tensor
+    direct: tuple[Direct, ...]
     hops: tuple[TwoHops, ...] = ()
 
     def weighed(self, weights: Tensor) -> Tensor:
@@ -101,32 +116,41 @@ class Received:
             weights: $x$ of each pair, float64 `[num_pairs, num_samples, size]`.
 
         Returns:
-            `[num_pairs, num_parts]`.
+            float64 `[num_pairs, num_parts]`.
         """
-        flat = weights.flatten(1)
-        found = flat @ self.rows.T
+        found = weights.new_zeros(len(weights), len(self.keys))
+        for part in self.direct:
+            found.index_add_(1, part.owner, _weighed(weights, part.rows) * part.weight)
         for hop in self.hops:
-            found.index_add_(1, hop.owner, (flat @ hop.table.T) @ hop.features.T)
+            found.index_add_(1, hop.owner, _weighed(weights, hop.table) @ hop.features.T)
         return found
+
+    def total(self) -> Tensor:
+        """Return the sum of all messages, float64 `[num_samples, size]`."""
+        parts = [(part.weight @ part.rows.double()) for part in self.direct]
+        parts += [hop.features.sum(0) @ hop.table.double() for hop in self.hops]
+        return torch.stack(parts).sum(0)
+
+
+def _weighed(weights: Tensor, rows: Tensor) -> Tensor:
+    return torch.einsum("psd,srd->pr", weights, rows.double())
 
 
 class _Collector:
     """Gathers parts; those of one key are summed."""
 
-    def __init__(self, samples: int, size: int) -> None:
-        self.shape = (samples, size)
+    def __init__(self) -> None:
         self.positions: dict[PartKey, int] = {}
-        self.places: list[Tensor] = []
-        self.rows: list[Tensor] = []
+        self.direct: list[Direct] = []
         self.hops: list[TwoHops] = []
 
-    def position(self, key: PartKey) -> int:
-        return self.positions.setdefault(key, len(self.positions))
+    def owner(self, keys: list[PartKey]) -> Tensor:
+        return torch.tensor([self.positions.setdefault(key, len(self.positions)) for key in keys], dtype=torch.int64)
 
-    def add(self, keys: list[PartKey], rows: Tensor) -> None:
-        """Add rows `[num_samples, num_keys, size]`."""
-        self.places.append(torch.tensor([self.position(key) for key in keys], dtype=torch.int64))
-        self.rows.append(rows.double().transpose(0, 1).flatten(1))
+    def add(self, keys: list[PartKey], rows: Tensor, weight: Tensor | None = None) -> None:
+        """Add messages `[num_samples, num_keys, size]`."""
+        ones = torch.ones(len(keys), dtype=torch.float64)
+        self.direct.append(Direct(self.owner(keys), rows, ones if weight is None else weight.double()))
 
     def add_free(self, side: str, rows: Tensor) -> None:
         """Add a free row `[num_samples, size]` as two parts: its bias, and what meets the other side."""
@@ -134,16 +158,12 @@ class _Collector:
         bias[:, -1], rest[:, -1] = rows[:, -1], 0.0
         self.add([PartKey(BIAS, side), PartKey(FACTORS, side)], torch.stack([bias, rest], dim=1))
 
-    def add_hop(self, owner: list[PartKey], features: Tensor, table: Tensor) -> None:
+    def add_hop(self, owner: Tensor, features: Tensor, table: Tensor) -> None:
         """Add a message over two hops; `table` is `[num_samples, num_features, size]`."""
-        places = torch.tensor([self.position(key) for key in owner], dtype=torch.int64)
-        self.hops.append(TwoHops(places, features.double(), table.double().transpose(0, 1).flatten(1)))
+        self.hops.append(TwoHops(owner, features.double(), table))
 
     def received(self) -> Received:
-        rows = torch.zeros(len(self.positions), self.shape[0] * self.shape[1], dtype=torch.float64)
-        for places, found in zip(self.places, self.rows, strict=True):
-            rows.index_add_(0, places, found)
-        return Received(tuple(self.positions), rows, tuple(self.hops))
+        return Received(tuple(self.positions), tuple(self.direct), tuple(self.hops))
 
 
 @torch.no_grad()
@@ -161,7 +181,7 @@ def received_by(
         node: Index of the node.
     """
     samples, tower = posterior.samples, f"{side}s"
-    collect = _Collector(len(posterior), samples[f"{tower}.factors.rows"].shape[2])
+    collect = _Collector()
     _add_content(collect, posterior, data, side, node)
     mine = train.user == node if side == USER else train.item == node
     partners = torch.from_numpy((train.item if side == USER else train.user)[mine])
@@ -172,8 +192,8 @@ def received_by(
     _add_neighbours(collect, posterior, data, side, partners)
     for edge_type in data[side].interactions:
         if edge_type[1] not in (RATED, RATED_BY):
-            _, rows = _edge_rows(posterior, data, f"{tower}.interactions", edge_type, node)
-            collect.add([PartKey(DATES, side)], rows.sum(1, keepdim=True))
+            senders, rows, weight = _edge_rows(posterior, data, f"{tower}.interactions", edge_type, node)
+            collect.add([PartKey(DATES, side)] * len(senders), rows, weight)
     if side == USER and predictor.dated is not None:
         days = predictor.users[:, node].double() - predictor.dated.users[:, node].double()
         collect.add([PartKey(DATES, side)], days[:, None])
@@ -204,13 +224,12 @@ def received_from_history(
         level: Index of each rating's level, int64 `[num_ratings]`.
     """
     samples = posterior.samples
-    collect = _Collector(*rows.shape)
+    collect = _Collector()
     if not len(item):
         collect.add([PartKey(NEW, USER)], samples["cold_users.shared.rows"])
     else:
         _add_neighbours(collect, posterior, data, USER, item)
-    messages = _total(collect)
-    free = rows.double() - messages
+    free = rows.double() - collect.received().total()
     if len(item):
         partners = predictor.items[:, item].double()
         design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
@@ -228,59 +247,46 @@ def received_from_history(
     return collect.received()
 
 
-def _total(collect: _Collector) -> Tensor:
-    """Return the sum of what was collected so far, float64 `[num_samples, size]`."""
-    found = collect.received()
-    total = found.rows.sum(0)
-    for hop in found.hops:
-        total = total + hop.features.sum(0) @ hop.table
-    return total.view(collect.shape)
-
-
 def _add_content(collect: _Collector, posterior: Posterior, data: HeteroData, side: str, node: int) -> None:
     for edge_type in data[side].content:
-        senders, rows = _edge_rows(posterior, data, f"{side}s.content", edge_type, node)
-        collect.add([PartKey(CONCEPT, side, edge_type, sender) for sender in senders], rows)
+        senders, rows, weight = _edge_rows(posterior, data, f"{side}s.content", edge_type, node)
+        if senders:
+            collect.add([PartKey(CONCEPT, side, edge_type, sender) for sender in senders], rows, weight)
     for name, features in data[side].features["content"].items():
-        table = posterior.samples[f"{side}s.content.tables.{parameter_key(name)}"].double()
-        collect.add([PartKey(TEXTS, side)], (features[node].double() @ table)[:, None])
+        table = posterior.samples[f"{side}s.content.tables.{parameter_key(name)}"]
+        collect.add_hop(collect.owner([PartKey(TEXTS, side)]), features[node, None], table)
 
 
 def _edge_rows(
     posterior: Posterior, data: HeteroData, encoder: str, edge_type: MessageType, node: int
-) -> tuple[list[int], Tensor]:
-    """Return the senders of a relation's messages to a node, and the messages `[num_samples, num_senders, size]`."""
+) -> tuple[list[int], Tensor, Tensor]:
+    """Return the senders of a relation's messages to a node, their rows `[num_samples, num_senders, size]`, the weights."""
     edges = data[edge_type]
     mine = (edges.edge_index[1] == node).nonzero()[:, 0]
     table = posterior.samples[f"{encoder}.tables.{parameter_key(relation_name(edge_type))}"]
-    rows = table[:, edges.table_row[mine]].double() * edges.edge_weight[mine, None].double()
-    return edges.edge_index[0][mine].tolist(), rows
+    return edges.edge_index[0][mine].tolist(), table.index_select(1, edges.table_row[mine]), edges.edge_weight[mine]
 
 
 def _add_neighbours(collect: _Collector, posterior: Posterior, data: HeteroData, side: str, partners: Tensor) -> None:
     """Add what the items that a user rated say, each by itself, or the users who rated an item, together."""
     share = len(partners) ** -0.5
-    keys = [
-        PartKey(NEIGHBOUR, USER, sender=partner) if side == USER else PartKey(RATERS, ITEM)
-        for partner in partners.tolist()
-    ]
-    edge_type = (ITEM, RATED, USER) if side == USER else (USER, RATED_BY, ITEM)
+    if side == USER:
+        edge_type, keys = (ITEM, RATED, USER), [PartKey(NEIGHBOUR, USER, sender=one) for one in partners.tolist()]
+    else:
+        edge_type, keys = (USER, RATED_BY, ITEM), [PartKey(RATERS, ITEM)]
     encoder = f"{side}s.interactions"
     if edge_type in data[side].interactions:
         senders = data[edge_type].senders
         row = torch.searchsorted(senders, partners).clamp(max=len(senders) - 1)
         # Who has no training rating has no row in the table, and sends nothing.
-        sends = senders[row] == partners
+        weight = share * (senders[row] == partners).double()
         table = posterior.samples[f"{encoder}.tables.{parameter_key(relation_name(edge_type))}"]
-        rows = table[:, row].double() * (share * sends[:, None])
+        rows = table.index_select(1, row)
         if side == ITEM:
-            rows, named = rows.sum(1, keepdim=True), keys[:1]
-        else:
-            named = keys
-        collect.add(named, rows)
+            rows, weight = (weight @ rows.double())[:, None], torch.ones(1)
+        collect.add(keys, rows, weight)
+    owner = collect.owner(keys)
     for name, centred in data[side].hop_sources.items():
         features = centred[partners].double() * share
-        if side == ITEM:
-            features = features.sum(0, keepdim=True)
         table = posterior.samples[f"{encoder}.tables.{parameter_key(HOP + name)}"]
-        collect.add_hop(keys if side == USER else keys[:1], features, table)
+        collect.add_hop(owner, features if side == USER else features.sum(0, keepdim=True), table)
