@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,9 +84,7 @@ def accounts(recommender: Recommender, user: NDArray[np.int64], item: NDArray[np
         for side, nodes in ((USER, u), (ITEM, i)):
             order = np.argsort(nodes, kind="stable")
             for places in np.split(order, np.flatnonzero(np.diff(nodes[order])) + 1):
-                received = received_by(
-                    samples, rows, recommender.data, recommender.train, side, int(nodes[places[0]])
-                )
+                received = received_by(samples, rows, recommender.data, recommender.train, side, int(nodes[places[0]]))
                 weights = torch.stack([chords[place].weights(side) for place in places])
                 for place, stars in zip(places, received.weighed(weights), strict=True):
                     parts[place].append((received.keys, stars))
@@ -96,20 +94,23 @@ def accounts(recommender: Recommender, user: NDArray[np.int64], item: NDArray[np
 
 
 @torch.no_grad()
-def account_of_history(recommender: Recommender, taste: Taste, rated: Tensor, level: Tensor, item: int) -> Account:
+def account_of_history(recommender: Recommender, taste: Taste, ratings: Mapping[int, float], item: int) -> Account:
     """Take the prediction for someone new apart, who gave some ratings.
 
     Args:
         recommender: A trained model.
         taste: What `taste_from_history` made of the ratings.
-        rated: Rated items, int64 `[num_ratings]`.
-        level: Index of each rating's level, int64 `[num_ratings]`.
+        ratings: These ratings, item index -> stars, in the order they were given.
         item: Item index.
     """
     samples, rows = recommender.posterior.cold, recommender.predictor.cold
+    rated, stars = np.array(list(ratings), dtype=np.int64), np.array(list(ratings.values()), dtype=np.float32)
+    # The same level that the taste was made of: the nearest that training knows.
+    level = np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1)
+    given = torch.from_numpy(rated), torch.from_numpy(level)
     chords = Chords.of(rows, torch.from_numpy(recommender.levels), taste.rows, taste.offsets, item)
     sides = {
-        USER: received_from_history(samples, rows, recommender.data, taste.rows, rated, level),
+        USER: received_from_history(samples, rows, recommender.data, taste.rows, *given),
         ITEM: received_by(samples, rows, recommender.data, recommender.train, ITEM, item),
     }
     parts = [(received.keys, received.weighed(chords.weights(side)[None])[0]) for side, received in sides.items()]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM, USER
@@ -146,9 +145,7 @@ def _encoded(
     )
 
 
-def _fill(
-    data: HeteroData, recommender: Recommender, side: str, variants: _Variants, *, renormalise: bool
-) -> None:
+def _fill(data: HeteroData, recommender: Recommender, side: str, variants: _Variants, *, renormalise: bool) -> None:
     """Write the messages to variants of one side as `hetero_data` would."""
     whole = recommender.data
     data[side].num_nodes = len(variants.nodes)
