@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,8 +47,7 @@ NEW = "new"  # what all users, or items, without ratings share
 RULE = "rule"  # what a rule adds
 
 
-@dataclass(frozen=True)
-class PartKey:
+class PartKey(NamedTuple):
     """Which part of a score is meant.
 
     Attributes:
@@ -124,6 +124,14 @@ class Received:
         for hop in self.hops:
             found.index_add_(1, hop.owner, _weighed(weights, hop.table) @ hop.features.T)
         return found
+
+    def messages(self) -> Tensor:
+        """Return every part's messages, summed, float64 `[num_samples, num_parts, size]`."""
+        rows = torch.cat([part.rows.double() * part.weight[:, None] for part in self.direct], dim=1)
+        hops = [hop.features @ hop.table.double() for hop in self.hops]
+        owner = torch.cat([part.owner for part in (*self.direct, *self.hops)])
+        found = rows.new_zeros(len(rows), len(self.keys), rows.shape[2])
+        return found.index_add_(1, owner, torch.cat([rows, *hops], dim=1))
 
     def total(self) -> Tensor:
         """Return the sum of all messages, float64 `[num_samples, size]`."""
