@@ -129,7 +129,7 @@ class Received:
         """Return every part's messages, summed, float64 `[num_samples, num_parts, size]`."""
         rows = torch.cat([part.rows.double() * part.weight[:, None] for part in self.direct], dim=1)
         hops = [hop.features @ hop.table.double() for hop in self.hops]
-        owner = torch.cat([part.owner for part in (*self.direct, *self.hops)])
+        owner = torch.cat([*(part.owner for part in self.direct), *(hop.owner for hop in self.hops)])
         found = rows.new_zeros(len(rows), len(self.keys), rows.shape[2])
         return found.index_add_(1, owner, torch.cat([rows, *hops], dim=1))
 

@@ -23,7 +23,7 @@ __all__ = ["PairModel", "edge_masks"]
 EPOCHS = 200  # as in PyG's examples
 
 
-class PairModel(MessagePassing):
+class PairModel(MessagePassing):  # type: ignore[misc]
     """One pair of the trained model as PyG's explainers want it: edges that can be masked, and one number.
 
     The nodes are the senders of the messages that may be removed, then the user, then the item. A sender's features are
