@@ -14,7 +14,7 @@ from torch import Tensor
 from kg.schema import ITEM, USER
 from models.chords import Chords
 from models.newcomers import Taste
-from models.received import LEVELS, MEAN, PartKey, received_by, received_from_history
+from models.received import LEVELS, MEAN, PartKey, learned_ratings, received_by, received_from_history
 
 if TYPE_CHECKING:
     from models.recommender import Recommender
@@ -70,6 +70,7 @@ def accounts(recommender: Recommender, user: NDArray[np.int64], item: NDArray[np
     """
     predictor, posterior, levels = recommender.predictor, recommender.posterior, torch.from_numpy(recommender.levels)
     known = predictor.known_users[user] & predictor.known_items[item]
+    train = learned_ratings(recommender)
     found: list[Account | None] = [None] * len(user)
     for samples, rows, mask in ((posterior.warm, predictor.warm, known), (posterior.cold, predictor.cold, ~known)):
         chosen = mask.nonzero()[:, 0].numpy()
@@ -84,7 +85,7 @@ def accounts(recommender: Recommender, user: NDArray[np.int64], item: NDArray[np
         for side, nodes in ((USER, u), (ITEM, i)):
             order = np.argsort(nodes, kind="stable")
             for places in np.split(order, np.flatnonzero(np.diff(nodes[order])) + 1):
-                received = received_by(samples, rows, recommender.data, recommender.train, side, int(nodes[places[0]]))
+                received = received_by(samples, rows, recommender.data, train, side, int(nodes[places[0]]))
                 weights = torch.stack([chords[place].weights(side) for place in places])
                 for place, stars in zip(places, received.weighed(weights), strict=True):
                     parts[place].append((received.keys, stars))
@@ -111,7 +112,7 @@ def account_of_history(recommender: Recommender, taste: Taste, ratings: Mapping[
     chords = Chords.of(rows, torch.from_numpy(recommender.levels), taste.rows, taste.offsets, item)
     sides = {
         USER: received_from_history(samples, rows, recommender.data, taste.rows, *given),
-        ITEM: received_by(samples, rows, recommender.data, recommender.train, ITEM, item),
+        ITEM: received_by(samples, rows, recommender.data, learned_ratings(recommender), ITEM, item),
     }
     parts = [(received.keys, received.weighed(chords.weights(side)[None])[0]) for side, received in sides.items()]
     return _sum(chords, parts)

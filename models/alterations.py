@@ -15,7 +15,7 @@ from kg.schema import ITEM, USER
 from models.hybrid import HybridModel
 from models.inputs import HOP, RATED, MessageType, hybrid_inputs
 from models.posterior import Posterior, Predictor, expected_value
-from models.received import CONCEPT, NEIGHBOUR, PartKey
+from models.received import CONCEPT, NEIGHBOUR, PartKey, learned_ratings
 
 if TYPE_CHECKING:
     from models.recommender import Recommender
@@ -173,7 +173,7 @@ def _fill(data: HeteroData, recommender: Recommender, side: str, variants: _Vari
 
 def _fill_two_hops(data: HeteroData, recommender: Recommender, variants: _Variants, *, renormalise: bool) -> None:
     """Sum the two-hop features of users over the rated items that stay."""
-    train = recommender.train
+    train = learned_ratings(recommender)
     variant, place = variants.expanded(train.user)
     partner = train.item[place]
     stays = ~np.isin(variant * train.num_items + partner, variants.lacking(NEIGHBOUR, None, train.num_items))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from kg.schema import ITEM, USER
 from models.encoder import parameter_key
 from models.inputs import HOP, RATED, RATED_BY, MessageType, relation_name
 from models.posterior import Posterior, Predictor
+
+if TYPE_CHECKING:
+    from models.recommender import Recommender
 
 __all__ = [
     "BIAS",
@@ -29,6 +32,7 @@ __all__ = [
     "TEXTS",
     "PartKey",
     "Received",
+    "learned_ratings",
     "received_by",
     "received_from_history",
 ]
@@ -174,6 +178,14 @@ class _Collector:
         return Received(tuple(self.positions), tuple(self.direct), tuple(self.hops))
 
 
+def learned_ratings(recommender: Recommender) -> Ratings:
+    """Return the ratings that messages are made of: those of nodes that joined after training send none."""
+    if not recommender.additions:
+        return recommender.train
+    users, items = recommender.learned(USER).numpy(), recommender.learned(ITEM).numpy()
+    return recommender.train.select(users[recommender.train.user] & items[recommender.train.item])
+
+
 @torch.no_grad()
 def received_by(
     posterior: Posterior, predictor: Predictor, data: HeteroData, train: Ratings, side: str, node: int
@@ -184,7 +196,7 @@ def received_by(
         posterior: Kept samples.
         predictor: Rows of all nodes in them.
         data: Graph inputs.
-        train: Training ratings.
+        train: Ratings that messages are made of (`learned_ratings`).
         side: `user` or `item`.
         node: Index of the node.
     """
@@ -247,7 +259,7 @@ def received_from_history(
         cuts = torch.cat([-ends, cuts, ends], dim=-1)
         place = level.expand(len(rows), -1)[..., None]
         below, above = (torch.sigmoid(cuts.gather(2, place + step)[..., 0] - score) for step in (0, 1))
-        variance = samples["users.factors.rows"].double().var(dim=1, unbiased=False)
+        variance = posterior.spread("users.factors.rows").double()
         pulls = variance[:, None] * (below + above - 1)[..., None] * design
         collect.add([PartKey(NEIGHBOUR, USER, sender=int(one)) for one in item], pulls)
         free = free - pulls.sum(1)

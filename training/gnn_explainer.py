@@ -15,7 +15,7 @@ from torch_geometric.nn import MessagePassing
 from kg.schema import ITEM, USER
 from models.head import level_probabilities
 from models.posterior import bilinear, expected_value
-from models.received import PartKey, received_by
+from models.received import PartKey, learned_ratings, received_by
 from models.recommender import Recommender
 
 __all__ = ["PairModel", "edge_masks"]
@@ -56,8 +56,9 @@ def pair_model(recommender: Recommender, user: int, item: int, keys: list[PartKe
     warm = bool(phased.known_users[user] & phased.known_items[item])
     samples, rows = (posterior.warm, phased.warm) if warm else (posterior.cold, phased.cold)
     base, found = [rows.users[:, user].double(), rows.items[:, item].double()], {}
+    train = learned_ratings(recommender)
     for place, (side, node) in enumerate(((USER, user), (ITEM, item))):
-        received = received_by(samples, rows, recommender.data, recommender.train, side, node)
+        received = received_by(samples, rows, recommender.data, train, side, node)
         messages = received.messages()
         for number, key in enumerate(received.keys):
             if key in set(keys):
