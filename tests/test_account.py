@@ -321,7 +321,7 @@ def test_the_part_of_a_silent_message_vanishes_and_the_prediction_is_that_withou
 
 
 def test_a_fact_never_stated_is_a_graph_without_its_edge(experiment: tuple[Recommender, Experiment]) -> None:
-    recommender, made = experiment
+    recommender, _ = experiment
     user, i = np.arange(NUM_USERS), recommender.graph.items.vocabulary.index_of("i15")
     key, _, _ = genre_of(recommender, i, "Drama")
     edges = recommender.graph.edges[GENRE[0]]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -95,7 +96,7 @@ def explained(run: Path, *arguments: object) -> dict[str, Any]:
 
 def assert_edges_of(graph: KnowledgeGraph, path: list[dict[str, Any]]) -> None:
     """Each step after the rated item is an edge of the graph, on the line it names."""
-    for start, end in zip(path[1:], path[2:], strict=False):
+    for start, end in pairwise(path[1:]):
         ends = (start, end) if end["forward"] else (end, start)
         kinds, ids = zip(*(step["node"].split(":", 1) for step in ends), strict=True)
         edge_type = next(
@@ -221,18 +222,22 @@ def real(quick: Path) -> Recommender:
 
 @pytest.mark.slow
 def test_parts_of_ten_thousand_pairs_sum_to_the_predictions(real: Recommender) -> None:
-    rng = np.random.default_rng(0)
-    users, items = (rng.integers(count, size=10_000) for count in (real.train.num_users, real.train.num_items))
-    names = [
-        (real.graph.users.vocabulary.id_of(int(user)), real.graph.items.vocabulary.id_of(int(item)))
-        for user, item in zip(users, items, strict=True)
-    ]
-    wanted = real.predict(names)
-    assert wanted["source"].nunique() == 3  # known, little known, new
-    for start in range(0, len(users), 1000):
-        some = slice(start, start + 1000)
-        found = [float(account.stars.sum()) for account in accounts(real, users[some], items[some])]
-        np.testing.assert_allclose(found, wanted["score"][some], rtol=0, atol=SUMS)
+    rng, counts = np.random.default_rng(0), real.train.item_counts
+    new, rated = np.flatnonzero(counts == 0), np.flatnonzero(counts)
+    some_items = np.concatenate([new[:5], rng.choice(rated, 45, replace=False)])
+    some_users = rng.choice(real.train.num_users, 200, replace=False)
+    sources: set[str] = set()
+    for start in range(0, len(some_users), 20):  # messages of a node are read once a block
+        users, items = (one.ravel() for one in np.meshgrid(some_users[start : start + 20], some_items))
+        ids = [
+            (real.graph.users.vocabulary.id_of(int(user)), real.graph.items.vocabulary.id_of(int(item)))
+            for user, item in zip(users, items, strict=True)
+        ]
+        wanted = real.predict(ids)
+        found = [float(account.stars.sum()) for account in accounts(real, users, items)]
+        np.testing.assert_allclose(found, wanted["score"], rtol=0, atol=SUMS)
+        sources |= set(wanted["source"])
+    assert sources == {"warm", "few ratings", "cold: text+concepts"}
 
 
 @pytest.mark.slow
