@@ -18,7 +18,7 @@ from models.encoder import parameter_key
 from models.inputs import relation_name
 from models.posterior import Posterior, rows_of
 
-__all__ = ["Reason", "concept_reasons", "reasons_of_items"]
+__all__ = ["Reason", "concept_reasons", "reasons_of_items", "relation_words"]
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # countryOfOrigin -> country of origin
 
@@ -40,8 +40,13 @@ class Reason:
     origin: Origin | None = None
 
     def __str__(self) -> str:
-        name = self.relation.partition(":")[2] or self.relation
-        return f"{_CAMEL.sub(' ', name).replace('_', ' ').lower()}: {self.concept}"
+        return f"{relation_words(self.relation)}: {self.concept}"
+
+
+def relation_words(relation: str) -> str:
+    """Return a relation as people read it: without its source, and its words apart."""
+    name = relation.partition(":")[2] or relation
+    return _CAMEL.sub(" ", name).replace("_", " ").lower()
 
 
 @torch.no_grad()

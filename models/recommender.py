@@ -21,8 +21,10 @@ from kg.graph import KnowledgeGraph
 from kg.item_filter import items_with
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
+from models.account import account_of_history, accounts
 from models.behaviour import Behaviour
 from models.content import Content
+from models.explanation import Explanation, explanation_of
 from models.exposure import ContentRegression, Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
@@ -412,6 +414,43 @@ class Recommender:
     def segments(self, k: int, *, seed: int = 0) -> Segments:
         """Return `k` groups of users, described by what sets them apart; see `models.segments`."""
         return segments_of(self, k, seed=seed)
+
+    def explain(
+        self,
+        item: str,
+        *,
+        user: str | None = None,
+        history: Mapping[str, float] | None = None,
+        num_paths: int = 3,
+        boosts: Mapping[str, float] | None = None,
+    ) -> Explanation:
+        """Take a prediction apart: what each part adds in stars, the best paths of the graph, and a sentence.
+
+        Args:
+            item: Item id, rated or new.
+            user: Id of a known user, rated or new.
+            history: Ratings of someone new, item id -> stars; may be empty.
+            num_paths: Most paths.
+            boosts: Stars that rules add to the prediction, by the name of the rule.
+
+        Raises:
+            InputError: If not exactly one of user and history is given, an id is unknown, or a rating is off the scale.
+        """
+        if (user is None) == (history is None):
+            raise InputError("give exactly one of user and history")
+        index = self.graph.items.vocabulary.index_of(item)
+        if history is None:
+            assert user is not None
+            number = self.graph.users.vocabulary.index_of(user)
+            account = accounts(self, np.array([number]), np.array([index]))[0]
+            mine = self.train.user == number
+            ratings = dict(zip(self.train.item[mine].tolist(), self.train.value[mine].tolist(), strict=True))
+        else:
+            taste = self.person(history=history).cold
+            rated = self.graph.items.vocabulary.indices(list(history))
+            ratings = dict(zip(rated.tolist(), history.values(), strict=True))
+            account = account_of_history(self, taste, ratings, index)
+        return explanation_of(self, account, user=user, item=item, ratings=ratings, num_paths=num_paths, boosts=boosts)
 
     def rank_scores(self, users: NDArray[np.int64], *, rules: Adjustment | None = None) -> NDArray[np.float32]:
         """Return ranking scores of all items for users, `[num_users, num_items]`; tombstones and what rules hide have `-inf`."""

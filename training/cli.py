@@ -10,6 +10,7 @@ from kg.errors import InputError
 from training import (
     cli_benchmark,
     cli_check,
+    cli_explain,
     cli_forget,
     cli_graph,
     cli_newcomers,
@@ -45,6 +46,7 @@ for command in (
     cli_runs.evaluate,
     cli_runs.recommend,
     cli_runs.audience,
+    cli_explain.explain,
     cli_newcomers.predict,
     cli_newcomers.similar,
     cli_newcomers.add_items,

@@ -16,7 +16,7 @@ from training.cli_options import Json
 if TYPE_CHECKING:
     from training.config import RunConfig
 
-__all__ = ["audience", "demo", "evaluate", "recommend", "train", "tune"]
+__all__ = ["audience", "demo", "evaluate", "read_history", "recommend", "train", "tune"]
 
 RunArgument = Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)]
 Count = Annotated[int, typer.Option("-k", "--count", help="Length of the list.")]
@@ -174,7 +174,7 @@ def recommend(
         _everyone(run, out, count, as_json)
         return
     recommender = load_run(run).recommender
-    ratings = None if history is None else _history(history, recommender.graph.items.vocabulary)
+    ratings = None if history is None else read_history(history, recommender.graph.items.vocabulary)
     rows = recommender.recommend(user=user, history=ratings, text=text, k=count)
     if as_json:
         who: dict[str, Any] = {"user": user} if user is not None else {"history": ratings, "text": text}
@@ -248,7 +248,7 @@ def _configuration(
     return chosen.updated([*named, *assign])
 
 
-def _history(text: str, known: Container[str]) -> dict[str, float]:
+def read_history(text: str, known: Container[str]) -> dict[str, float]:
     """Read `item=stars,item=stars`; ids may hold '=' but no ',', blanks around an id are its own only if known so."""
     found: dict[str, float] = {}
     for part in filter(str.strip, text.split(",")):

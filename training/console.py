@@ -44,6 +44,7 @@ _STAGES = {
     "encode": "reading texts",
     "train": "training",
     "download": "downloading",
+    "explain": "explaining",
 }
 _METRICS = ("rmse", "mae", "ndcg@20", "recall@20", "coverage_80", "interval_80")
 
