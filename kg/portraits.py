@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -38,12 +39,14 @@ ROLES = {
     "tag": "topic",
 }
 SILENT = frozenset({"year", "certificate", "publisher"})  # nobody describes a taste by these
-MOST = {"topic": 4, "maker": 3, "cast": 3, "time": 2, "place": 2, "word": 5, "dislike": 2}
+MOST = {"topic": 4, "maker": 3, "cast": 3, "time": 2, "place": 2, "word": 4, "dislike": 2}
 LEAST_TELLING = 0.8  # standard deviations above what anyone's liked items would show
 DISLIKED = -0.75  # stars below what was to be expected of this user and item
 WORD_ITEMS = (3, 0.1)  # a word speaks if at least so many items use it, and at most this share of them
+NOUN_SHARE = 0.3  # of its uses, a noun stands so often right after an article or a possessive
 _DAMPING = 5.0  # of item means, in ratings
 _WORD = re.compile(r"[^\W\d_]{4,}")
+_AFTER_ARTICLE = re.compile(r"\b(?:a|an|the|his|her|their|its)\s+([^\W\d_]{4,})")
 _YEAR = re.compile(r"\s*\(\d{4}\)\s*$")
 
 Indices = NDArray[np.int64]
@@ -100,13 +103,15 @@ class Profiler:
         usual = np.bincount(ratings.user, weights=residual, minlength=ratings.num_users) / per_user
         likes = residual >= usual[ratings.user]
         self._liked = np.bincount(ratings.item[likes], minlength=ratings.num_items).astype(float)
-        self._tables = list(_tables(graph))
+        self.tables = tuple(_tables(graph))
         self._titles = [_YEAR.sub("", str(label)).casefold() for label in graph.items.labels]
         self._usual = [
-            np.asarray(self._liked @ table / max(self._liked.sum(), 1.0)).ravel() for _, table, _ in self._tables
+            np.asarray(self._liked @ table / max(self._liked.sum(), 1.0)).ravel() for _, table, _ in self.tables
         ]
 
-    def facts(self, item: Indices, value: NDArray[np.float32], *, share: float = 1.0, rng: np.random.Generator | None = None) -> Facts:
+    def facts(
+        self, item: Indices, value: NDArray[np.float32], *, share: float = 1.0, rng: np.random.Generator | None = None
+    ) -> Facts:
         """Return what is telling about someone who gave some ratings.
 
         Args:
@@ -122,7 +127,7 @@ class Profiler:
         titles = [self._titles[index] for index in item]
         groups = {"like": item[residual >= 0], "dislike": item[residual < DISLIKED]}
         found: dict[str, list[tuple[float, str]]] = {}
-        for (role, table, labels), usual in zip(self._tables, self._usual, strict=True):
+        for (role, table, labels), usual in zip(self.tables, self._usual, strict=True):
             for group in ("like", "dislike") if role == "topic" else ("like",):
                 chosen = groups[group]
                 if not len(chosen):
@@ -166,14 +171,29 @@ def _tables(graph: KnowledgeGraph) -> Iterator[tuple[str, sparse.csr_array, NDAr
         item, concept = np.unique(with_wider_concepts(graph, edge_type), axis=1)
         shape = (len(graph.items), len(labels))
         yield role, sparse.csr_array((np.ones(len(item)), (item, concept)), shape=shape), labels
-    words = [
-        sorted(set(_WORD.findall(str(text or "").casefold())) - set(_WORD.findall(str(label).casefold())))
-        for text, label in zip(graph.items.texts, graph.items.labels, strict=True)
-    ]
-    every, word = np.unique(np.array([word for mine in words for word in mine], dtype=object), return_inverse=True) if any(words) else (np.zeros(0, object), np.zeros(0, np.int64))
-    item = np.repeat(np.arange(len(words)), [len(mine) for mine in words])
-    table = sparse.csr_array((np.ones(len(item)), (item, word)), shape=(len(words), len(every)))
-    counts = np.asarray(table.sum(axis=0)).ravel()
+    yield "word", *_words(graph)
+
+
+def _words(graph: KnowledgeGraph) -> tuple[sparse.csr_array, NDArray[np.object_]]:
+    """Return items x nouns of their texts as 0/1, and the nouns: neither rare, nor everywhere, nor in the item's title."""
+    noun: Counter[str] = Counter()
+    every: Counter[str] = Counter()
+    spoken: list[set[str]] = []
+    for text, label in zip(graph.items.texts, graph.items.labels, strict=True):
+        told = str(text or "").casefold()
+        words = _WORD.findall(told)
+        every.update(words)
+        noun.update(_AFTER_ARTICLE.findall(told))
+        spoken.append(set(words) - set(_WORD.findall(str(label).casefold())))
+    items = Counter(word for mine in spoken for word in mine)
     least, share = WORD_ITEMS
-    kept = np.flatnonzero((counts >= least) & (counts <= share * len(words)))
-    yield "word", table[:, kept], every[kept]
+    kept = sorted(
+        word
+        for word, count in items.items()
+        if least <= count <= share * len(spoken) and noun[word] >= NOUN_SHARE * every[word]
+    )
+    place = {word: number for number, word in enumerate(kept)}
+    pairs = [(item, place[word]) for item, mine in enumerate(spoken) for word in sorted(mine) if word in place]
+    item, word = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    table = sparse.csr_array((np.ones(len(pairs)), (item, word)), shape=(len(spoken), len(kept)))
+    return table, np.array(kept, dtype=object)

@@ -20,11 +20,13 @@ from models.exposure import Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
 from models.listing import FEW, listed, sources, stars_of
-from models.person import Person, known_person, person_of_history, person_of_text
+from models.person import Person, known_person, person_of_history
+from models.person_of_text import person_of_text
 from models.phases import PhasedPosterior, PhasedPredictor
 from models.posterior import Posterior
 from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons
+from models.sentence_map import SentenceMap
 from models.sessions import Sessions
 from models.text import TextEncoder
 
@@ -51,6 +53,7 @@ class Recommender:
         scale: Lowest and highest possible rating, in stars.
         relevant_from: Least rating, in stars, that counts as liking.
         sessions: Days of the training ratings, where the model has learned what a day adds to a user.
+        sentences: What a sentence says of someone's taste, if that was learned; else its nearness to items decides.
     """
 
     graph: KnowledgeGraph
@@ -66,6 +69,7 @@ class Recommender:
     scale: tuple[float, float]
     relevant_from: float
     sessions: Sessions | None = None
+    sentences: SentenceMap | None = None
 
     @cached_property
     def predictor(self) -> PhasedPredictor:
@@ -132,7 +136,7 @@ class Recommender:
 
         Items are ranked by the chance that the person comes across one and likes it, not by stars
         alone: among thousands of items the highest expected stars belong to titles nobody meets. For a
-        sentence, nearness to it takes the place of coming across.
+        sentence, the nearness of an item's text to it counts as well.
 
         Args:
             user: Id of a known user.
@@ -185,6 +189,10 @@ class Recommender:
             return person_of_history(self, history)
         assert text is not None
         return person_of_text(self, text)
+
+    def scores_of(self, person: Person) -> NDArray[np.float32]:
+        """Return what orders a person's list, `[num_items]`; only items that are gone have `-inf`."""
+        return self._ranked(person, person.chances(self.predictor), None)
 
     def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
         """Return the users most likely to come across an item and like it, best first.
@@ -249,8 +257,9 @@ class Recommender:
         if rules is not None:
             probabilities = rules.boosted(probabilities, torch.from_numpy(self.levels))
         liking = probabilities[:, self.relevant_level :].sum(1).numpy()
-        exposure = self.exposure(person.seen[None])[0] if person.nearness is None else None
-        scores = ranking(liking, self.liking_power, exposure=exposure, nearness=person.nearness)
+        exposure = self.exposure(person.seen[None])[0] if person.comes_across else None
+        power = self.liking_power if person.comes_across else 1.0
+        scores = ranking(liking, power, exposure=exposure, nearness=person.nearness)
         scores[~self.graph.items.present] = -np.inf
         if rules is not None:
             scores[rules.hidden] = -np.inf

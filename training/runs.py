@@ -19,6 +19,7 @@ from training.checkpoint import Checkpoint
 from training.config import RunConfig
 from training.experiment import Experiment
 from training.progress import Progress, silent
+from training.self_portraits import with_sentences
 
 __all__ = ["Outcome", "peak_memory_mb", "train_run"]
 
@@ -100,6 +101,7 @@ def train_run(
         "num_samples": len(posterior.warm),
         "epochs": len(experiment.history.records),
     }
+    recommender = with_sentences(recommender, most=config.text.portraits, progress=progress)
     write_run(experiment, recommender, graph, partial, facts)
     checkpoint.unlink(missing_ok=True)
     publish(out)
