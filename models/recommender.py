@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from kg.additions import Additions
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
+from kg.item_filter import items_with
 from kg.ratings import Ratings
-from models.exposure import Exposure
+from kg.schema import ITEM, USER
+from models.content import Content
+from models.exposure import ContentRegression, Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
 from models.listing import FEW, listed, sources, stars_of
 from models.person import Person, known_person, person_of_history
 from models.person_of_text import person_of_text
 from models.phases import PhasedPosterior, PhasedPredictor
+from models.placement import placed, text_vectors
 from models.posterior import Posterior
+from models.projection import TextProjection
 from models.ranking import Adjustment, best_of, ranking
-from models.reasons import Reason, concept_reasons
+from models.reasons import Reason, concept_reasons, reasons_of_items
+from models.residuals import Residuals
 from models.sentence_map import SentenceMap
 from models.sessions import Sessions
+from models.similarity import similar_items
 from models.text import TextEncoder
+from models.top_items import top_items
 
 __all__ = ["FEW", "Recommender"]
 
@@ -52,8 +63,12 @@ class Recommender:
         encoder_fingerprint: Identity of the encoder that made `item_vectors`.
         scale: Lowest and highest possible rating, in stars.
         relevant_from: Least rating, in stars, that counts as liking.
+        content: What lists know of items beside who chose them.
+        projection: From text vectors to the features that the model reads; None where it reads no texts.
         sessions: Days of the training ratings, where the model has learned what a day adds to a user.
         sentences: What a sentence says of someone's taste, if that was learned; else its nearness to items decides.
+        additions: Items and users that joined since training, in order.
+        notes: What was said of them that could not be used, as sentences.
     """
 
     graph: KnowledgeGraph
@@ -68,18 +83,53 @@ class Recommender:
     encoder_fingerprint: str
     scale: tuple[float, float]
     relevant_from: float
+    content: Content
+    projection: TextProjection | None = None
     sessions: Sessions | None = None
     sentences: SentenceMap | None = None
+    additions: tuple[Additions, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def predictor(self) -> PhasedPredictor:
         """Rows of all nodes in every sample; encoded on first use."""
         return self.posterior.predictor(
-            self.model,
-            hybrid_inputs(self.data, self.sessions),
-            torch.from_numpy(self.train.user_counts > 0),
-            torch.from_numpy(self.train.item_counts > 0),
+            self.model, hybrid_inputs(self.data, self.sessions), self.learned(USER), self.learned(ITEM)
         )
+
+    def learned(self, kind: str) -> Tensor:
+        """Return which users or items the model has learned from ratings of, bool `[num_nodes]`: no later additions."""
+        counts = self.train.user_counts if kind == USER else self.train.item_counts
+        added = sum(len(found) for found in self.additions if found.kind == kind)
+        return torch.from_numpy((counts > 0) & (np.arange(len(counts)) < len(counts) - added))
+
+    @cached_property
+    def content_regression(self) -> ContentRegression:
+        """What content says of who comes across an item; made when first an item is added."""
+        head = self.exposure.head
+        return ContentRegression.of(np.flatnonzero(self.learned(ITEM).numpy()) if head is None else head, self.content)
+
+    @cached_property
+    def _residuals(self) -> dict[str, Residuals]:
+        return {}
+
+    def residuals(self, kind: str) -> Residuals:
+        """Return what content cannot say of the rated users or items in the samples that answer for new ones."""
+        if kind not in self._residuals:
+            side = "users" if kind == USER else "items"
+            inputs = getattr(hybrid_inputs(self.data, self.sessions), side).content
+            rows, learned = getattr(self.predictor.cold, side), self.learned(kind)
+            counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts) * learned
+            tower = getattr(self.model, f"cold_{side}")
+            self._residuals[kind] = Residuals.of(self.posterior.cold, tower, f"cold_{side}", inputs, rows, counts)
+        return self._residuals[kind]
+
+    def keep(self, *, predictor: PhasedPredictor, learned_from: Recommender) -> None:
+        """Take over what another recommender of the same model has worked out, so that it is not done twice."""
+        self.__dict__["predictor"] = predictor
+        for name in ("content_regression", "_residuals"):
+            if name in learned_from.__dict__:
+                self.__dict__[name] = learned_from.__dict__[name]
 
     @property
     def implicit(self) -> bool:
@@ -120,14 +170,54 @@ class Recommender:
             }
         )
 
+    def predict_for_histories(
+        self, histories: Mapping[str, Mapping[str, float]], pairs: Sequence[tuple[str, str]]
+    ) -> pd.DataFrame:
+        """Predict ratings of people the model never saw, from a few ratings each; what `recommend(history=...)` says of them.
+
+        Args:
+            histories: Name of a person -> their ratings, item id -> stars; may be empty.
+            pairs: (name of a person, item id).
+
+        Returns:
+            A row a pair, as `predict`.
+
+        Raises:
+            InputError: If a person or item is unknown, or a rating is off the scale.
+        """
+        nobody = next((name for name, _ in pairs if name not in histories), None)
+        if nobody is not None:
+            raise InputError(f"a pair names {nobody!r}, of whom there is no history; give one, which may be empty")
+        items = self.graph.items.vocabulary.indices([item for _, item in pairs])
+        places: dict[str, list[int]] = {}
+        for place, (name, _) in enumerate(pairs):
+            places.setdefault(name, []).append(place)
+        probabilities, stands_on = torch.zeros(len(pairs), len(self.levels)), [""] * len(pairs)
+        for name, mine in places.items():
+            person, wanted = self.person(history=histories[name]), items[mine]
+            probabilities[mine] = person.chances(self.predictor, torch.from_numpy(wanted))
+            told = sources(np.full(len(mine), person.num_ratings), self.train.item_counts[wanted])
+            for place, source in zip(mine, told, strict=True):
+                stands_on[place] = person.source or source
+        return pd.DataFrame(
+            {
+                "user": [name for name, _ in pairs],
+                "item": [item for _, item in pairs],
+                **stars_of(probabilities, self.levels),
+                "source": stands_on,
+            }
+        )
+
     def recommend(
         self,
         *,
         user: str | None = None,
         history: Mapping[str, float] | None = None,
         text: str | None = None,
+        concepts: Mapping[str, Any] | None = None,
         k: int = 10,
         candidates: Collection[str] | None = None,
+        filters: Mapping[str, str | Sequence[str]] | None = None,
         exclude_seen: bool = True,
         rules: Adjustment | None = None,
         num_reasons: int = 2,
@@ -142,8 +232,10 @@ class Recommender:
             user: Id of a known user.
             history: Ratings of someone new, item id -> stars; may be empty.
             text: What someone new says they like.
+            concepts: What else is known of someone with a history, such as age and occupation; see `add_users`.
             k: Number of items.
             candidates: Ids of the only items that may be listed; by default all.
+            filters: Concepts that a listed item must have: relation -> label or labels, of which it needs one.
             exclude_seen: Leave out what the person rated in training or in `history`.
             rules: Which items to hide, and which to rank higher or lower.
             num_reasons: Number of reasons a row.
@@ -158,14 +250,18 @@ class Recommender:
         """
         if sum(given is not None for given in (user, history, text)) != 1:
             raise InputError("give exactly one of user, history and text")
+        if concepts is not None and history is None:
+            raise InputError("concepts say more of someone with a history, which may be empty; give history as well")
         _check_length(k)
-        person = self.person(user=user, history=history, text=text)
+        person = self.person(user=user, history=history, text=text, concepts=concepts)
         probabilities = person.chances(self.predictor)
         scores = self._ranked(person, probabilities, rules)
         if candidates is not None:
             left_out = np.ones(len(scores), dtype=bool)
             left_out[self.graph.items.vocabulary.indices(list(candidates))] = False
             scores[left_out] = -np.inf
+        if filters:
+            scores[~items_with(self.graph, filters)] = -np.inf
         if exclude_seen and text is None:
             scores[person.seen > 0] = -np.inf
         best = best_of(scores, k)
@@ -176,23 +272,107 @@ class Recommender:
             probabilities[torch.from_numpy(best)],
             self.levels,
             [person.source] * len(best) if person.source else stands_on,
-            [self._reasons_of(person, int(item), most=num_reasons) for item in best],
+            self._reasons_of(person, best, most=num_reasons),
         )
 
+    def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:
+        """Return ids and ranking scores of the best unseen items of someone, exact and fast on large catalogues.
+
+        The head of the list that `recommend` makes, without what is said of each item; only items that can still enter
+        it are scored (`models.top_items`).
+
+        Args:
+            k: Number of items.
+            **who: `user`, or `history` with or without `concepts`, as for `recommend`.
+
+        Raises:
+            InputError: As `recommend`; or if `text` is given, whose lists are ranked by nearness.
+        """
+        _check_length(k)
+        if len(who.keys() & {"user", "history"}) != 1 or who.keys() - {"user", "history", "concepts"}:
+            raise InputError("give exactly one of user and history")
+        items, scores = top_items(
+            self.predictor,
+            self.exposure,
+            self.person(**who),
+            level=self.relevant_level,
+            power=self.liking_power,
+            k=k,
+            left_out=~self.graph.items.present,
+        )
+        ids = [self.graph.items.vocabulary.id_of(int(item)) for item in items]
+        return list(zip(ids, scores.tolist(), strict=True))
+
     def person(
-        self, *, user: str | None = None, history: Mapping[str, float] | None = None, text: str | None = None
+        self,
+        *,
+        user: str | None = None,
+        history: Mapping[str, float] | None = None,
+        text: str | None = None,
+        concepts: Mapping[str, Any] | None = None,
     ) -> Person:
         """Return the person that `recommend` makes a list for; exactly one of the three is given."""
         if user is not None:
             return known_person(self, user)
         if history is not None:
-            return person_of_history(self, history)
+            return person_of_history(self, history, concepts)
         assert text is not None
         return person_of_text(self, text)
 
     def scores_of(self, person: Person) -> NDArray[np.float32]:
         """Return what orders a person's list, `[num_items]`; only items that are gone have `-inf`."""
         return self._ranked(person, person.chances(self.predictor), None)
+
+    def similar_items(self, item: str, *, k: int = 10) -> pd.DataFrame:
+        """Return the items that are most alike to one in what people would think of both; either may be new.
+
+        Args:
+            item: Item id.
+            k: Number of items.
+
+        Returns:
+            Rows, best first: `id`, `label`, `similarity` in [-1, 1] (`models.similarity`), `source`, and in `shares` the rarest
+            concepts that both have.
+        """
+        _check_length(k)
+        return similar_items(self, item, k)
+
+    def add_items(self, items: pd.DataFrame | Iterable[Mapping[str, Any]], *, source: str = "additions") -> Recommender:
+        """Return a recommender that knows more items, without training; this one stays as it is.
+
+        Their texts are read by the encoder, text and concepts by the tables that the model has learned, as those of any item
+        that nobody has rated; a few `ratings` by known users move them from there. All calls then take them.
+
+        Args:
+            items: One record an item: `id`, and what is known of `label` (or `title`), `text`, `concepts` (relation ->
+                labels or ids) and `ratings` (user id -> stars); see `kg.additions.Additions.of`.
+            source: Name of the place that states this, for `evidence`.
+
+        Returns:
+            The new recommender. What could not be used of the records, as concepts that nobody knows, is told in its `notes`.
+
+        Raises:
+            InputError: If a record has no id, an id is known already, or a field, relation, user or rating is none.
+        """
+        found = Additions.of(self.graph, ITEM, items, scale=self.scale, source=source)
+        return placed(self, found, text_vectors(self, found))
+
+    def add_users(self, users: pd.DataFrame | Iterable[Mapping[str, Any]], *, source: str = "additions") -> Recommender:
+        """Return a recommender that knows more users, without training; this one stays as it is.
+
+        Args:
+            users: One record a user: `id`, and what is known of `label`, `concepts` (such as age and occupation) and
+                `ratings` (item id -> stars). Without ratings the concepts alone speak.
+            source: Name of the place that states this.
+
+        Returns:
+            The new recommender; its `notes` tell what could not be used.
+
+        Raises:
+            InputError: As for `add_items`.
+        """
+        found = Additions.of(self.graph, USER, users, scale=self.scale, source=source)
+        return placed(self, found, text_vectors(self, found))
 
     def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
         """Return the users most likely to come across an item and like it, best first.
@@ -225,24 +405,39 @@ class Recommender:
             [self._reasons(int(user), index, most=num_reasons) for user in found],
         )
 
-    def rank_scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return ranking scores of all items for users, float32 `[num_users, num_items]`; only tombstones are excluded."""
+    def rank_scores(self, users: NDArray[np.int64], *, rules: Adjustment | None = None) -> NDArray[np.float32]:
+        """Return ranking scores of all items for users, `[num_users, num_items]`; tombstones and what rules hide have `-inf`."""
         liking = self.predictor.at_least(torch.from_numpy(users), self.relevant_level).numpy()
+        if rules is not None and rules.boost.any():
+            moved = np.flatnonzero(rules.boost)
+            for row, user in enumerate(users):
+                pairs = torch.full((len(moved),), int(user)), torch.from_numpy(moved)
+                boosted = rules.of_items(moved).boosted(
+                    self.predictor.probabilities(*pairs), torch.from_numpy(self.levels)
+                )
+                liking[row, moved] = boosted[:, self.relevant_level :].sum(1).numpy()
         scores = np.asarray(liking**self.liking_power * self.exposure_of(users), dtype=np.float32)
         scores[:, ~self.graph.items.present] = -np.inf
+        if rules is not None:
+            scores[:, rules.hidden] = -np.inf
         return scores
 
     def exposure_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the exposure of known users to all items, `[num_users, num_items]`."""
         return self.exposure(self.seen_by(users))
 
+    @cached_property
+    def _rated(self) -> sparse.csr_array:
+        shape = (self.train.num_users, self.train.num_items)
+        table = sparse.csr_array(
+            (np.ones(len(self.train), np.float32), (self.train.user, self.train.item)), shape=shape
+        )
+        table.data[:] = 1.0
+        return table
+
     def seen_by(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return which items users rated in training, 0/1 `[num_users, num_items]`."""
-        row_of = np.full(self.train.num_users, -1)
-        row_of[users] = np.arange(len(users))
-        row = row_of[self.train.user]
-        seen = np.zeros((len(users), self.train.num_items), dtype=np.float32)
-        seen[row[row >= 0], self.train.item[row >= 0]] = 1.0
+        seen: NDArray[np.float32] = self._rated[users].toarray()
         return seen
 
     def check_encoder(self) -> None:
@@ -265,11 +460,24 @@ class Recommender:
             scores[rules.hidden] = -np.inf
         return scores
 
-    def _reasons_of(self, person: Person, item: int, *, most: int) -> list[Reason]:
-        """Find why an item suits a person, by the samples that make the prediction."""
-        if person.warm is not None and self.train.item_counts[item] > 0:
-            return self._found(self.posterior.warm, person.warm.rows, item, most=most)
-        return self._found(self.posterior.cold, person.cold.rows, item, most=most)
+    def _reasons_of(self, person: Person, items: NDArray[np.int64], *, most: int) -> list[list[Reason]]:
+        """Find why items suit a person, each by the samples that make its prediction."""
+        warm = (
+            np.zeros(len(items), dtype=bool)
+            if person.warm is None
+            else self.predictor.known_items.numpy()[items].copy()
+        )
+        found: list[list[Reason]] = [[] for _ in items]
+        for posterior, taste, mine in (
+            (self.posterior.warm, person.warm, warm),
+            (self.posterior.cold, person.cold, ~warm),
+        ):
+            if taste is None or not mine.any():
+                continue
+            told = reasons_of_items(posterior, self.data, self.graph, taste.rows, items[mine], most=most)
+            for place, reasons in zip(np.flatnonzero(mine), told, strict=True):
+                found[place] = reasons
+        return found
 
     def _reasons(self, user: int, item: int, *, most: int) -> list[Reason]:
         """Find why an item suits a user of the graph, by the samples that make the prediction."""

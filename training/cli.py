@@ -7,7 +7,17 @@ import sys
 import typer
 
 from kg.errors import InputError
-from training import cli_benchmark, cli_check, cli_forget, cli_graph, cli_query, cli_runs, cli_sentences, cli_views
+from training import (
+    cli_benchmark,
+    cli_check,
+    cli_forget,
+    cli_graph,
+    cli_newcomers,
+    cli_query,
+    cli_runs,
+    cli_sentences,
+    cli_views,
+)
 
 __all__ = ["app", "main"]
 
@@ -35,6 +45,10 @@ for command in (
     cli_runs.evaluate,
     cli_runs.recommend,
     cli_runs.audience,
+    cli_newcomers.predict,
+    cli_newcomers.similar,
+    cli_newcomers.add_items,
+    cli_newcomers.add_users,
     cli_sentences.sentences,
     cli_benchmark.benchmark,
 ):

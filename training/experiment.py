@@ -22,7 +22,7 @@ from kg.ratings import Ratings
 from kg.wording import item_sentences
 from models.assembly import ModelSettings, assemble
 from models.content import Content
-from models.exposure import Exposure, check_size
+from models.exposure import Exposure
 from models.hybrid import HybridInputs, HybridModel
 from models.inputs import InputLimits, hetero_data, hybrid_inputs
 from models.phases import PhasedPosterior
@@ -126,14 +126,21 @@ class Experiment:
         return vectors
 
     @cached_property
+    def projection(self) -> TextProjection | None:
+        """From text vectors to the features of items; None where no text is read."""
+        has_text = np.asarray(self.item_vectors.any(axis=1))
+        if not has_text.any() or not self.config.text.num_features:
+            return None
+        return TextProjection.fit(self.item_vectors[has_text], self.config.text.num_features)
+
+    @cached_property
     def data(self) -> HeteroData:
         """Graph inputs of the model."""
         has_text = np.asarray(self.item_vectors.any(axis=1))
         features = np.zeros((len(has_text), 0), dtype=np.float32)
-        if has_text.any() and self.config.text.num_features:
-            projection = TextProjection.fit(self.item_vectors[has_text], self.config.text.num_features)
-            features = np.zeros((len(has_text), len(projection.components)), dtype=np.float32)
-            features[has_text] = projection(self.item_vectors[has_text])
+        if self.projection is not None:
+            features = np.zeros((len(has_text), len(self.projection.components)), dtype=np.float32)
+            features[has_text] = self.projection(self.item_vectors[has_text])
         leave_out = frozenset(self.config.model.leave_out)
         if self.dataset.implicit:  # these messages say who chose what: the very thing to be predicted
             leave_out |= {"neighbours", "two_hops", "dates"}
@@ -152,7 +159,6 @@ class Experiment:
 
     def check(self) -> None:
         """Raise `InputError` for what would otherwise only be found after minutes of work."""
-        check_size(self.split.train.num_items)
         _ = self.levels
         if isinstance(self.config.training, AdamWConfig) and self.dataset.implicit:
             raise InputError("adamw stops early on validation stars, and implicit feedback has none; use langevin")
@@ -307,6 +313,7 @@ class Experiment:
         self, posterior: PhasedPosterior, exposure: Exposure | None = None, encoder_fingerprint: str | None = None
     ) -> Recommender:
         """Put together what answers; exposure and encoder fingerprint of a saved run may be given."""
+        content = self._content
         return Recommender(
             graph=self.dataset.graph,
             train=self.split.train,
@@ -315,10 +322,12 @@ class Experiment:
             posterior=posterior,
             data=self.data,
             item_vectors=self.item_vectors,
-            exposure=exposure or Exposure.fit(self.split.train, self._content),
+            exposure=exposure or Exposure.fit(self.split.train, content),
             encoder=self.encoder,
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,
             relevant_from=liked_from(self.dataset.scale),
+            content=content,
+            projection=self.projection,
             sessions=self.sessions,
         )
