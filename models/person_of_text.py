@@ -21,7 +21,7 @@ __all__ = ["person_of_text"]
 
 logger = logging.getLogger(__name__)
 
-SHARPNESS = 10.0  # how much nearness to a text of one statement counts: exp(10 * cosine); of m statements, a m-th of it
+SHARPNESS = 5.0  # how much nearness to a text of one statement counts, chosen on validation users; of m, a m-th of it
 SHARPNESS_ALONE = 20.0  # the same where no map was learned
 LIKED_TITLES = 10  # items a sentence is then taken to like ...
 SENTENCE_WEIGHT = 0.2  # ... each with the evidence of a fifth of a rating
@@ -34,9 +34,10 @@ def person_of_text(recommender: Recommender, text: str) -> Person:
 
     The learned map (`SentenceMap`) says what people who talk like this have rated and like. What the map cannot know,
     since it learned from portraits made of templates, nearness adds: an item's rank is
-    multiplied by $e^{10 (\cos(i, w) - \cos(i, r)) / m}$, with $w$ the vector of the $m$ statements that ask for something
-    and $r$ that of those that refuse something. One statement is a wish: its words count most. Many describe
-    a person: taste counts most.
+    multiplied by $e^{5 (\cos(i, w) - \cos(i, r)) / m}$, with $w$ the vector of the $m$ statements that ask for something
+    and $r$ that of those that refuse something. Where nothing is asked for, or nothing refused, the mean portrait
+    stands in: some texts are near to whatever people say, and that is no news. One statement is a wish: its words
+    count most. Many describe a person: taste counts most.
 
     Without a map, the ten items nearest to the text count as liked a little, and nearness alone decides which to show.
 
@@ -48,13 +49,14 @@ def person_of_text(recommender: Recommender, text: str) -> Person:
     if not has_text.any():
         raise InputError("no item of this run has a text, so a sentence finds nothing; give ratings instead")
     recommender.check_encoder()
-    wanted, refused = _cosines(recommender, wish.wanted), _cosines(recommender, wish.refused)
-    nearness = np.where(has_text, wanted - refused, (wanted - refused)[has_text].min()).astype(np.float32)
+    learned, size = recommender.sentences, recommender.train.num_items
+    anyone = None if learned is None else learned.mean
+    nearness = _cosines(recommender, wish.wanted, anyone) - _cosines(recommender, wish.refused, anyone)
+    nearness = np.where(has_text, nearness, nearness[has_text].min()).astype(np.float32)
     nearness[~recommender.graph.items.present] = -np.inf
-    if recommender.sentences is None:
+    if learned is None:
         logger.info("this run has not learned what sentences say of a taste; items near to the words are listed")
         return _person_near(recommender, nearness)
-    learned, size = recommender.sentences, recommender.train.num_items
     vector = recommender.encoder.encode([wish.text])[0]
     seen = np.zeros(size, dtype=np.float32)
     told = learned.seen(vector)
@@ -63,10 +65,12 @@ def person_of_text(recommender: Recommender, text: str) -> Person:
     return Person(cold=taste, seen=seen, nearness=SHARPNESS / wish.num_wanted * nearness, source=COLD)
 
 
-def _cosines(recommender: Recommender, words: str | None) -> Floats:
-    if words is None:
+def _cosines(recommender: Recommender, words: str | None, otherwise: Floats | None) -> Floats:
+    """Return how near items are to words, or without any to another vector, `[num_items]`; zero without either."""
+    vector = otherwise if words is None else recommender.encoder.encode([words])[0]
+    if vector is None:
         return np.zeros(len(recommender.item_vectors), dtype=np.float32)
-    return np.asarray(recommender.item_vectors @ recommender.encoder.encode([words])[0], dtype=np.float32)
+    return np.asarray(recommender.item_vectors @ vector, dtype=np.float32)
 
 
 def _person_near(recommender: Recommender, nearness: Floats) -> Person:

@@ -28,8 +28,9 @@ def self_portraits(
 ) -> tuple[list[str], NDArray[np.int64]]:
     """Return what training users would say of themselves, and who says it.
 
-    First each user, in random order, tells of all their ratings in some sentences; then each types a wish of a few words,
-    with a random half of the ratings in mind. Users of whom nothing is telling say nothing.
+    A self-portrait tells of all of someone's ratings in some sentences; a wish is a few words, with a random half of the
+    ratings in mind. In random order users give the one and the other by turns, then each what they have not given yet, so
+    that however few texts there are, both kinds are among them. Users of whom nothing is telling say nothing.
 
     Args:
         graph: Items, their concepts and texts.
@@ -44,16 +45,18 @@ def self_portraits(
     texts: list[str] = []
     users: list[int] = []
     active = rng.permutation(np.flatnonzero(train.user_counts))
-    for brief in (False, True):
-        for user in active[: max(most - len(texts), 0)].tolist():
-            mine = order[ends[user] - train.user_counts[user] : ends[user]]
-            if brief:
-                mine = rng.permutation(mine)[: max(len(mine) // 2, 1)]
-            facts = profiler.facts(train.item[mine], train.value[mine], share=ON_MIND, rng=rng)
-            text = wished(facts, rng) if brief else said(facts, rng)
-            if text:
-                texts.append(text)
-                users.append(user)
+    turns = [(user, (number + turn) % 2 == 1) for turn in (0, 1) for number, user in enumerate(active.tolist())]
+    for user, brief in turns:
+        if len(texts) == most:
+            break
+        mine = order[ends[user] - train.user_counts[user] : ends[user]]
+        if brief:
+            mine = rng.permutation(mine)[: max(len(mine) // 2, 1)]
+        facts = profiler.facts(train.item[mine], train.value[mine], share=ON_MIND, rng=rng)
+        text = wished(facts, rng) if brief else said(facts, rng)
+        if text:
+            texts.append(text)
+            users.append(user)
     return texts, np.array(users, dtype=np.int64)
 
 
