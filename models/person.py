@@ -20,10 +20,7 @@ from models.placement import content_of_person
 if TYPE_CHECKING:
     from models.recommender import Recommender
 
-__all__ = ["Person", "known_person", "levels_of", "person_of_history", "person_of_text"]
-
-LIKED_TITLES = 10  # items a sentence is taken to like ...
-SENTENCE_WEIGHT = 0.2  # ... each with the evidence of a fifth of a rating
+__all__ = ["Person", "known_person", "levels_of", "person_of_history", "taste_of"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,9 +30,11 @@ class Person:
     Attributes:
         warm: Rows in the samples that answer for known items; None for newcomers.
         cold: Rows in the samples that answer for new items, and for newcomers.
-        seen: What the person rated, or is taken to like, 0/1 `[num_items]`.
+        seen: What the person rated, or is taken to like, 0/1 `[num_items]`; for a sentence, how likely.
         num_ratings: Number of ratings that are known of the person.
-        nearness: Cosine of each item's text with the person's words `[num_items]`, if they gave some.
+        nearness: How near each item's text is to the person's words, on the scale of logarithms `[num_items]`, if they
+            gave some.
+        comes_across: Whether `seen` tells what the person comes across; if not, nearness takes its place.
         source: What every row of a list stands on; None: the numbers of ratings tell.
     """
 
@@ -44,6 +43,7 @@ class Person:
     seen: NDArray[np.float32]
     num_ratings: int = 0
     nearness: NDArray[np.float32] | None = None
+    comes_across: bool = True
     source: str | None = None
 
     def chances(self, predictor: PhasedPredictor, items: Tensor | None = None) -> Tensor:
@@ -106,7 +106,7 @@ def person_of_history(
     seen = np.zeros(recommender.train.num_items, dtype=np.float32)
     seen[item] = 1.0
     return Person(
-        cold=_taste(recommender, item, level, content=content),
+        cold=taste_of(recommender, item, level, content=content),
         seen=seen,
         num_ratings=len(history),
         source=None if history else COLD if concepts else POPULARITY,
@@ -128,41 +128,14 @@ def levels_of(recommender: Recommender, history: Mapping[str, float]) -> NDArray
     return np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1) if len(stars) else np.zeros(0, np.int64)
 
 
-def person_of_text(recommender: Recommender, text: str) -> Person:
-    """Return someone new who said in words what they like.
-
-    Raises:
-        InputError: If there are no words, or no item or another encoder to hold them against.
-    """
-    wish = text.strip()
-    if not wish:
-        raise InputError("the text is empty; say in a few words what the person likes")
-    try:
-        wish.encode("utf-8")
-    except UnicodeEncodeError:
-        raise InputError("the text holds characters that are not text; give plain UTF-8") from None
-    has_text = recommender.item_vectors.any(axis=1)
-    if not has_text.any():
-        raise InputError("no item of this run has a text, so a sentence finds nothing; give ratings instead")
-    recommender.check_encoder()
-    items = recommender.graph.items
-    cosine = np.where(has_text, recommender.item_vectors @ recommender.encoder.encode([wish])[0], -1.0)
-    cosine = cosine.astype(np.float32)
-    cosine[~items.present] = -np.inf
-    item = np.argsort(-cosine, kind="stable")[: min(LIKED_TITLES, items.num_present)].astype(np.int64)
-    seen = np.zeros(recommender.train.num_items, dtype=np.float32)
-    seen[item] = 1.0
-    liked = np.full(len(item), len(recommender.levels) - 1)
-    return Person(cold=_taste(recommender, item, liked, SENTENCE_WEIGHT), seen=seen, nearness=cosine, source=COLD)
-
-
-def _taste(
+def taste_of(
     recommender: Recommender,
     item: NDArray[np.int64],
     level: NDArray[np.int64],
     weight: float = 1.0,
     content: Tensor | None = None,
 ) -> Taste:
+    """Return the taste of someone new who rated items at levels; a weight below 1 is less evidence than a rating."""
     return taste_from_history(
         recommender.posterior.cold,
         recommender.predictor.cold,

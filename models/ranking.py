@@ -11,7 +11,6 @@ from torch import Tensor
 
 __all__ = ["Adjustment", "best_of", "ranking"]
 
-SHARPNESS = 20.0  # how much nearness to a sentence counts: exp(20 * cosine)
 _BISECTIONS = 40
 _STEEPEST = 60.0  # tilt a level of rating at most by exp(60) against the lowest
 
@@ -94,18 +93,20 @@ def _tilted(probabilities: Tensor, tilt: Tensor, distance: Tensor) -> Tensor:
 def ranking(liking: Floats, power: float, *, exposure: Floats | None = None, nearness: Floats | None = None) -> Floats:
     r"""Return the scores that a list is ordered by, `[num_items]`.
 
-    $P(\text{like})^{\text{power}}$ times the chance to come across the item; for a sentence, times $e^{20 \cos}$ instead.
+    $P(\text{like})^{\text{power}}$ times the chance to come across the item, times $e^{\text{nearness}}$.
 
     Args:
         liking: Chance that the person likes each item.
         power: How much liking counts beside exposure.
-        exposure: How likely the person comes across each item.
-        nearness: Cosine of each item's text with the sentence; given, it takes the place of exposure.
+        exposure: How likely the person comes across each item; left out, it does not count.
+        nearness: How much nearer each item is to what the person said, on the scale of logarithms.
     """
+    scores = liking**power
+    if exposure is not None:
+        scores = scores * exposure
     if nearness is not None:
-        return np.asarray(liking * np.exp(SHARPNESS * nearness), dtype=np.float32)
-    assert exposure is not None
-    return np.asarray(liking**power * exposure, dtype=np.float32)
+        scores = scores * np.exp(nearness)
+    return np.asarray(scores, dtype=np.float32)
 
 
 def best_of(scores: Floats, k: int) -> NDArray[np.int64]:

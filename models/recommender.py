@@ -29,7 +29,8 @@ from models.exposure import ContentRegression, Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
 from models.listing import FEW, listed, sources, stars_of
-from models.person import Person, known_person, person_of_history, person_of_text
+from models.person import Person, known_person, person_of_history
+from models.person_of_text import person_of_text
 from models.phases import PhasedPosterior, PhasedPredictor
 from models.placement import placed, text_vectors
 from models.posterior import Posterior
@@ -39,6 +40,7 @@ from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons, reasons_of_items
 from models.residuals import Residuals
 from models.segments import Segments, segments_of
+from models.sentence_map import SentenceMap
 from models.sessions import Sessions
 from models.similarity import similar_items
 from models.text import TextEncoder
@@ -69,6 +71,7 @@ class Recommender:
         content: What lists know of items beside who chose them.
         projection: From text vectors to the features that the model reads; None where it reads no texts.
         sessions: Days of the training ratings, where the model has learned what a day adds to a user.
+        sentences: What a sentence says of someone's taste, if that was learned; else its nearness to items decides.
         additions: Items and users that joined since training, in order.
         notes: What was said of them that could not be used, as sentences.
     """
@@ -88,6 +91,7 @@ class Recommender:
     content: Content
     projection: TextProjection | None = None
     sessions: Sessions | None = None
+    sentences: SentenceMap | None = None
     additions: tuple[Additions, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -227,7 +231,7 @@ class Recommender:
 
         Items are ranked by the chance that the person comes across one and likes it, not by stars
         alone: among thousands of items the highest expected stars belong to titles nobody meets. For a
-        sentence, nearness to it takes the place of coming across.
+        sentence, the nearness of an item's text to it counts as well.
 
         Args:
             user: Id of a known user.
@@ -319,6 +323,10 @@ class Recommender:
             return person_of_history(self, history, concepts)
         assert text is not None
         return person_of_text(self, text)
+
+    def scores_of(self, person: Person) -> NDArray[np.float32]:
+        """Return what orders a person's list, `[num_items]`; only items that are gone have `-inf`."""
+        return self._ranked(person, person.chances(self.predictor), None)
 
     def similar_items(self, item: str, *, k: int = 10) -> pd.DataFrame:
         """Return the items that are most alike to one in what people would think of both; either may be new.
@@ -499,8 +507,9 @@ class Recommender:
         if rules is not None:
             probabilities = rules.boosted(probabilities, torch.from_numpy(self.levels))
         liking = probabilities[:, self.relevant_level :].sum(1).numpy()
-        exposure = self.exposure(person.seen[None])[0] if person.nearness is None else None
-        scores = ranking(liking, self.liking_power, exposure=exposure, nearness=person.nearness)
+        exposure = self.exposure(person.seen[None])[0] if person.comes_across else None
+        power = self.liking_power if person.comes_across else 1.0
+        scores = ranking(liking, power, exposure=exposure, nearness=person.nearness)
         scores[~self.graph.items.present] = -np.inf
         if rules is not None:
             scores[rules.hidden] = -np.inf

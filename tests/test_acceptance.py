@@ -172,3 +172,22 @@ def test_items_that_join_later_are_predicted_as_evaluation_predicts_cold_ones(co
     users = np.unique(cold.user)[:200]
     exposure = grown.exposure_of(users)
     np.testing.assert_allclose(exposure[:, items], exposure[:, len(graph.items) :], atol=1e-3)
+
+
+def test_new_people_are_served_from_what_they_say_of_themselves(
+    built: tuple[dict[str, Any], float], folder: Path
+) -> None:
+    """A short training is enough: a list for one's own words beats the list for everyone, and nearness alone."""
+    out = str(folder / "users")
+    short = ("training.epochs=300", "training.burn_in=150", "training.hold=100")
+    settings = [part for value in short for part in ("--set", value)]
+    kgrec("train", str(folder / "graph"), "--split", "cold-users", "--recipe", "quick", *settings, "--out", out)
+    report = kgrec("sentences", out, "--no-references", "--count", "0")
+    assert report["num_users"] > 80
+    for voice in ("plain", "other"):
+        models = report["lists"][voice]
+        for name in ("popularity", "cosine"):
+            assert models["kgrec"]["ndcg@20"]["value"] > models[name]["ndcg@20"]["value"]
+            assert models[name]["p"] < 0.05
+    topics = report["topics"]
+    assert topics["kgrec"] > 2 * topics["popularity"]

@@ -315,6 +315,7 @@ def test_people_get_plain_output(kgrec: Kgrec, arguments: tuple[str, ...]) -> No
         (RECOMMEND, "exactly one"),
         (("recommend", "{tmp}/none", "--user", "003"), "expected a run directory"),
         (("audience", "{run}", "--item", "d77"), "item 'd77'"),
+        (("sentences", "{run}"), "holds out no users"),
         (("audience", "{run}", "--item", "d1", "-k", "0"), "at least 1"),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, tuple) else "",

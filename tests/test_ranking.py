@@ -67,9 +67,10 @@ def test_the_best_come_first_and_what_is_out_never() -> None:
     assert best_of(scores, 9).tolist() == [2, 4, 0, 3]
 
 
-def test_nearness_takes_the_place_of_exposure() -> None:
-    liking, exposure, near = (np.array(values, dtype=np.float32) for values in ([0.5, 0.4], [0.1, 0.2], [0.9, 1.0]))
-    np.testing.assert_allclose(ranking(liking, 0.5, exposure=exposure), liking**0.5 * exposure)
-    np.testing.assert_allclose(
-        ranking(liking, 0.5, exposure=exposure, nearness=near), liking * np.exp(20 * near), rtol=1e-6
-    )
+def test_a_score_is_a_product_of_what_is_given() -> None:
+    liking, exposure, near = (np.array(values, dtype=np.float32) for values in ([0.5, 0.4], [0.1, 0.2], [0.9, -1.0]))
+    power = liking**0.5
+    np.testing.assert_allclose(ranking(liking, 0.5, exposure=exposure), power * exposure)
+    np.testing.assert_allclose(ranking(liking, 0.5, nearness=near), power * np.exp(near), rtol=1e-6)
+    both = ranking(liking, 0.5, exposure=exposure, nearness=near)
+    np.testing.assert_allclose(both, power * exposure * np.exp(near), rtol=1e-6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from kg.manifest import seal, unseal
 from models.exposure import Exposure
 from models.phases import PhasedPosterior
 from models.recommender import Recommender
+from models.sentence_map import SentenceMap
 from training.additions import read_additions, replayed
 from training.config import RunConfig
 from training.experiment import Experiment
@@ -73,6 +74,7 @@ def write_run(
         "item_vectors": recommender.item_vectors.astype(np.float32),
         "exposure_weights": recommender.exposure.weights.astype(np.float16),
         "exposure_base": recommender.exposure.base,
+        **(recommender.sentences.arrays() if recommender.sentences is not None else {}),
     }
     if recommender.exposure.head is not None:
         arrays["exposure_head"] = recommender.exposure.head
@@ -113,6 +115,7 @@ def load_run(directory: Path) -> Run:
     experiment.use_vectors(arrays["item_vectors"])
     posterior = PhasedPosterior.of_tensors(load_file(directory / "model.safetensors"))
     trained = experiment.recommender(posterior, exposure, manifest["encoder"])
+    trained = replace(trained, sentences=SentenceMap.of_arrays(arrays))
     return Run(
         directory=directory,
         experiment=experiment,

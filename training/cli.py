@@ -17,6 +17,7 @@ from training import (
     cli_profile,
     cli_query,
     cli_runs,
+    cli_sentences,
     cli_views,
 )
 
@@ -53,6 +54,7 @@ for command in (
     cli_newcomers.add_users,
     cli_profile.profile,
     cli_profile.segments,
+    cli_sentences.sentences,
     cli_benchmark.benchmark,
 ):
     app.command()(command)

@@ -28,6 +28,8 @@ class TextConfig(_Part):
     """Longest text, in word pieces."""
     num_features: int = Field(default=64, ge=0, le=1024)
     """Principal components of the text vectors that the model reads; 0 leaves text out."""
+    portraits: int = Field(default=1000, ge=0, le=100_000)
+    """Self-portraits of training users that teach what a sentence says of a taste; 0: only its nearness to items counts."""
 
 
 class ModelConfig(_Part):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kg.errors import InputError, did_you_mean
-from training.config import AdamWConfig, LangevinConfig, ModelConfig, RunConfig, SplitConfig
+from training.config import AdamWConfig, LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 
 __all__ = ["RECIPES", "adamw", "quick", "recipe_named", "standard"]
 
@@ -23,8 +23,9 @@ def standard(num_ratings: int) -> RunConfig:
 
 
 def quick(num_ratings: int) -> RunConfig:
-    """The sampler in a third of the time and with fewer dimensions, for demos and first looks."""
+    """The sampler in a third of the time and with fewer dimensions and self-portraits, for demos and first looks."""
     return RunConfig(
+        text=TextConfig(portraits=300),
         model=ModelConfig(embedding_size=16),
         training=LangevinConfig(epochs=600, burn_in=300, hold=200, keep_every=5),
     )

@@ -18,6 +18,7 @@ from training.config import RunConfig
 from training.experiment import Experiment
 from training.peak_memory import peak_memory_mb
 from training.progress import Progress, silent
+from training.self_portraits import with_sentences
 
 __all__ = ["Outcome", "train_run"]
 
@@ -94,8 +95,10 @@ def train_run(
     posterior = experiment.run(checkpoint)
     recommender = experiment.recommender(posterior)
     trained = time.perf_counter() - started
+    recommender = with_sentences(recommender, most=config.text.portraits, progress=progress)
     facts = {
         "train_seconds": round(trained, 3),
+        "sentences_seconds": round(time.perf_counter() - started - trained, 3),
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "num_training_ratings": len(experiment.split.train),
         "num_samples": len(posterior.warm),
