@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property, partial
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -20,20 +19,18 @@ from kg.ratings import Ratings
 from models.exposure import Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
-from models.newcomers import Taste, taste_from_history
+from models.listing import FEW, listed, sources, stars_of
+from models.person import Person, known_person, person_of_history, person_of_text
 from models.phases import PhasedPosterior, PhasedPredictor
-from models.posterior import Posterior, expected_value, interval
+from models.posterior import Posterior
+from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons
 from models.sessions import Sessions
 from models.text import TextEncoder
 
-__all__ = ["Recommender"]
+__all__ = ["FEW", "Recommender"]
 
-FEW = 5  # ratings below which a user or item counts as little known
-LIKED_TITLES = 10  # items a sentence is taken to like ...
-SENTENCE_WEIGHT = 0.2  # ... each with the evidence of a fifth of a rating
 LIKING_POWER, LIKING_POWER_IMPLICIT = 1.0, 0.1  # exponents, chosen on validation
-SHARPNESS = 20.0  # how much nearness to the sentence counts in the ranking: exp(20 * cosine)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,10 +78,6 @@ class Recommender:
         )
 
     @property
-    def _stars(self) -> Tensor:
-        return torch.from_numpy(self.levels)
-
-    @property
     def implicit(self) -> bool:
         """Whether a rating only says that a user chose an item; scores are then chances of a choice, not stars."""
         return self.scale[0] == self.scale[1]
@@ -114,15 +107,12 @@ class Recommender:
         user = self.graph.users.vocabulary.indices([pair[0] for pair in pairs])
         item = self.graph.items.vocabulary.indices([pair[1] for pair in pairs])
         probabilities = self.predictor.probabilities(torch.from_numpy(user), torch.from_numpy(item))
-        low, high = interval(probabilities, self._stars)
         return pd.DataFrame(
             {
                 "user": [pair[0] for pair in pairs],
                 "item": [pair[1] for pair in pairs],
-                "score": expected_value(probabilities, self._stars).numpy(),
-                "low": low.numpy(),
-                "high": high.numpy(),
-                "source": self._sources(self.train.user_counts[user], self.train.item_counts[item]),
+                **stars_of(probabilities, self.levels),
+                "source": sources(self.train.user_counts[user], self.train.item_counts[item]),
             }
         )
 
@@ -133,7 +123,9 @@ class Recommender:
         history: Mapping[str, float] | None = None,
         text: str | None = None,
         k: int = 10,
+        candidates: Collection[str] | None = None,
         exclude_seen: bool = True,
+        rules: Adjustment | None = None,
         num_reasons: int = 2,
     ) -> pd.DataFrame:
         """Return the best items for a known user, for someone with a few ratings, or for a sentence.
@@ -147,12 +139,14 @@ class Recommender:
             history: Ratings of someone new, item id -> stars; may be empty.
             text: What someone new says they like.
             k: Number of items.
+            candidates: Ids of the only items that may be listed; by default all.
             exclude_seen: Leave out what the person rated in training or in `history`.
+            rules: Which items to hide, and which to rank higher or lower.
             num_reasons: Number of reasons a row.
 
         Returns:
             Rows, best first: `id`, `label`, `score` in stars, `low` and `high` (80 % interval), `source`, `reason`,
-            and `evidence`: for each reason what states it, `source` and `line`.
+            and `evidence`: for each reason what states it, `source` and `line`. No rows where nothing is left to list.
 
         Raises:
             InputError: If not exactly one of user, history, text is given, k is not positive, an item is
@@ -161,31 +155,36 @@ class Recommender:
         if sum(given is not None for given in (user, history, text)) != 1:
             raise InputError("give exactly one of user, history and text")
         _check_length(k)
-        nearness, count = None, 0
-        if user is not None:
-            index = self.graph.users.vocabulary.index_of(user)
-            seen, count = self._seen(np.array([index]))[0], int(self.train.user_counts[index])
-            probabilities, reasons = self.predictor.of_user(index), partial(self._reasons, index, most=num_reasons)
-        else:
-            if history is not None:
-                taste, seen = self._from_history(history)
-                count = len(history)
-            else:
-                assert text is not None
-                taste, seen, nearness = self._from_text(text)
-            probabilities = self.predictor.cold.for_rows(taste.rows, taste.offsets)
-            reasons = partial(self._found, self.posterior.cold, taste.rows, most=num_reasons)
-        ranking = self._ranking(probabilities, seen, nearness)
-        ranking[~self.graph.items.present] = -np.inf
+        person = self.person(user=user, history=history, text=text)
+        probabilities = person.chances(self.predictor)
+        scores = self._ranked(person, probabilities, rules)
+        if candidates is not None:
+            left_out = np.ones(len(scores), dtype=bool)
+            left_out[self.graph.items.vocabulary.indices(list(candidates))] = False
+            scores[left_out] = -np.inf
         if exclude_seen and text is None:
-            ranking[seen > 0] = -np.inf
-        best = np.argsort(-ranking, kind="stable")[: min(k, int(np.isfinite(ranking).sum()))]
-        source = None
-        if text is not None:
-            source = "cold: text+concepts"
-        elif history is not None and not history:
-            source = "popularity"
-        return self._listed(best, probabilities[torch.from_numpy(best)], count, source, reasons)
+            scores[person.seen > 0] = -np.inf
+        best = best_of(scores, k)
+        stands_on = sources(np.full(len(best), person.num_ratings), self.train.item_counts[best])
+        return listed(
+            self.graph.items,
+            best,
+            probabilities[torch.from_numpy(best)],
+            self.levels,
+            [person.source] * len(best) if person.source else stands_on,
+            [self._reasons_of(person, int(item), most=num_reasons) for item in best],
+        )
+
+    def person(
+        self, *, user: str | None = None, history: Mapping[str, float] | None = None, text: str | None = None
+    ) -> Person:
+        """Return the person that `recommend` makes a list for; exactly one of the three is given."""
+        if user is not None:
+            return known_person(self, user)
+        if history is not None:
+            return person_of_history(self, history)
+        assert text is not None
+        return person_of_text(self, text)
 
     def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
         """Return the users most likely to come across an item and like it, best first.
@@ -208,20 +207,14 @@ class Recommender:
         chance = liking**self.liking_power * self.exposure.of_item(self.train, index)[users]
         best = np.argsort(-chance, kind="stable")[:k]
         rows = probabilities[torch.from_numpy(best)]
-        low, high = interval(rows, self._stars)
         found = users[best]
-        return pd.DataFrame(
-            {
-                "id": [self.graph.users.vocabulary.id_of(int(user)) for user in found],
-                "label": self.graph.users.labels[found],
-                "score": expected_value(rows, self._stars).numpy(),
-                "low": low.numpy(),
-                "high": high.numpy(),
-                "source": self._sources(
-                    self.train.user_counts[found], self.train.item_counts[np.full(len(found), index)]
-                ),
-                **_told([self._reasons(int(user), index, most=num_reasons) for user in found]),
-            }
+        return listed(
+            self.graph.users,
+            found,
+            rows,
+            self.levels,
+            sources(self.train.user_counts[found], self.train.item_counts[np.full(len(found), index)]),
+            [self._reasons(int(user), index, most=num_reasons) for user in found],
         )
 
     def rank_scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -233,9 +226,9 @@ class Recommender:
 
     def exposure_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the exposure of known users to all items, `[num_users, num_items]`."""
-        return self.exposure(self._seen(users))
+        return self.exposure(self.seen_by(users))
 
-    def _seen(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+    def seen_by(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return which items users rated in training, 0/1 `[num_users, num_items]`."""
         row_of = np.full(self.train.num_users, -1)
         row_of[users] = np.arange(len(users))
@@ -244,83 +237,30 @@ class Recommender:
         seen[row[row >= 0], self.train.item[row >= 0]] = 1.0
         return seen
 
-    def _from_history(self, history: Mapping[str, float]) -> tuple[Taste, NDArray[np.float32]]:
-        item = self.graph.items.vocabulary.indices(list(history))
-        stars = np.array(list(history.values()), dtype=np.float32)
-        low, high = self.scale
-        for raw_id, value in history.items():
-            if not low <= value <= high:
-                expected = "a choice has the value 1" if self.implicit else f"the scale is {low:g} to {high:g}"
-                raise InputError(f"item {raw_id!r} has {value:g} stars; {expected}")
-        # Stars between two levels that training knows count as the nearer one.
-        level = np.abs(stars[:, None] - self.levels[None]).argmin(axis=1) if len(stars) else np.zeros(0, np.int64)
-        seen = np.zeros(self.train.num_items, dtype=np.float32)
-        seen[item] = 1.0
-        return self._taste(item, level), seen
-
-    def _from_text(self, text: str) -> tuple[Taste, NDArray[np.float32], NDArray[np.float32]]:
-        wish = text.strip()
-        if not wish:
-            raise InputError("the text is empty; say in a few words what the person likes")
-        try:
-            wish.encode("utf-8")
-        except UnicodeEncodeError:
-            raise InputError("the text holds characters that are not text; give plain UTF-8") from None
-        has_text = self.item_vectors.any(axis=1)
-        if not has_text.any():
-            raise InputError("no item of this run has a text, so a sentence finds nothing; give ratings instead")
+    def check_encoder(self) -> None:
+        """Raise `InputError` if the encoder at hand is not the one that read the items."""
         if self.encoder.fingerprint != self.encoder_fingerprint:
             raise InputError(
                 f"the encoder {self.encoder.name!r} is not the one that read the items of this run; train again"
             )
-        cosine = np.where(has_text, self.item_vectors @ self.encoder.encode([wish])[0], -1.0).astype(np.float32)
-        cosine[~self.graph.items.present] = -np.inf
-        item = np.argsort(-cosine, kind="stable")[: min(LIKED_TITLES, self.graph.items.num_present)].astype(np.int64)
-        seen = np.zeros(self.train.num_items, dtype=np.float32)
-        seen[item] = 1.0
-        return self._taste(item, np.full(len(item), len(self.levels) - 1), SENTENCE_WEIGHT), seen, cosine
 
-    def _taste(self, item: NDArray[np.int64], level: NDArray[np.int64], weight: float = 1.0) -> Taste:
-        generator = torch.Generator().manual_seed(0)
-        return taste_from_history(
-            self.posterior.cold,
-            self.predictor.cold,
-            self.data,
-            torch.from_numpy(item),
-            torch.from_numpy(level.astype(np.int64)),
-            weight=weight,
-            generator=generator,
-        )
+    def _ranked(self, person: Person, probabilities: Tensor, rules: Adjustment | None) -> NDArray[np.float32]:
+        """Return the scores that order a person's list, `[num_items]`; items that are gone or hidden have `-inf`."""
+        if rules is not None:
+            probabilities = rules.boosted(probabilities, torch.from_numpy(self.levels))
+        liking = probabilities[:, self.relevant_level :].sum(1).numpy()
+        exposure = self.exposure(person.seen[None])[0] if person.nearness is None else None
+        scores = ranking(liking, self.liking_power, exposure=exposure, nearness=person.nearness)
+        scores[~self.graph.items.present] = -np.inf
+        if rules is not None:
+            scores[rules.hidden] = -np.inf
+        return scores
 
-    def _ranking(
-        self, probabilities: Tensor, seen: NDArray[np.float32], nearness: NDArray[np.float32] | None
-    ) -> NDArray[np.float32]:
-        liking: NDArray[np.float32] = probabilities[:, self.relevant_level :].sum(1).numpy()
-        if nearness is not None:
-            return np.asarray(liking * np.exp(SHARPNESS * nearness), dtype=np.float32)
-        return np.asarray(liking**self.liking_power * self.exposure(seen[None])[0], dtype=np.float32)
-
-    def _listed(
-        self,
-        items: NDArray[np.int64],
-        probabilities: Tensor,
-        count: int,
-        source: str | None,
-        reasons: Callable[[int], list[Reason]],
-    ) -> pd.DataFrame:
-        low, high = interval(probabilities, self._stars)
-        sources = self._sources(np.full(len(items), count), self.train.item_counts[items])
-        return pd.DataFrame(
-            {
-                "id": [self.graph.items.vocabulary.id_of(int(item)) for item in items],
-                "label": self.graph.items.labels[items],
-                "score": expected_value(probabilities, self._stars).numpy(),
-                "low": low.numpy(),
-                "high": high.numpy(),
-                "source": [source] * len(items) if source else sources,
-                **_told([reasons(int(item)) for item in items]),
-            }
-        )
+    def _reasons_of(self, person: Person, item: int, *, most: int) -> list[Reason]:
+        """Find why an item suits a person, by the samples that make the prediction."""
+        if person.warm is not None and self.train.item_counts[item] > 0:
+            return self._found(self.posterior.warm, person.warm.rows, item, most=most)
+        return self._found(self.posterior.cold, person.cold.rows, item, most=most)
 
     def _reasons(self, user: int, item: int, *, most: int) -> list[Reason]:
         """Find why an item suits a user of the graph, by the samples that make the prediction."""
@@ -333,25 +273,6 @@ class Recommender:
     def _found(self, posterior: Posterior, rows: Tensor, item: int, *, most: int) -> list[Reason]:
         found = concept_reasons(posterior, self.data, self.graph, rows, item)
         return [reason for reason in found if reason.score > 0][:most]
-
-    @staticmethod
-    def _sources(user_counts: NDArray[np.int64], item_counts: NDArray[np.int64]) -> list[str]:
-        """Say what each prediction stands on."""
-        found = np.where(np.minimum(user_counts, item_counts) < FEW, "few ratings", "warm")
-        return [
-            str(source) for source in np.where(np.minimum(user_counts, item_counts) == 0, "cold: text+concepts", found)
-        ]
-
-
-def _told(reasons: Sequence[Sequence[Reason]]) -> dict[str, list[Any]]:
-    """Return the columns `reason`, for people, and `evidence`, with what states each reason."""
-    return {
-        "reason": ["; ".join(dict.fromkeys(str(reason) for reason in found)) or "overall taste" for found in reasons],
-        "evidence": [
-            [{"reason": str(reason), **asdict(reason.origin)} for reason in found if reason.origin is not None]
-            for found in reasons
-        ],
-    }
 
 
 def _check_length(k: int) -> None:

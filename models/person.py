@@ -1,0 +1,145 @@
+"""The person a list is for: someone the model knows, someone with a few ratings, or someone with a wish in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kg.errors import InputError
+from models.listing import COLD, POPULARITY
+from models.newcomers import Taste, taste_from_history
+from models.phases import PhasedPredictor
+
+if TYPE_CHECKING:
+    from models.recommender import Recommender
+
+__all__ = ["Person", "known_person", "levels_of", "person_of_history", "person_of_text"]
+
+LIKED_TITLES = 10  # items a sentence is taken to like ...
+SENTENCE_WEIGHT = 0.2  # ... each with the evidence of a fifth of a rating
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Person:
+    """Someone's side of every score.
+
+    Attributes:
+        warm: Rows in the samples that answer for known items; None for newcomers.
+        cold: Rows in the samples that answer for new items, and for newcomers.
+        seen: What the person rated, or is taken to like, 0/1 `[num_items]`.
+        num_ratings: Number of ratings that are known of the person.
+        nearness: Cosine of each item's text with the person's words `[num_items]`, if they gave some.
+        source: What every row of a list stands on; None: the numbers of ratings tell.
+    """
+
+    warm: Taste | None = None
+    cold: Taste
+    seen: NDArray[np.float32]
+    num_ratings: int = 0
+    nearness: NDArray[np.float32] | None = None
+    source: str | None = None
+
+    def chances(self, predictor: PhasedPredictor) -> Tensor:
+        """Return the level probabilities of all items, `[num_items, num_levels]`."""
+        cold = predictor.cold.for_rows(self.cold.rows, self.cold.offsets)
+        if self.warm is None:
+            return cold
+        warm = predictor.warm.for_rows(self.warm.rows, self.warm.offsets)
+        return torch.where(predictor.known_items[:, None], warm, cold)
+
+
+def known_person(recommender: Recommender, user: str) -> Person:
+    """Return a user of the graph; raises `UnknownNameError` for any other."""
+    index = recommender.graph.users.vocabulary.index_of(user)
+    predictor = recommender.predictor
+
+    def rows(phase: str) -> Taste:
+        found = getattr(predictor, phase)
+        return Taste(found.users[:, index], found.user_offsets[:, index])
+
+    known = bool(predictor.known_users[index])
+    return Person(
+        warm=rows("warm") if known else None,
+        cold=rows("cold"),
+        seen=recommender.seen_by(np.array([index]))[0],
+        num_ratings=int(recommender.train.user_counts[index]),
+    )
+
+
+def person_of_history(recommender: Recommender, history: Mapping[str, float]) -> Person:
+    """Return someone new who gave some ratings, item id -> stars; without any, someone of whom nothing is known.
+
+    Raises:
+        InputError: If an item is unknown, or a rating is off the scale.
+    """
+    item = recommender.graph.items.vocabulary.indices(list(history))
+    level = levels_of(recommender, history)
+    seen = np.zeros(recommender.train.num_items, dtype=np.float32)
+    seen[item] = 1.0
+    return Person(
+        cold=_taste(recommender, item, level),
+        seen=seen,
+        num_ratings=len(history),
+        source=None if history else POPULARITY,
+    )
+
+
+def levels_of(recommender: Recommender, history: Mapping[str, float]) -> NDArray[np.int64]:
+    """Return the index of the level of each rating; stars between two levels that training knows count as the nearer one.
+
+    Raises:
+        InputError: If a rating is off the scale.
+    """
+    low, high = recommender.scale
+    for raw_id, value in history.items():
+        if not low <= value <= high:
+            expected = "a choice has the value 1" if recommender.implicit else f"the scale is {low:g} to {high:g}"
+            raise InputError(f"item {raw_id!r} has {value:g} stars; {expected}")
+    stars = np.array(list(history.values()), dtype=np.float32)
+    return np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1) if len(stars) else np.zeros(0, np.int64)
+
+
+def person_of_text(recommender: Recommender, text: str) -> Person:
+    """Return someone new who said in words what they like.
+
+    Raises:
+        InputError: If there are no words, or no item or another encoder to hold them against.
+    """
+    wish = text.strip()
+    if not wish:
+        raise InputError("the text is empty; say in a few words what the person likes")
+    try:
+        wish.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError("the text holds characters that are not text; give plain UTF-8") from None
+    has_text = recommender.item_vectors.any(axis=1)
+    if not has_text.any():
+        raise InputError("no item of this run has a text, so a sentence finds nothing; give ratings instead")
+    recommender.check_encoder()
+    items = recommender.graph.items
+    cosine = np.where(has_text, recommender.item_vectors @ recommender.encoder.encode([wish])[0], -1.0)
+    cosine = cosine.astype(np.float32)
+    cosine[~items.present] = -np.inf
+    item = np.argsort(-cosine, kind="stable")[: min(LIKED_TITLES, items.num_present)].astype(np.int64)
+    seen = np.zeros(recommender.train.num_items, dtype=np.float32)
+    seen[item] = 1.0
+    liked = np.full(len(item), len(recommender.levels) - 1)
+    return Person(cold=_taste(recommender, item, liked, SENTENCE_WEIGHT), seen=seen, nearness=cosine, source=COLD)
+
+
+def _taste(recommender: Recommender, item: NDArray[np.int64], level: NDArray[np.int64], weight: float = 1.0) -> Taste:
+    return taste_from_history(
+        recommender.posterior.cold,
+        recommender.predictor.cold,
+        recommender.data,
+        torch.from_numpy(item),
+        torch.from_numpy(level.astype(np.int64)),
+        weight=weight,
+        generator=torch.Generator().manual_seed(0),
+    )
