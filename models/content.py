@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,32 +32,55 @@ class Content:
         text: Text vectors of unit length around the mean, zero without text, `[num_items, dimension]`.
         concepts: Concepts, one row an item, `[num_items, num_concepts]`: rare ones weigh more; unit length.
         shared: The same concepts as ones.
+        mean: Mean of the text vectors, `[dimension]`.
+        rarity: Weight of each concept, `[num_concepts]`.
+        columns: The senders of each edge type that have a column, in the order of the columns.
     """
 
     text: NDArray[np.float32]
     concepts: sparse.csr_array
     shared: sparse.csr_array
+    mean: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    rarity: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    columns: Mapping[tuple[str, str, str], Indices] = field(default_factory=dict)
 
     @classmethod
     def of(cls, data: HeteroData, item_vectors: NDArray[np.float32]) -> Content:
         """Take the content from graph inputs and text vectors `[num_items, dimension]`; nothing depends on ratings."""
         size = len(item_vectors)
-        blocks = []
+        blocks, columns = [], {}
         for edge_type in data[ITEM].content:
             sender, item = data[edge_type].edge_index.numpy()
             if edge_type[0] == ITEM:  # an item that another one names is also what both are about
                 named = np.unique(sender)
                 sender, item = np.concatenate([sender, named]), np.concatenate([item, named])
-            shape = (size, int(data[edge_type[0]].num_nodes))
-            block = sparse.csr_array((np.ones(len(item), dtype=np.float32), (item, sender)), shape=shape)
-            block.data[:] = 1.0
-            blocks.append(block[:, np.flatnonzero(np.bincount(block.indices, minlength=shape[1]))])
+            columns[edge_type] = np.unique(sender)
+            blocks.append(_ones(sender, item, columns[edge_type], size))
         shared = sparse.hstack(blocks, format="csr") if blocks else sparse.csr_array((size, 0), dtype=np.float32)
         rarity = np.log(data[ITEM].num_present / np.maximum(shared.sum(axis=0), 1.0)).astype(np.float32)
-        weighed = shared * rarity[None, :]
-        length = np.sqrt(weighed.power(2).sum(axis=1))
-        concepts = sparse.diags_array(np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)) @ weighed
-        return cls(_directions(item_vectors), sparse.csr_array(concepts, dtype=np.float32), shared)
+        known = item_vectors.any(axis=1)
+        mean: NDArray[np.float32] = item_vectors[known].sum(axis=0) / np.float32(max(known.sum(), 1))
+        return cls(_directions(item_vectors, mean), _weighed(shared, rarity), shared, mean, rarity, columns)
+
+    def grown(
+        self, item_vectors: NDArray[np.float32], edges: Mapping[tuple[str, str, str], tuple[Indices, Indices]]
+    ) -> Content:
+        """Return the content with more items, beside which that of the others stays what it is.
+
+        Args:
+            item_vectors: Text vectors of the new items, `[num_new_items, at least dimension]`.
+            edges: Senders and, counted from 0, receiving new items of each edge type.
+        """
+        size = len(item_vectors)
+        none = np.zeros(0, dtype=np.int64)
+        blocks = [_ones(*edges.get(name, (none, none)), senders, size) for name, senders in self.columns.items()]
+        shared = sparse.hstack(blocks, format="csr") if blocks else sparse.csr_array((size, 0), dtype=np.float32)
+        return replace(
+            self,
+            text=np.concatenate([self.text, _directions(item_vectors[:, : len(self.mean)], self.mean)]),
+            concepts=sparse.vstack([self.concepts, _weighed(shared, self.rarity)], format="csr"),
+            shared=sparse.vstack([self.shared, shared], format="csr"),
+        )
 
     def kernel(self, rows: Indices, columns: Indices) -> NDArray[np.float32]:
         """Return how alike items are, `[num_rows, num_columns]`."""
@@ -66,10 +90,26 @@ class Content:
         return found
 
 
-def _directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _ones(sender: Indices, item: Indices, columns: Indices, size: int) -> sparse.csr_array:
+    """Return which items have which concepts, as ones, `[size, num_columns]`; concepts without a column are left out."""
+    there = np.isin(sender, columns)
+    sender, item = sender[there], item[there]
+    place = np.searchsorted(columns, sender)
+    block = sparse.csr_array((np.ones(len(item), dtype=np.float32), (item, place)), shape=(size, len(columns)))
+    block.data[:] = 1.0
+    return block
+
+
+def _weighed(shared: sparse.csr_array, rarity: NDArray[np.float32]) -> sparse.csr_array:
+    weighed = shared * rarity[None, :]
+    length = np.sqrt(weighed.power(2).sum(axis=1))
+    scale = sparse.diags_array(np.divide(1.0, length, out=np.zeros_like(length), where=length > 0))
+    return sparse.csr_array(scale @ weighed, dtype=np.float32)
+
+
+def _directions(vectors: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
     known = vectors.any(axis=1)
     centred = vectors.astype(np.float32)
-    if known.any():
-        centred[known] -= centred[known].mean(axis=0)
+    centred[known] -= mean
     length = np.linalg.norm(centred, axis=1, keepdims=True)
     return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,11 @@ from kg.ratings import Ratings
 from models.content import Content
 from models.inverse import inverse_of
 
-__all__ = ["Exposure", "check_size"]
+__all__ = ["ContentRegression", "Exposure", "check_size"]
 
 LARGEST_CATALOGUE = 20_000
 RIDGE = 35.0  # chosen on validation choices of 10 to 240 users an item
+CONTENT_RIDGE = 20.0
 _FLOOR = 1e-3
 _ROWS = 1024  # of a dense block
 
@@ -45,14 +46,16 @@ class Exposure:
     Attributes:
         weights: $W$, float32 `[num_items, num_items]`.
         base: $a$, float32 `[num_items]`: the exposure of someone who chose nothing.
+        added: Columns of $W$ for items added since, float32 `[num_items, num_added_items]`; by default none.
     """
 
     weights: Floats
     base: Floats
+    added: Floats | None = None
 
     @classmethod
     def fit(
-        cls, train: Ratings, content: Content, *, ridge: float | None = None, content_ridge: float = 20.0
+        cls, train: Ratings, content: Content, *, ridge: float | None = None, content_ridge: float = CONTENT_RIDGE
     ) -> Exposure:
         r"""Fit on who chose what; the values of ratings are not looked at.
 
@@ -71,12 +74,10 @@ class Exposure:
         weights, base = np.zeros((size, size), dtype=np.float32), np.zeros(size, dtype=np.float32)
         if not len(warm):
             return cls(weights, base)
-        kernel = content.kernel(warm, warm)
-        kernel[np.diag_indices_from(kernel)] += content_ridge
-        from_content = inverse_of(kernel)
+        regression = ContentRegression.of(warm, content, content_ridge)
         if len(cold):
-            regression = from_content @ content.kernel(warm, cold)
-            weights[np.ix_(warm, cold)] = regression + (1.0 - regression.sum(axis=0)) / len(warm)
+            weights[np.ix_(warm, cold)] = regression.columns(content, cold)
+        from_content = regression.inverse
         from_content /= -from_content.diagonal()[None, :]
         np.fill_diagonal(from_content, 0.0)
         chosen = _chosen(train)[:, warm]
@@ -90,13 +91,49 @@ class Exposure:
 
     def of_item(self, train: Ratings, item: int) -> Floats:
         """Return the exposure of all users to one item by what they rated in training, `[num_users]`."""
+        size = len(self.base)
+        column = self.weights[:, item] if item < size or self.added is None else self.added[:, item - size]
         pairs = np.unique(np.stack([train.user, train.item]), axis=1)
-        added = np.bincount(pairs[0], weights=self.weights[pairs[1], item], minlength=train.num_users)
-        return np.maximum(self.base[item] + added, _FLOOR).astype(np.float32)
+        pairs = pairs[:, pairs[1] < size]
+        added = np.bincount(pairs[0], weights=column[pairs[1]], minlength=train.num_users)
+        return np.maximum((self.base[item] if item < size else 0.0) + added, _FLOOR).astype(np.float32)
 
     def __call__(self, seen: Floats) -> Floats:
         """Return exposure for rows of rated items, both `[num_users, num_items]`; at least 0.001 everywhere."""
-        return np.maximum(self.base + seen @ self.weights, _FLOOR).astype(np.float32)
+        size = len(self.base)
+        found = self.base + _added_up(seen[:, :size], self.weights)
+        if self.added is not None:
+            found = np.concatenate([found, _added_up(seen[:, :size], self.added)], axis=1)
+        return np.maximum(found, _FLOOR).astype(np.float32)
+
+    def grown(self, columns: Floats) -> Exposure:
+        """Return the exposure to more items, whose columns of $W$ are given, `[num_items, num_new_items]`."""
+        return replace(self, added=columns if self.added is None else np.concatenate([self.added, columns], axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class ContentRegression:
+    r"""What content says of who comes across an item that nobody chose: kernel ridge regression on the items chosen.
+
+    Attributes:
+        warm: The items that somebody chose, `[num_warm_items]`.
+        inverse: $A = (K + \alpha I)^{-1}$ among them.
+    """
+
+    warm: Indices
+    inverse: Floats
+
+    @classmethod
+    def of(cls, warm: Indices, content: Content, ridge: float = CONTENT_RIDGE) -> ContentRegression:
+        """Fit on the content of the chosen items."""
+        kernel = content.kernel(warm, warm)
+        kernel[np.diag_indices_from(kernel)] += ridge
+        return cls(warm, inverse_of(kernel))
+
+    def columns(self, content: Content, items: Indices) -> Floats:
+        """Return what each chosen item adds to the exposure of others, `[num_warm_items, num_given_items]`."""
+        regression: Floats = self.inverse @ content.kernel(self.warm, items)
+        return regression + (1.0 - regression.sum(axis=0)) / max(len(self.warm), 1)
 
 
 def check_size(num_items: int) -> None:
@@ -106,6 +143,15 @@ def check_size(num_items: int) -> None:
             f"lists need an items x items matrix; {num_items:,} items would take {4e-9 * num_items**2:.0f} GB, "
             f"the limit is {LARGEST_CATALOGUE:,} items for now"
         )
+
+
+def _added_up(seen: Floats, weights: Floats) -> Floats:
+    """Return `seen @ weights`; of someone who chose little only the rows of that are read."""
+    if len(seen) == 1:
+        chosen = np.flatnonzero(seen[0])
+        if 4 * len(chosen) < len(weights):
+            return np.asarray(seen[:, chosen] @ weights[chosen])
+    return np.asarray(seen @ weights)
 
 
 def _chosen(train: Ratings) -> sparse.csr_array:

@@ -83,7 +83,7 @@ def hetero_data(
         data[kind].features, data[kind].hop_sources = {"content": {}, "interactions": {}}, {}
     if "concepts" not in limits.leave_out:
         for edge_type in graph.edges:
-            for message_type, index in _directions(edge_type, with_wider_concepts(graph, edge_type)):
+            for message_type, index in directions(edge_type, with_wider_concepts(graph, edge_type)):
                 _add(data, "content", message_type, *_concept_edges(index, limits.least_items))
     if "text" not in limits.leave_out and item_text.shape[1]:
         data[ITEM].features["content"][TEXT] = torch.from_numpy(np.ascontiguousarray(item_text))
@@ -129,7 +129,7 @@ def relation_name(edge_type: MessageType) -> str:
     return f"{relation}<{sender}"
 
 
-def _directions(edge_type: EdgeType, index: NDArray[np.int64]) -> list[tuple[MessageType, NDArray[np.int64]]]:
+def directions(edge_type: EdgeType, index: NDArray[np.int64]) -> list[tuple[MessageType, NDArray[np.int64]]]:
     """Turn a graph edge into messages to users and items: from its target, and back from its source."""
     source, relation, target = edge_type
     found: list[tuple[MessageType, NDArray[np.int64]]] = []

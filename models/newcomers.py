@@ -1,4 +1,4 @@
-"""Someone the model never saw: a row of representations from a few ratings."""
+"""Someone or something the model never saw: rows of representations from content and from a few ratings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM, USER
 from models.encoder import parameter_key
-from models.inputs import HOP, RATED, relation_name
+from models.inputs import HOP, RATED, RATED_BY, relation_name
 from models.posterior import Posterior, Predictor
 
-__all__ = ["Taste", "taste_from_history"]
+__all__ = ["Taste", "item_from_raters", "taste_from_history"]
 
 NEWTON_STEPS = 8
 HALVINGS = 8
+CONVERGED = 1e-4  # of the largest step, in units of the latent scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,7 @@ def taste_from_history(
     level: Tensor,
     *,
     weight: float = 1.0,
+    content: Tensor | None = None,
     generator: torch.Generator,
 ) -> Taste:
     r"""Return the taste of a newcomer who rated some items, without training.
@@ -58,62 +60,138 @@ def taste_from_history(
         item: Rated items, int64 `[num_ratings]`, possibly none.
         level: Index of each rating's level, int64 `[num_ratings]`.
         weight: Evidence of each rating: 1 for one that was given, less for one that is only guessed.
+        content: What the person's concepts say, `[num_samples, embedding_size + 1]`; None where none is known.
         generator: Source of the draws.
     """
-    base = _messages(posterior, data, item)
-    variance = posterior.samples["users.factors.rows"].float().var(dim=1, unbiased=False)
+    offsets = torch.zeros_like(predictor.thresholds)
     if not len(item):
         shared = posterior.samples["cold_users.shared.rows"][:, 0].float()
-        residual = posterior.samples["cold_users.residual.rows"].float().std(dim=1, unbiased=False)
-        drawn = torch.randn(base.shape, generator=generator) * residual
-        return Taste(shared + drawn, torch.zeros_like(predictor.thresholds))
-    partners = predictor.items[:, item]
+        residual = posterior.spread("cold_users.residual.rows").sqrt()
+        drawn = torch.randn(shared.shape, generator=generator) * residual
+        return Taste(shared + drawn + (0.0 if content is None else content), offsets)
+    base = _messages(posterior, data, USER, item)
+    base = base if content is None else base + content
+    free = _free_row(
+        base,
+        posterior.spread("users.factors.rows"),
+        predictor.items[:, item],
+        predictor.thresholds[:, None] + predictor.item_offsets[:, item],
+        level,
+        weight=weight,
+        generator=generator,
+    )
+    return Taste(base + free, offsets)
+
+
+@torch.no_grad()
+def item_from_raters(
+    posterior: Posterior,
+    predictor: Predictor,
+    data: HeteroData,
+    user: Tensor,
+    level: Tensor,
+    *,
+    content: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Return the rows of a new item that known users rated, `[num_samples, embedding_size + 1]`.
+
+    As `taste_from_history`, with the sides exchanged: messages of its raters, and a free row under the prior of the
+    known items' rows. The raters themselves stay as they are.
+
+    Args:
+        posterior: Kept samples.
+        predictor: Rows of known nodes.
+        data: The graph inputs the model was trained on.
+        user: Users who rated the item, int64 `[num_ratings]`, at least one.
+        level: Index of each rating's level, int64 `[num_ratings]`.
+        content: What text and concepts of the item say, `[num_samples, embedding_size + 1]`.
+        generator: Source of the draws.
+    """
+    base = content + _messages(posterior, data, ITEM, user)
+    cuts = predictor.thresholds[:, None] + predictor.user_offsets[:, user]
+    spread = posterior.spread("items.factors.rows")
+    return base + _free_row(base, spread, predictor.users[:, user], cuts, level, generator=generator)
+
+
+def _free_row(
+    base: Tensor,
+    variance: Tensor,
+    partners: Tensor,
+    cuts: Tensor,
+    level: Tensor,
+    *,
+    weight: float = 1.0,
+    generator: torch.Generator,
+) -> Tensor:
+    """Draw what a newcomer's few ratings say beyond `base`, `[num_samples, size]`.
+
+    Args:
+        base: What is known without their values, `[num_samples, size]`.
+        variance: Prior variance of the free row, `[num_samples, size]`.
+        partners: Rows of what was rated, or of who rated, `[num_samples, num_ratings, size]`.
+        cuts: Their thresholds with offsets, `[num_samples, num_ratings, num_levels - 1]`.
+        level: Index of each rating's level, `[num_ratings]`.
+        weight: Evidence of each rating.
+        generator: Source of the draws.
+    """
     design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
     fixed = (design @ base[..., None])[..., 0] + partners[..., -1]
-    cuts = pad(predictor.thresholds, (1, 1))
-    cuts[:, 0], cuts[:, -1] = -1e4, 1e4
-    offsets = pad(predictor.item_offsets[:, item], (1, 1))
-    position = level.expand(len(base), -1)
-    lower = cuts.gather(1, position) + offsets.gather(2, position[..., None])[..., 0]
-    upper = cuts.gather(1, position + 1) + offsets.gather(2, position[..., None] + 1)[..., 0]
+    bounded = pad(cuts, (1, 1))
+    bounded[..., 0], bounded[..., -1] = -1e4, 1e4
+    position = level.expand(len(base), -1)[..., None]
+    lower, upper = bounded.gather(2, position)[..., 0], bounded.gather(2, position + 1)[..., 0]
     free = torch.zeros_like(base)
-    precision = torch.diag_embed(1.0 / variance.clamp_min(1e-6))
+    precision = 1.0 / variance.clamp_min(1e-6)
 
-    def log_density(row: Tensor) -> Tensor:
-        score = fixed + (design @ row[..., None])[..., 0]
+    def log_density(score: Tensor, row: Tensor) -> Tensor:
         likelihood = (logsigmoid(upper - score) + logsigmoid(score - lower)).sum(1)
-        return weight * likelihood - 0.5 * (row[:, None] @ precision @ row[..., None])[:, 0, 0]
+        return weight * likelihood - 0.5 * (precision * row.square()).sum(1)
 
+    score, here = fixed, log_density(fixed, free)
     for _ in range(NEWTON_STEPS):
-        score = fixed + (design @ free[..., None])[..., 0]
         below, above = torch.sigmoid(lower - score), torch.sigmoid(upper - score)
-        gradient = weight * ((below + above - 1)[:, None] @ design)[:, 0] - (precision @ free[..., None])[..., 0]
+        gradient = weight * ((below + above - 1)[:, None] @ design)[:, 0] - precision * free
         curvature = weight * (below * (1 - below) + above * (1 - above))
-        factor = torch.linalg.cholesky(design.mT @ (curvature[..., None] * design) + precision)
+        factor = torch.linalg.cholesky(design.mT @ (curvature[..., None] * design) + torch.diag_embed(precision))
         step = torch.cholesky_solve(gradient[..., None], factor)[..., 0]
+        along = (design @ step[..., None])[..., 0]
         # Undamped, a step can swing between the likelihood's flat tails for ever.
-        length, here = torch.ones_like(step[:, :1]), log_density(free)
+        length = torch.ones_like(step[:, :1])
+        there = log_density(score + along, free + step)
         for _ in range(HALVINGS):
-            length = torch.where((log_density(free + length * step) < here)[:, None], length / 2, length)
-        free = free + length * step
+            worse = (there < here)[:, None]
+            if not worse.any():
+                break
+            length = torch.where(worse, length / 2, length)
+            there = log_density(score + length * along, free + length * step)
+        free, score, here = free + length * step, score + length * along, there
+        if float((length * step).abs().max()) < CONVERGED:
+            break
     drawn = torch.randn(free.shape, generator=generator)
-    free = free + torch.linalg.solve_triangular(factor.mT, drawn[..., None], upper=True)[..., 0]
-    return Taste(base + free, torch.zeros_like(predictor.thresholds))
+    return free + torch.linalg.solve_triangular(factor.mT, drawn[..., None], upper=True)[..., 0]
 
 
-def _messages(posterior: Posterior, data: HeteroData, item: Tensor) -> Tensor:
-    """Return the sum of a newcomer's messages in every sample, `[num_samples, size]`."""
+def _messages(posterior: Posterior, data: HeteroData, kind: str, rated: Tensor) -> Tensor:
+    """Return the sum of a newcomer's messages in every sample, `[num_samples, size]`.
+
+    Args:
+        posterior: Kept samples.
+        data: The graph inputs the model was trained on.
+        kind: Kind of the newcomer, user or item.
+        rated: What the newcomer rated, or who rated it, indices `[num_ratings]`.
+    """
+    tower, edge_type = ("users", (ITEM, RATED, USER)) if kind == USER else ("items", (USER, RATED_BY, ITEM))
 
     def table(name: str) -> Tensor:
-        return posterior.samples[f"users.interactions.tables.{parameter_key(name)}"]
+        return posterior.samples[f"{tower}.interactions.tables.{parameter_key(name)}"]
 
-    share = max(len(item), 1) ** -0.5
-    total = torch.zeros(len(posterior), posterior.samples["users.factors.rows"].shape[2])
-    rated = relation_name((ITEM, RATED, USER))
-    if (ITEM, RATED, USER) in data[USER].interactions:
+    share = max(len(rated), 1) ** -0.5
+    total = torch.zeros(len(posterior), posterior.samples[f"{tower}.factors.rows"].shape[2])
+    if edge_type in data[kind].interactions:
         # Items nobody rated in training have no row in the table of rated items: they send nothing.
-        senders = data[ITEM, RATED, USER].senders
-        total = total + table(rated)[:, torch.isin(senders, item)].float().sum(1) * share
-    for name, centred in data[USER].hop_sources.items():
-        total = total + (centred[item].sum(0) * share) @ table(HOP + name).float()
+        sends = torch.isin(data[edge_type].senders, rated)
+        total = total + table(relation_name(edge_type))[:, sends].float().sum(1) * share
+    for name, centred in data[kind].hop_sources.items():
+        total = total + (centred[rated].sum(0) * share) @ table(HOP + name).float()
     return total

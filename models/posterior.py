@@ -28,6 +28,7 @@ class Posterior:
 
     def __init__(self, samples: Mapping[str, Tensor]) -> None:
         self.samples = dict(samples)
+        self._spreads: dict[str, Tensor] = {}
 
     @classmethod
     def stack(cls, kept: list[dict[str, Tensor]]) -> Posterior:
@@ -49,6 +50,21 @@ class Posterior:
         """Return the samples of both, as of two chains; both give theirs up, so that none is in memory twice."""
         names = list(self.samples)
         return Posterior({name: torch.cat([self.samples.pop(name), other.samples.pop(name)]) for name in names})
+
+    def grown(self, samples: Mapping[str, Tensor]) -> Posterior:
+        """Return these samples with rows for more nodes, whose spreads stay those of the nodes it has learned from."""
+        for name in self.samples:
+            if name.endswith((".factors.rows", ".residual.rows")):
+                self.spread(name)
+        found = Posterior(samples)
+        found._spreads = self._spreads
+        return found
+
+    def spread(self, name: str) -> Tensor:
+        """Return the variance over the rows of a parameter in each sample, `[num_samples, size]`; kept once taken."""
+        if name not in self._spreads:
+            self._spreads[name] = self.samples[name].float().var(dim=1, unbiased=False)
+        return self._spreads[name]
 
     def sample(self, number: int) -> dict[str, Tensor]:
         """Return one sample in full precision."""

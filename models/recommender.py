@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,18 +14,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from kg.additions import Additions
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
 from kg.ratings import Ratings
-from models.exposure import Exposure
+from kg.schema import ITEM, USER
+from models.content import Content
+from models.exposure import ContentRegression, Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
 from models.listing import FEW, listed, sources, stars_of
 from models.person import Person, known_person, person_of_history, person_of_text
 from models.phases import PhasedPosterior, PhasedPredictor
+from models.placement import placed, text_vectors
 from models.posterior import Posterior
+from models.projection import TextProjection
 from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons
+from models.residuals import Residuals
 from models.sessions import Sessions
 from models.text import TextEncoder
 
@@ -50,7 +57,11 @@ class Recommender:
         encoder_fingerprint: Identity of the encoder that made `item_vectors`.
         scale: Lowest and highest possible rating, in stars.
         relevant_from: Least rating, in stars, that counts as liking.
+        content: What lists know of items beside who chose them.
+        projection: From text vectors to the features that the model reads; None where it reads no texts.
         sessions: Days of the training ratings, where the model has learned what a day adds to a user.
+        additions: Items and users that joined since training, in order.
+        notes: What was said of them that could not be used, as sentences.
     """
 
     graph: KnowledgeGraph
@@ -65,17 +76,51 @@ class Recommender:
     encoder_fingerprint: str
     scale: tuple[float, float]
     relevant_from: float
+    content: Content
+    projection: TextProjection | None = None
     sessions: Sessions | None = None
+    additions: tuple[Additions, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def predictor(self) -> PhasedPredictor:
         """Rows of all nodes in every sample; encoded on first use."""
         return self.posterior.predictor(
-            self.model,
-            hybrid_inputs(self.data, self.sessions),
-            torch.from_numpy(self.train.user_counts > 0),
-            torch.from_numpy(self.train.item_counts > 0),
+            self.model, hybrid_inputs(self.data, self.sessions), self.learned(USER), self.learned(ITEM)
         )
+
+    def learned(self, kind: str) -> Tensor:
+        """Return which users or items the model has learned from ratings of, bool `[num_nodes]`: no later additions."""
+        counts = self.train.user_counts if kind == USER else self.train.item_counts
+        added = sum(len(found) for found in self.additions if found.kind == kind)
+        return torch.from_numpy((counts > 0) & (np.arange(len(counts)) < len(counts) - added))
+
+    @cached_property
+    def content_regression(self) -> ContentRegression:
+        """What content says of who comes across an item; made when first an item is added."""
+        return ContentRegression.of(np.flatnonzero(self.learned(ITEM).numpy()), self.content)
+
+    @cached_property
+    def _residuals(self) -> dict[tuple[str, str], Residuals]:
+        return {}
+
+    def residuals(self, kind: str, phase: str) -> Residuals:
+        """Return what content cannot say of the rated users or items in the samples of a phase, `warm` or `cold`."""
+        if (kind, phase) not in self._residuals:
+            side = "users" if kind == USER else "items"
+            inputs = getattr(hybrid_inputs(self.data, self.sessions), side).content
+            rows, learned = getattr(getattr(self.predictor, phase), side), self.learned(kind)
+            counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts) * learned
+            tower, posterior = getattr(self.model, f"cold_{side}"), getattr(self.posterior, phase)
+            self._residuals[kind, phase] = Residuals.of(posterior, tower, f"cold_{side}", inputs, rows, counts)
+        return self._residuals[kind, phase]
+
+    def keep(self, *, predictor: PhasedPredictor, learned_from: Recommender) -> None:
+        """Take over what another recommender of the same model has worked out, so that it is not done twice."""
+        self.__dict__["predictor"] = predictor
+        for name in ("content_regression", "_residuals"):
+            if name in learned_from.__dict__:
+                self.__dict__[name] = learned_from.__dict__[name]
 
     @property
     def implicit(self) -> bool:
@@ -185,6 +230,43 @@ class Recommender:
             return person_of_history(self, history)
         assert text is not None
         return person_of_text(self, text)
+
+    def add_items(self, items: pd.DataFrame | Iterable[Mapping[str, Any]], *, source: str = "additions") -> Recommender:
+        """Return a recommender that knows more items, without training; this one stays as it is.
+
+        Their texts are read by the encoder, text and concepts by the tables that the model has learned, as those of any item
+        that nobody has rated; a few `ratings` by known users move them from there. All calls then take them.
+
+        Args:
+            items: One record an item: `id`, and what is known of `label` (or `title`), `text`, `concepts` (relation ->
+                labels or ids) and `ratings` (user id -> stars); see `kg.additions.Additions.of`.
+            source: Name of the place that states this, for `evidence`.
+
+        Returns:
+            The new recommender. What could not be used of the records, as concepts that nobody knows, is told in its `notes`.
+
+        Raises:
+            InputError: If a record has no id, an id is known already, or a field, relation, user or rating is none.
+        """
+        found = Additions.of(self.graph, ITEM, items, scale=self.scale, source=source)
+        return placed(self, found, text_vectors(self, found))
+
+    def add_users(self, users: pd.DataFrame | Iterable[Mapping[str, Any]], *, source: str = "additions") -> Recommender:
+        """Return a recommender that knows more users, without training; this one stays as it is.
+
+        Args:
+            users: One record a user: `id`, and what is known of `label`, `concepts` (such as age and occupation) and
+                `ratings` (item id -> stars). Without ratings the concepts alone speak.
+            source: Name of the place that states this.
+
+        Returns:
+            The new recommender; its `notes` tell what could not be used.
+
+        Raises:
+            InputError: As for `add_items`.
+        """
+        found = Additions.of(self.graph, USER, users, scale=self.scale, source=source)
+        return placed(self, found, text_vectors(self, found))
 
     def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
         """Return the users most likely to come across an item and like it, best first.

@@ -126,14 +126,21 @@ class Experiment:
         return vectors
 
     @cached_property
+    def projection(self) -> TextProjection | None:
+        """From text vectors to the features of items; None where no text is read."""
+        has_text = np.asarray(self.item_vectors.any(axis=1))
+        if not has_text.any() or not self.config.text.num_features:
+            return None
+        return TextProjection.fit(self.item_vectors[has_text], self.config.text.num_features)
+
+    @cached_property
     def data(self) -> HeteroData:
         """Graph inputs of the model."""
         has_text = np.asarray(self.item_vectors.any(axis=1))
         features = np.zeros((len(has_text), 0), dtype=np.float32)
-        if has_text.any() and self.config.text.num_features:
-            projection = TextProjection.fit(self.item_vectors[has_text], self.config.text.num_features)
-            features = np.zeros((len(has_text), len(projection.components)), dtype=np.float32)
-            features[has_text] = projection(self.item_vectors[has_text])
+        if self.projection is not None:
+            features = np.zeros((len(has_text), len(self.projection.components)), dtype=np.float32)
+            features[has_text] = self.projection(self.item_vectors[has_text])
         leave_out = frozenset(self.config.model.leave_out)
         if self.dataset.implicit:  # these messages say who chose what: the very thing to be predicted
             leave_out |= {"neighbours", "two_hops", "dates"}
@@ -307,6 +314,7 @@ class Experiment:
         self, posterior: PhasedPosterior, exposure: Exposure | None = None, encoder_fingerprint: str | None = None
     ) -> Recommender:
         """Put together what answers; exposure and encoder fingerprint of a saved run may be given."""
+        content = self._content
         return Recommender(
             graph=self.dataset.graph,
             train=self.split.train,
@@ -315,10 +323,12 @@ class Experiment:
             posterior=posterior,
             data=self.data,
             item_vectors=self.item_vectors,
-            exposure=exposure or Exposure.fit(self.split.train, self._content),
+            exposure=exposure or Exposure.fit(self.split.train, content),
             encoder=self.encoder,
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,
             relevant_from=liked_from(self.dataset.scale),
+            content=content,
+            projection=self.projection,
             sessions=self.sessions,
         )

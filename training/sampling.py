@@ -11,6 +11,7 @@ from torch import Tensor
 from models.hybrid import HybridModel
 from models.phases import PhasedPosterior
 from models.posterior import Posterior
+from models.residuals import drawn_residuals
 from models.tower import named_priors
 from training.config import LangevinConfig
 from training.langevin import LangevinSampler
@@ -135,10 +136,8 @@ class LangevinTraining:
             if len(unrated) and len(self.cold) % 2:
                 snapshot[name][unrated] = -self.cold[-1][name][unrated]
             elif len(unrated):
-                weight = counts.float()
                 beyond = warm - (cold - self.model.get_parameter(name))
-                picked = torch.multinomial(weight, len(unrated), replacement=True, generator=self.generator)
-                snapshot[name][unrated] = (beyond[picked] - weight @ beyond / weight.sum()).half()
+                snapshot[name][unrated] = drawn_residuals(beyond, counts, len(unrated), self.generator).half()
         return snapshot
 
     def _let_go(self) -> None:
