@@ -141,5 +141,7 @@ def _taste(recommender: Recommender, item: NDArray[np.int64], level: NDArray[np.
         torch.from_numpy(item),
         torch.from_numpy(level.astype(np.int64)),
         weight=weight,
+        # What a sentence is taken to like are not ratings of someone.
+        prior=None if recommender.implicit or weight != 1.0 else recommender.newcomer_priors(len(item)),
         generator=torch.Generator().manual_seed(0),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from models.exposure import ContentRegression, Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
 from models.listing import FEW, listed, sources, stars_of
+from models.newcomer_prior import NewcomerPriors
+from models.newcomers import messages_sent
 from models.person import Person, known_person, person_of_history, person_of_text
 from models.phases import PhasedPosterior, PhasedPredictor
 from models.placement import placed, text_vectors
@@ -103,6 +105,13 @@ class Recommender:
     @cached_property
     def _residuals(self) -> dict[tuple[str, str], Residuals]:
         return {}
+
+    @cached_property
+    def newcomer_priors(self) -> NewcomerPriors:
+        """What is to be expected of someone new, by the number of their ratings."""
+        cold = self.predictor.cold
+        sent = partial(messages_sent, self.posterior.cold, self.data)
+        return NewcomerPriors(cold.users, cold.items, self.train, sent)
 
     def residuals(self, kind: str, phase: str) -> Residuals:
         """Return what content cannot say of the rated users or items in the samples of a phase, `warm` or `cold`."""
