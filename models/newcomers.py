@@ -29,10 +29,13 @@ class Taste:
     Attributes:
         rows: `[num_samples, embedding_size + 1]`.
         offsets: `[num_samples, num_levels - 1]`.
+        covariance: What is still open in each sample, `[num_samples, embedding_size + 1, embedding_size + 1]`; None of
+            someone the model has learned.
     """
 
     rows: Tensor
     offsets: Tensor
+    covariance: Tensor | None = None
 
 
 @torch.no_grad()
@@ -70,15 +73,16 @@ def taste_from_history(
     """
     offsets = torch.zeros_like(predictor.thresholds)
     if not len(item) and prior is not None:
-        return Taste(prior.draw(generator), offsets)
+        return Taste(prior.draw(generator), offsets, prior.covariance)
     if not len(item):
         shared = posterior.samples["cold_users.shared.rows"][:, 0].float()
         residual = posterior.spread("cold_users.residual.rows").sqrt()
         drawn = torch.randn(shared.shape, generator=generator) * residual
-        return Taste(shared + drawn + (0.0 if content is None else content), offsets)
+        rows = shared + drawn + (0.0 if content is None else content)
+        return Taste(rows, offsets, torch.diag_embed(residual.square()))
     base = _messages(posterior, data, USER, item)
     base = base if content is None else base + content
-    free = _free_row(
+    free, covariance = _free_row(
         base,
         prior or _independent(posterior.spread("users.factors.rows")),
         predictor.items[:, item],
@@ -87,7 +91,7 @@ def taste_from_history(
         weight=weight,
         generator=generator,
     )
-    return Taste(base + free, offsets)
+    return Taste(base + free, offsets, covariance)
 
 
 @torch.no_grad()
@@ -118,7 +122,8 @@ def item_from_raters(
     base = content + _messages(posterior, data, ITEM, user)
     cuts = predictor.thresholds[:, None] + predictor.user_offsets[:, user]
     prior = _independent(posterior.spread("items.factors.rows"))
-    return base + _free_row(base, prior, predictor.users[:, user], cuts, level, generator=generator)
+    free, _ = _free_row(base, prior, predictor.users[:, user], cuts, level, generator=generator)
+    return base + free
 
 
 def _independent(variance: Tensor) -> RowPrior:
@@ -134,8 +139,8 @@ def _free_row(
     *,
     weight: float = 1.0,
     generator: torch.Generator,
-) -> Tensor:
-    """Draw what a newcomer's few ratings say beyond `base`, `[num_samples, size]`.
+) -> tuple[Tensor, Tensor]:
+    """Draw what a newcomer's few ratings say beyond `base`, `[num_samples, size]`, and return the covariance of the draws.
 
     Args:
         base: What is known without their values, `[num_samples, size]`.
@@ -182,7 +187,8 @@ def _free_row(
         if float((length * step).abs().max()) < CONVERGED:
             break
     drawn = torch.randn(free.shape, generator=generator)
-    return free + torch.linalg.solve_triangular(factor.mT, drawn[..., None], upper=True)[..., 0]
+    drawn = torch.linalg.solve_triangular(factor.mT, drawn[..., None], upper=True)[..., 0]
+    return free + drawn, torch.cholesky_inverse(factor)
 
 
 def _times(matrix: Tensor, vector: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ from models.phases import PhasedPosterior, PhasedPredictor
 from models.placement import placed, text_vectors
 from models.posterior import Posterior
 from models.projection import TextProjection
+from models.questions import questions_for
 from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons
 from models.residuals import Residuals
@@ -276,6 +277,23 @@ class Recommender:
         """
         found = Additions.of(self.graph, USER, users, scale=self.scale, source=source)
         return placed(self, found, text_vectors(self, found))
+
+    def questions(self, history: Mapping[str, float] | None = None, *, k: int = 5) -> pd.DataFrame:
+        """Return which items to ask someone new about, best first; see `models.questions`.
+
+        Args:
+            history: What they have rated so far, item id -> stars.
+            k: Number of questions.
+
+        Returns:
+            Rows: `id`, `label`, `known` (chance that they know the item), `gain` (share of what is open about their
+            scores that an answer is expected to settle).
+
+        Raises:
+            InputError: If k is not positive, an item is unknown, or a rating is off the scale.
+        """
+        _check_length(k)
+        return questions_for(self, self.person(history=history or {}), k)
 
     def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
         """Return the users most likely to come across an item and like it, best first.

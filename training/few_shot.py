@@ -6,21 +6,38 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.ratings import Ratings
 from models.baselines import Baseline, Biases, ContentKNN, Ease, Mean, Popularity
+from models.head import level_probabilities
+from models.newcomers import item_from_raters
+from models.posterior import bilinear
+from models.ranking import ranking
 from models.recommender import Recommender
 from training.answers import LIST_LENGTH
 from training.metrics import ndcg_at, top_k
 from training.progress import Progress, silent
 
-__all__ = ["GIVEN", "Curve", "Draw", "Served", "draw_given", "floor_curves", "item_curve", "user_curve"]
+__all__ = [
+    "FLOORS",
+    "GIVEN",
+    "Curve",
+    "Draw",
+    "Served",
+    "draw_given",
+    "floor_curves",
+    "history_of",
+    "item_curve",
+    "served",
+    "user_curve",
+]
 
 GIVEN = (0, 1, 2, 5, 10, 20)
 LEAST_TEST = 10  # ratings that must be left to test on, beside the most that are given
-ROUND = 0  # seed of ties in lists
+SEED = 0  # of ties in lists, and of what a new item's ratings leave open
 
 Rows = NDArray[np.int64]
 
@@ -101,9 +118,7 @@ def draw_given(
         given.append(rows[:most])
         test.append(rows[most:])
         place.append(np.full(len(rows) - most, number))
-    return Draw(
-        newcomers=newcomers, given=np.stack(given), test=np.concatenate(test), owner=np.concatenate(place)
-    )
+    return Draw(newcomers=newcomers, given=np.stack(given), test=np.concatenate(test), owner=np.concatenate(place))
 
 
 def user_curve(
@@ -124,10 +139,9 @@ def user_curve(
         for place in range(len(draw.newcomers)):
             progress("few-shot", step * len(draw.newcomers) + place, len(numbers) * len(draw.newcomers), "new users")
             given, test = draw.given[place, :number], draw.of(place)
-            history = _history(recommender, part, given)
-            answer = recommender.newcomer(history)
-            probabilities.append(answer.probabilities[part.item[test]])
-            ndcg.append(_ndcg(answer.ranking, part, given, test, recommender.relevant_from))
+            chances, scores = served(recommender, history_of(recommender, part, given))
+            probabilities.append(chances[part.item[test]])
+            ndcg.append(_ndcg(scores, part, given, test, recommender.relevant_from))
         joined = np.concatenate(probabilities)
         found[number] = Served(
             stars=joined.astype(np.float64) @ recommender.levels,
@@ -152,11 +166,47 @@ def item_curve(
         for place, item in enumerate(draw.newcomers):
             progress("few-shot", step * len(draw.newcomers) + place, len(numbers) * len(draw.newcomers), "new items")
             given, test = draw.given[place, :number], draw.of(place)
-            of_users = recommender.new_item(int(item), part.user[given], part.value[given])
-            probabilities.append(of_users[part.user[test]])
+            probabilities.append(_item_chances(recommender, int(item), part.select(given), part.user[test]))
         joined = np.concatenate(probabilities)
         found[number] = Served(stars=joined.astype(np.float64) @ recommender.levels, probabilities=joined)
     return found
+
+
+def served(recommender: Recommender, history: Mapping[str, float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return level probabilities `[num_items, num_levels]` and ranking scores `[num_items]` for someone with a history.
+
+    The very steps of `Recommender.recommend(history=...)`, for all items instead of the best.
+    """
+    person = recommender.person(history=history)
+    chances = person.chances(recommender.predictor)
+    liking = chances[:, recommender.relevant_level :].sum(1).numpy()
+    exposure = recommender.exposure(person.seen[None])[0]
+    scores = ranking(liking, recommender.liking_power, exposure=exposure)
+    scores[~recommender.graph.items.present] = -np.inf
+    return chances.numpy(), scores
+
+
+def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Rows) -> NDArray[np.float32]:
+    """Return the level probabilities of users for an item that some others have rated, `[num_given_users, num_levels]`."""
+    posterior, predictor = recommender.posterior.cold, recommender.predictor.cold
+    rows = predictor.items[:, item]
+    if len(given):
+        residual = posterior.samples["cold_items.residual.rows"][:, item].float()
+        shared = posterior.samples["cold_items.shared.rows"][:, 0].float()
+        level = np.abs(given.value[:, None] - recommender.levels[None]).argmin(axis=1)
+        rows = item_from_raters(
+            posterior,
+            predictor,
+            recommender.data,
+            torch.from_numpy(given.user.copy()),
+            torch.from_numpy(level),
+            content=rows - residual - shared,
+            generator=torch.Generator().manual_seed(SEED),
+        )
+    chosen = torch.from_numpy(users)
+    scores = bilinear(predictor.users[:, chosen], rows[:, None])
+    cuts = predictor.thresholds[:, None] + predictor.user_offsets[:, chosen]
+    return level_probabilities(scores, cuts).mean(0).numpy()
 
 
 FLOORS: Mapping[str, Callable[[tuple[float, float]], Baseline]] = {
@@ -222,30 +272,18 @@ def floor_curves(
     return {name: curve for name, curve in found.items() if curve}
 
 
-def _history(recommender: Recommender, part: Ratings, rows: Rows) -> dict[str, float]:
+def history_of(recommender: Recommender, part: Ratings, rows: Rows) -> dict[str, float]:
+    """Return some ratings as a history: item id -> stars."""
     ids = recommender.graph.items.vocabulary
     return {ids.id_of(int(part.item[row])): float(part.value[row]) for row in rows}
 
 
-def _ndcg(
-    scores: NDArray[np.floating], part: Ratings, given: Rows, test: Rows, relevant_from: float
-) -> float | None:
+def _ndcg(scores: NDArray[np.floating], part: Ratings, given: Rows, test: Rows, relevant_from: float) -> float | None:
     """NDCG@20 of one newcomer among all items they have not given, or None if they like none of the test items."""
     liked = part.item[test[part.value[test] >= relevant_from]]
     if not len(liked):
         return None
     scores = np.array(scores, dtype=np.float64)
     scores[part.item[given]] = -np.inf
-    listed = top_k(scores[None], min(LIST_LENGTH, len(scores)), rng=ROUND)
+    listed = top_k(scores[None], min(LIST_LENGTH, len(scores)), rng=SEED)
     return float(ndcg_at(LIST_LENGTH, np.isin(listed, liked), np.array([len(liked)]))[0])
-
-
-def _joined(train: Ratings, given: Ratings) -> Ratings:
-    """Return the ratings of both; times are left out, since no floor reads them."""
-    return Ratings(
-        user=np.concatenate([train.user, given.user]),
-        item=np.concatenate([train.item, given.item]),
-        value=np.concatenate([train.value, given.value]),
-        num_users=train.num_users,
-        num_items=train.num_items,
-    )
