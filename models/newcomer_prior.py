@@ -40,7 +40,7 @@ class RowPrior:
 
 @dataclass(frozen=True, eq=False)
 class NewcomerPriors:
-    r"""Priors of new users by their number of ratings, made when first asked for.
+    r"""Priors of new users by their number of ratings, made when first asked for; of new items with the sides exchanged.
 
     A known user $u$ is taken back to the time of their first $n$ ratings: $m_u$ are the messages of $n$ of their items,
     drawn at random, and $w_u = z_u - m_u$ is what the row $z_u$ turned out to be beyond them. The covariance of the
@@ -52,16 +52,16 @@ class NewcomerPriors:
     rated pairs best, $\arg\min_\mu \sum_{(u, i)} \langle \tilde z_i, w_u - \mu \rangle^2$ with $\tilde z_i = (z_i, 1)$.
 
     Attributes:
-        users: Rows of all users, `[num_samples, num_users, size]`.
-        items: Rows of all items, `[num_samples, num_items, size]`.
         train: Training ratings.
+        rows: Returns rows of all users, without what is known of a newcomer anyway, `[num_samples, num_users, size]`.
+        items: Rows of all items, `[num_samples, num_items, size]`.
         messages: Returns what each item adds to whoever rated it, before the weight $1 / \sqrt n$,
             `[num_samples, num_items, size]`.
     """
 
-    users: Tensor
-    items: Tensor
     train: Ratings
+    rows: Callable[[], Tensor]
+    items: Tensor
     messages: Callable[[], Tensor]
     _made: dict[int, RowPrior] = field(default_factory=dict)
     _sent: list[Tensor] = field(default_factory=list)
@@ -85,7 +85,7 @@ class NewcomerPriors:
         place[known] = np.arange(len(known))
         mine = place[self.train.user] >= 0
         owner, item = place[self.train.user[mine]], self.train.item[mine]
-        rows = self.users[:, torch.from_numpy(known)]
+        rows = self.rows()[:, torch.from_numpy(known)]
         beyond = rows - self._messages(owner, item, len(known), number, rng) if number else rows
         centre = beyond.mean(1)
         spread = beyond - centre[:, None]
@@ -108,7 +108,7 @@ class NewcomerPriors:
         share = np.bincount(owner, minlength=num_users)[owner] ** -0.5
         if not self._sent:
             self._sent.append(self.messages())
-        found = self.users.new_zeros(self.users.shape[0], num_users, self.users.shape[2])
+        found = self.items.new_zeros(self.items.shape[0], num_users, self.items.shape[2])
         sent = self._sent[0][:, torch.from_numpy(item)] * torch.from_numpy(share.astype(np.float32))[:, None]
         return found.index_add_(1, torch.from_numpy(owner), sent)
 

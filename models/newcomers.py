@@ -103,12 +103,13 @@ def item_from_raters(
     level: Tensor,
     *,
     content: Tensor,
+    prior: RowPrior | None = None,
     generator: torch.Generator,
 ) -> Tensor:
     """Return the rows of a new item that known users rated, `[num_samples, embedding_size + 1]`.
 
-    As `taste_from_history`, with the sides exchanged: messages of its raters, and a free row under the prior of the
-    known items' rows. The raters themselves stay as they are.
+    As `taste_from_history`, with the sides exchanged: messages of its raters, and a free row. The raters themselves stay
+    as they are.
 
     Args:
         posterior: Kept samples.
@@ -117,11 +118,12 @@ def item_from_raters(
         user: Users who rated the item, int64 `[num_ratings]`, at least one.
         level: Index of each rating's level, int64 `[num_ratings]`.
         content: What text and concepts of the item say, `[num_samples, embedding_size + 1]`.
+        prior: Prior of the free row beyond content and messages; by default that of the known items' free rows.
         generator: Source of the draws.
     """
     base = content + _messages(posterior, data, ITEM, user)
     cuts = predictor.thresholds[:, None] + predictor.user_offsets[:, user]
-    prior = _independent(posterior.spread("items.factors.rows"))
+    prior = prior or _independent(posterior.spread("items.factors.rows"))
     free, _ = _free_row(base, prior, predictor.users[:, user], cuts, level, generator=generator)
     return base + free
 
@@ -196,17 +198,31 @@ def _times(matrix: Tensor, vector: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def messages_sent(posterior: Posterior, data: HeteroData) -> Tensor:
-    r"""Return what each item adds to whoever rated it, before the weight $1 / \sqrt n$, `[num_samples, num_items, size]`."""
-    tables = "users.interactions.tables."
-    edge_type = (ITEM, RATED, USER)
-    found = torch.zeros(len(posterior), int(data[ITEM].num_nodes), posterior.samples["users.factors.rows"].shape[2])
-    if edge_type in data[USER].interactions:
+def messages_sent(posterior: Posterior, data: HeteroData, kind: str) -> Tensor:
+    r"""Return what each item adds to whoever rated it, before the weight $1 / \sqrt n$; of items, what each rater adds.
+
+    Args:
+        posterior: Kept samples.
+        data: The graph inputs the model was trained on.
+        kind: Kind of the newcomer, user or item.
+
+    Returns:
+        `[num_samples, num_senders, size]`.
+    """
+    tower, edge_type = _interactions(kind)
+    tables = f"{tower}.interactions.tables."
+    size = posterior.samples[f"{tower}.factors.rows"].shape[2]
+    found = torch.zeros(len(posterior), int(data[edge_type[0]].num_nodes), size)
+    if edge_type in data[kind].interactions:
         table = posterior.samples[tables + parameter_key(relation_name(edge_type))]
         found[:, data[edge_type].senders] = table.float()
-    for name, centred in data[USER].hop_sources.items():
+    for name, centred in data[kind].hop_sources.items():
         found += centred @ posterior.samples[tables + parameter_key(HOP + name)].float()
     return found
+
+
+def _interactions(kind: str) -> tuple[str, tuple[str, str, str]]:
+    return ("users", (ITEM, RATED, USER)) if kind == USER else ("items", (USER, RATED_BY, ITEM))
 
 
 def _messages(posterior: Posterior, data: HeteroData, kind: str, rated: Tensor) -> Tensor:
@@ -218,7 +234,7 @@ def _messages(posterior: Posterior, data: HeteroData, kind: str, rated: Tensor) 
         kind: Kind of the newcomer, user or item.
         rated: What the newcomer rated, or who rated it, indices `[num_ratings]`.
     """
-    tower, edge_type = ("users", (ITEM, RATED, USER)) if kind == USER else ("items", (USER, RATED_BY, ITEM))
+    tower, edge_type = _interactions(kind)
 
     def table(name: str) -> Tensor:
         return posterior.samples[f"{tower}.interactions.tables.{parameter_key(name)}"]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
+from kg.schema import USER
 from models.listing import COLD, POPULARITY
 from models.newcomers import Taste, taste_from_history
 from models.phases import PhasedPredictor
@@ -142,6 +143,6 @@ def _taste(recommender: Recommender, item: NDArray[np.int64], level: NDArray[np.
         torch.from_numpy(level.astype(np.int64)),
         weight=weight,
         # What a sentence is taken to like are not ratings of someone.
-        prior=None if recommender.implicit or weight != 1.0 else recommender.newcomer_priors(len(item)),
+        prior=None if weight != 1.0 else recommender.newcomer_prior(USER, len(item)),
         generator=torch.Generator().manual_seed(0),
     )

@@ -24,7 +24,7 @@ from models.exposure import ContentRegression, Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
 from models.listing import FEW, listed, sources, stars_of
-from models.newcomer_prior import NewcomerPriors
+from models.newcomer_prior import NewcomerPriors, RowPrior
 from models.newcomers import messages_sent
 from models.person import Person, known_person, person_of_history, person_of_text
 from models.phases import PhasedPosterior, PhasedPredictor
@@ -34,7 +34,7 @@ from models.projection import TextProjection
 from models.questions import questions_for
 from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons
-from models.residuals import Residuals
+from models.residuals import Residuals, beyond_content
 from models.sessions import Sessions
 from models.text import TextEncoder
 
@@ -108,11 +108,24 @@ class Recommender:
         return {}
 
     @cached_property
-    def newcomer_priors(self) -> NewcomerPriors:
-        """What is to be expected of someone new, by the number of their ratings."""
-        cold = self.predictor.cold
-        sent = partial(messages_sent, self.posterior.cold, self.data)
-        return NewcomerPriors(cold.users, cold.items, self.train, sent)
+    def _priors(self) -> dict[str, NewcomerPriors]:
+        return {}
+
+    def newcomer_prior(self, kind: str, number: int) -> RowPrior | None:
+        """Return what is to be expected of someone or something new with a number of ratings, beyond its content.
+
+        None where ratings only say that a user chose an item: what is chosen tells nothing of what is not.
+        """
+        if self.implicit:
+            return None
+        if kind not in self._priors:
+            cold, sent = self.predictor.cold, partial(messages_sent, self.posterior.cold, self.data, kind)
+            if kind == USER:
+                self._priors[kind] = NewcomerPriors(self.train, lambda: cold.users, cold.items, sent)
+            else:
+                rows = partial(beyond_content, self.posterior.cold, partial(self.residuals, ITEM, "cold"), "cold_items")
+                self._priors[kind] = NewcomerPriors(self.train.turned(), rows, cold.users, sent)
+        return self._priors[kind](number)
 
     def residuals(self, kind: str, phase: str) -> Residuals:
         """Return what content cannot say of the rated users or items in the samples of a phase, `warm` or `cold`."""
@@ -128,7 +141,7 @@ class Recommender:
     def keep(self, *, predictor: PhasedPredictor, learned_from: Recommender) -> None:
         """Take over what another recommender of the same model has worked out, so that it is not done twice."""
         self.__dict__["predictor"] = predictor
-        for name in ("content_regression", "_residuals"):
+        for name in ("content_regression", "_residuals", "_priors"):
             if name in learned_from.__dict__:
                 self.__dict__[name] = learned_from.__dict__[name]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.ratings import Ratings
+from kg.schema import ITEM
 from models.baselines import Baseline, Biases, ContentKNN, Ease, Mean, Popularity
 from models.head import level_probabilities
 from models.newcomers import item_from_raters
@@ -201,6 +202,7 @@ def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Ro
             torch.from_numpy(given.user.copy()),
             torch.from_numpy(level),
             content=rows - residual - shared,
+            prior=recommender.newcomer_prior(ITEM, len(given)),
             generator=torch.Generator().manual_seed(SEED),
         )
     chosen = torch.from_numpy(users)
@@ -249,7 +251,7 @@ def floor_curves(
     """
     found: dict[str, dict[int, Served]] = {name: {} for name in FLOORS}
     for step, number in enumerate(numbers):
-        known = _joined(train, part.select(draw.given[:, :number].ravel()))
+        known = train.concat(part.select(draw.given[:, :number].ravel()))
         for place, (name, make) in enumerate(FLOORS.items()):
             progress("few-shot", step * len(FLOORS) + place, len(numbers) * len(FLOORS), f"{name}, {number} given")
             rates, ranks = name in ("mean", "biases", "content kNN"), name in ("content kNN", "popularity", "EASE")
