@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kg.errors import InputError
-from training import cli_benchmark, cli_check, cli_forget, cli_graph, cli_query, cli_runs, cli_views
+from training import cli_benchmark, cli_check, cli_cold_start, cli_forget, cli_graph, cli_query, cli_runs, cli_views
 
 __all__ = ["app", "main"]
 
@@ -36,6 +36,8 @@ for command in (
     cli_runs.recommend,
     cli_runs.audience,
     cli_benchmark.benchmark,
+    cli_cold_start.cold_start,
+    cli_cold_start.questions,
 ):
     app.command()(command)
 

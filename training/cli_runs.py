@@ -166,7 +166,7 @@ def recommend(
     from training.bundle import load_run
 
     recommender = load_run(run).recommender
-    ratings = None if history is None else _history(history, recommender.graph.items.vocabulary)
+    ratings = None if history is None else read_history(history, recommender.graph.items.vocabulary)
     rows = recommender.recommend(user=user, history=ratings, text=text, k=count)
     if as_json:
         who: dict[str, Any] = {"user": user} if user is not None else {"history": ratings, "text": text}
@@ -218,7 +218,7 @@ def _configuration(
     return chosen.updated([*named, *assign])
 
 
-def _history(text: str, known: Container[str]) -> dict[str, float]:
+def read_history(text: str, known: Container[str]) -> dict[str, float]:
     """Read `item=stars,item=stars`; ids may hold '=' but no ',', blanks around an id are its own only if known so."""
     found: dict[str, float] = {}
     for part in filter(str.strip, text.split(",")):
