@@ -107,7 +107,7 @@ def test_sentences_follow_the_tables() -> None:
     assert "hurt most without concepts" in good["parts_left_out"][0]
     assert "Leaving out text makes no significant difference" in good["parts_left_out"][0]
     assert "Outside of 78 to 82 %: new users rating new items." in good["calibration"][0]
-    assert "against popular ones: kgrec's is 11.1 % lower" in good["questions"][0]
+    assert "against popular ones: it is 11.1 % lower" in good["questions"][0]
     assert "6 of 6 groups" in good["bins"][0]
 
 

@@ -57,7 +57,7 @@ def settings(study: Study) -> Any:
     """Each model's RMSE in the three settings, with 95 % intervals over users."""
     table = study.tables["gains"]
     table = table[~table["model"].str.startswith(f"{OURS} without")]
-    figure, axes = _figure(1, 3, (10.5, 2.9), sharey=True)
+    figure, axes = _figure(1, 3, (10.5, 2.9), sharex=True, sharey=True)
     order = [*table[table["part"] == "cold_items"].sort_values("rmse")["model"]]
     order = [OURS, *(model for model in order if model != OURS)]
     for place, (axis, part) in enumerate(zip(axes, PARTS, strict=True)):
@@ -188,17 +188,22 @@ def calibration(study: Study) -> Any:
 
 
 def questions(study: Study) -> Any:
-    """How fast the error falls by the way of asking, and how many questions are answered."""
+    """How fast the error falls by the way of asking, paired with the other ways, and how many questions are answered."""
     table = study.tables["questions"]
-    figure, axes = _figure(1, 2, (10.5, 3.9))
+    figure, axes = _figure(1, 3, (12.0, 3.8))
     renamed = table.rename(columns={"strategy": "model", "asked": "given"})
     strategies = tuple(dict.fromkeys(table["strategy"]))
-    _curves(axes[0], renamed, ("rmse", "low", "high"), strategies)
+    _curves(axes[0], renamed, ("rmse", "rmse", "rmse"), strategies, room=2.6)
     axes[0].set_ylabel("RMSE in stars")
     axes[0].set_title("error after some questions")
-    _curves(axes[1], renamed, ("answered", "answered", "answered"), strategies)
-    axes[1].set_ylabel("questions answered")
-    axes[1].set_title("answers, the others were \u201cI do not know it\u201d")
+    percent = renamed.assign(**{name: 100 * renamed[name] for name in ("gain", "gain_low", "gain_high")})
+    _curves(axes[1], percent, ("gain", "gain_low", "gain_high"), strategies[1:], room=1.6)
+    axes[1].axhline(0, color=DARK, linewidth=0.9)
+    axes[1].set_ylabel("lower RMSE, in %")
+    axes[1].set_title("informative against ...")
+    _curves(axes[2], renamed, ("answered", "answered", "answered"), strategies, room=2.6)
+    axes[2].set_ylabel("questions answered")
+    axes[2].set_title("answers; the rest were \u201cunknown\u201d")
     for axis in axes:
         axis.set_xlabel("questions asked")
     return figure
@@ -250,16 +255,23 @@ def write_figures(study: Study, out: Path) -> dict[str, str]:
     return found
 
 
-def _figure(rows: int, columns: int, size: tuple[float, float], *, sharey: bool = False) -> tuple[Any, list[Any]]:
+def _figure(
+    rows: int, columns: int, size: tuple[float, float], *, sharex: bool = False, sharey: bool = False
+) -> tuple[Any, list[Any]]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
+    axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
     return figure, list(axes.ravel())
 
 
-def _curves(axis: Any, table: pd.DataFrame, columns: tuple[str, str, str], models: tuple[str, ...]) -> None:
-    """Draw a line a model over evenly spaced numbers, with a band where there is an interval; names at the ends."""
+def _curves(
+    axis: Any, table: pd.DataFrame, columns: tuple[str, str, str], models: tuple[str, ...], *, room: float = 1.35
+) -> None:
+    """Draw a line a model over evenly spaced numbers, with a band where there is an interval; names at the ends.
+
+    `room` is what is left for the names, in steps of the axis.
+    """
     value, low, high = columns
     numbers = sorted(table["given"].unique())
     ends = []
@@ -285,5 +297,5 @@ def _curves(axis: Any, table: pd.DataFrame, columns: tuple[str, str, str], model
             x_end + 0.12, last, model, color=colour, va="center", fontsize=9, fontweight="bold" if ours else "normal"
         )
     axis.set_xticks(range(len(numbers)), [str(number) for number in numbers])
-    axis.set_xlim(-0.25, len(numbers) - 1 + 1.35)
+    axis.set_xlim(-0.25, len(numbers) - 1 + room)
     axis.grid(axis="x", visible=False)

@@ -98,7 +98,8 @@ _TITLES = {
     "questions": (
         "What to ask someone new",
         "Each user can answer about half of what they rated; the other half is predicted and never asked about. Questions "
-        "about anything else are answered with \u201cI do not know it\u201d, and cost a question. Bands: 95 % over users.",
+        "about anything else are answered with \u201cI do not know it\u201d, and cost a question. In the middle: how much lower the RMSE is than with "
+        "the other ways, paired by user, with 95 % bootstrap intervals.",
     ),
 }
 
@@ -269,7 +270,9 @@ def _questions(study: Study) -> list[str]:
     said = [
         f"After {last} questions chosen for what their answers tell, and for being known, the RMSE is {ours['rmse']:.3f} "
         f"(it was {table.loc[(table['strategy'] == INFORMATIVE) & (table['asked'] == 0), 'rmse'].iloc[0]:.3f}); "
-        + "; ".join(f"against {name} ones: {_compared(row)}" for name, row in at_end.iterrows() if name != INFORMATIVE)
+        + "; ".join(
+            f"against {name} ones: {_compared(row, 'it is')}" for name, row in at_end.iterrows() if name != INFORMATIVE
+        )
         + "."
     ]
     counts = ", ".join(f"{row['answered']:.1f} of {name} ones" for name, row in at_end.iterrows())
@@ -277,14 +280,14 @@ def _questions(study: Study) -> list[str]:
     return said
 
 
-def _compared(row: pd.Series) -> str:
+def _compared(row: pd.Series, subject: str = "kgrec's is") -> str:
     size, ends = abs(100 * row["gain"]), (100 * row["gain_low"], 100 * row["gain_high"])
     way = "lower" if row["gain"] >= 0 else "higher"
     if row["gain"] < 0:
         ends = (-ends[1], -ends[0])
     p = "p < 0.001" if row["p_holm"] < 0.001 else f"p = {row['p_holm']:.3f}"
     verdict = "" if row["p_holm"] < 0.05 else ", not significant"
-    return f"kgrec's is {size:.1f} % {way} (95 % interval {ends[0]:.1f} to {ends[1]:.1f} %, {p}{verdict})"
+    return f"{subject} {size:.1f} % {way} (95 % interval {ends[0]:.1f} to {ends[1]:.1f} %, {p}{verdict})"
 
 
 def _listed(names: list[str]) -> str:
