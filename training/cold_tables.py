@@ -38,10 +38,11 @@ Rows = NDArray[np.int64]
 def with_holm(table: pd.DataFrame, *, family: Sequence[str]) -> pd.DataFrame:
     """Add `p_holm` beside `p`, adjusted over each group of rows with equal `family` columns."""
     found = table.copy()
-    found["p_holm"] = np.nan
+    adjusted = np.full(len(found), np.nan)
     grouped = found.groupby(list(family), sort=False).indices if family else {"": np.arange(len(found))}
-    for rows in grouped.values():
-        found.iloc[rows, found.columns.get_loc("p_holm")] = holm(found["p"].iloc[rows].to_numpy(dtype=np.float64))
+    for rows in dict(grouped).values():
+        adjusted[rows] = holm(found["p"].to_numpy(dtype=np.float64)[rows].tolist())
+    found["p_holm"] = adjusted
     return found
 
 

@@ -188,7 +188,7 @@ def _settings(study: Study) -> list[str]:
         rows = table[(table["part"] == part) & ~table["model"].str.startswith(f"{OURS} without")]
         ours = rows[rows["model"] == OURS].iloc[0]
         others = rows[rows["model"] != OURS]
-        best = others.loc[others["rmse"].idxmin()]
+        best = others.iloc[int(others["rmse"].argmin())]
         said.append(
             f"For {_WHERE[part]}, kgrec's RMSE is {ours['rmse']:.3f}; the best baseline there, {best['model']}, has "
             f"{best['rmse']:.3f}: {_compared(best)}."
@@ -204,7 +204,7 @@ def _left_out(study: Study) -> list[str]:
         rows = table[table["part"] == part]
         if rows.empty:
             return []
-        most = rows.loc[rows["gain"].idxmax()]
+        most = rows.iloc[int(rows["gain"].argmax())]
         nothing = [model.removeprefix(f"{OURS} without ") for model in rows.loc[~(rows["p_holm"] < 0.05), "model"]]
         rest = f" Leaving out {_listed(nothing)} makes no significant difference there." if nothing else ""
         said.append(
@@ -241,7 +241,7 @@ def _bins(study: Study) -> list[str]:
     said = []
     table = study.tables["bins"]
     for by, rows in table.groupby("by", sort=False):
-        hardest, easiest = rows.loc[rows["rmse"].idxmax()], rows.loc[rows["rmse"].idxmin()]
+        hardest, easiest = (rows.iloc[int(place)] for place in (rows["rmse"].argmax(), rows["rmse"].argmin()))
         apart = hardest["low"] > easiest["high"]
         verdict = "their intervals do not overlap" if apart else "their intervals overlap, so the order may be chance"
         said.append(
@@ -255,9 +255,10 @@ def _bins(study: Study) -> list[str]:
 
 def _calibration(study: Study) -> list[str]:
     table = study.tables["calibration"]
-    rows = table[(table["what"] == "interval") & (table["at"] == 0.8)].set_index("part")
-    shares = ", ".join(f"{100 * rows.loc[part, 'share']:.1f} % of ratings for {_WHERE[part]}" for part in PARTS)
-    off = [_WHERE[part] for part in PARTS if not 0.78 <= rows.loc[part, "share"] <= 0.82]
+    rows = table[(table["what"] == "interval") & (table["at"] == 0.8)].set_index("part")["share"]
+    share = {part: float(rows.loc[part]) for part in PARTS}
+    shares = ", ".join(f"{100 * share[part]:.1f} % of ratings for {_WHERE[part]}" for part in PARTS)
+    off = [_WHERE[part] for part in PARTS if not 0.78 <= share[part] <= 0.82]
     verdict = "All lie between 78 and 82 %." if not off else f"Outside of 78 to 82 %: {_listed(off)}."
     return [f"Intervals that promise 80 % hold {shares}. {verdict}"]
 
