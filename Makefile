@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-slow check lock clean
+.PHONY: demo test test-slow test-spark check lock clean
 
 demo: $(READY)
 	$(BIN)/kgrec demo
@@ -14,6 +14,12 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m "slow and not gpu"
+
+# 450 MB of Spark and a Java, which the other tests do without.
+test-spark: $(READY)
+	command -v java > /dev/null || apt-get install --yes --no-install-recommends openjdk-17-jre-headless
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[spark]"
+	$(BIN)/pytest tests/test_engine.py -m slow
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -17,7 +17,7 @@ from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.schema import ITEM, USER, EdgeType
 from kg.vocabulary import Vocabulary
 
-__all__ = ["Additions", "records_of"]
+__all__ = ["Additions", "Names", "records_of"]
 
 FIELDS = ("id", "label", "title", "text", "concepts", "ratings")
 SEPARATOR = "|"  # between the values of a cell
@@ -89,7 +89,7 @@ class Additions:
             if ids.count(raw_id) > 1:
                 raise InputError(f"the new {kind} {raw_id!r} stands twice; give each once")
         relations = _relations(graph, kind)
-        names = _Names(graph)
+        names = Names(graph)
         notes: list[str] = []
         ends: dict[EdgeType, list[tuple[int, int, int]]] = {}
         for number, (raw_id, record) in enumerate(zip(ids, records, strict=True)):
@@ -108,7 +108,7 @@ class Additions:
                         notes.append(
                             f"{relation} {value!r} of {kind} {raw_id!r} is not known to the graph and says nothing"
                         )
-            if not said and not record.get("text") and not record.get("ratings"):
+            if not said and not str(record.get("text") or "").strip() and not record.get("ratings"):
                 what = "neither text nor a known concept" if kind == ITEM else "no known concept"
                 notes.append(f"{kind} {raw_id!r} has {what}: it counts as an average one")
         edges = {edge_type: _edges(found, edge_type, kind) for edge_type, found in ends.items()}
@@ -175,7 +175,7 @@ class Additions:
         return KnowledgeGraph(name=graph.name, nodes=nodes, edges=edges, sources=sources)
 
 
-class _Names:
+class Names:
     """Finds nodes of a graph by what people call them: id, IRI, label in any spelling, or a number in a range."""
 
     def __init__(self, graph: KnowledgeGraph) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -18,6 +18,7 @@ __all__ = [
     "partial_of",
     "prepare",
     "publish",
+    "scratch_directory",
     "staged_directory",
     "staged_file",
     "write_file",
@@ -105,6 +106,32 @@ def staged_directory(final: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+@contextmanager
+def scratch_directory(final: Path) -> Iterator[Path]:
+    """Yield an empty directory `.NAME.scratch` beside `final` for what does not fit into memory; it is gone afterwards.
+
+    What a killed run left there is removed.
+
+    Args:
+        final: What is being made there.
+
+    Raises:
+        InputError: If no directory can be made there.
+    """
+    final = Path(os.path.abspath(final))
+    scratch = final.with_name(f".{final.name}.scratch")
+    shutil.rmtree(scratch, ignore_errors=True)
+    parents = [parent for parent in final.parents if not parent.exists()]
+    make_directory(scratch)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):  # what others have put there meanwhile stays
+            for parent in parents:
+                parent.rmdir()
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,19 +14,28 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset
 from kg.description import Description
+from kg.engine import Engine, open_engine
 from kg.entities import Entities, read_entities
 from kg.forgotten import Forgotten
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.knowledge_files import KnowledgeFiles
+from kg.links import ItemNames
 from kg.manifest import file_sha256
+from kg.merging import Merger
 from kg.named_split import NamedSplit
 from kg.origin import Origin
+from kg.predicates import local_name, relation_name
 from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.report import FileAccount, summary
-from kg.schema import ITEM, USER, EdgeType
+from kg.schema import ITEM, USER, EdgeType, Namespace
+from kg.source import GivenSource
 from kg.split_files import SplitReader
-from kg.triples import Triples, link_triples, local_name, read_triples
+from kg.triples import BLANK, is_iri
 from kg.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from kg.linking import LinkedTriples
+    from kg.sources import LinkedSource
 
 __all__ = ["build"]
 
@@ -35,18 +46,22 @@ def build(
     data: Path | None = None,
     refresh: bool = False,
     snapshots: Path | None = None,
+    engine: str = "duckdb",
+    scratch: Path | None = None,
     forgotten: Forgotten | None = None,
     known: Dataset | None = None,
 ) -> Dataset:
     """Build the knowledge graph and the ratings that a description speaks of.
 
-    Deterministic: the same inputs give the same data set, and `Dataset.save` the same bytes.
+    Deterministic: the same inputs give the same data set whatever the engine, and `Dataset.save` the same bytes.
 
     Args:
         description: What the files mean.
         data: Folder that its paths are relative to; by default the folder the description was loaded with.
         refresh: Ask SPARQL endpoints again, even if their answers are in the cache.
         snapshots: Folder that receives what endpoints answered, as files that a description can name.
+        engine: What joins the triples of RDF files: `duckdb` or `pyspark`.
+        scratch: An existing folder for triples that do not fit into memory; by default where temporary files are.
         forgotten: People who are left out, and counted, wherever the sources name them.
         known: An earlier data set. Its nodes and edges are taken over, and only ratings and splits read, if nothing that
             nodes and edges come from has changed.
@@ -56,22 +71,30 @@ def build(
     """
     folder = description.folder if data is None else Path(data)
     knowledge = KnowledgeFiles(folder=folder, refresh=refresh, snapshots=snapshots)
-    return _Build(description, knowledge, forgotten or Forgotten(), known).run()
+    opened = partial(open_engine, engine, scratch)
+    return _Build(description, knowledge, opened, forgotten or Forgotten(), known).run()
 
 
 class _Build:
     """One run of the build; every step adds nodes, edges and its part of the account."""
 
     def __init__(
-        self, description: Description, knowledge: KnowledgeFiles, forgotten: Forgotten, known: Dataset | None
+        self,
+        description: Description,
+        knowledge: KnowledgeFiles,
+        engine: Callable[[], AbstractContextManager[Engine]],
+        forgotten: Forgotten,
+        known: Dataset | None,
     ) -> None:
         self.description = description
         self.folder = knowledge.folder
         self.knowledge = knowledge
+        self.engine = engine
         self.forgotten = forgotten
         self.origin = Origin.of(description, self.folder)
         covered = known is not None and self.origin.covers_graph_of(known, description, forgotten)
         self.known = known if covered else None
+        self.merger: Merger | None = None
         self.files: dict[str, FileAccount] = {}
         self.notes: list[str] = []
         self.nodes: dict[str, Nodes] = {}
@@ -104,6 +127,9 @@ class _Build:
                 forgotten=self.forgotten,
             )
         )
+        if self.merger is not None:
+            ratings, splits = self.merger.ratings(ratings, splits)
+            self.notes += self.merger.notes
         report = {
             **summary(graph, ratings, facts["with_triples"], implicit=table.implicit),
             "splits": {name: split.sizes for name, split in splits.items()},
@@ -127,17 +153,26 @@ class _Build:
 
     def _graph(self, items: Entities, users: Entities) -> tuple[KnowledgeGraph, dict[str, Any]]:
         """Put nodes and edges together; return with them what the report says of the sources."""
+        names = ItemNames(items, Namespace(self.description.namespace), merge=self.description.merge)
+        sources = self._gather(items, names)
+        self.notes += names.clashes()
         self._add_concepts(items, users)
         self._add_relations(items)
         self.nodes = {USER: _nodes(users), ITEM: _nodes(items), **self.nodes}
-        with_triples = self._add_knowledge(items)
+        with_triples = self._add_knowledge(sources, len(items.vocabulary))
         graph = KnowledgeGraph(
             name=self.description.name,
             nodes=self.nodes,
             edges={edge_type: _edges(frame) for edge_type, frame in self.edges.items()},
             sources=tuple(self.sources),
         )
-        return graph, {"with_triples": with_triples, "text_fields": {**items.text_fields, **users.text_fields}}
+        if self.description.merge:
+            self.merger = Merger(into=names.merged_into(), items=items.vocabulary)
+            graph, with_triples = self.merger.graph(graph), self.merger.any(with_triples)
+        return graph, {
+            "with_triples": int(with_triples.sum()),
+            "text_fields": {**items.text_fields, **users.text_fields},
+        }
 
     def _graph_of(self, known: Dataset) -> tuple[KnowledgeGraph, dict[str, Any]]:
         """Take over nodes and edges, with what the report says of the sources."""
@@ -198,69 +233,75 @@ class _Build:
     def _source(self, name: str) -> int:
         return self.sources.setdefault(name, len(self.sources))
 
-    def _add_knowledge(self, items: Entities) -> int:
-        """Add what RDF sources say about linked items; return how many items have triples."""
-        items_of: dict[str, list[int]] = {}
-        for index, iri in enumerate(items.links):
-            if iri is not None:
-                items_of.setdefault(iri, []).append(index)
-        shared = {iri: members for iri, members in items_of.items() if len(members) > 1}
-        if shared:
-            iri, members = next(iter(shared.items()))
-            names = " and ".join(repr(items.vocabulary.id_of(index)) for index in members)
-            self.notes.append(
-                f"{len(shared):,} of the linked IRIs belong to more than one item, for example {iri} of {names}; their triples count for each of these items."
-            )
+    def _gather(self, items: Entities, names: ItemNames) -> list[LinkedSource]:
+        """Link the items to the sources of knowledge that are there; literals add to what is known of items."""
+        wanted = []
+        for knowledge in self.description.knowledge:
+            links = knowledge.links
+            if links is not None and knowledge.optional and not (self.folder / links.file).exists():
+                self.notes.append(f"{links.file} is not there; the graph goes without triples of {knowledge.source}.")
+                continue
+            if links is not None:
+                names.read_table(knowledge, self.folder, self.files.setdefault(links.file, FileAccount()))
+            wanted.append(knowledge)
+        found = [(one, self.knowledge.find(one, list(names.items_of), self.notes)) for one in wanted]
+        given = [GivenSource(knowledge=one, name=place[0], path=place[1]) for one, place in found if place is not None]
+        if not given:
+            return []
+        # Ibis takes half a second to load, which only those who read RDF should wait for.
+        from kg.sources import gather
+
+        with self.engine() as engine:
+            return gather(given, names, items, engine, self.files)
+
+    def _add_knowledge(self, sources: Sequence[LinkedSource], num_items: int) -> NDArray[np.bool_]:
+        """Add what sources of knowledge say about linked items; return which items have triples."""
         entities: dict[str, dict[str, int]] = {}
         labels: dict[str, dict[str, str]] = {}
-        about = np.zeros(len(items.vocabulary), dtype=bool)
-        for knowledge in self.description.knowledge:
-            given = self.knowledge.find(knowledge, list(items_of), self.notes)
-            if given is None:
-                continue
-            name, path = given
-            account = self.files.setdefault(name, FileAccount())
-            triples = read_triples(path, lenient=knowledge.lenient, account=account)
-            linked = link_triples(triples, items_of, knowledge.keep, path, account)
-            known = entities.setdefault(knowledge.source, {})
-            for iri in linked.entities:
-                known.setdefault(iri, len(known))
-            labels.setdefault(knowledge.source, {}).update(_labels(linked.entities, triples))
-            self._add_triples(linked.edges, knowledge.source, name, known)
-            for end in ("subject_item", "object_item"):
-                about[linked.edges[end].to_numpy()[linked.edges[end].to_numpy() >= 0]] = True
+        texts: dict[str, dict[str, list[str]]] = {}
+        about = np.zeros(num_items, dtype=bool)
+        for each in sources:
+            source, linked = each.knowledge.source, each.linked
+            known = entities.setdefault(source, {})
+            labels.setdefault(source, {}).update(_labels(linked))
+            texts.setdefault(source, {}).update(each.texts)
+            place = np.array([known.setdefault(node, len(known)) for node in linked.entities], dtype=np.int64)
+            self._add_triples(linked, source, each.name, place)
+            about[linked.subject[linked.subject_is_item]] = True
+            about[linked.object[linked.object_is_item]] = True
         for source, known in entities.items():
             self.nodes[source] = Nodes(
                 vocabulary=Vocabulary(source, list(known)),
-                labels=_column([labels[source][entity] for entity in known]),
-                texts=_column([None] * len(known)),
-                iris=_column(list(known)),
+                labels=_column([labels[source][node] for node in known]),
+                texts=_column([" ".join(texts[source].get(node, ())) or None for node in known]),
+                iris=_column([node if is_iri(node) else None for node in known]),
             )
-        return int(about.sum())
+        return about
 
-    def _add_triples(self, edges: pd.DataFrame, source: str, file: str, entities: Mapping[str, int]) -> None:
-        ends, kinds = {}, {}
-        for end in ("subject", "object"):
-            item = edges[f"{end}_item"].to_numpy(dtype=np.int64)
-            entity = edges[end].map(entities).fillna(-1).to_numpy(dtype=np.int64)
-            ends[end], kinds[end] = np.where(item >= 0, item, entity), np.where(item >= 0, ITEM, source)
-        frame = pd.DataFrame(
-            {
-                "from": kinds["subject"],
-                "relation": edges["predicate"].map(
-                    {iri: _relation(source, iri) for iri in edges["predicate"].unique()}
-                ),
-                "to": kinds["object"],
-                "source": ends["subject"],
-                "target": ends["object"],
-                "provenance": self._source(file),
-                "line": edges["line"].to_numpy(dtype=np.int64),
-            }
-        )
-        for (start, relation, finish), members in frame.groupby(["from", "relation", "to"], sort=False):
-            edge_type = EdgeType(str(start), str(relation), str(finish))
+    def _add_triples(self, linked: LinkedTriples, source: str, file: str, place: NDArray[np.int64]) -> None:
+        """Add edges by type; `place` holds the index of each of the entities."""
+        names = [relation_name(source, iri) for iri in linked.predicates]
+        relations = list(dict.fromkeys(names))
+        relation = np.array([relations.index(name) for name in names], dtype=np.int64)[linked.predicate]
+        ends = {
+            end: np.where(is_item, number, place[np.where(is_item, 0, number)] if len(place) else 0)
+            for end, number, is_item in (
+                ("source", linked.subject, linked.subject_is_item),
+                ("target", linked.object, linked.object_is_item),
+            )
+        }
+        kind = relation * 4 + linked.subject_is_item * 2 + linked.object_is_item
+        kinds, first, number = np.unique(kind, return_index=True, return_counts=True)
+        ordered = np.argsort(kind, kind="stable")
+        starts = np.cumsum(number) - number
+        for at in np.argsort(first):
+            code, rows = int(kinds[at]), ordered[starts[at] : starts[at] + number[at]]
+            edge_type = EdgeType(ITEM if code & 2 else source, relations[code >> 2], ITEM if code & 1 else source)
+            frame = pd.DataFrame({end: values[rows] for end, values in ends.items()}).assign(
+                provenance=self._source(file), line=linked.line[rows]
+            )
             parts = [self.edges[edge_type]] if edge_type in self.edges else []
-            together = pd.concat([*parts, members[["source", "target", "provenance", "line"]]], ignore_index=True)
+            together = pd.concat([*parts, frame], ignore_index=True)
             self.edges[edge_type] = together.drop_duplicates(["source", "target"])
 
     def _splits(self, reader: SplitReader) -> dict[str, NamedSplit]:
@@ -302,22 +343,20 @@ def _column(values: Sequence[str | None]) -> NDArray[np.object_]:
 
 
 def _edges(frame: pd.DataFrame) -> Edges:
-    ordered = frame.sort_values(["source", "target", "provenance"])
+    index = frame[["source", "target"]].to_numpy(dtype=np.int64).T
+    # Pairs are all different, so one number a pair orders them.
+    order = np.argsort(index[0] * (int(index[1].max(initial=0)) + 1) + index[1])
     return Edges(
-        index=ordered[["source", "target"]].to_numpy(dtype=np.int64).T,
-        provenance=ordered["provenance"].to_numpy(dtype=np.int16),
-        lines=ordered["line"].to_numpy(dtype=np.int64),
+        index=index[:, order],
+        provenance=frame["provenance"].to_numpy(dtype=np.int16)[order],
+        lines=frame["line"].to_numpy(dtype=np.int64)[order],
     )
 
 
-def _relation(source: str, predicate: str) -> str:
-    """Return `source:localname`; a character that names may not have becomes `_`."""
-    name = "".join(
-        letter if letter.isascii() and (letter.isalnum() or letter in "_.-") else "_"
-        for letter in local_name(predicate)
-    )
-    return f"{source}:{name}"
-
-
-def _labels(entities: Sequence[str], triples: Triples) -> dict[str, str]:
-    return {iri: triples.labels.get(iri) or local_name(iri).replace("_", " ") for iri in entities}
+def _labels(linked: LinkedTriples) -> dict[str, str]:
+    """Return what people read for each entity: its label, else the last part of its IRI."""
+    return {
+        node: " ".join((label or "").split())
+        or ("unnamed" if node.startswith(BLANK) else local_name(node).replace("_", " "))
+        for node, label in zip(linked.entities, linked.labels, strict=True)
+    }

@@ -13,7 +13,7 @@ from kg.validate import validate, validate_own
 
 __all__ = ["check"]
 
-_LOST = ("not valid", "left out", "replaced")  # of what a build counts, these are faults of the input
+_LOST = ("not valid", "left out", "replaced", "differ")  # of what a build counts, these are faults of the input
 
 
 def check(

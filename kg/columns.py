@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.named_split import NamedSplit
@@ -21,59 +23,81 @@ __all__ = ["read_columns", "write_columns"]
 
 def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, NamedSplit], folder: Path) -> None:
     """Write `nodes`, `edges`, `ratings` and `splits` as Parquet files."""
+    tables = {
+        "nodes": _nodes(graph),
+        "edges": _edges(graph),
+        "ratings": _ratings(ratings),
+        "splits": _splits(splits),
+    }
+
+    def write(name: str) -> None:
+        pq.write_table(tables[name], folder / f"{name}.parquet", compression="zstd")
+
+    # Packing takes longest, and Arrow packs a file on one core: files are written side by side.
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, tables))
+
+
+def _nodes(graph: KnowledgeGraph) -> pa.Table:
     kinds = list(graph.nodes.items())
     # A graph without tombstones has no column of them: most have none, and the same nodes give the same bytes.
     removed = np.concatenate([nodes.vocabulary.removed for _, nodes in kinds])
     tombstones = {"removed": removed} if removed.any() else {}
-    _write(
-        folder / "nodes.parquet",
-        index=np.concatenate([np.arange(len(nodes), dtype=np.int64) for _, nodes in kinds]),
-        kind=_repeated([kind for kind, _ in kinds], [len(nodes) for _, nodes in kinds]),
-        id=pa.array(np.concatenate([nodes.vocabulary.ids for _, nodes in kinds]), pa.string()),
-        iri=pa.array(np.concatenate([nodes.iris for _, nodes in kinds]), pa.string()),
-        label=pa.array(np.concatenate([nodes.labels for _, nodes in kinds]), pa.string()),
-        text=pa.array(np.concatenate([nodes.texts for _, nodes in kinds]), pa.string()),
-        **tombstones,
+    return pa.table(
+        {
+            "index": np.concatenate([np.arange(len(nodes), dtype=np.int64) for _, nodes in kinds]),
+            "kind": _repeated([kind for kind, _ in kinds], [len(nodes) for _, nodes in kinds]),
+            "id": pa.array(np.concatenate([nodes.vocabulary.ids for _, nodes in kinds]), pa.string()),
+            "iri": pa.array(np.concatenate([nodes.iris for _, nodes in kinds]), pa.string()),
+            "label": pa.array(np.concatenate([nodes.labels for _, nodes in kinds]), pa.string()),
+            "text": pa.array(np.concatenate([nodes.texts for _, nodes in kinds]), pa.string()),
+            **tombstones,
+        }
     )
+
+
+def _edges(graph: KnowledgeGraph) -> pa.Table:
     sizes = [len(edges) for edges in graph.edges.values()]
     empty = Edges(index=np.empty((2, 0), dtype=np.int64), provenance=np.empty(0, dtype=np.int16))
     index = np.concatenate([edges.index for edges in (empty, *graph.edges.values())], axis=1)
     provenance = np.concatenate([edges.provenance for edges in (empty, *graph.edges.values())])
     lines = np.concatenate([edges.lines for edges in (empty, *graph.edges.values())])
-    _write(
-        folder / "edges.parquet",
-        source_kind=_repeated([edge_type.source for edge_type in graph.edges], sizes),
-        relation=_repeated([edge_type.relation for edge_type in graph.edges], sizes),
-        target_kind=_repeated([edge_type.target for edge_type in graph.edges], sizes),
-        source=index[0],
-        target=index[1],
-        provenance=pa.DictionaryArray.from_arrays(
-            pa.array(provenance.astype(np.int32)), pa.array(graph.sources, pa.string())
-        ).cast(pa.string()),
-        line=lines,
+    return pa.table(
+        {
+            "source_kind": _repeated([edge_type.source for edge_type in graph.edges], sizes),
+            "relation": _repeated([edge_type.relation for edge_type in graph.edges], sizes),
+            "target_kind": _repeated([edge_type.target for edge_type in graph.edges], sizes),
+            "source": index[0],
+            "target": index[1],
+            "provenance": _chosen(graph.sources, provenance.astype(np.int32)),
+            "line": lines,
+        }
     )
-    _write(
-        folder / "ratings.parquet",
-        user=ratings.user,
-        item=ratings.item,
-        value=ratings.value,
-        time=pa.nulls(len(ratings), pa.int64()) if ratings.time is None else ratings.time,
-    )
+
+
+def _ratings(ratings: Ratings) -> pa.Table:
+    time = pa.nulls(len(ratings), pa.int64()) if ratings.time is None else ratings.time
+    return pa.table({"user": ratings.user, "item": ratings.item, "value": ratings.value, "time": time})
+
+
+def _splits(splits: Mapping[str, NamedSplit]) -> pa.Table:
     present = [(name, role, rows) for name, split in splits.items() for role, rows in split.roles.items()]
-    _write(
-        folder / "splits.parquet",
-        split=_repeated([name for name, _, _ in present], [len(rows) for _, _, rows in present]),
-        role=_repeated([role for _, role, _ in present], [len(rows) for _, _, rows in present]),
-        row=np.concatenate([np.empty(0, dtype=np.int64), *(rows for _, _, rows in present)]),
+    sizes = [len(rows) for _, _, rows in present]
+    return pa.table(
+        {
+            "split": _repeated([name for name, _, _ in present], sizes),
+            "role": _repeated([role for _, role, _ in present], sizes),
+            "row": np.concatenate([np.empty(0, dtype=np.int64), *(rows for _, _, rows in present)]),
+        }
     )
 
 
-def _write(path: Path, **columns: Any) -> None:
-    pq.write_table(pa.table(columns), path, compression="zstd")
+def _repeated(names: Sequence[str], sizes: Sequence[int]) -> pa.Array:
+    return _chosen(names, np.repeat(np.arange(len(names), dtype=np.int32), np.array(sizes, dtype=np.int64)))
 
 
-def _repeated(names: list[str], sizes: list[int]) -> pa.Array:
-    return pa.array(np.repeat(np.array(names, dtype=object), np.array(sizes, dtype=np.int64)), pa.string())
+def _chosen(names: Sequence[str], places: NDArray[np.int32]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(places), pa.array(names, pa.string())).cast(pa.string())
 
 
 def read_columns(folder: Path, manifest: Mapping[str, Any]) -> tuple[KnowledgeGraph, Ratings, dict[str, NamedSplit]]:

@@ -21,9 +21,9 @@ from kg.forgotten import Forgotten
 from kg.graph import KnowledgeGraph
 from kg.manifest import canonical, file_sha256, pretty, refuse_foreign, seal, sha256, unseal
 from kg.named_split import NamedSplit
+from kg.nquads import write_nquads
 from kg.ratings import Ratings
 from kg.schema import DEFAULT_NAMESPACE, Namespace
-from kg.store import write_nquads
 
 __all__ = ["FORMAT_VERSION", "Dataset", "read_manifest"]
 
@@ -96,11 +96,11 @@ class Dataset:
     def write(self, folder: Path, same_graph: Path | None = None) -> None:
         """Write the files of a graph directory into an empty folder, as `save` does when it is safe."""
         graph = self.graph
+        write_columns(graph, self.ratings, self.splits, folder)
         if same_graph is None:
             write_nquads(graph, folder / "kg.nq.gz", Namespace(self.namespace))
         else:
             shutil.copyfile(same_graph / "kg.nq.gz", folder / "kg.nq.gz")
-        write_columns(graph, self.ratings, self.splits, folder)
         write_file(folder / "report.json", pretty(dict(self.report)))
         splits = {name: list(split.roles) for name, split in self.splits.items()}
         hashes = [(name, file_sha256(folder / name)) for name in _ARTEFACTS]

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from kg.errors import InputError
+from kg.packed import plain_suffix
 from kg.table_format import LINE, TableFormat
 
 __all__ = ["read_delimited", "rows_with_lines"]
@@ -23,8 +24,8 @@ _SPARE = ("\x1f", "\x1e", "\x1d", "\x01", "\x02")
 
 
 def _separator(file: Path, table_format: TableFormat) -> str:
-    suffix = Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
-    separator = table_format.separator or _SEPARATORS.get(suffix.lower())
+    suffix = plain_suffix(file)
+    separator = table_format.separator or _SEPARATORS.get(suffix)
     if separator is None:
         raise InputError(
             f"the suffix {suffix!r} does not say how to read this table; give format: {{separator: ...}} in the description",

@@ -39,6 +39,7 @@ class Entities:
         labels, links: Label and IRI, or None while unknown, `[num_entities]`.
         texts: The different texts known, `[num_entities]` lists.
         claims: Frames with `entity`, `relation`, `kind`, `id`, `label`, `source`, `line`: the concepts claimed.
+        other_links: Pairs of an entity and a link that differs from its first one.
         relations: Frames with `entity`, `relation`, `other`, `source`, `line`: what is related to others of the kind.
         text_fields: For each file, how many entities have each field of its text.
     """
@@ -47,6 +48,7 @@ class Entities:
     labels: list[str | None]
     links: list[str | None]
     texts: list[list[str]]
+    other_links: list[tuple[int, str]] = field(default_factory=list)
     claims: list[pd.DataFrame] = field(default_factory=list)
     relations: list[pd.DataFrame] = field(default_factory=list)
     text_fields: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -289,6 +291,5 @@ def _link(
         elif entities.links[entity] is None:
             entities.links[entity] = iri
         elif entities.links[entity] != iri:
-            account.counts["links that differ from an earlier one, left out"] = (
-                account.counts.get("links that differ from an earlier one, left out", 0) + 1
-            )
+            entities.other_links.append((entity, iri))
+            account.count("links that differ from an earlier one", 1)

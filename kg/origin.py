@@ -72,6 +72,8 @@ class Origin:
         return (
             before.get("graph") == self.graph
             and self.stated
+            # Ratings may speak of ids that merging has taken away.
+            and not description.merge
             # What an endpoint answered has an account, but is no file of the sources.
             and all(knowledge.endpoint is None for knowledge in description.knowledge)
             # Accounts that still count someone forgotten since then are made anew.

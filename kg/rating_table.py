@@ -112,7 +112,7 @@ def _times(rows: Stack, description: RatingTable) -> NDArray[np.int64] | None:
     cells = rows.column(description.time)
     numbers = pd.to_numeric(cells, errors="coerce")
     rows.refuse(
-        ~np.isfinite(numbers.to_numpy(dtype=np.float64)),
+        ~(np.abs(numbers.to_numpy(dtype=np.float64)) < 2.0**63),
         lambda row: (
             f"expected a Unix time in seconds, found {cells.iloc[row]!r}; correct it, or give time: null in the description"
         ),

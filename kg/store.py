@@ -1,4 +1,4 @@
-"""The RDF side of a graph: an Oxigraph store behind rdflib, SPARQL, and the N-Quads of record.
+"""The RDF side of a graph: an Oxigraph store behind rdflib, SPARQL, and the way back.
 
 Each source of edges is a named graph, so every triple knows where it came from; what is known of the nodes
 stands in a named graph of its own. `from_rdf(to_rdf(x))` gives the graph back: node indices are part of the RDF. Only
@@ -20,20 +20,32 @@ import pyoxigraph as ox
 import rdflib
 from oxrdflib import OxigraphStore
 
-from kg.atomic import write_file
 from kg.errors import InputError
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.ratings import Ratings
-from kg.schema import EdgeType, Namespace
+from kg.schema import ITEM, USER, EdgeType, Namespace
 from kg.vocabulary import Vocabulary
 
-__all__ = ["from_rdf", "quads", "rating_quads", "to_rdf", "write_nquads"]
+__all__ = [
+    "CONCEPT",
+    "LABEL",
+    "RDF_TYPE",
+    "SAME_AS",
+    "TEXT",
+    "from_rdf",
+    "heading_quads",
+    "nodes_graph",
+    "quads",
+    "rating_quads",
+    "source_graph",
+    "to_rdf",
+]
 
-_RDF_TYPE = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
-_LABEL = ox.NamedNode("http://www.w3.org/2000/01/rdf-schema#label")
-_SAME_AS = ox.NamedNode("http://www.w3.org/2002/07/owl#sameAs")
-_CONCEPT = ox.NamedNode("http://www.w3.org/2004/02/skos/core#Concept")
-_TEXT = ox.NamedNode("https://schema.org/description")
+RDF_TYPE = ox.NamedNode("http://www.w3.org/1999/02/22-rdf-syntax-ns#type")
+LABEL = ox.NamedNode("http://www.w3.org/2000/01/rdf-schema#label")
+SAME_AS = ox.NamedNode("http://www.w3.org/2002/07/owl#sameAs")
+CONCEPT = ox.NamedNode("http://www.w3.org/2004/02/skos/core#Concept")
+TEXT = ox.NamedNode("https://schema.org/description")
 _INTEGER = ox.NamedNode("http://www.w3.org/2001/XMLSchema#integer")
 
 
@@ -61,26 +73,48 @@ def to_rdf(
     return rdflib.Dataset(store=OxigraphStore(store=store), default_union=True)
 
 
-def write_nquads(graph: KnowledgeGraph, path: Path, namespace: Namespace) -> None:
-    """Write a graph as `.nq.gz` with sorted lines and without a time stamp: the same graph gives the same bytes."""
-    lines = ox.serialize(quads(graph, namespace), format=ox.RdfFormat.N_QUADS)
-    assert lines is not None
-    write_file(path, gzip.compress(b"\n".join(sorted(lines.splitlines())) + b"\n", mtime=0))
-
-
 def quads(graph: KnowledgeGraph, namespace: Namespace) -> Iterator[ox.Quad]:
     """Yield all that a graph holds: itself, its nodes, its edges by source.
 
     Edges of one type are a set in RDF: an edge that one source states twice is stated once.
     """
-    about = ox.NamedNode(namespace.base + "graph/nodes")
+    yield from heading_quads(graph, namespace)
+    about, index = nodes_graph(namespace), ox.NamedNode(namespace.term("index"))
+    iris: dict[str, list[ox.NamedNode]] = {}
+    for kind, nodes in graph.nodes.items():
+        kind_term = ox.NamedNode(namespace.term(kind))
+        iris[kind] = [ox.NamedNode(namespace.node(kind, raw_id)) for raw_id in nodes.vocabulary]
+        removed = nodes.vocabulary.removed
+        for position, iri in enumerate(iris[kind]):
+            if removed[position]:  # a tombstone: nothing but its index, which no other node takes
+                yield ox.Quad(iri, RDF_TYPE, ox.NamedNode(namespace.term("Removed")), about)
+                yield ox.Quad(iri, index, _number(position), about)
+                continue
+            yield ox.Quad(iri, RDF_TYPE, kind_term, about)
+            if kind not in (USER, ITEM):
+                yield ox.Quad(iri, RDF_TYPE, CONCEPT, about)
+            yield ox.Quad(iri, index, _number(position), about)
+            yield ox.Quad(iri, LABEL, ox.Literal(nodes.labels[position]), about)
+            if nodes.texts[position] is not None:
+                yield ox.Quad(iri, TEXT, ox.Literal(nodes.texts[position]), about)
+            if nodes.iris[position] is not None:
+                yield ox.Quad(iri, SAME_AS, ox.NamedNode(nodes.iris[position]), about)
+    sources = [source_graph(source, namespace) for source in graph.sources]
+    for edge_type, edges in graph.edges.items():
+        relation = ox.NamedNode(namespace.term(edge_type.relation))
+        starts, ends = iris[edge_type.source], iris[edge_type.target]
+        for start, end, source in zip(*edges.index.tolist(), edges.provenance.tolist(), strict=True):
+            yield ox.Quad(starts[start], relation, ends[end], sources[source])
+
+
+def heading_quads(graph: KnowledgeGraph, namespace: Namespace) -> Iterator[ox.Quad]:
+    """Yield what a graph says of itself: its name, and its kinds, edge types and sources in their order."""
+    about = nodes_graph(namespace)
     this = ox.NamedNode(namespace.base + "graph")
-    term = {
-        name: ox.NamedNode(namespace.term(name)) for name in ("index", "kind", "edgeType", "source", "Graph", "Removed")
-    }
-    yield ox.Quad(this, _RDF_TYPE, term["Graph"], about)
-    yield ox.Quad(this, _LABEL, ox.Literal(graph.name), about)
-    # Kinds, edge types and sources keep their order, and are there even where nothing uses them.
+    index = ox.NamedNode(namespace.term("index"))
+    yield ox.Quad(this, RDF_TYPE, ox.NamedNode(namespace.term("Graph")), about)
+    yield ox.Quad(this, LABEL, ox.Literal(graph.name), about)
+    # Kinds, edge types and sources are there even where nothing uses them.
     listed = {
         "kind": list(graph.nodes),
         "edgeType": [" ".join(kinds) for kinds in graph.edges],
@@ -89,34 +123,19 @@ def quads(graph: KnowledgeGraph, namespace: Namespace) -> Iterator[ox.Quad]:
     for what, names in listed.items():
         for position, name in enumerate(names):
             entry = ox.NamedNode(f"{namespace.base}graph/{what}/{position}")
-            yield ox.Quad(this, term[what], entry, about)
-            yield ox.Quad(entry, term["index"], _number(position), about)
-            yield ox.Quad(entry, _LABEL, ox.Literal(name), about)
-    iris: dict[str, list[ox.NamedNode]] = {}
-    for kind, nodes in graph.nodes.items():
-        kind_term = ox.NamedNode(namespace.term(kind))
-        iris[kind] = [ox.NamedNode(namespace.node(kind, raw_id)) for raw_id in nodes.vocabulary]
-        removed = nodes.vocabulary.removed
-        for position, iri in enumerate(iris[kind]):
-            if removed[position]:  # a tombstone: nothing but its index, which no other node takes
-                yield ox.Quad(iri, _RDF_TYPE, term["Removed"], about)
-                yield ox.Quad(iri, term["index"], _number(position), about)
-                continue
-            yield ox.Quad(iri, _RDF_TYPE, kind_term, about)
-            if kind not in ("user", "item"):
-                yield ox.Quad(iri, _RDF_TYPE, _CONCEPT, about)
-            yield ox.Quad(iri, term["index"], _number(position), about)
-            yield ox.Quad(iri, _LABEL, ox.Literal(nodes.labels[position]), about)
-            if nodes.texts[position] is not None:
-                yield ox.Quad(iri, _TEXT, ox.Literal(nodes.texts[position]), about)
-            if nodes.iris[position] is not None:
-                yield ox.Quad(iri, _SAME_AS, ox.NamedNode(nodes.iris[position]), about)
-    sources = [ox.NamedNode(f"{namespace.base}graph/from/{quote(source, safe='')}") for source in graph.sources]
-    for edge_type, edges in graph.edges.items():
-        relation = ox.NamedNode(namespace.term(edge_type.relation))
-        starts, ends = iris[edge_type.source], iris[edge_type.target]
-        for start, end, source in zip(*edges.index.tolist(), edges.provenance.tolist(), strict=True):
-            yield ox.Quad(starts[start], relation, ends[end], sources[source])
+            yield ox.Quad(this, ox.NamedNode(namespace.term(what)), entry, about)
+            yield ox.Quad(entry, index, _number(position), about)
+            yield ox.Quad(entry, LABEL, ox.Literal(name), about)
+
+
+def nodes_graph(namespace: Namespace) -> ox.NamedNode:
+    """Return the named graph of what is known of the nodes."""
+    return ox.NamedNode(namespace.base + "graph/nodes")
+
+
+def source_graph(source: str, namespace: Namespace) -> ox.NamedNode:
+    """Return the named graph of the edges of a source."""
+    return ox.NamedNode(f"{namespace.base}graph/from/{quote(source, safe='')}")
 
 
 def rating_quads(graph: KnowledgeGraph, ratings: Ratings, namespace: Namespace, *, implicit: bool) -> Iterator[ox.Quad]:
@@ -137,7 +156,7 @@ def _star_quads(graph: KnowledgeGraph, ratings: Ratings, namespace: Namespace) -
     items = [ox.NamedNode(namespace.node("item", raw_id)) for raw_id in graph.items.vocabulary]
     for position, (user, item, value) in enumerate(zip(ratings.user, ratings.item, ratings.value, strict=True)):
         rating = ox.NamedNode(f"{namespace.base}graph/rating/{position}")
-        yield ox.Quad(rating, _RDF_TYPE, kinds[0], where)
+        yield ox.Quad(rating, RDF_TYPE, kinds[0], where)
         yield ox.Quad(rating, kinds[1], ox.Literal(float(value)), where)
         yield ox.Quad(rating, kinds[2], users[user], where)
         yield ox.Quad(rating, kinds[3], items[item], where)
@@ -151,7 +170,7 @@ def _choice_quads(graph: KnowledgeGraph, ratings: Ratings, namespace: Namespace)
     items = [ox.NamedNode(namespace.node("item", raw_id)) for raw_id in graph.items.vocabulary]
     for position, (user, item) in enumerate(zip(ratings.user, ratings.item, strict=True)):
         choice = ox.NamedNode(f"{namespace.base}graph/choice/{position}")
-        yield ox.Quad(choice, _RDF_TYPE, action, where)
+        yield ox.Quad(choice, RDF_TYPE, action, where)
         yield ox.Quad(choice, agent, users[user], where)
         yield ox.Quad(choice, chosen, items[item], where)
 
@@ -226,11 +245,11 @@ class _Reader:
             where = quad.graph_name.value
             if where.startswith(base + "graph/from/"):
                 self.links.append((subject, predicate, value, unquote(where.removeprefix(base + "graph/from/"))))
-            elif where == base + "graph/nodes" and predicate == _RDF_TYPE.value:
+            elif where == base + "graph/nodes" and predicate == RDF_TYPE.value:
                 if value == term("Removed"):
                     self.removed.add(subject)
             elif where == base + "graph/nodes":
-                if subject == base + "graph" and predicate != _LABEL.value:
+                if subject == base + "graph" and predicate != LABEL.value:
                     self.members[predicate].append(value)
                 else:
                     self.facts[subject][predicate] = value
@@ -238,7 +257,7 @@ class _Reader:
         nodes = self._nodes(listed["kind"])
         edge_types = [EdgeType(*name.split(" ")) for name in listed["edgeType"]]
         return KnowledgeGraph(
-            name=self.facts[base + "graph"][_LABEL.value],
+            name=self.facts[base + "graph"][LABEL.value],
             nodes=nodes,
             edges=self._edges(edge_types, nodes, listed["source"]),
             sources=tuple(listed["source"]),
@@ -247,7 +266,7 @@ class _Reader:
     def _listed(self, predicate: str) -> list[str]:
         index = self.namespace.term("index")
         entries = sorted(self.members[predicate], key=lambda entry: int(self.facts[entry][index]))
-        return [self.facts.pop(entry)[_LABEL.value] for entry in entries]
+        return [self.facts.pop(entry)[LABEL.value] for entry in entries]
 
     def _nodes(self, kinds: list[str]) -> dict[str, Nodes]:
         index = self.namespace.term("index")
@@ -257,14 +276,14 @@ class _Reader:
                 kind, raw_id = self.namespace.raw_id(iri)
                 gone = iri in self.removed
                 if gone:
-                    facts[_LABEL.value] = raw_id
+                    facts[LABEL.value] = raw_id
                 found[kind].append((int(facts[index]), raw_id, facts, gone))
         nodes = {}
         for kind, members in found.items():
             members.sort(key=lambda member: member[0])
             columns = {
                 name: np.array([facts.get(predicate.value) for _, _, facts, _ in members], dtype=object)
-                for name, predicate in (("labels", _LABEL), ("texts", _TEXT), ("iris", _SAME_AS))
+                for name, predicate in (("labels", LABEL), ("texts", TEXT), ("iris", SAME_AS))
             }
             vocabulary = Vocabulary(
                 kind, [raw_id for _, raw_id, _, _ in members], removed=[gone for _, _, _, gone in members]

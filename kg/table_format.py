@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-__all__ = ["LINE", "Files", "Name", "Part", "Pattern", "TableFormat", "Text"]
+__all__ = ["LINE", "FileName", "Files", "Name", "Part", "Pattern", "TableFormat", "Text"]
 
 LINE = "line"  # the column with the number of the line, in files whose lines are not split
 
@@ -28,6 +28,14 @@ def _as_pattern(value: object) -> object:
     return value
 
 
+def _as_file(value: str) -> str:
+    """No file system has names beyond these limits; asking it for one fails in ways of its own."""
+    longest = max(len(part.encode(errors="replace")) for part in value.split("/"))
+    if "\0" in value or longest > 255 or len(value) > 1_000:
+        raise ValueError("no file can have this name; a name has at most 255 bytes, a path 1,000 characters")
+    return value
+
+
 def _some(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
     if not value:
         raise ValueError("give at least one file")
@@ -37,13 +45,14 @@ def _some(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
 Text = Annotated[str, BeforeValidator(_as_text)]
 Pattern = Annotated[str, BeforeValidator(_as_pattern)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Files = Annotated[str | tuple[str, ...], AfterValidator(_some)]
+FileName = Annotated[str, AfterValidator(_as_file)]
+Files = Annotated[FileName | tuple[FileName, ...], AfterValidator(_some)]
 
 
 class Part(BaseModel):
     """Some keys of a description: a misspelt one is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class TableFormat(Part):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +17,10 @@ from numpy.typing import NDArray
 
 from kg.delimited import read_delimited, rows_with_lines
 from kg.errors import InputError, did_you_mean
+from kg.packed import plain_suffix, read_bytes
 from kg.table_format import TableFormat
 
-__all__ = ["LIST_SEPARATOR", "Table", "read_bytes", "read_table"]
+__all__ = ["LIST_SEPARATOR", "Table", "read_table"]
 
 # Joins the members of a list that came from JSON or Parquet inside one cell.
 LIST_SEPARATOR = "\x1f"
@@ -84,23 +83,8 @@ class Table:
         return np.fromiter(numbers, dtype=np.int64)[header:]
 
 
-def read_bytes(file: Path) -> bytes:
-    """Return the content of a file, unpacked if its name ends in `.gz`; raises `InputError` if it cannot be read."""
-    try:
-        content = file.read_bytes()
-        return gzip.decompress(content) if file.suffix == ".gz" else content
-    except FileNotFoundError:
-        raise InputError("no such file; check the path in the description and --data", file=file) from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(
-            f"expected a whole gzip file, found one that is cut off or damaged ({error}); fetch it again", file=file
-        ) from None
-    except OSError as error:
-        raise InputError(f"the file cannot be read: {error.strerror or error}", file=file) from None
-
-
 def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
-    """Read a table: delimited text, JSON (list of objects) or Parquet, each also as `.gz`.
+    """Read a table: delimited text, JSON (list of objects) or Parquet, each also as `.gz`, `.bz2` or `.zst`.
 
     Args:
         file: The suffix decides how it is read unless the format gives a separator or lines.
@@ -110,7 +94,7 @@ def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
         InputError: If the file is missing, damaged, or a row does not have the fields it should have.
     """
     table_format = table_format or TableFormat()
-    suffix = Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
+    suffix = plain_suffix(file)
     content = read_bytes(file)
     by_suffix = table_format.separator is None and table_format.lines is None
     if by_suffix and suffix == ".json":
@@ -132,6 +116,8 @@ def _json(content: bytes, file: Path) -> pd.DataFrame:
         raise InputError(f"expected JSON, found an error: {error.msg}", file=file, line=error.lineno) from None
     except RecursionError:
         raise InputError("expected a list of objects, found JSON nested too deeply", file=file) from None
+    except ValueError:
+        raise InputError("expected JSON, found a whole number of thousands of digits", file=file) from None
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise InputError('expected a JSON list of objects, as in [{"id": "1", "title": "..."}]', file=file)
     columns = list(dict.fromkeys(key for record in records for key in record))

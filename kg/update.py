@@ -41,6 +41,8 @@ def update(
     data: Path | None = None,
     refresh: bool = False,
     snapshots: Path | None = None,
+    engine: str = "duckdb",
+    scratch: Path | None = None,
 ) -> Update:
     """Bring a graph directory to the present state of its sources; indices stay as they are.
 
@@ -54,6 +56,8 @@ def update(
         data: Folder that paths are relative to; by default the folder the description was loaded with.
         refresh: Ask SPARQL endpoints again; by default they count as unchanged.
         snapshots: Folder that receives what endpoints answered, as files that a description can name.
+        engine: What joins the triples of RDF files, as in `build`.
+        scratch: An existing folder for triples that do not fit into memory; by default where temporary files are.
 
     Raises:
         InputError: If an input is wrong, or the graph is of other data. The directory is then as it was.
@@ -70,7 +74,16 @@ def update(
     if not again and Origin.of(description, folder).is_of(old):
         return Update(dataset=old, read=False)
     known = None if again else old
-    fresh = build(description, data=folder, refresh=refresh, snapshots=snapshots, forgotten=old.forgotten, known=known)
+    fresh = build(
+        description,
+        data=folder,
+        refresh=refresh,
+        snapshots=snapshots,
+        engine=engine,
+        scratch=scratch,
+        forgotten=old.forgotten,
+        known=known,
+    )
     found = aligned(old, fresh)
     changes = {"ledger_version": found.ledger_version, **_changes(old, found)}
     kept = {"forgotten": old.report["forgotten"]} if "forgotten" in old.report else {}

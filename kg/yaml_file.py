@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from reprlib import Repr
@@ -14,6 +15,7 @@ from kg.errors import InputError, did_you_mean
 
 __all__ = ["fields_at", "read_yaml"]
 
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 # Aliases can make a list of a few lines endless when it is written out.
 _SHORT = Repr()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxstring = 2, 12, 200
@@ -51,15 +53,15 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
         raise InputError(
             f"expected a description with keys such as {keys}, found something else; see the README", file=path
         )
-    _refuse_repeated_keys(node, path, set())
+    _refuse(node, path, set())
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         raise _sentence(error, node, path, model) from None
 
 
-def _refuse_repeated_keys(node: yaml.Node, path: Path, visited: set[int]) -> None:
-    """YAML silently takes the last of two equal keys; a person meant both."""
+def _refuse(node: yaml.Node, path: Path, visited: set[int]) -> None:
+    """Refuse what YAML lets through: of two equal keys it silently takes the last, and text may hold half characters."""
     if id(node) in visited:
         return
     visited.add(id(node))
@@ -71,10 +73,17 @@ def _refuse_repeated_keys(node: yaml.Node, path: Path, visited: set[int]) -> Non
                     f"the key {key.value!r} stands twice; keep one", file=path, line=key.start_mark.line + 1
                 )
             seen.add(str(key.value))
-            _refuse_repeated_keys(value, path, visited)
+            _refuse(key, path, visited)
+            _refuse(value, path, visited)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
-            _refuse_repeated_keys(value, path, visited)
+            _refuse(value, path, visited)
+    elif _HALF_CHARACTER.search(node.value):
+        raise InputError(
+            "a text holds half of a character pair (a lone surrogate), which no file can store",
+            file=path,
+            line=node.start_mark.line + 1,
+        )
 
 
 def _sentence(error: ValidationError, node: yaml.Node, path: Path, model: type[BaseModel]) -> InputError:

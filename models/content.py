@@ -82,6 +82,10 @@ class Content:
             shared=sparse.vstack([self.shared, shared], format="csr"),
         )
 
+    def of_items(self, items: Indices) -> Content:
+        """Return the content of some items, in their order."""
+        return replace(self, text=self.text[items], concepts=self.concepts[items], shared=self.shared[items])
+
     def kernel(self, rows: Indices, columns: Indices) -> NDArray[np.float32]:
         """Return how alike items are, `[num_rows, num_columns]`."""
         found: NDArray[np.float32] = self.text[rows] @ self.text[columns].T

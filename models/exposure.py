@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from torch.nn.functional import embedding_bag
 
-from kg.errors import InputError
 from kg.ratings import Ratings
 from models.content import Content
 from models.inverse import inverse_of
 
-__all__ = ["ContentRegression", "Exposure", "check_size"]
+__all__ = ["ContentRegression", "Exposure"]
 
-LARGEST_CATALOGUE = 20_000
+LARGEST_CATALOGUE = 20_000  # items up to which the matrix of items by items is whole ...
+HEAD = 10_000  # ... and of how many it is beyond: 400 MB, four times that while it is made
 RIDGE = 35.0  # chosen on validation choices of 10 to 240 users an item
 CONTENT_RIDGE = 20.0
 _FLOOR = 1e-3
@@ -43,15 +45,21 @@ class Exposure:
     has no other term. So content speaks alone for new items and gives way as choices come in; and a new user needs
     no training: any set of items is a row $b$.
 
+    $W$ is dense. In a catalogue of more than 20,000 items it is that of the 10,000 items chosen most, the head, alone. What
+    is lost: beyond the head everyone comes across an item alike, by its share of users, or, if nobody chose it, by
+    the share that content says; and choices beyond the head tell nothing of other items. Liking stays personal everywhere.
+
     Attributes:
-        weights: $W$, float32 `[num_items, num_items]`.
+        weights: $W$, float32 `[num_items, num_items]`, or of the head alone.
         base: $a$, float32 `[num_items]`: the exposure of someone who chose nothing.
-        added: Columns of $W$ for items added since, float32 `[num_items, num_added_items]`; by default none.
+        added: Columns of $W$ for items added since, float32 `[num_items or head, num_added_items]`; by default none.
+        head: The items that $W$ is of, rising, if it is not of all.
     """
 
     weights: Floats
     base: Floats
     added: Floats | None = None
+    head: Indices | None = None
 
     @classmethod
     def fit(
@@ -64,12 +72,14 @@ class Exposure:
             content: Content of the items.
             ridge: $\lambda$, in users; by default 35 times the square root of the mean number of users of an item.
             content_ridge: $\alpha$.
-
-        Raises:
-            InputError: If the catalogue is too large for a dense matrix of items by items.
         """
+        if train.num_items > LARGEST_CATALOGUE:
+            return cls._of_head(train, content, ridge, content_ridge)
+        return cls._whole(train, content, ridge, content_ridge)
+
+    @classmethod
+    def _whole(cls, train: Ratings, content: Content, ridge: float | None, content_ridge: float) -> Exposure:
         size = train.num_items
-        check_size(size)
         warm, cold = np.flatnonzero(train.item_counts), np.flatnonzero(train.item_counts == 0)
         weights, base = np.zeros((size, size), dtype=np.float32), np.zeros(size, dtype=np.float32)
         if not len(warm):
@@ -89,22 +99,55 @@ class Exposure:
         base[warm] = share - share @ among_warm
         return cls(weights, base)
 
+    @classmethod
+    def _of_head(cls, train: Ratings, content: Content, ridge: float | None, content_ridge: float) -> Exposure:
+        """Fit on the items chosen most; the others have what all people have in common."""
+        counts = train.item_counts
+        head = np.sort(np.argsort(-counts, kind="stable")[: min(HEAD, int((counts > 0).sum()))])
+        place = np.full(train.num_items, -1)
+        place[head] = np.arange(len(head))
+        inside = train.select(place[train.item] >= 0)
+        of_head = replace(inside, item=place[inside.item], num_items=len(head))
+        found = cls._whole(of_head, content.of_items(head), ridge, content_ridge)
+        num_users = max(int((train.user_counts > 0).sum()), 1)
+        base = (counts / num_users).astype(np.float32)
+        share = base[head].copy()
+        regression = ContentRegression.of(head, content, content_ridge)
+        cold = np.flatnonzero(counts == 0)
+        for start in range(0, len(cold) if len(head) else 0, _ROWS):
+            block = cold[start : start + _ROWS]
+            base[block] = share @ regression.columns(content, block)
+        base[head] = found.base
+        return cls(found.weights, base, head=head)
+
     def of_item(self, train: Ratings, item: int) -> Floats:
         """Return the exposure of all users to one item by what they rated in training, `[num_users]`."""
         size = len(self.base)
-        column = self.weights[:, item] if item < size or self.added is None else self.added[:, item - size]
+        place = np.arange(size) if self.head is None else np.full(size, -1)
+        if self.head is not None:
+            place[self.head] = np.arange(len(self.head))
+        if item >= size:
+            assert self.added is not None
+            base, column = 0.0, self.added[:, item - size]
+        else:
+            base = float(self.base[item])
+            column = self.weights[:, place[item]] if place[item] >= 0 else np.zeros(len(self.weights), dtype=np.float32)
         pairs = np.unique(np.stack([train.user, train.item]), axis=1)
         pairs = pairs[:, pairs[1] < size]
-        added = np.bincount(pairs[0], weights=column[pairs[1]], minlength=train.num_users)
-        return np.maximum((self.base[item] if item < size else 0.0) + added, _FLOOR).astype(np.float32)
+        user, row = pairs[0], place[pairs[1]]
+        added = np.bincount(user[row >= 0], weights=column[row[row >= 0]], minlength=train.num_users)
+        return np.maximum(base + added, _FLOOR).astype(np.float32)
 
     def __call__(self, seen: Floats) -> Floats:
         """Return exposure for rows of rated items, both `[num_users, num_items]`; at least 0.001 everywhere."""
         size = len(self.base)
-        found = self.base + _added_up(seen[:, :size], self.weights)
+        chosen = seen[:, :size] if self.head is None else seen[:, self.head]
+        found = np.empty((len(seen), size + (0 if self.added is None else self.added.shape[1])), dtype=np.float32)
+        found[:, :size] = self.base
+        found[:, slice(0, size) if self.head is None else self.head] += _added_up(chosen, self.weights)
         if self.added is not None:
-            found = np.concatenate([found, _added_up(seen[:, :size], self.added)], axis=1)
-        return np.maximum(found, _FLOOR).astype(np.float32)
+            found[:, size:] = _added_up(chosen, self.added)
+        return np.maximum(found, _FLOOR, out=found)
 
     def grown(self, columns: Floats) -> Exposure:
         """Return the exposure to more items, whose columns of $W$ are given, `[num_items, num_new_items]`."""
@@ -136,21 +179,19 @@ class ContentRegression:
         return regression + (1.0 - regression.sum(axis=0)) / max(len(self.warm), 1)
 
 
-def check_size(num_items: int) -> None:
-    """Raise `InputError` if a catalogue is too large for a dense matrix of items by items."""
-    if num_items > LARGEST_CATALOGUE:
-        raise InputError(
-            f"lists need an items x items matrix; {num_items:,} items would take {4e-9 * num_items**2:.0f} GB, "
-            f"the limit is {LARGEST_CATALOGUE:,} items for now"
-        )
-
-
 def _added_up(seen: Floats, weights: Floats) -> Floats:
     """Return `seen @ weights`; of someone who chose little only the rows of that are read."""
     if len(seen) == 1:
         chosen = np.flatnonzero(seen[0])
+        if not len(chosen):
+            return np.zeros((1, weights.shape[1]), dtype=np.float32)
         if 4 * len(chosen) < len(weights):
-            return np.asarray(seen[:, chosen] @ weights[chosen])
+            rows = torch.from_numpy(chosen)[None]
+            values = torch.from_numpy(seen[:, chosen])
+            # Adds up rows where they lie, without a copy of them.
+            return np.asarray(
+                embedding_bag(rows, torch.from_numpy(weights), per_sample_weights=values, mode="sum").numpy()
+            )
     return np.asarray(seen @ weights)
 
 

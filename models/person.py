@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from kg.schema import USER
 from models.listing import COLD, POPULARITY
 from models.newcomers import Taste, taste_from_history
 from models.phases import PhasedPredictor
+from models.placement import content_of_person
 
 if TYPE_CHECKING:
     from models.recommender import Recommender
@@ -46,13 +47,27 @@ class Person:
     nearness: NDArray[np.float32] | None = None
     source: str | None = None
 
-    def chances(self, predictor: PhasedPredictor) -> Tensor:
-        """Return the level probabilities of all items, `[num_items, num_levels]`."""
-        cold = predictor.cold.for_rows(self.cold.rows, self.cold.offsets)
-        if self.warm is None:
-            return cold
-        warm = predictor.warm.for_rows(self.warm.rows, self.warm.offsets)
-        return torch.where(predictor.known_items[:, None], warm, cold)
+    def chances(self, predictor: PhasedPredictor, items: Tensor | None = None) -> Tensor:
+        """Return the level probabilities of items, by default all, `[num_items, num_levels]`."""
+        known = predictor.known_items if items is None else predictor.known_items[items]
+        if self.warm is None or not known.any():
+            return predictor.cold.for_rows(self.cold.rows, self.cold.offsets, items)
+        warm = predictor.warm.for_rows(self.warm.rows, self.warm.offsets, items)
+        if not known.all():
+            new = torch.nonzero(~known)[:, 0]
+            warm[new] = predictor.cold.for_rows(self.cold.rows, self.cold.offsets, new if items is None else items[new])
+        return warm
+
+    def liking(self, predictor: PhasedPredictor, level: int, items: Tensor) -> Tensor:
+        """Return the chance of at least level number `level` for some items, `[num_items]`."""
+        known = predictor.known_items[items]
+        if self.warm is None or not known.any():
+            return predictor.cold.liking(self.cold.rows, self.cold.offsets, level, items)
+        warm = predictor.warm.liking(self.warm.rows, self.warm.offsets, level, items)
+        if not known.all():
+            new = torch.nonzero(~known)[:, 0]
+            warm[new] = predictor.cold.liking(self.cold.rows, self.cold.offsets, level, items[new])
+        return warm
 
 
 def known_person(recommender: Recommender, user: str) -> Person:
@@ -73,21 +88,29 @@ def known_person(recommender: Recommender, user: str) -> Person:
     )
 
 
-def person_of_history(recommender: Recommender, history: Mapping[str, float]) -> Person:
-    """Return someone new who gave some ratings, item id -> stars; without any, someone of whom nothing is known.
+def person_of_history(
+    recommender: Recommender, history: Mapping[str, float], concepts: Mapping[str, Any] | None = None
+) -> Person:
+    """Return someone new who gave some ratings; without ratings and concepts, someone of whom nothing is known.
+
+    Args:
+        recommender: What answers.
+        history: Ratings, item id -> stars.
+        concepts: What else is known, relation -> value or values, such as age and occupation.
 
     Raises:
-        InputError: If an item is unknown, or a rating is off the scale.
+        InputError: If an item, relation or concept is unknown, or a rating is off the scale.
     """
+    content = content_of_person(recommender, concepts) if concepts else None
     item = recommender.graph.items.vocabulary.indices(list(history))
     level = levels_of(recommender, history)
     seen = np.zeros(recommender.train.num_items, dtype=np.float32)
     seen[item] = 1.0
     return Person(
-        cold=_taste(recommender, item, level),
+        cold=_taste(recommender, item, level, content=content),
         seen=seen,
         num_ratings=len(history),
-        source=None if history else POPULARITY,
+        source=None if history else COLD if concepts else POPULARITY,
     )
 
 
@@ -134,7 +157,13 @@ def person_of_text(recommender: Recommender, text: str) -> Person:
     return Person(cold=_taste(recommender, item, liked, SENTENCE_WEIGHT), seen=seen, nearness=cosine, source=COLD)
 
 
-def _taste(recommender: Recommender, item: NDArray[np.int64], level: NDArray[np.int64], weight: float = 1.0) -> Taste:
+def _taste(
+    recommender: Recommender,
+    item: NDArray[np.int64],
+    level: NDArray[np.int64],
+    weight: float = 1.0,
+    content: Tensor | None = None,
+) -> Taste:
     return taste_from_history(
         recommender.posterior.cold,
         recommender.predictor.cold,
@@ -142,7 +171,8 @@ def _taste(recommender: Recommender, item: NDArray[np.int64], level: NDArray[np.
         torch.from_numpy(item),
         torch.from_numpy(level.astype(np.int64)),
         weight=weight,
-        # What a sentence is taken to like are not ratings of someone.
-        prior=None if weight != 1.0 else recommender.newcomer_prior(USER, len(item)),
+        # What a sentence is taken to like are not ratings of someone; who tells concepts starts from these instead.
+        prior=None if weight != 1.0 or content is not None else recommender.newcomer_prior(USER, len(item)),
+        content=content,
         generator=torch.Generator().manual_seed(0),
     )

@@ -1,9 +1,10 @@
-"""What a run keeps: samples that answer for known users and items, and samples that answer for new ones."""
+"""What a run keeps: samples that answer for known users and items, the first of which also answer for new ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,49 +19,71 @@ _WARM, _COLD = "warm/", "cold/"
 
 @dataclass(frozen=True, eq=False)
 class PhasedPosterior:
-    """The samples of a run by what they know best.
+    """The samples of a run by what they know.
 
-    Content that must also stand in for ratings not yet made says a little less of items that have them. So
-    training first shows the model cold views, then lets them go: samples of the first phase answer wherever
-    a user or an item has no training rating, those of the second where both have some.
+    Training first shows the model cold views, then lets them go. Only samples of the first phase can answer where a
+    user or an item has no training rating. Where both have some, all samples answer: what those of the first phase
+    give up for the cold view is less than what a mean over more samples gains.
 
     Attributes:
-        warm: Samples for pairs whose user and item both have training ratings.
-        cold: Samples for all other pairs; the same object where training had one phase.
+        warm: All samples, for pairs whose user and item both have training ratings; those of the first phase stand first.
+        num_cold: Number of samples of the first phase; all where training had one phase.
     """
 
     warm: Posterior
-    cold: Posterior
+    num_cold: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_cold <= len(self.warm):
+            raise ValueError(f"num_cold must lie between 1 and {len(self.warm)}, got {self.num_cold}")
+
+    @classmethod
+    def single(cls, samples: Posterior) -> PhasedPosterior:
+        """Return samples of one phase, which answer for all."""
+        return cls(samples, len(samples))
+
+    @cached_property
+    def cold(self) -> Posterior:
+        """Samples for all other pairs, in the same memory."""
+        return self.warm if self.num_cold == len(self.warm) else self.warm.part(slice(self.num_cold))
+
+    @cached_property
+    def _later(self) -> Posterior:
+        return self.warm.part(slice(self.num_cold, None))
 
     def join(self, other: PhasedPosterior) -> PhasedPosterior:
-        """Return the samples of both, as of two chains; both give theirs up (`Posterior.join`)."""
-        warm = self.warm.join(other.warm)
-        return PhasedPosterior(warm, warm if self.cold is self.warm else self.cold.join(other.cold))
+        """Return the samples of both, as of two chains; both give theirs up, so that none is in memory twice."""
+        found = {}
+        for name in list(self.warm.samples):
+            mine, theirs = self.warm.samples.pop(name), other.warm.samples.pop(name)
+            first = (mine[: self.num_cold], theirs[: other.num_cold])
+            found[name] = torch.cat([*first, mine[self.num_cold :], theirs[other.num_cold :]])
+        return PhasedPosterior(Posterior(found), self.num_cold + other.num_cold)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all samples under flat names, for a file."""
-        found = {_WARM + name: stacked for name, stacked in self.warm.samples.items()}
-        if self.cold is not self.warm:
-            found |= {_COLD + name: stacked for name, stacked in self.cold.samples.items()}
-        return found
+        if self.cold is self.warm:
+            return {_WARM + name: stacked for name, stacked in self.warm.samples.items()}
+        found = {_WARM + name: stacked for name, stacked in self._later.samples.items()}
+        return found | {_COLD + name: stacked for name, stacked in self.cold.samples.items()}
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, Tensor]) -> PhasedPosterior:
         """Take back what `tensors` returned."""
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-        warm, cold = Posterior(part(_WARM)), part(_COLD)
-        return cls(warm, Posterior(cold) if cold else warm)
+        later = {name.removeprefix(_WARM): found for name, found in tensors.items() if name.startswith(_WARM)}
+        cold = {name.removeprefix(_COLD): found for name, found in tensors.items() if name.startswith(_COLD)}
+        if not cold:
+            return cls.single(Posterior(later))
+        num_cold = len(Posterior(cold))
+        return cls(Posterior({name: torch.cat([cold.pop(name), later.pop(name)]) for name in list(later)}), num_cold)
 
     def predictor(
         self, model: HybridModel, inputs: HybridInputs, known_users: Tensor, known_items: Tensor
     ) -> PhasedPredictor:
         """Encode all nodes once for every sample; see `Posterior.predictor`."""
-        warm = self.warm.predictor(model, inputs, known_users, known_items)
-        cold = warm if self.cold is self.warm else self.cold.predictor(model, inputs, known_users, known_items)
-        return PhasedPredictor(warm, cold, known_users, known_items)
+        return PhasedPredictor(
+            self.warm.predictor(model, inputs, known_users, known_items), self.num_cold, known_users, known_items
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +91,25 @@ class PhasedPredictor:
     """Rows of all users and items in every sample of both phases.
 
     Attributes:
-        warm: Answers for pairs whose user and item both have training ratings.
-        cold: Answers for all other pairs, and for newcomers.
+        warm: All samples: they answer for pairs whose user and item both have training ratings.
+        num_cold: Number of samples of the first phase, which stand first.
         known_users: Which users have training ratings, bool `[num_users]`.
         known_items: Which items have training ratings, bool `[num_items]`.
     """
 
     warm: Predictor
-    cold: Predictor
+    num_cold: int
     known_users: Tensor
     known_items: Tensor
+
+    @cached_property
+    def cold(self) -> Predictor:
+        """Samples that answer for all other pairs, and for newcomers."""
+        return self.warm if self.num_cold == len(self.warm) else self.warm.part(slice(self.num_cold))
+
+    @cached_property
+    def _later(self) -> Predictor:
+        return self.warm.part(slice(self.num_cold, None))
 
     def probabilities(self, user: Tensor, item: Tensor, time: Tensor | None = None) -> Tensor:
         """Return the probability of each level for each pair, `[num_pairs, num_levels]`; see `Predictor.probabilities`."""
@@ -89,14 +121,18 @@ class PhasedPredictor:
 
     def of_user(self, user: int) -> Tensor:
         """Return the level probabilities of all items for one user of the graph, `[num_items, num_levels]`."""
-        warm, cold = (
-            phase.for_rows(phase.users[:, user], phase.user_offsets[:, user]) for phase in (self.warm, self.cold)
-        )
-        return torch.where((self.known_users[user] & self.known_items)[:, None], warm, cold)
+        known = (self.known_users[user] & self.known_items)[:, None]
+        return self._of_phases(lambda phase: phase.for_rows(phase.users[:, user], phase.user_offsets[:, user]), known)
 
     def at_least(self, users: Tensor, level: int) -> Tensor:
         """Return the chance of at least level number `level` for users and all items, `[num_users, num_items]`."""
-        known = self.known_users[users, None] & self.known_items
-        if self.warm is self.cold or known.all():
-            return self.warm.at_least(users, level)
-        return torch.where(known, self.warm.at_least(users, level), self.cold.at_least(users, level))
+        return self._of_phases(
+            lambda phase: phase.at_least(users, level), self.known_users[users, None] & self.known_items
+        )
+
+    def _of_phases(self, chances: Callable[[Predictor], Tensor], known: Tensor) -> Tensor:
+        """Return chances by all samples where `known`, else by the first; no sample is asked twice."""
+        if self.cold is self.warm or known.all():
+            return chances(self.warm)
+        first = chances(self.cold)
+        return torch.where(known, first.lerp(chances(self._later), 1 - self.num_cold / len(self.warm)), first)

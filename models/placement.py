@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,13 +25,13 @@ from models.encoder import parameter_key
 from models.inputs import TEXT, MessageType, directions, relation_name
 from models.newcomers import item_from_raters, taste_from_history
 from models.phases import PhasedPosterior, PhasedPredictor
-from models.posterior import Posterior, Predictor
+from models.posterior import Posterior, Predictor, rows_of
 from models.sessions import Sessions
 
 if TYPE_CHECKING:
     from models.recommender import Recommender
 
-__all__ = ["placed", "text_vectors"]
+__all__ = ["content_of_person", "placed", "text_vectors"]
 
 SEED = 0
 TOWER = {USER: "users", ITEM: "items"}
@@ -87,21 +87,17 @@ def placed(recommender: Recommender, additions: Additions, vectors: NDArray[np.f
     kind, count = additions.kind, len(additions)
     edges, notes = _new_edges(recommender.graph, additions, recommender.data)
     features = _features(recommender, vectors) if kind == ITEM else None
-    before = recommender.predictor
-    posteriors, predictors = [], []
-    phases = [(recommender.posterior.cold, before.cold, "cold")]
-    if recommender.posterior.warm is not recommender.posterior.cold:
-        phases.append((recommender.posterior.warm, before.warm, "warm"))
-    for posterior, predictor, phase in phases:
-        content = _content_rows(posterior, kind, edges, features, count)
-        residual = recommender.residuals(kind, phase).draw(kind, list(additions.nodes.vocabulary))
-        shared = posterior.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
-        for new in np.unique(additions.new):
-            row = _rated_row(recommender, posterior, predictor, additions, int(new), content[:, new])
-            residual[:, new] = row - content[:, new] - shared[:, 0]
-        residual = residual.half()  # as all samples are kept
-        posteriors.append(_grown_posterior(posterior, kind, residual))
-        predictors.append(_grown_predictor(predictor, kind, content + shared + residual.float()))
+    before, phased = recommender.predictor, recommender.posterior
+    content = _content_rows(phased.warm, kind, edges, features, count)
+    shared = phased.warm.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
+    # Only samples of the first phase are ever asked of a new node.
+    residual, first = torch.zeros_like(content), phased.num_cold
+    residual[:first] = recommender.residuals(kind).draw(kind, list(additions.nodes.vocabulary))
+    for new in np.unique(additions.new):
+        row = _rated_row(recommender, phased.cold, before.cold, additions, int(new), content[:first, new])
+        residual[:first, new] = row - content[:first, new] - shared[:first, 0]
+    residual = residual.half()  # as all samples are kept
+    rows = content + shared + residual.float()
     unknown = torch.zeros(count, dtype=torch.bool)
     known = {
         USER: torch.cat([before.known_users, unknown]) if kind == USER else before.known_users,
@@ -118,7 +114,7 @@ def placed(recommender: Recommender, additions: Additions, vectors: NDArray[np.f
         recommender,
         graph=additions.grown(recommender.graph),
         train=_grown_ratings(recommender.train, additions),
-        posterior=PhasedPosterior(posteriors[-1], posteriors[0]),
+        posterior=PhasedPosterior(_grown_posterior(phased.warm, kind, residual), first),
         data=_grown_data(recommender.data, additions, edges, features),
         item_vectors=item_vectors,
         exposure=exposure,
@@ -128,9 +124,30 @@ def placed(recommender: Recommender, additions: Additions, vectors: NDArray[np.f
         notes=(*recommender.notes, *additions.notes, *notes),
     )
     grown.keep(
-        predictor=PhasedPredictor(predictors[-1], predictors[0], known[USER], known[ITEM]), learned_from=recommender
+        predictor=PhasedPredictor(_grown_predictor(before.warm, kind, rows), first, known[USER], known[ITEM]),
+        learned_from=recommender,
     )
     return grown
+
+
+@torch.no_grad()
+def content_of_person(recommender: Recommender, concepts: Mapping[str, Any]) -> Tensor:
+    """Return what concepts say of someone new in the samples of the first phase, `[num_samples, embedding_size + 1]`.
+
+    Args:
+        recommender: What answers.
+        concepts: Relation -> value or values, such as age and occupation.
+
+    Raises:
+        InputError: If users have no such relation, or the graph no such concept.
+    """
+    someone = {"id": "someone new" + " " * len(recommender.graph.users), "concepts": concepts}
+    additions = Additions.of(recommender.graph, USER, [someone], scale=recommender.scale)
+    unknown = [note for note in additions.notes if "is not known" in note]
+    if unknown:
+        raise InputError(f"{unknown[0].partition(' of user')[0]} is not known to the graph; leave it out or correct it")
+    edges, _ = _new_edges(recommender.graph, additions, recommender.data)
+    return _content_rows(recommender.posterior.cold, USER, edges, None, 1)[:, 0]
 
 
 def _new_edges(
@@ -188,7 +205,7 @@ def _content_rows(
     total = torch.zeros(len(posterior), count, size)
     for message_type, part in edges.items():
         table = posterior.samples[prefix + parameter_key(relation_name(message_type))]
-        total.index_add_(1, part.new, table[:, part.table_row].float() * part.weight[:, None])
+        total.index_add_(1, part.new, rows_of(table, part.table_row).float() * part.weight[:, None])
     if features is not None:
         total += features @ posterior.samples[prefix + TEXT].float()
     return total
@@ -236,16 +253,14 @@ def _rated_row(
 
 
 def _grown_posterior(posterior: Posterior, kind: str, residual: Tensor) -> Posterior:
-    samples = dict(posterior.samples)
-    for name, rows in (
-        (f"{TOWER[kind]}.factors.rows", torch.zeros_like(residual)),
-        (f"cold_{TOWER[kind]}.residual.rows", residual),
-        (f"head.{kind}_offsets", None),
-    ):
-        old = samples[name]
-        rows = old.new_zeros(len(old), residual.shape[1], old.shape[2]) if rows is None else rows.to(old.dtype)
-        samples[name] = torch.cat([old, rows], dim=1)
-    return posterior.grown(samples)
+    offsets = posterior.samples[f"head.{kind}_offsets"]
+    return posterior.grown(
+        {
+            f"{TOWER[kind]}.factors.rows": torch.zeros_like(residual),
+            f"cold_{TOWER[kind]}.residual.rows": residual,
+            f"head.{kind}_offsets": offsets.new_zeros(len(offsets), residual.shape[1], offsets.shape[2]),
+        }
+    )
 
 
 def _grown_predictor(predictor: Predictor, kind: str, rows: Tensor) -> Predictor:
@@ -300,10 +315,10 @@ def _grown_ratings(train: Ratings, additions: Additions) -> Ratings:
 
 
 def _exposure_columns(recommender: Recommender, content: Content, items: NDArray[np.int64]) -> NDArray[np.float32]:
-    columns = np.zeros((len(recommender.exposure.base), len(items)), dtype=np.float32)
-    regression = recommender.content_regression
+    exposure, regression = recommender.exposure, recommender.content_regression
+    columns = np.zeros((len(exposure.weights), len(items)), dtype=np.float32)
     if len(regression.warm):
-        columns[regression.warm] = regression.columns(content, items)
+        columns[regression.warm if exposure.head is None else slice(None)] = regression.columns(content, items)
     return columns
 
 

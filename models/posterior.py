@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import UserDict
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from models.head import level_probabilities
+from models.head import level_probabilities, ordered
 from models.hybrid import HybridInputs, HybridModel
 from models.sessions import DatedUsers
 
 __all__ = ["Posterior", "Predictor", "expected_value", "interval"]
 
 ROUNDING = 1e-5
+LARGE = 20_000  # items from which a list reads few of them
 _USERS = 64  # users ranked at once
 _BLOCK = 4_000_000  # numbers of one intermediate tensor [num_samples, num_pairs, size]
+
+
+class GrowingSamples(UserDict[str, Tensor]):
+    """Samples of which some get rows of new nodes when they are first read: most of them answer no question.
+
+    Args:
+        samples: The samples so far.
+        rows: Rows to add, by parameter, `[num_samples, num_new_nodes, size]`.
+    """
+
+    def __init__(self, samples: Mapping[str, Tensor], rows: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        growing = isinstance(samples, GrowingSamples)
+        self.data = dict(samples.data if growing else samples)  # type: ignore[attr-defined]
+        self._rows = dict(samples._rows) if growing else {}  # type: ignore[attr-defined]
+        for name, added in rows.items():
+            self._rows[name] = torch.cat([self._rows[name], added], dim=1) if name in self._rows else added
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name in self._rows:
+            self.data[name] = torch.cat([self.data[name], self._rows.pop(name)], dim=1)
+        return self.data[name]
 
 
 class Posterior:
@@ -26,8 +50,9 @@ class Posterior:
     A gradient run has one sample; everything above works the same.
     """
 
-    def __init__(self, samples: Mapping[str, Tensor]) -> None:
-        self.samples = dict(samples)
+    def __init__(self, samples: Mapping[str, Tensor], added: Mapping[str, int] | None = None) -> None:
+        self.samples: MutableMapping[str, Tensor] = samples if isinstance(samples, GrowingSamples) else dict(samples)
+        self._added = dict(added or {})  # rows at the end that no training has seen
         self._spreads: dict[str, Tensor] = {}
 
     @classmethod
@@ -44,26 +69,26 @@ class Posterior:
         }
 
     def __len__(self) -> int:
-        return len(next(iter(self.samples.values())))
+        return len(self.samples[next(iter(self.samples))])
 
-    def join(self, other: Posterior) -> Posterior:
-        """Return the samples of both, as of two chains; both give theirs up, so that none is in memory twice."""
-        names = list(self.samples)
-        return Posterior({name: torch.cat([self.samples.pop(name), other.samples.pop(name)]) for name in names})
+    def part(self, chosen: slice) -> Posterior:
+        """Return some of the samples, in the same memory."""
+        return Posterior({name: stacked[chosen] for name, stacked in self.samples.items()}, self._added)
 
-    def grown(self, samples: Mapping[str, Tensor]) -> Posterior:
-        """Return these samples with rows for more nodes, whose spreads stay those of the nodes it has learned from."""
-        for name in self.samples:
-            if name.endswith((".factors.rows", ".residual.rows")):
-                self.spread(name)
-        found = Posterior(samples)
-        found._spreads = self._spreads
-        return found
+    def grown(self, rows: Mapping[str, Tensor]) -> Posterior:
+        """Return these samples with rows for more nodes, whose spreads stay those of the nodes it has learned from.
+
+        Args:
+            rows: Rows to add, by parameter, `[num_samples, num_new_nodes, size]`.
+        """
+        added = {name: self._added.get(name, 0) + part.shape[1] for name, part in rows.items()}
+        return Posterior(GrowingSamples(self.samples, rows), {**self._added, **added})
 
     def spread(self, name: str) -> Tensor:
-        """Return the variance over the rows of a parameter in each sample, `[num_samples, size]`; kept once taken."""
+        """Return the variance over the rows that a parameter has learned in each sample, `[num_samples, size]`; kept once taken."""
         if name not in self._spreads:
-            self._spreads[name] = self.samples[name].float().var(dim=1, unbiased=False)
+            learned = self.samples[name][:, : self.samples[name].shape[1] - self._added.get(name, 0)]
+            self._spreads[name] = learned.float().var(dim=1, unbiased=False)
         return self._spreads[name]
 
     def sample(self, number: int) -> dict[str, Tensor]:
@@ -91,12 +116,16 @@ class Posterior:
             if sessions is not None:
                 timeless.append(torch.where(known_users[:, None], rows.users, rows.cold_users))
             items.append(torch.where(known_items[:, None], rows.items, rows.cold_items))
+        of_items = torch.stack(items)
+        item_offsets = self.samples["head.item_offsets"].float() * known_items[None, :, None]
+        if of_items.shape[1] > LARGE:
+            of_items, item_offsets = by_node(of_items), by_node(item_offsets)
         return Predictor(
             users=torch.stack(users),
-            items=torch.stack(items),
+            items=of_items,
             thresholds=self.samples["head.thresholds"].float(),
             user_offsets=self.samples["head.user_offsets"].float() * known_users[None, :, None],
-            item_offsets=self.samples["head.item_offsets"].float() * known_items[None, :, None],
+            item_offsets=item_offsets,
             dated=None
             if sessions is None
             else DatedUsers(
@@ -129,6 +158,20 @@ class Predictor:
     item_offsets: Tensor
     dated: DatedUsers | None = None
 
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def part(self, chosen: slice) -> Predictor:
+        """Return the rows of some samples, in the same memory."""
+        return Predictor(
+            users=self.users[chosen],
+            items=self.items[chosen],
+            thresholds=self.thresholds[chosen],
+            user_offsets=self.user_offsets[chosen],
+            item_offsets=self.item_offsets[chosen],
+            dated=None if self.dated is None else self.dated.part(chosen),
+        )
+
     @torch.no_grad()
     def probabilities(self, user: Tensor, item: Tensor, time: Tensor | None = None) -> Tensor:
         """Return the probability of each level for each pair, averaged over samples, `[num_pairs, num_levels]`.
@@ -142,9 +185,10 @@ class Predictor:
         parts = []
         for start in range(0, len(user), block):
             u, i = user[start : start + block], item[start : start + block]
-            of_users = self.users[:, u] if time is None else self._at(u, time[start : start + block])
-            scores = bilinear(of_users, self.items[:, i])
-            cuts = self.thresholds[:, None] + self.user_offsets[:, u] + self.item_offsets[:, i]
+            of_users = rows_of(self.users, u) if time is None else self._at(u, time[start : start + block])
+            scores = bilinear(of_users, rows_of(self.items, i))
+            cuts = self.thresholds[:, None] + rows_of(self.user_offsets, u)
+            cuts += rows_of(self.item_offsets, i)
             parts.append(level_probabilities(scores, cuts).mean(0))
         return torch.cat(parts) if parts else torch.zeros(0, self.thresholds.shape[1] + 1)
 
@@ -154,15 +198,33 @@ class Predictor:
         return self.dated.rows(user, time)
 
     @torch.no_grad()
-    def for_rows(self, rows: Tensor, offsets: Tensor) -> Tensor:
-        """Return the level probabilities of all items for one user given by rows, `[num_items, num_levels]`.
+    def for_rows(self, rows: Tensor, offsets: Tensor, items: Tensor | None = None) -> Tensor:
+        """Return the level probabilities of items, by default all, for one user given by rows, `[num_items, num_levels]`.
 
         Args:
             rows: `[num_samples, embedding_size + 1]`.
             offsets: `[num_samples, num_levels - 1]`.
+            items: Which items, int64 `[num_items]`.
         """
-        cuts = self.thresholds[:, None] + offsets[:, None] + self.item_offsets
-        return level_probabilities(bilinear(rows[:, None], self.items), cuts).mean(0)
+        columns, of_items = self.items, self.item_offsets
+        if items is not None:
+            columns, of_items = rows_of(columns, items), rows_of(of_items, items)
+        cuts = self.thresholds[:, None] + offsets[:, None] + of_items
+        # The bias meets a one, as in a column of its own.
+        own = torch.cat([rows[:, :-1], torch.ones_like(rows[:, -1:])], dim=1)
+        scores = torch.bmm(own[:, None], columns.mT)[:, 0] + rows[:, -1:]
+        below = ordered(cuts).sub_(scores[..., None]).sigmoid_().mean(0)
+        ends = below.new_zeros(len(below), 1)
+        return torch.diff(torch.cat([ends, below, ends + 1], dim=1), dim=1)
+
+    @torch.no_grad()
+    def liking(self, rows: Tensor, offsets: Tensor, level: int, items: Tensor) -> Tensor:
+        """Return the chance of at least level number `level` for one user given by rows and some items, `[num_items]`."""
+        columns, cut = rows_of(self.items, items), rows_of(self.item_offsets, items)[..., :level]
+        cut = (cut + (self.thresholds + offsets)[:, None, :level]).amax(2)
+        own = torch.cat([rows[:, :-1], torch.ones_like(rows[:, -1:])], dim=1)
+        scores = torch.bmm(own[:, None], columns.mT)[:, 0]
+        return scores.add_(rows[:, -1:]).sub_(cut).sigmoid_().mean(0)
 
     @torch.no_grad()
     def at_least(self, users: Tensor, level: int) -> Tensor:
@@ -188,6 +250,18 @@ class Predictor:
                     score -= highest
                 sums += score.sigmoid_()
         return total / len(self.items)
+
+
+def by_node(rows: Tensor) -> Tensor:
+    """Return the same rows, `[num_samples, num_nodes, size]`, with those of a node side by side in memory: few are quick to read."""
+    return rows.transpose(0, 1).contiguous().transpose(0, 1)
+
+
+def rows_of(rows: Tensor, index: Tensor) -> Tensor:
+    """Return `rows[:, index]`; `index_select` copies whole rows, which indexing does number by number."""
+    if rows.stride(1) > rows.stride(0):
+        return rows.transpose(0, 1).index_select(0, index).transpose(0, 1)
+    return rows.index_select(1, index)
 
 
 def bilinear(users: Tensor, items: Tensor) -> Tensor:

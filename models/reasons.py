@@ -16,9 +16,9 @@ from kg.provenance import Origin, origin_of
 from kg.schema import ITEM, EdgeType
 from models.encoder import parameter_key
 from models.inputs import relation_name
-from models.posterior import Posterior
+from models.posterior import Posterior, rows_of
 
-__all__ = ["Reason", "concept_reasons"]
+__all__ = ["Reason", "concept_reasons", "reasons_of_items"]
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # countryOfOrigin -> country of origin
 
@@ -77,6 +77,56 @@ def concept_reasons(
             for concept, label, score in zip(concepts, labels, scores, strict=True)
         ]
     return sorted(found, key=lambda reason: -reason.score)
+
+
+@torch.no_grad()
+def reasons_of_items(
+    posterior: Posterior, data: HeteroData, graph: KnowledgeGraph, rows: Tensor, items: NDArray[np.int64], *, most: int
+) -> list[list[Reason]]:
+    """Return the concepts of each of several items that speak for it most, largest first: `concept_reasons`, all at once.
+
+    Args:
+        posterior: Kept samples.
+        data: Graph inputs.
+        graph: Labels of the concepts.
+        rows: The user's rows, `[num_samples, embedding_size + 1]`.
+        items: Item indices, `[num_given_items]`, all different.
+        most: Largest number of reasons of an item; those that speak against it are none.
+    """
+    found: list[list[tuple[float, tuple[str, str, str], int]]] = [[] for _ in items]
+    if not most or not len(items):
+        return [[] for _ in items]
+    place = torch.full((int(data[ITEM].num_nodes),), -1)
+    place[torch.from_numpy(items)] = torch.arange(len(items))
+    for edge_type in data[ITEM].content:
+        edges = data[edge_type]
+        of_edge = place[edges.edge_index[1]]
+        mine = torch.nonzero(of_edge >= 0)[:, 0]
+        if not len(mine):
+            continue
+        table = posterior.samples[f"items.content.tables.{parameter_key(relation_name(edge_type))}"]
+        messages = rows_of(table, edges.table_row[mine]).float()
+        parts = torch.bmm(rows[:, None, :-1], messages[..., :-1].mT)[:, 0] + messages[..., -1]
+        scores = parts.mean(0) * edges.edge_weight[mine]
+        for where, concept, score in zip(
+            of_edge[mine].tolist(), edges.edge_index[0][mine].tolist(), scores.tolist(), strict=True
+        ):
+            found[where].append((score, edge_type, concept))
+    listed = []
+    for item, reasons in zip(items.tolist(), found, strict=True):
+        best = sorted((part for part in reasons if part[0] > 0), key=lambda part: -part[0])[:most]
+        listed.append(
+            [
+                Reason(
+                    edge_type[1],
+                    str(graph.nodes[edge_type[0]].labels[concept]),
+                    score,
+                    _origin(graph, edge_type, concept, item),
+                )
+                for score, edge_type, concept in best
+            ]
+        )
+    return listed
 
 
 def _origin(graph: KnowledgeGraph, message_type: tuple[str, str, str], concept: int, item: int) -> Origin | None:

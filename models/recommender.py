@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from kg.additions import Additions
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
+from kg.item_filter import items_with
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from models.content import Content
@@ -33,10 +35,12 @@ from models.posterior import Posterior
 from models.projection import TextProjection
 from models.questions import questions_for
 from models.ranking import Adjustment, best_of, ranking
-from models.reasons import Reason, concept_reasons
+from models.reasons import Reason, concept_reasons, reasons_of_items
 from models.residuals import Residuals, beyond_content
 from models.sessions import Sessions
+from models.similarity import similar_items
 from models.text import TextEncoder
+from models.top_items import top_items
 
 __all__ = ["FEW", "Recommender"]
 
@@ -101,10 +105,11 @@ class Recommender:
     @cached_property
     def content_regression(self) -> ContentRegression:
         """What content says of who comes across an item; made when first an item is added."""
-        return ContentRegression.of(np.flatnonzero(self.learned(ITEM).numpy()), self.content)
+        head = self.exposure.head
+        return ContentRegression.of(np.flatnonzero(self.learned(ITEM).numpy()) if head is None else head, self.content)
 
     @cached_property
-    def _residuals(self) -> dict[tuple[str, str], Residuals]:
+    def _residuals(self) -> dict[str, Residuals]:
         return {}
 
     @cached_property
@@ -123,20 +128,20 @@ class Recommender:
             if kind == USER:
                 self._priors[kind] = NewcomerPriors(self.train, lambda: cold.users, cold.items, sent)
             else:
-                rows = partial(beyond_content, self.posterior.cold, partial(self.residuals, ITEM, "cold"), "cold_items")
+                rows = partial(beyond_content, self.posterior.cold, partial(self.residuals, ITEM), "cold_items")
                 self._priors[kind] = NewcomerPriors(self.train.turned(), rows, cold.users, sent)
         return self._priors[kind](number)
 
-    def residuals(self, kind: str, phase: str) -> Residuals:
-        """Return what content cannot say of the rated users or items in the samples of a phase, `warm` or `cold`."""
-        if (kind, phase) not in self._residuals:
+    def residuals(self, kind: str) -> Residuals:
+        """Return what content cannot say of the rated users or items in the samples that answer for new ones."""
+        if kind not in self._residuals:
             side = "users" if kind == USER else "items"
             inputs = getattr(hybrid_inputs(self.data, self.sessions), side).content
-            rows, learned = getattr(getattr(self.predictor, phase), side), self.learned(kind)
+            rows, learned = getattr(self.predictor.cold, side), self.learned(kind)
             counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts) * learned
-            tower, posterior = getattr(self.model, f"cold_{side}"), getattr(self.posterior, phase)
-            self._residuals[kind, phase] = Residuals.of(posterior, tower, f"cold_{side}", inputs, rows, counts)
-        return self._residuals[kind, phase]
+            tower = getattr(self.model, f"cold_{side}")
+            self._residuals[kind] = Residuals.of(self.posterior.cold, tower, f"cold_{side}", inputs, rows, counts)
+        return self._residuals[kind]
 
     def keep(self, *, predictor: PhasedPredictor, learned_from: Recommender) -> None:
         """Take over what another recommender of the same model has worked out, so that it is not done twice."""
@@ -184,14 +189,54 @@ class Recommender:
             }
         )
 
+    def predict_for_histories(
+        self, histories: Mapping[str, Mapping[str, float]], pairs: Sequence[tuple[str, str]]
+    ) -> pd.DataFrame:
+        """Predict ratings of people the model never saw, from a few ratings each; what `recommend(history=...)` says of them.
+
+        Args:
+            histories: Name of a person -> their ratings, item id -> stars; may be empty.
+            pairs: (name of a person, item id).
+
+        Returns:
+            A row a pair, as `predict`.
+
+        Raises:
+            InputError: If a person or item is unknown, or a rating is off the scale.
+        """
+        nobody = next((name for name, _ in pairs if name not in histories), None)
+        if nobody is not None:
+            raise InputError(f"a pair names {nobody!r}, of whom there is no history; give one, which may be empty")
+        items = self.graph.items.vocabulary.indices([item for _, item in pairs])
+        places: dict[str, list[int]] = {}
+        for place, (name, _) in enumerate(pairs):
+            places.setdefault(name, []).append(place)
+        probabilities, stands_on = torch.zeros(len(pairs), len(self.levels)), [""] * len(pairs)
+        for name, mine in places.items():
+            person, wanted = self.person(history=histories[name]), items[mine]
+            probabilities[mine] = person.chances(self.predictor, torch.from_numpy(wanted))
+            told = sources(np.full(len(mine), person.num_ratings), self.train.item_counts[wanted])
+            for place, source in zip(mine, told, strict=True):
+                stands_on[place] = person.source or source
+        return pd.DataFrame(
+            {
+                "user": [name for name, _ in pairs],
+                "item": [item for _, item in pairs],
+                **stars_of(probabilities, self.levels),
+                "source": stands_on,
+            }
+        )
+
     def recommend(
         self,
         *,
         user: str | None = None,
         history: Mapping[str, float] | None = None,
         text: str | None = None,
+        concepts: Mapping[str, Any] | None = None,
         k: int = 10,
         candidates: Collection[str] | None = None,
+        filters: Mapping[str, str | Sequence[str]] | None = None,
         exclude_seen: bool = True,
         rules: Adjustment | None = None,
         num_reasons: int = 2,
@@ -206,8 +251,10 @@ class Recommender:
             user: Id of a known user.
             history: Ratings of someone new, item id -> stars; may be empty.
             text: What someone new says they like.
+            concepts: What else is known of someone with a history, such as age and occupation; see `add_users`.
             k: Number of items.
             candidates: Ids of the only items that may be listed; by default all.
+            filters: Concepts that a listed item must have: relation -> label or labels, of which it needs one.
             exclude_seen: Leave out what the person rated in training or in `history`.
             rules: Which items to hide, and which to rank higher or lower.
             num_reasons: Number of reasons a row.
@@ -222,14 +269,18 @@ class Recommender:
         """
         if sum(given is not None for given in (user, history, text)) != 1:
             raise InputError("give exactly one of user, history and text")
+        if concepts is not None and history is None:
+            raise InputError("concepts say more of someone with a history, which may be empty; give history as well")
         _check_length(k)
-        person = self.person(user=user, history=history, text=text)
+        person = self.person(user=user, history=history, text=text, concepts=concepts)
         probabilities = person.chances(self.predictor)
         scores = self._ranked(person, probabilities, rules)
         if candidates is not None:
             left_out = np.ones(len(scores), dtype=bool)
             left_out[self.graph.items.vocabulary.indices(list(candidates))] = False
             scores[left_out] = -np.inf
+        if filters:
+            scores[~items_with(self.graph, filters)] = -np.inf
         if exclude_seen and text is None:
             scores[person.seen > 0] = -np.inf
         best = best_of(scores, k)
@@ -240,19 +291,66 @@ class Recommender:
             probabilities[torch.from_numpy(best)],
             self.levels,
             [person.source] * len(best) if person.source else stands_on,
-            [self._reasons_of(person, int(item), most=num_reasons) for item in best],
+            self._reasons_of(person, best, most=num_reasons),
         )
 
+    def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:
+        """Return ids and ranking scores of the best unseen items of someone, exact and fast on large catalogues.
+
+        The head of the list that `recommend` makes, without what is said of each item; only items that can still enter
+        it are scored (`models.top_items`).
+
+        Args:
+            k: Number of items.
+            **who: `user`, or `history` with or without `concepts`, as for `recommend`.
+
+        Raises:
+            InputError: As `recommend`; or if `text` is given, whose lists are ranked by nearness.
+        """
+        _check_length(k)
+        if len(who.keys() & {"user", "history"}) != 1 or who.keys() - {"user", "history", "concepts"}:
+            raise InputError("give exactly one of user and history")
+        items, scores = top_items(
+            self.predictor,
+            self.exposure,
+            self.person(**who),
+            level=self.relevant_level,
+            power=self.liking_power,
+            k=k,
+            left_out=~self.graph.items.present,
+        )
+        ids = [self.graph.items.vocabulary.id_of(int(item)) for item in items]
+        return list(zip(ids, scores.tolist(), strict=True))
+
     def person(
-        self, *, user: str | None = None, history: Mapping[str, float] | None = None, text: str | None = None
+        self,
+        *,
+        user: str | None = None,
+        history: Mapping[str, float] | None = None,
+        text: str | None = None,
+        concepts: Mapping[str, Any] | None = None,
     ) -> Person:
         """Return the person that `recommend` makes a list for; exactly one of the three is given."""
         if user is not None:
             return known_person(self, user)
         if history is not None:
-            return person_of_history(self, history)
+            return person_of_history(self, history, concepts)
         assert text is not None
         return person_of_text(self, text)
+
+    def similar_items(self, item: str, *, k: int = 10) -> pd.DataFrame:
+        """Return the items that are most alike to one in what people would think of both; either may be new.
+
+        Args:
+            item: Item id.
+            k: Number of items.
+
+        Returns:
+            Rows, best first: `id`, `label`, `similarity` in [-1, 1] (`models.similarity`), `source`, and in `shares` the rarest
+            concepts that both have.
+        """
+        _check_length(k)
+        return similar_items(self, item, k)
 
     def add_items(self, items: pd.DataFrame | Iterable[Mapping[str, Any]], *, source: str = "additions") -> Recommender:
         """Return a recommender that knows more items, without training; this one stays as it is.
@@ -339,24 +437,39 @@ class Recommender:
             [self._reasons(int(user), index, most=num_reasons) for user in found],
         )
 
-    def rank_scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return ranking scores of all items for users, float32 `[num_users, num_items]`; only tombstones are excluded."""
+    def rank_scores(self, users: NDArray[np.int64], *, rules: Adjustment | None = None) -> NDArray[np.float32]:
+        """Return ranking scores of all items for users, `[num_users, num_items]`; tombstones and what rules hide have `-inf`."""
         liking = self.predictor.at_least(torch.from_numpy(users), self.relevant_level).numpy()
+        if rules is not None and rules.boost.any():
+            moved = np.flatnonzero(rules.boost)
+            for row, user in enumerate(users):
+                pairs = torch.full((len(moved),), int(user)), torch.from_numpy(moved)
+                boosted = rules.of_items(moved).boosted(
+                    self.predictor.probabilities(*pairs), torch.from_numpy(self.levels)
+                )
+                liking[row, moved] = boosted[:, self.relevant_level :].sum(1).numpy()
         scores = np.asarray(liking**self.liking_power * self.exposure_of(users), dtype=np.float32)
         scores[:, ~self.graph.items.present] = -np.inf
+        if rules is not None:
+            scores[:, rules.hidden] = -np.inf
         return scores
 
     def exposure_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the exposure of known users to all items, `[num_users, num_items]`."""
         return self.exposure(self.seen_by(users))
 
+    @cached_property
+    def _rated(self) -> sparse.csr_array:
+        shape = (self.train.num_users, self.train.num_items)
+        table = sparse.csr_array(
+            (np.ones(len(self.train), np.float32), (self.train.user, self.train.item)), shape=shape
+        )
+        table.data[:] = 1.0
+        return table
+
     def seen_by(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return which items users rated in training, 0/1 `[num_users, num_items]`."""
-        row_of = np.full(self.train.num_users, -1)
-        row_of[users] = np.arange(len(users))
-        row = row_of[self.train.user]
-        seen = np.zeros((len(users), self.train.num_items), dtype=np.float32)
-        seen[row[row >= 0], self.train.item[row >= 0]] = 1.0
+        seen: NDArray[np.float32] = self._rated[users].toarray()
         return seen
 
     def check_encoder(self) -> None:
@@ -378,11 +491,24 @@ class Recommender:
             scores[rules.hidden] = -np.inf
         return scores
 
-    def _reasons_of(self, person: Person, item: int, *, most: int) -> list[Reason]:
-        """Find why an item suits a person, by the samples that make the prediction."""
-        if person.warm is not None and self.train.item_counts[item] > 0:
-            return self._found(self.posterior.warm, person.warm.rows, item, most=most)
-        return self._found(self.posterior.cold, person.cold.rows, item, most=most)
+    def _reasons_of(self, person: Person, items: NDArray[np.int64], *, most: int) -> list[list[Reason]]:
+        """Find why items suit a person, each by the samples that make its prediction."""
+        warm = (
+            np.zeros(len(items), dtype=bool)
+            if person.warm is None
+            else self.predictor.known_items.numpy()[items].copy()
+        )
+        found: list[list[Reason]] = [[] for _ in items]
+        for posterior, taste, mine in (
+            (self.posterior.warm, person.warm, warm),
+            (self.posterior.cold, person.cold, ~warm),
+        ):
+            if taste is None or not mine.any():
+                continue
+            told = reasons_of_items(posterior, self.data, self.graph, taste.rows, items[mine], most=most)
+            for place, reasons in zip(np.flatnonzero(mine), told, strict=True):
+                found[place] = reasons
+        return found
 
     def _reasons(self, user: int, item: int, *, most: int) -> list[Reason]:
         """Find why an item suits a user of the graph, by the samples that make the prediction."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import ibis
+import pyarrow as pa
 import pytest
 from hypothesis import settings
 
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
+from kg.engine import open_engine
+from kg.report import FileAccount
+from kg.statement_tables import read_statements
 
 settings.register_profile("kgrec", deadline=None)
 settings.load_profile("kgrec")
@@ -71,6 +80,54 @@ FACTS = """<http://wiki.example/Alpha> <http://wiki.example/o/starring> <http://
 <http://wiki.example/Bo_Ek> <http://www.w3.org/2000/01/rdf-schema#label> "Bo Ek, actor"@en .
 <http://wiki.example/Alpha> <http://wiki.example/o/seenBy> <http://wiki.example/Cat> .
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """What was read of an RDF file, in memory: statements in order, each with its line, and the label of each node."""
+
+    triples: list[tuple[str, str, str, int]]
+    literals: list[tuple[str, str, str, str, str | None, int]]
+    labels: dict[str, str]
+    account: FileAccount
+
+
+@pytest.fixture(scope="session")
+def read_rdf() -> Iterator[Callable[..., Read]]:
+    """A function that writes some content to a file and reads it with `read_statements`."""
+    with open_engine() as engine:
+
+        def read(file: Path, content: str | bytes, *, lenient: bool = True, **options: Any) -> Read:
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+            account = FileAccount()
+            found = read_statements(file, engine, lenient=lenient, account=account, **options)
+            triples = engine.rows(found.triples.order_by("position"))
+            literals = engine.rows(found.literals.order_by("position"))
+            names = engine.rows(found.labels.order_by([ibis.desc("rank"), ibis.desc("position")]))
+            columns = [
+                [table[name].to_pylist() for name in table.column_names if name != "position"]
+                + [found.lines_of(table["position"].to_numpy()).tolist()]
+                for table in (triples, literals)
+            ]
+            return Read(
+                triples=list(zip(*columns[0], strict=True)),
+                literals=list(zip(*columns[1], strict=True)),
+                labels=dict(zip(names["iri"].to_pylist(), names["label"].to_pylist(), strict=True)),
+                account=account,
+            )
+
+        yield read
+
+
+@pytest.fixture(scope="session")
+def packings() -> dict[str, Callable[[bytes], bytes]]:
+    """How a file is packed, by the suffix that says so; none for the empty suffix."""
+    return {
+        "": bytes,
+        ".gz": gzip.compress,
+        ".bz2": bz2.compress,
+        ".zst": lambda content: pa.Codec("zstd").compress(content).to_pybytes(),
+    }
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kg.atomic import staged_directory, write_file
+from kg.atomic import scratch_directory, staged_directory, write_file
 from kg.errors import InputError
 
 
@@ -100,3 +100,16 @@ def test_write_file_gives_the_rights_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     write_file(tmp_path / "a", "x")
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_scratch_and_the_parents_made_for_it_are_gone_afterwards(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), scratch_directory(tmp_path / "new" / "deep" / "graph") as scratch:  # noqa: PT012
+        (scratch / "rows").write_text("x")
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path) == []
+    (tmp_path / ".graph.scratch").mkdir()
+    (tmp_path / ".graph.scratch" / "left by a killed run").touch()
+    with scratch_directory(tmp_path / "graph") as scratch:
+        assert os.listdir(scratch) == []
+        (tmp_path / "graph").mkdir()
+    assert os.listdir(tmp_path) == ["graph"]

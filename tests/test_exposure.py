@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 import models.exposure
-from kg.errors import InputError
 from kg.ratings import Ratings
 from models.content import Content
 from models.exposure import Exposure
@@ -160,12 +159,37 @@ def test_without_any_rating_all_have_the_floor(train: Ratings, content: Content)
     np.testing.assert_array_equal(nothing(np.ones((1, ITEMS), dtype=np.float32)), np.float32(1e-3))
 
 
-def test_a_catalogue_too_large_for_memory_is_refused(
-    train: Ratings, content: Content, monkeypatch: pytest.MonkeyPatch
+def test_a_large_catalogue_has_the_matrix_of_its_head(
+    train: Ratings, seen: NDArray[np.float64], content: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Three items chosen most are fitted as if there were no others; beyond, everyone is alike."""
     monkeypatch.setattr(models.exposure, "LARGEST_CATALOGUE", 6)
-    with pytest.raises(InputError, match="7 items"):
-        Exposure.fit(train, content)
+    monkeypatch.setattr(models.exposure, "HEAD", 3)
+    found = Exposure.fit(train, content)
+    counts = seen.sum(0)
+    assert found.head is not None
+    assert sorted(counts[found.head]) == sorted(counts)[-3:]
+    place = {int(item): row for row, item in enumerate(found.head)}
+    mine = np.isin(train.item, found.head)
+    alone = Ratings(
+        user=train.user[mine],
+        item=[place[item] for item in train.item[mine].tolist()],
+        value=train.value[mine],
+        num_users=USERS,
+        num_items=3,
+    )
+    small = Exposure.fit(alone, linear(FEATURES[found.head]))
+    whole = found(seen.astype(np.float32))
+    np.testing.assert_allclose(whole[:, found.head], small(seen[:, found.head].astype(np.float32)), rtol=1e-5)
+    tail = [item for item in WARM if item not in place]
+    np.testing.assert_allclose(whole[:, tail], np.broadcast_to(counts[tail] / 10, (USERS, len(tail))), rtol=1e-6)
+    kernel = FEATURES[found.head] @ FEATURES[found.head].T + 20 * np.eye(3)
+    regression = np.linalg.solve(kernel, FEATURES[found.head] @ FEATURES[COLD].T)
+    share = counts[found.head] / 10
+    expected = share @ (regression + (1 - regression.sum(0)) / 3)
+    np.testing.assert_allclose(whole[:, COLD], np.broadcast_to(np.maximum(expected, 1e-3), (USERS, 2)), rtol=1e-4)
+    for item in range(ITEMS):
+        np.testing.assert_allclose(found.of_item(train, item), whole[:, item], rtol=1e-5, atol=1e-7)
 
 
 def test_one_column_equals_the_whole(train: Ratings, seen: NDArray[np.float64], content: Content) -> None:

@@ -53,7 +53,7 @@ def stay(progress):
 
 def memory(megabytes, progress):
     held = np.ones(megabytes * 125_000)
-    from training.runs import peak_memory_mb
+    from training.peak_memory import peak_memory_mb
     return peak_memory_mb() + 0 * held[0]
 """
 

@@ -1,9 +1,10 @@
-"""Samples of two phases: which answer for whom, what a cold sample holds, how they are stored."""
+"""Samples of two phases: which answer for whom, what a cold sample holds, how they are stored and joined."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from models.assembly import ModelSettings, assemble
 from models.encoder import Messages
@@ -62,44 +63,80 @@ def run(made: LangevinTraining, steps: range) -> None:
         made.after(EpochRecord(epoch=step, loss=0.0, seconds=0.0))
 
 
-def test_each_pair_is_answered_by_the_phase_that_knows_it() -> None:
-    found = predictor(PhasedPosterior(samples(1, 2), samples(3)))
+def test_known_pairs_are_answered_by_all_samples_and_others_by_those_of_the_first_phase() -> None:
+    found = predictor(PhasedPosterior(samples(1, 2, 3, 4, 5), 2))
+    network, whole = model(99), samples(1, 2, 3, 4, 5)
+
+    def answered_by(number: int, *pair: Tensor) -> Tensor:
+        alone = whole.part(slice(number, number + 1))
+        return alone.predictor(network, inputs(), KNOWN_USERS, KNOWN_ITEMS).probabilities(*pair)
+
     for user in range(USERS):
         everyone = found.of_user(user)
         for item in range(ITEMS):
             pair = torch.tensor([user]), torch.tensor([item])
-            phase = found.warm if KNOWN_USERS[user] and KNOWN_ITEMS[item] else found.cold
-            expected = phase.probabilities(*pair)
+            numbers = range(5 if KNOWN_USERS[user] and KNOWN_ITEMS[item] else 2)
+            expected = torch.stack([answered_by(number, *pair) for number in numbers]).mean(0)
             torch.testing.assert_close(found.probabilities(*pair), expected)
             torch.testing.assert_close(everyone[item], expected[0])
             chance = found.at_least(pair[0], 2)[0, item]
             torch.testing.assert_close(chance, expected[0, 2:].sum())
-    both = torch.tensor([0, 4, 1]), torch.tensor([0, 0, 4])
-    assert not torch.allclose(found.warm.probabilities(*both), found.cold.probabilities(*both))
+    assert not torch.allclose(
+        found.of_user(0), found.cold.for_rows(found.cold.users[:, 0], found.cold.user_offsets[:, 0])
+    )
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_the_first_phase_must_have_some_of_the_samples(number: int) -> None:
+    with pytest.raises(ValueError, match="between 1 and 2"):
+        PhasedPosterior(samples(1, 2), number)
 
 
 def test_one_phase_answers_for_all() -> None:
-    single = samples(1, 2)
-    found = predictor(PhasedPosterior(single, single))
+    posterior = PhasedPosterior.single(samples(1, 2))
+    found = predictor(posterior)
+    assert posterior.cold is posterior.warm
     assert found.warm is found.cold
     users = torch.arange(USERS)
     torch.testing.assert_close(found.at_least(users, 1), found.warm.at_least(users, 1))
 
 
-@pytest.mark.parametrize("phases", [1, 2])
-def test_samples_survive_flat_names_and_joining(phases: int) -> None:
-    def made(*seeds: int) -> PhasedPosterior:
-        warm = samples(*seeds)
-        return PhasedPosterior(warm, samples(seeds[0] + 7) if phases == 2 else warm)
-
-    before = made(1, 2)
+@pytest.mark.parametrize("num_cold", [1, 3], ids=["two phases", "one phase"])
+def test_samples_survive_flat_names(num_cold: int) -> None:
+    before = PhasedPosterior(samples(1, 2, 3), num_cold)
     after = PhasedPosterior.of_tensors(before.tensors())
-    assert (after.cold is after.warm) == (phases == 1)
-    for name, stacked in before.tensors().items():
-        assert torch.equal(after.tensors()[name], stacked), name
-    joined = before.join(made(3))
-    assert (len(joined.warm), len(joined.cold)) == (3, 2 if phases == 2 else 3)
-    assert (joined.cold is joined.warm) == (phases == 1)
+    assert after.num_cold == num_cold
+    assert (after.cold is after.warm) == (num_cold == 3)
+    for posterior in ("warm", "cold"):
+        expected = getattr(before, posterior).samples
+        for name, stacked in getattr(after, posterior).samples.items():
+            assert torch.equal(stacked, expected[name]), name
+    assert sum(tensor.numel() for tensor in before.tensors().values()) == sum(
+        tensor.numel() for tensor in before.warm.samples.values()
+    ), "no sample stands twice in a file"
+
+
+@pytest.mark.parametrize(("num_cold", "others_cold"), [(1, 2), (2, 1), (3, 2)])
+def test_joined_chains_keep_their_phases(num_cold: int, others_cold: int) -> None:
+    first, second = PhasedPosterior(samples(1, 2, 3), num_cold), PhasedPosterior(samples(4, 5), others_cold)
+    cold = [*(1, 2, 3)[:num_cold], *(4, 5)[:others_cold]]
+    later = [*(1, 2, 3)[num_cold:], *(4, 5)[others_cold:]]
+    joined = first.join(second)
+    assert joined.num_cold == len(cold)
+    assert not first.warm.samples
+    assert not second.warm.samples, "samples that stay behind are in memory twice"
+    for found, seeds in ((joined.warm, [*cold, *later]), (joined.cold, cold)):
+        expected = samples(*seeds).samples
+        for name, stacked in found.samples.items():
+            assert torch.equal(stacked, expected[name]), name
+
+
+def test_a_part_of_the_samples_is_in_the_same_memory() -> None:
+    posterior = PhasedPosterior(samples(1, 2, 3), 1)
+    found = predictor(posterior)
+    for part, whole in ((posterior.cold.samples, posterior.warm.samples), (vars(found.cold), vars(found.warm))):
+        for name, tensor in part.items():
+            assert tensor is None or tensor.data_ptr() == whole[name].data_ptr(), name
 
 
 def test_cold_samples_come_in_mirrored_pairs_around_what_rated_nodes_show() -> None:
@@ -134,7 +171,10 @@ def test_after_the_cold_phase_the_cold_view_says_nothing() -> None:
     run(made, range(18, 40))
     assert made.objective.weight == 0.0
     assert (len(made.cold), len(made.warm)) == (len(range(5, 19, 2)), len(range(26, 40, 2)))
-    assert made.posterior().cold is not made.posterior().warm
+    posterior = made.posterior()
+    assert (len(posterior.cold), len(posterior.warm)) == (len(made.cold), len(made.cold) + len(made.warm))
+    for number, kept in enumerate([*made.cold, *made.warm]):
+        assert torch.equal(posterior.warm.samples["items.factors.rows"][number], kept["items.factors.rows"])
 
 
 @pytest.mark.parametrize(

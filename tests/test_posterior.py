@@ -118,24 +118,6 @@ def test_the_network_handed_over_keeps_its_own_parameters(posterior: Posterior) 
         assert torch.equal(parameter, before[name][1]), name
 
 
-def test_joined_chains_average_by_their_number_of_samples(posterior: Posterior) -> None:
-    other = Posterior.stack([Posterior.snapshot(model(7))])
-    assert (len(posterior), len(other)) == (3, 1)
-    user, item = torch.tensor([0, 1, 2]), torch.tensor([0, 2, 4])
-
-    def probabilities(of: Posterior) -> Tensor:
-        return of.predictor(model(99), inputs(), KNOWN_USERS, KNOWN_ITEMS).probabilities(user, item)
-
-    expected = (3 * probabilities(posterior) + probabilities(other)) / 4
-    for first, second in ((posterior, other), (other, posterior)):
-        copies = [Posterior(part.samples) for part in (first, second)]
-        joined = copies[0].join(copies[1])
-        assert len(joined) == 4
-        torch.testing.assert_close(probabilities(joined), expected)
-        assert not copies[0].samples
-        assert not copies[1].samples, "samples that stay behind are in memory twice"
-
-
 def test_a_snapshot_is_a_compact_copy() -> None:
     made = model(0)
     kept = Posterior.snapshot(made)

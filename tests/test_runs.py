@@ -56,14 +56,19 @@ def test_the_same_run_is_trained_once_unless_asked(graph: Path, tmp_path: Path) 
     assert load_run(out).manifest["seed"] == 1
 
 
-def test_too_large_a_catalogue_is_refused_before_training(
+def test_a_run_of_a_large_catalogue_keeps_the_head_of_its_lists(
     graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models.exposure, "LARGEST_CATALOGUE", 2)
-    with pytest.raises(InputError, match="the limit is 2 items"):
-        train_run(graph, config(), tmp_path / "run")
-    assert not list(tmp_path.glob("*run*"))
-    assert not list(tmp_path.glob(".*run*"))
+    monkeypatch.setattr(models.exposure, "HEAD", 2)
+    train_run(graph, config(), tmp_path / "run")
+    recommender = load_run(tmp_path / "run").recommender
+    assert recommender.exposure.head is not None
+    assert recommender.exposure.weights.shape == (2, 2)
+    grown = recommender.add_items([{"id": "brand new", "text": "a tale"}])
+    rows = grown.recommend(history={}, k=100)
+    assert len(rows) == recommender.graph.items.num_present + 1
+    assert "brand new" in set(rows["id"])
 
 
 def test_a_sentence_needs_the_encoder_that_read_the_items(

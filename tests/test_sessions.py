@@ -273,21 +273,21 @@ def test_predictions_with_and_without_a_date_equal_loops(days: float | None) -> 
     def samples(seeds: range) -> Posterior:
         return Posterior.stack([Posterior.snapshot(new_model(read, seed)) for seed in seeds])
 
-    posterior = PhasedPosterior(samples(range(3)), samples(range(3, 5)))
+    posterior = PhasedPosterior(samples(range(5)), 3)
     found = posterior.predictor(new_model(read, 99), read, KNOWN_USERS, KNOWN_ITEMS)
     pairs = torch.cartesian_prod(torch.arange(USERS), torch.arange(ITEMS))
     time = None if days is None else torch.full((len(pairs),), START + int(days * DAY))
     for (user, item), row in zip(
         pairs.tolist(), found.probabilities(pairs[:, 0], pairs[:, 1], time).double(), strict=True
     ):
-        seeds = range(3) if KNOWN_USERS[user] and KNOWN_ITEMS[item] else range(3, 5)
+        seeds = range(5 if KNOWN_USERS[user] and KNOWN_ITEMS[item] else 3)
         torch.testing.assert_close(row, predicted_by_loops(user, item, days, seeds), rtol=1e-4, atol=1e-5)
 
 
 def test_each_rating_of_a_batch_has_its_own_date(monkeypatch: pytest.MonkeyPatch) -> None:
     read = inputs(Sessions.of(ratings()))
     single = Posterior.stack([Posterior.snapshot(new_model(read, seed)) for seed in range(3)])
-    found = PhasedPosterior(single, single).predictor(new_model(read), read, KNOWN_USERS, KNOWN_ITEMS)
+    found = PhasedPosterior.single(single).predictor(new_model(read), read, KNOWN_USERS, KNOWN_ITEMS)
     user, item = torch.tensor([0, 3, 0, 4, 1]), torch.tensor([4, 0, 4, 1, 5])
     time = START + torch.tensor([0, 99, 40, 3, 3]) * DAY
     batch = found.probabilities(user, item, time)
@@ -301,7 +301,7 @@ def test_each_rating_of_a_batch_has_its_own_date(monkeypatch: pytest.MonkeyPatch
 
 def test_a_model_without_days_refuses_a_date() -> None:
     single = Posterior.stack([Posterior.snapshot(new_model(inputs(None)))])
-    found = PhasedPosterior(single, single).predictor(new_model(inputs(None)), inputs(None), KNOWN_USERS, KNOWN_ITEMS)
+    found = PhasedPosterior.single(single).predictor(new_model(inputs(None)), inputs(None), KNOWN_USERS, KNOWN_ITEMS)
     with pytest.raises(ValueError, match=r"model\.rating_dates=true"):
         found.probabilities(torch.tensor([0]), torch.tensor([0]), torch.tensor([START]))
     with pytest.raises(ValueError, match="times"):

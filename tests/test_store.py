@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyoxigraph as ox
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kg import nquads
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.nquads import write_nquads
 from kg.ratings import Ratings
 from kg.schema import EdgeType, Namespace
-from kg.store import from_rdf, to_rdf, write_nquads
+from kg.store import from_rdf, quads, to_rdf
 from kg.vocabulary import Vocabulary
 
 IDS = st.one_of(
@@ -103,13 +107,20 @@ def as_dataset(graph: KnowledgeGraph) -> Dataset:
     return Dataset(graph=graph, ratings=ratings, scale=(1, 5))
 
 
-@given(graph=graphs())
-def test_any_graph_survives_n_quads(graph: KnowledgeGraph) -> None:
-    with TemporaryDirectory() as folder:
+@settings(max_examples=40)
+@given(graph=graphs(), part=st.sampled_from([1, 10, 1000]), block=st.sampled_from([100, 1 << 20]))
+def test_any_graph_survives_n_quads(graph: KnowledgeGraph, part: int, block: int) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(nquads, "_PART", part)
+        patched.setattr(nquads, "_BLOCK", block)
         path = Path(folder) / "kg.nq.gz"
         write_nquads(graph, path, Namespace())
         first = path.read_bytes()
+        lines = ox.serialize(quads(graph, Namespace()), format=ox.RdfFormat.N_QUADS)
+        assert lines is not None
+        assert gzip.decompress(first) == b"".join(sorted(lines.splitlines(keepends=True)))
         assert contents(from_rdf(path)) == contents(graph)
+        assert os.listdir(folder) == [path.name]
         write_nquads(from_rdf(path), path, Namespace())
         assert path.read_bytes() == first
 

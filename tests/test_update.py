@@ -21,8 +21,9 @@ from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError, UnknownNameError
 from kg.forget import forget
+from kg.nquads import write_nquads
 from kg.schema import Namespace
-from kg.store import from_rdf, write_nquads
+from kg.store import from_rdf
 from kg.update import change_lines, update
 from kg.views import neighbourhood, to_networkx
 

@@ -21,12 +21,14 @@ from kg.manifest import seal, unseal
 from models.exposure import Exposure
 from models.phases import PhasedPosterior
 from models.recommender import Recommender
+from training.additions import read_additions, replayed
 from training.config import RunConfig
 from training.experiment import Experiment
 
-__all__ = ["COMMAND", "FORMAT_NAME", "FORMAT_VERSION", "Run", "load_run", "write_run"]
+__all__ = ["COMMAND", "FORMAT_NAME", "FORMAT_VERSION", "OLDEST_VERSION", "Run", "load_run", "write_run"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3  # 3: items and users that joined after training
+OLDEST_VERSION = 2
 FORMAT_NAME = "kgrec run"
 COMMAND = "kgrec train"
 _LIBRARIES = ("numpy", "torch", "torch-geometric", "transformers", "sentence-transformers", "safetensors")
@@ -39,13 +41,15 @@ class Run:
     Attributes:
         directory: Where it lies.
         experiment: Its data set, split and configuration.
-        recommender: What answers.
+        recommender: What answers, with the items and users that joined since.
+        trained: The same as it was trained, which is what evaluation measures.
         manifest: Versions, hashes, training time.
     """
 
     directory: Path
     experiment: Experiment
     recommender: Recommender
+    trained: Recommender
     manifest: dict[str, Any]
 
 
@@ -70,6 +74,8 @@ def write_run(
         "exposure_weights": recommender.exposure.weights.astype(np.float16),
         "exposure_base": recommender.exposure.base,
     }
+    if recommender.exposure.head is not None:
+        arrays["exposure_head"] = recommender.exposure.head
     write_file(folder / "lists.safetensors", save_arrays(arrays))
     write_file(folder / "config.yaml", experiment.config.dump())
     write_file(folder / "metrics.json", json.dumps(facts, indent=1) + "\n")
@@ -95,16 +101,22 @@ def load_run(directory: Path) -> Run:
     Raises:
         InputError: If it is no run, of a newer format, incomplete or damaged.
     """
-    manifest = unseal(directory, form=FORMAT_NAME, version=FORMAT_VERSION, noun="run", command=COMMAND)
+    manifest = unseal(
+        directory, form=FORMAT_NAME, version=FORMAT_VERSION, oldest=OLDEST_VERSION, noun="run", command=COMMAND
+    )
     config = RunConfig.load(directory / "config.yaml")
     experiment = Experiment(Dataset.load(directory / "graph"), config)
     arrays = load_arrays(directory / "lists.safetensors")
-    exposure = Exposure(arrays["exposure_weights"].astype(np.float32), arrays["exposure_base"])
+    exposure = Exposure(
+        arrays["exposure_weights"].astype(np.float32), arrays["exposure_base"], head=arrays.get("exposure_head")
+    )
     experiment.use_vectors(arrays["item_vectors"])
     posterior = PhasedPosterior.of_tensors(load_file(directory / "model.safetensors"))
+    trained = experiment.recommender(posterior, exposure, manifest["encoder"])
     return Run(
         directory=directory,
         experiment=experiment,
-        recommender=experiment.recommender(posterior, exposure, manifest["encoder"]),
+        recommender=replayed(trained, read_additions(directory, manifest["files"])),
+        trained=trained,
         manifest=manifest,
     )

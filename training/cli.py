@@ -7,7 +7,17 @@ import sys
 import typer
 
 from kg.errors import InputError
-from training import cli_benchmark, cli_check, cli_cold_start, cli_forget, cli_graph, cli_query, cli_runs, cli_views
+from training import (
+    cli_benchmark,
+    cli_check,
+    cli_cold_start,
+    cli_forget,
+    cli_graph,
+    cli_newcomers,
+    cli_query,
+    cli_runs,
+    cli_views,
+)
 
 __all__ = ["app", "main"]
 
@@ -35,6 +45,10 @@ for command in (
     cli_runs.evaluate,
     cli_runs.recommend,
     cli_runs.audience,
+    cli_newcomers.predict,
+    cli_newcomers.similar,
+    cli_newcomers.add_items,
+    cli_newcomers.add_users,
     cli_benchmark.benchmark,
     cli_cold_start.cold_start,
     cli_cold_start.questions,

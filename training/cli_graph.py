@@ -34,7 +34,10 @@ def download(
 
 
 def build(
-    description: Annotated[str, typer.Argument(help="YAML file, or movielens-100k, movielens-1m, citeulike-a, films.")],
+    description: Annotated[
+        str,
+        typer.Argument(help="YAML file, or movielens-100k, movielens-100k-freebase, movielens-1m, citeulike-a, films."),
+    ],
     out: Annotated[Path | None, typer.Option(help="Directory of the graph; what is there is built anew.")] = None,
     update: Annotated[
         Path | None, typer.Option(help="Directory of a graph that takes in what has changed; indices stay.")
@@ -46,12 +49,17 @@ def build(
     snapshots: Annotated[
         Path | None, typer.Option(help="Folder that receives what SPARQL endpoints answered, as files.")
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(help="What joins the triples: duckdb, or pyspark (pip install -e '.\\[spark]'; needs Java 17)."),
+    ] = "duckdb",
     as_json: Json = False,
 ) -> None:
     """Turn tables and RDF into a knowledge graph with ratings, or bring one up to date.
 
     Example: kgrec build movielens-100k --data data --out graphs/ml-100k
     """
+    from kg.atomic import scratch_directory
     from kg.build import build as build_graph
     from kg.description import Description
     from kg.films import simulate, write_source
@@ -69,13 +77,23 @@ def build(
         source = Description.load(
             write_source(simulate(), Path(folder)) if films else description, data=None if films else data
         )
-        if update is not None:
-            updated = update_graph(source, update, refresh=refresh, snapshots=snapshots)
-            dataset, lines, written = updated.dataset, change_lines(updated), updated.read
-        else:
-            forgotten = Forgotten.of_directory(directory)
-            dataset = build_graph(source, refresh=refresh, snapshots=snapshots, forgotten=forgotten)
-            lines, written = [], True
+        with scratch_directory(directory) as scratch:
+            if update is not None:
+                updated = update_graph(
+                    source, update, refresh=refresh, snapshots=snapshots, engine=engine, scratch=scratch
+                )
+                dataset, lines, written = updated.dataset, change_lines(updated), updated.read
+            else:
+                dataset = build_graph(
+                    source,
+                    refresh=refresh,
+                    snapshots=snapshots,
+                    engine=engine,
+                    scratch=scratch,
+                    forgotten=Forgotten.of_directory(directory),
+                )
+                lines, written = [], True
+        if update is None:
             dataset.save(directory)
     if as_json:
         console.print_json({"graph": str(directory), "fingerprint": dataset.fingerprint, **dataset.report})

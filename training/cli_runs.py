@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -155,16 +156,23 @@ def recommend(
         str | None, typer.Option(help="Ratings of someone new: item=stars,item=stars (ids without commas).")
     ] = None,
     text: Annotated[str | None, typer.Option(help="What someone new says they like.")] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Lists of all users, written to --out.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Parquet file for --all.")] = None,
     count: Count = 10,
     as_json: Json = False,
 ) -> None:
-    """Recommend items to a known user, to someone with a few ratings, or for a sentence.
+    """Recommend items to a known user, to someone with a few ratings, or for a sentence; or to all users at once.
 
     Example: kgrec recommend runs/u1 --history 50=5,181=4
     """
     from training import console
     from training.bundle import load_run
 
+    if everyone != (out is not None) or (everyone and not user is history is text is None):
+        raise InputError("give --all together with --out lists.parquet and without a person, or neither of the two")
+    if out is not None:
+        _everyone(run, out, count, as_json)
+        return
     recommender = load_run(run).recommender
     ratings = None if history is None else read_history(history, recommender.graph.items.vocabulary)
     rows = recommender.recommend(user=user, history=ratings, text=text, k=count)
@@ -180,6 +188,28 @@ def recommend(
         else f"for someone who rated {history or 'nothing'}"
     )
     console.out.print(console.recommendation_table(title, rows, implicit=recommender.implicit))
+
+
+def _everyone(run: Path, out: Path, count: int, as_json: bool) -> None:
+    """Write the lists of all users."""
+    from training import console
+    from training.bundle import load_run
+    from training.lists import write_lists
+    from training.peak_memory import peak_memory_mb
+
+    started = time.perf_counter()
+    recommender = load_run(run).recommender
+    with console.progress_bar() as progress:
+        written = write_lists(recommender, out, count, progress=progress)
+    seconds, memory = round(time.perf_counter() - started, 1), round(peak_memory_mb())
+    if as_json:
+        facts = {"users": written.users, "rows": written.rows, "seconds": seconds, "peak_memory_mb": memory}
+        console.print_json({"lists": str(out), **facts})
+        return
+    console.out.print(
+        f"{written.rows:,} rows for {written.users:,} users in {seconds:g} s with {memory:,} MB; written to {out}.",
+        markup=False,
+    )
 
 
 def audience(

@@ -57,7 +57,7 @@ class LangevinConfig(_Part):
     burn_in: int = Field(default=600, ge=1)
     """Steps before the first sample is kept."""
     cold_phase: float = Field(default=0.35, ge=0, le=0.8)
-    """Share of the steps after burn-in that still train the cold view; their samples answer for new users and items."""
+    """Share of the steps after burn-in that still train the cold view; only their samples answer for the new."""
     settle: float = Field(default=0.1, ge=0, le=0.2)
     """Share of the steps after burn-in between the two phases, of which no sample is kept."""
     hold: int = Field(default=500, ge=0)

@@ -79,7 +79,7 @@ class AdamWTraining:
         predicted = expected_value(predictor.probabilities(user, item), self.levels)
         rmse = float((predicted - value).square().mean().sqrt())
         if rmse < self.best_rmse:
-            self.best, self.best_rmse, self.stale = snapshot.samples, rmse, 0
+            self.best, self.best_rmse, self.stale = dict(snapshot.samples), rmse, 0
         else:
             self.stale += 1
         return {"validation_rmse": rmse}
@@ -91,8 +91,7 @@ class AdamWTraining:
 
     def posterior(self) -> PhasedPosterior:
         """Return the best epoch as a posterior of one sample, for known and new alike."""
-        best = Posterior(self.best)
-        return PhasedPosterior(best, best)
+        return PhasedPosterior.single(Posterior(self.best))
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return what a checkpoint needs beside parameters and optimizer."""

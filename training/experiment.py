@@ -22,7 +22,7 @@ from kg.ratings import Ratings
 from kg.wording import item_sentences
 from models.assembly import ModelSettings, assemble
 from models.content import Content
-from models.exposure import Exposure, check_size
+from models.exposure import Exposure
 from models.hybrid import HybridInputs, HybridModel
 from models.inputs import InputLimits, hetero_data, hybrid_inputs
 from models.phases import PhasedPosterior
@@ -159,7 +159,6 @@ class Experiment:
 
     def check(self) -> None:
         """Raise `InputError` for what would otherwise only be found after minutes of work."""
-        check_size(self.split.train.num_items)
         _ = self.levels
         if isinstance(self.config.training, AdamWConfig) and self.dataset.implicit:
             raise InputError("adamw stops early on validation stars, and implicit feedback has none; use langevin")

@@ -27,6 +27,7 @@ from models.encoder import parameter_key
 from models.inputs import relation_name
 from models.phases import PhasedPosterior
 from models.posterior import Posterior
+from training.additions import Said, read_additions, write_additions
 from training.bundle import Run, load_run
 from training.experiment import Experiment
 from training.splits import Split
@@ -79,7 +80,7 @@ class RunForgetting:
                 "delete this run and train again",
                 file=directory,
             )
-        posterior = _posterior(run.recommender.posterior, before, after, users)
+        posterior = _posterior(run.trained.posterior, before, after, users)
         return cls(
             run=run,
             people=people,
@@ -90,17 +91,23 @@ class RunForgetting:
     def write(self) -> None:
         """Replace the run as a whole; nothing is written if the people are not in it."""
         directory, dataset = self.run.directory, self.forgetting.dataset
-        if self.forgetting.counts["people"]:
+        said = [part.without(self.people) for part in self._said]
+        if self.forgetting.counts["people"] or [part.records for part in said] != [part.records for part in self._said]:
             with staged_directory(directory) as folder:
                 for name in _KEPT:
                     shutil.copyfile(directory / name, folder / name)
                 write_file(folder / "model.safetensors", save(self.posterior.tensors()))
                 (folder / "graph").mkdir()
                 dataset.write(folder / "graph")
-                seal(folder, self._manifest(), (*_KEPT, "model.safetensors", "graph/manifest.json"))
+                added = write_additions([part for part in said if part.records], folder)
+                seal(folder, self._manifest(), (*_KEPT, "model.safetensors", "graph/manifest.json", *added))
                 prove(folder, self.people, dataset.namespace)
         clear_leftovers(directory)
         prove(directory, self.people, dataset.namespace)
+
+    @property
+    def _said(self) -> list[Said]:
+        return read_additions(self.run.directory, self.run.manifest["files"])
 
     def _manifest(self) -> dict[str, Any]:
         dataset = self.forgetting.dataset
@@ -170,8 +177,7 @@ def _posterior(
                 found[name] = stacked
         return Posterior(found)
 
-    warm = without(posterior.warm.samples)
-    return PhasedPosterior(warm, warm if posterior.cold is posterior.warm else without(posterior.cold.samples))
+    return PhasedPosterior(without(posterior.warm.samples), posterior.num_cold)
 
 
 def _kept_rows(before: Experiment, after: Experiment, users: NDArray[np.bool_]) -> dict[str, Tensor]:

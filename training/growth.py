@@ -25,9 +25,9 @@ from training.config import LangevinConfig
 from training.experiment import COLD_SEED, THREADS, Experiment
 from training.loop import train
 from training.objective import Evidence, RatingObjective
+from training.peak_memory import peak_memory_mb
 from training.progress import Progress, silent
 from training.recipes import standard
-from training.runs import peak_memory_mb
 from training.sampling import LangevinTraining
 from training.synthetic import FEWEST_RATINGS, simulate_ratings
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kg.findings import EXAMPLES, Finding
+from kg.predicates import local_name
 from kg.schema import ITEM, USER, EdgeType, Namespace
-from kg.triples import local_name
 from training.held_out import HeldOut
 from training.splits import liked_from
 

@@ -208,6 +208,6 @@ PROTOCOLS = {
 def protocol_named(name: str) -> Protocol:
     """Return a protocol, or raise `InputError` with the names there are."""
     if name not in PROTOCOLS:
-        known = (*PROTOCOLS, "growth")  # growth has a form of its own
+        known = (*PROTOCOLS, "growth", "triples")  # the last two have forms of their own
         raise InputError(f"there is no protocol {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}")
     return PROTOCOLS[name]

@@ -7,7 +7,7 @@ from typing import Any
 
 from training.bundle import Run
 from training.evaluate import evaluate
-from training.runs import peak_memory_mb
+from training.peak_memory import peak_memory_mb
 
 __all__ = ["evaluation_report"]
 
@@ -22,7 +22,7 @@ def evaluation_report(run: Run, *, baselines: bool = True, dates: bool = False) 
     experiment = run.experiment
     parts, scale = experiment.split.test, experiment.dataset.scale
     removed = experiment.dataset.graph.items.vocabulary.removed
-    found = evaluate(run.recommender, parts, scale, baselines=baselines, dates=dates, removed=removed)
+    found = evaluate(run.trained, parts, scale, baselines=baselines, dates=dates, removed=removed)
     return {
         "run": str(run.directory),
         "protocol": experiment.config.split.name,

@@ -20,9 +20,10 @@ from training.config import RunConfig
 from training.evaluate import fitted_recommender
 from training.isolation import in_child
 from training.measurement import Measurement
+from training.peak_memory import peak_memory_mb
 from training.peers import Material, Peer
 from training.progress import Progress, silent
-from training.runs import peak_memory_mb, train_run
+from training.runs import train_run
 
 __all__ = ["NOT_LIKED", "UNRATED", "Row", "measured_row"]
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import resource
 import shutil
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +12,14 @@ from kg.atomic import make_directory, partial_of, prepare, publish
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.manifest import refuse_foreign, unseal
-from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, write_run
+from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, OLDEST_VERSION, write_run
 from training.checkpoint import Checkpoint
 from training.config import RunConfig
 from training.experiment import Experiment
+from training.peak_memory import peak_memory_mb
 from training.progress import Progress, silent
 
-__all__ = ["Outcome", "peak_memory_mb", "train_run"]
+__all__ = ["Outcome", "train_run"]
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +75,9 @@ def train_run(
     refuse_foreign(out, form=FORMAT_NAME, noun="run")
     out = prepare(out)
     if out.exists() and any(out.iterdir()) and (keep_same or not overwrite):
-        there = unseal(out, form=FORMAT_NAME, version=FORMAT_VERSION, noun="run", command=COMMAND)
+        there = unseal(
+            out, form=FORMAT_NAME, version=FORMAT_VERSION, oldest=OLDEST_VERSION, noun="run", command=COMMAND
+        )
         if there["identity"] == experiment.identity:
             shutil.rmtree(partial_of(out), ignore_errors=True)
             return Outcome(directory=out, trained=False, seconds=0.0, sentence=sentence)
@@ -104,15 +105,3 @@ def train_run(
     checkpoint.unlink(missing_ok=True)
     publish(out)
     return Outcome(directory=out, trained=True, seconds=time.perf_counter() - started, sentence=sentence)
-
-
-def peak_memory_mb() -> float:
-    """Return the largest resident memory of this process so far, in MB."""
-    try:
-        # What a spawned process inherits from its parent counts in `getrusage`, but not here.
-        fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024 / 1e6
-    except (OSError, KeyError):
-        pass
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

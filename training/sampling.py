@@ -97,8 +97,7 @@ class LangevinTraining:
 
     def posterior(self) -> PhasedPosterior:
         """Return the kept samples."""
-        warm = Posterior.stack(self.warm)
-        return PhasedPosterior(warm, Posterior.stack(self.cold) if self.cold else warm)
+        return PhasedPosterior(Posterior.stack([*self.cold, *self.warm]), len(self.cold) or len(self.warm))
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return what a checkpoint needs beside parameters and optimizer."""

@@ -1,0 +1,295 @@
+"""Commands about what is new, on a tiny run: what is written answers as what was in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from kg.build import build
+from kg.description import Description
+from kg.errors import InputError
+from models.ranking import Adjustment
+from models.text import TextEncoder
+from models.top_items import top_items
+from training.bundle import load_run
+from training.cli import app
+from training.config import LangevinConfig, ModelConfig, RunConfig, TextConfig
+from training.forgetting import RunForgetting
+from training.latency import measure_latency
+from training.lists import block_of_lists, write_lists
+from training.report import evaluation_report
+from training.runs import train_run
+
+DESCRIPTION = """name: tiny
+ratings: {file: ratings.csv, scale: [1, 5]}
+items:
+  - {file: items.csv, id: id, label: title, text: "{title}", concepts: {genre: {column: genre}}}
+users:
+  - {file: users.csv, id: id, concepts: {job: {column: job}}}
+"""
+CONFIG = RunConfig(
+    text=TextConfig(num_features=2),
+    model=ModelConfig(embedding_size=2),
+    training=LangevinConfig(epochs=12, burn_in=4, hold=1, keep_every=1),
+)
+YAML = """- id: 007
+  title: The seventh
+  text: A film about seven spies.
+  concepts: {genre: [Drama, Unheard]}
+  ratings: {ann: 5, 1: 2}
+- {id: plain, genre: War}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stand_in_encoder() -> Iterator[None]:
+    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
+        rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=4) for text in texts]
+        return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TextEncoder, "encode", encode)
+        patch.setattr(TextEncoder, "fingerprint", "stand-in")
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    users = ["ann", *map(str, range(1, 9))]
+    ratings = [
+        f"{user},{item},{1 + (3 * number + 2 * item) % 5}" for number, user in enumerate(users[:8]) for item in range(6)
+    ]
+    (folder / "ratings.csv").write_text("\n".join(["user,item,rating", *ratings]) + "\n")
+    items = [f"{item},Film {item},{'Drama' if item % 2 else 'War'}" for item in range(8)]
+    (folder / "items.csv").write_text("\n".join(["id,title,genre", *items]) + "\n")
+    jobs = [f"{user},{'cook' if number % 2 else 'smith'}" for number, user in enumerate(users)]
+    (folder / "users.csv").write_text("\n".join(["id,job", *jobs]) + "\n")
+    (folder / "tiny.yaml").write_text(DESCRIPTION)
+    build(Description.load(folder / "tiny.yaml")).save(folder / "graph")
+    train_run(folder / "graph", CONFIG, folder / "run")
+    return folder / "run"
+
+
+def call(*arguments: object) -> Any:
+    found = CliRunner().invoke(app, [*map(str, arguments), "--json"])
+    assert found.exit_code == 0, found.output
+    return json.loads(found.stdout)
+
+
+@pytest.fixture
+def grown(run: Path, tmp_path: Path) -> Path:
+    (tmp_path / "new.yaml").write_text(YAML)
+    told = call("add-items", run, tmp_path / "new.yaml", "--out", tmp_path / "grown")
+    assert told["items"] == ["007", "plain"]
+    assert told["notes"] == ["genre 'Unheard' of item '007' is not known to the graph and says nothing"]
+    return tmp_path / "grown"
+
+
+# Runs that carry what joined them
+
+
+def test_a_grown_run_answers_as_the_one_in_memory(run: Path, grown: Path) -> None:
+    there = load_run(grown).recommender
+    here = load_run(run).recommender.add_items(
+        [
+            {
+                "id": "007",
+                "title": "The seventh",
+                "text": "A film about seven spies.",
+                "genre": "Drama",
+                "ratings": {"ann": 5, "1": 2},
+            },
+            {"id": "plain", "genre": "War"},
+        ]
+    )
+    pairs = [(user, item) for user in ("ann", "3", "8") for item in ("007", "plain", "2")]
+    pd.testing.assert_frame_equal(there.predict(pairs), here.predict(pairs), check_exact=True)
+    assert there.graph.items.labels[-2:].tolist() == ["The seventh", "plain"]
+    assert there.recommend(user="3", k=3, candidates=["007"])["evidence"][0] in (
+        [],
+        [{"reason": "genre: Drama", "source": "new.yaml", "line": 1}],
+    )
+
+
+def test_a_grown_run_grows_again_and_the_old_ones_stay(run: Path, grown: Path, tmp_path: Path) -> None:
+    before = load_run(grown).recommender.predict([("ann", "007")])
+    (tmp_path / "people.csv").write_text("id,label,job,ratings\nzoe,Zoe,cook,007=5|2=1\nold,,smith,\n")
+    told = call("add-users", grown, tmp_path / "people.csv", "--out", tmp_path / "both")
+    assert told["users"] == ["zoe", "old"]
+    both = load_run(tmp_path / "both").recommender
+    pd.testing.assert_frame_equal(both.predict([("ann", "007")]), before, check_exact=True)
+    assert both.train.user_counts[-2:].tolist() == [2, 0]
+    assert "007" not in set(both.recommend(user="zoe", k=20)["id"])
+    assert set(both.recommend(user="old", k=20)["source"]) == {"cold: text+concepts"}
+    assert len(load_run(run).recommender.graph.items) == 8
+    assert len(load_run(grown).recommender.graph.users) == 9
+
+
+def test_what_is_measured_of_a_grown_run_is_the_trained_one(run: Path, grown: Path) -> None:
+    one, other = (evaluation_report(load_run(folder), baselines=False)["parts"] for folder in (run, grown))
+    assert one == other
+
+
+def test_a_grown_run_is_sealed(grown: Path) -> None:
+    path = grown / "additions.json"
+    path.write_text(path.read_text().replace("seven spies", "seven spoons"))
+    with pytest.raises(InputError, match=r"additions\.json: this file is damaged"):
+        load_run(grown)
+
+
+def test_a_grown_run_is_not_taken_for_the_training_of_its_configuration(run: Path, grown: Path) -> None:
+    with pytest.raises(InputError, match="another graph, configuration or seed"):
+        train_run(run.parent / "graph", CONFIG, grown)
+
+
+def test_who_is_forgotten_leaves_the_ratings_of_new_items(grown: Path) -> None:
+    RunForgetting.prepare(grown, ["ann"]).write()
+    after = load_run(grown).recommender
+    assert after.train.item_counts[-2:].tolist() == [1, 0]
+    assert "ann" not in (grown / "additions.json").read_text()
+
+
+# Commands
+
+
+def test_predictions_of_one_pair_and_of_a_file(run: Path, tmp_path: Path) -> None:
+    one = call("predict", run, "--user", "3", "--item", "7")["pairs"]
+    (tmp_path / "pairs.csv").write_text("user,item\n3,7\nann,0\n")
+    many = call("predict", run, "--pairs", tmp_path / "pairs.csv")["pairs"]
+    assert many[0] == one[0]
+    assert [row["user"] for row in many] == ["3", "ann"]
+    assert one[0]["source"] == "cold: text+concepts"
+    told = CliRunner().invoke(app, ["predict", str(run), "--user", "3", "--item", "7"])
+    assert f"{one[0]['score']:.2f}" in told.output
+
+
+def test_similar_items_are_listed(run: Path) -> None:
+    rows = call("similar", run, "--item", "1", "-k", 3)["items"]
+    assert len(rows) == 3
+    assert "1" not in {row["id"] for row in rows}
+    assert [row["similarity"] for row in rows] == sorted((row["similarity"] for row in rows), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("new.yaml", "id: 1\n", "expected a list of items"),
+        ("new.yaml", "- [\n", "not valid YAML"),
+        ("new.json", '[{"id": "n",}]', "expected JSON"),
+        ("new.json", '["n"]', "expected a record"),
+        ("new.json", "[]", "no item in this file"),
+        ("new.csv", "name\nn\n", "expected a column 'id'"),
+        ("new.csv", "id,ratings\nn,5\n", "id=stars|id=stars"),
+        ("new.csv", "id,genres\nn,War\n", "Did you mean 'genre'"),
+        ("new.csv", "id\n3\n", "'3' is known already"),
+    ],
+)
+def test_files_that_cannot_be_used(run: Path, tmp_path: Path, name: str, content: str, sentence: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError) as caught:
+        CliRunner().invoke(
+            app, ["add-items", str(run), str(tmp_path / name), "--out", str(tmp_path / "out")], catch_exceptions=False
+        )
+    assert sentence in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["predict", "RUN"], "give --user and --item, or --pairs"),
+        (["predict", "RUN", "--user", "3"], "give --user and --item, or --pairs"),
+        (["recommend", "RUN", "--all"], "give --all together with --out"),
+        (["recommend", "RUN", "--user", "3", "--all", "--out", "x.parquet"], "give --all together with --out"),
+        (["similar", "RUN", "--item", "zz"], "item 'zz' is not among"),
+    ],
+)
+def test_calls_that_cannot_be_met(run: Path, arguments: list[str], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        CliRunner().invoke(app, [str(run) if part == "RUN" else part for part in arguments], catch_exceptions=False)
+
+
+def test_a_directory_that_is_there_is_not_replaced(run: Path, grown: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a run is here already"):
+        CliRunner().invoke(
+            app, ["add-items", str(run), str(tmp_path / "new.yaml"), "--out", str(grown)], catch_exceptions=False
+        )
+
+
+# Lists of all users
+
+
+def test_lists_of_all_users_are_those_of_each(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.lists._USERS", 4)  # several blocks
+    told = call("recommend", run, "--all", "--out", tmp_path / "lists.parquet", "-k", 5)
+    found = pd.read_parquet(tmp_path / "lists.parquet")
+    recommender = load_run(run).recommender
+    users = list(recommender.graph.users.vocabulary)
+    assert (told["users"], told["rows"]) == (len(users), len(found))
+    assert found["user"].unique().tolist() == users
+    for user in users:
+        mine = found[found["user"] == user]
+        listed = recommender.recommend(user=user, k=5)
+        assert mine["item"].tolist() == listed["id"].tolist()
+        assert mine["rank"].tolist() == list(range(1, len(listed) + 1))
+        for column in ("score", "low", "high"):
+            np.testing.assert_allclose(mine[column], listed[column], atol=1e-4)
+        assert mine["source"].tolist() == listed["source"].tolist()
+
+
+def test_lists_of_all_users_keep_to_rules(run: Path, tmp_path: Path) -> None:
+    recommender = load_run(run).recommender
+    rules = Adjustment(hidden=np.arange(8) == 7, boost=np.where(np.arange(8) == 6, 4.0, 0.0))
+    found = block_of_lists(recommender, np.arange(9), 3, exclude_seen=False, rules=rules)
+    for user, mine in found.groupby("user", sort=False):
+        listed = recommender.recommend(user=str(user), k=3, exclude_seen=False, rules=rules)
+        assert mine["item"].tolist() == listed["id"].tolist()
+    assert "7" not in set(found["item"])
+    written = write_lists(recommender, tmp_path / "deep" / "lists.parquet", 100, rules=rules)
+    assert written.rows == sum(
+        len(recommender.recommend(user=user, k=100, rules=rules)) for user in recommender.graph.users.vocabulary
+    )
+    with pytest.raises(InputError, match="at least 1, got 0"):
+        write_lists(recommender, tmp_path / "none.parquet", 0)
+
+
+# Latency
+
+
+def test_latency_is_measured_on_answers_that_are_exact(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = measure_latency(load_run(run).recommender, calls=4, catalogue=300)
+    assert [row.calls for row in rows] == [4] * 4
+    assert all(0 < row.p50 <= row.p95 for row in rows)
+    monkeypatch.setattr("training.latency.measure_latency", lambda recommender: rows)
+    told = call("benchmark", "latency", run, "--out", tmp_path / "out")
+    assert told["rows"] == [row.as_json() for row in rows]
+    assert json.loads((tmp_path / "out" / "latency.json").read_text()) == told
+
+
+def test_a_wrong_head_of_a_list_stops_the_measurement(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reversed_list(*arguments: Any, **settings: Any) -> Any:
+        items, scores = top_items(*arguments, **settings)
+        return items[::-1], scores[::-1]
+
+    monkeypatch.setattr("training.latency.top_items", reversed_list)
+    with pytest.raises(RuntimeError, match="not the exact one"):
+        measure_latency(load_run(run).recommender, calls=2, catalogue=300)
+
+
+@pytest.mark.parametrize("arguments", [["latency"], ["growth", "RUN"], ["ml-100k-u1", "RUN"]])
+def test_only_latency_takes_a_run(run: Path, arguments: list[str]) -> None:
+    with pytest.raises(InputError, match="latency"):
+        CliRunner().invoke(
+            app, ["benchmark", *(str(run) if part == "RUN" else part for part in arguments)], catch_exceptions=False
+        )

@@ -1,0 +1,144 @@
+"""Additions to a run: kept as what was said and the vectors of its texts, and said again when the run is loaded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save
+
+from kg.additions import Additions
+from kg.atomic import staged_directory, write_file
+from kg.errors import InputError
+from kg.manifest import canonical, pretty, refuse_foreign, seal
+from kg.schema import USER
+from models.placement import placed
+from models.recommender import Recommender
+
+__all__ = ["ADDITION_FILES", "Said", "read_additions", "replayed", "write_additions", "write_grown_run"]
+
+ADDITION_FILES = ("additions.json", "additions.safetensors")
+FORM = "kgrec run"
+FIRST_VERSION = 3  # of the format of runs that knows additions
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Said:
+    """One call of `add_items` or `add_users`.
+
+    Attributes:
+        kind: `item` or `user`.
+        source: Where it was said.
+        records: What was said.
+        vectors: Text vectors of the new nodes, `[num_new_nodes, dimension]`.
+    """
+
+    kind: str
+    source: str
+    records: Sequence[dict[str, Any]]
+    vectors: NDArray[np.float32]
+
+    def without(self, people: Collection[str]) -> Said:
+        """Return it without some people: without new users of these ids, and without their ratings of new items."""
+        kept = [number for number, record in enumerate(self.records) if self.kind != USER or record["id"] not in people]
+        records = [
+            {
+                name: {who: stars for who, stars in part.items() if self.kind == USER or who not in people}
+                if name == "ratings"
+                else part
+                for name, part in self.records[number].items()
+            }
+            for number in kept
+        ]
+        return replace(self, records=records, vectors=self.vectors[kept])
+
+
+def said_of(recommender: Recommender) -> list[Said]:
+    """Return all that was added to a recommender since training, in order."""
+    place = len(recommender.item_vectors) - sum(len(found) for found in recommender.additions if found.kind != USER)
+    found = []
+    for additions in recommender.additions:
+        vectors = np.zeros((len(additions), recommender.item_vectors.shape[1]), dtype=np.float32)
+        if additions.kind != USER:
+            vectors = recommender.item_vectors[place : place + len(additions)]
+            place += len(additions)
+        found.append(
+            Said(kind=additions.kind, source=additions.source, records=_plain(additions.records), vectors=vectors)
+        )
+    return found
+
+
+def write_additions(said: Sequence[Said], folder: Path) -> tuple[str, ...]:
+    """Write what was added into the folder of a run; returns the names of the files, none if nothing was."""
+    if not said:
+        return ()
+    content = [{"kind": part.kind, "source": part.source, "records": list(part.records)} for part in said]
+    write_file(folder / ADDITION_FILES[0], pretty(content))
+    write_file(folder / ADDITION_FILES[1], save({str(number): part.vectors for number, part in enumerate(said)}))
+    return ADDITION_FILES
+
+
+def read_additions(directory: Path, names: Collection[str]) -> list[Said]:
+    """Read what was added to a run whose manifest names these files."""
+    if ADDITION_FILES[0] not in names:
+        return []
+    vectors = load_file(directory / ADDITION_FILES[1])
+    content = json.loads((directory / ADDITION_FILES[0]).read_bytes())
+    return [Said(**part, vectors=vectors[str(number)]) for number, part in enumerate(content)]
+
+
+def replayed(recommender: Recommender, said: Sequence[Said]) -> Recommender:
+    """Return a trained recommender with everything that was added to it."""
+    for part in said:
+        additions = Additions.of(
+            recommender.graph, part.kind, part.records, scale=recommender.scale, source=part.source
+        )
+        recommender = placed(recommender, additions, part.vectors)
+    return recommender
+
+
+def write_grown_run(directory: Path, manifest: dict[str, Any], recommender: Recommender, out: Path) -> None:
+    """Write a run with what was added to it under a new name; the old one stays.
+
+    Args:
+        directory: The run.
+        manifest: Its manifest.
+        recommender: Its recommender with the additions.
+        out: Directory of the new run.
+
+    Raises:
+        InputError: If the new directory is there already.
+    """
+    refuse_foreign(out, form=FORM, noun="run")
+    if out.exists() and any(out.iterdir()):
+        raise InputError("a run is here already; give --out another name", file=out)
+    said = said_of(recommender)
+    files = [name for name in manifest["files"] if name not in ADDITION_FILES]
+    content = {name: part for name, part in manifest.items() if name not in ("files", "checksum")}
+    content["format_version"] = max(FIRST_VERSION, content["format_version"])
+    told = canonical([[part.kind, part.source, list(part.records)] for part in said])
+    # Not the run that training would make: to train again is not taken as done.
+    content["identity"] = sha256(f"{manifest['identity']}\n".encode() + told).hexdigest()
+    with staged_directory(out) as folder:
+        shutil.copytree(directory / "graph", folder / "graph", ignore=shutil.ignore_patterns(".*"))
+        for name in files:
+            if not (folder / name).exists():
+                shutil.copyfile(directory / name, folder / name)
+        seal(folder, content, (*files, *write_additions(said, folder)))
+
+
+def _plain(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return records as JSON values: numbers of a table may be NumPy's."""
+    plain: list[dict[str, Any]] = json.loads(json.dumps(list(records), default=_as_json))
+    return plain
+
+
+def _as_json(value: object) -> object:
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)

@@ -1,0 +1,120 @@
+"""The lists of all users, streamed to a file in blocks: memory does not grow with the number of users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from kg.atomic import staged_file
+from kg.errors import InputError
+from models.listing import sources, stars_of
+from models.ranking import Adjustment
+from models.recommender import Recommender
+from training.progress import Progress, silent
+
+__all__ = ["Written", "block_of_lists", "write_lists"]
+
+_NUMBERS = 4_000_000  # scores in memory at once
+_USERS = 512  # users at once at most
+_SCHEMA = pa.schema(
+    [
+        ("user", pa.string()),
+        ("rank", pa.int32()),
+        ("item", pa.string()),
+        ("score", pa.float32()),
+        ("low", pa.float32()),
+        ("high", pa.float32()),
+        ("source", pa.dictionary(pa.int32(), pa.string())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Written:
+    """How much `write_lists` wrote: users, and rows over all of them."""
+
+    users: int
+    rows: int
+
+
+def write_lists(
+    recommender: Recommender,
+    out: Path,
+    k: int,
+    *,
+    exclude_seen: bool = True,
+    rules: Adjustment | None = None,
+    progress: Progress = silent,
+) -> Written:
+    """Write the best items of every user to a Parquet file, whole or not at all.
+
+    The rows are those that `Recommender.recommend` lists, without labels and reasons: `user`, `rank` from 1, `item`, `score`,
+    `low`, `high`, `source`. Users without ratings are there as well, by what is known of them.
+
+    Args:
+        recommender: What answers.
+        out: The file.
+        k: Length of a list, at least 1.
+        exclude_seen: Leave out what a user rated in training.
+        rules: Which items to hide, and which to rank higher or lower.
+        progress: Called with (stage, done, total, message).
+
+    Raises:
+        InputError: If `k` is not positive or the file cannot be written.
+    """
+    if k < 1:
+        raise InputError(f"the length of the list must be at least 1, got {k}")
+    users = np.flatnonzero(recommender.graph.users.present)
+    size = int(np.clip(_NUMBERS // max(recommender.train.num_items, 1), 1, _USERS))
+    rows = 0
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with staged_file(out) as temporary, pq.ParquetWriter(temporary, _SCHEMA, compression="zstd") as writer:
+        for start in range(0, len(users), size):
+            block = users[start : start + size]
+            found = block_of_lists(recommender, block, k, exclude_seen=exclude_seen, rules=rules)
+            writer.write_table(pa.Table.from_pandas(found, schema=_SCHEMA, preserve_index=False))
+            rows += len(found)
+            progress("lists", min(start + size, len(users)), len(users), "users")
+    return Written(users=len(users), rows=rows)
+
+
+def block_of_lists(
+    recommender: Recommender,
+    users: NDArray[np.int64],
+    k: int,
+    *,
+    exclude_seen: bool = True,
+    rules: Adjustment | None = None,
+) -> pd.DataFrame:
+    """Return the lists of some users under each other, in the order of the users."""
+    train, items = recommender.train, recommender.graph.items
+    scores = recommender.rank_scores(users, rules=rules)
+    if exclude_seen:
+        scores[recommender.seen_by(users) > 0] = -np.inf
+    length = min(k, scores.shape[1])
+    best = np.argpartition(-scores, length - 1, axis=1)[:, :length]
+    best.sort(axis=1)  # equal scores by index
+    chosen = np.take_along_axis(scores, best, axis=1)
+    order = np.argsort(-chosen, axis=1, kind="stable")
+    best, chosen = np.take_along_axis(best, order, axis=1), np.take_along_axis(chosen, order, axis=1)
+    there = np.isfinite(chosen)
+    row, rank = np.nonzero(there)
+    user, item = users[row], best[there]
+    probabilities = recommender.predictor.probabilities(torch.from_numpy(user), torch.from_numpy(item))
+    user_ids, item_ids = recommender.graph.users.vocabulary.ids, items.vocabulary.ids
+    return pd.DataFrame(
+        {
+            "user": user_ids[user],
+            "rank": (rank + 1).astype(np.int32),
+            "item": item_ids[item],
+            **stars_of(probabilities, recommender.levels),
+            "source": pd.Categorical(sources(train.user_counts[user], train.item_counts[item])),
+        }
+    )
