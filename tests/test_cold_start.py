@@ -131,7 +131,6 @@ class Page(HTMLParser):
 
 
 def test_the_page_stands_alone_and_escapes_names(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="figures need matplotlib, of the extra `notebooks`")
     made = study(FALLING, FLAT)
     drawn = write_figures(made, tmp_path)
     assert set(drawn) == set(FIGURES)
@@ -149,11 +148,9 @@ def test_the_page_stands_alone_and_escapes_names(tmp_path: Path) -> None:
     assert "a &lt;b&gt; &amp; c" in text
 
 
-def test_the_same_study_has_the_same_figures_and_a_page_needs_none(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="figures need matplotlib, of the extra `notebooks`")
+def test_the_same_study_has_the_same_figures(tmp_path: Path) -> None:
     first, again = (write_figures(study(FALLING, FLAT), tmp_path / name) for name in ("a", "b"))
     assert first == again
-    assert "matplotlib is not installed" in write_page(study(FALLING, FLAT), {}, tmp_path).read_text()
 
 
 def test_a_missing_graph_is_told_and_nothing_is_written(tmp_path: Path) -> None:

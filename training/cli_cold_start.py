@@ -46,20 +46,13 @@ def cold_start(
     config = config.updated(assign or [])
     with console.progress_bar() as progress:
         study = study_of(graph, config, out, quick=quick, ablate=ablate, progress=progress)
-    notes, figures = [], {}
-    try:
-        figures = write_figures(study, out)
-    except ImportError:
-        notes.append("No figure was drawn: matplotlib is not installed; `pip install -e '.[notebooks]'` gets it.")
-    page = write_page(study, figures, out)
+    page = write_page(study, write_figures(study, out), out)
     if as_json:
-        console.print_json(study.as_json() | {"findings": findings(study), "page": str(page), "notes": notes})
+        console.print_json(study.as_json() | {"findings": findings(study), "page": str(page)})
         return
     for sentences in findings(study).values():
         for sentence in sentences:
             console.out.print(sentence, markup=False, soft_wrap=True)
-    for note in notes:
-        console.out.print(note, markup=False)
     console.out.print(f"Written to {page}.", markup=False, soft_wrap=True)
 
 

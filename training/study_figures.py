@@ -193,15 +193,15 @@ def questions(study: Study) -> Any:
     figure, axes = _figure(1, 3, (12.0, 3.8))
     renamed = table.rename(columns={"strategy": "model", "asked": "given"})
     strategies = tuple(dict.fromkeys(table["strategy"]))
-    _curves(axes[0], renamed, ("rmse", "rmse", "rmse"), strategies, room=2.6)
+    _curves(axes[0], renamed, ("rmse", "rmse", "rmse"), strategies)
     axes[0].set_ylabel("RMSE in stars")
     axes[0].set_title("error after some questions")
     percent = renamed.assign(**{name: 100 * renamed[name] for name in ("gain", "gain_low", "gain_high")})
-    _curves(axes[1], percent, ("gain", "gain_low", "gain_high"), strategies[1:], room=1.6)
+    _curves(axes[1], percent, ("gain", "gain_low", "gain_high"), strategies[1:])
     axes[1].axhline(0, color=DARK, linewidth=0.9)
     axes[1].set_ylabel("lower RMSE, in %")
     axes[1].set_title("informative against ...")
-    _curves(axes[2], renamed, ("answered", "answered", "answered"), strategies, room=2.6)
+    _curves(axes[2], renamed, ("answered", "answered", "answered"), strategies)
     axes[2].set_ylabel("questions answered")
     axes[2].set_title("answers; the rest were \u201cunknown\u201d")
     for axis in axes:
@@ -229,11 +229,7 @@ def draw(study: Study, name: str) -> Any:
 
 
 def write_figures(study: Study, out: Path) -> dict[str, str]:
-    """Draw every figure into `out/figures` as PNG and SVG, and return the SVG texts by name.
-
-    Raises:
-        ImportError: If matplotlib is not installed.
-    """
+    """Draw every figure into `out/figures` as PNG and SVG, and return the SVG texts by name."""
     from matplotlib import rc_context
 
     from kg.atomic import make_directory
@@ -265,12 +261,10 @@ def _figure(
     return figure, list(axes.ravel())
 
 
-def _curves(
-    axis: Any, table: pd.DataFrame, columns: tuple[str, str, str], models: tuple[str, ...], *, room: float = 1.35
-) -> None:
+def _curves(axis: Any, table: pd.DataFrame, columns: tuple[str, str, str], models: tuple[str, ...]) -> None:
     """Draw a line a model over evenly spaced numbers, with a band where there is an interval; names at the ends.
 
-    `room` is what is left for the names, in steps of the axis.
+    The names stand right of the axis: the layout of the figure makes room for the longest.
     """
     value, low, high = columns
     numbers = sorted(table["given"].unique())
@@ -297,5 +291,5 @@ def _curves(
             x_end + 0.12, last, model, color=colour, va="center", fontsize=9, fontweight="bold" if ours else "normal"
         )
     axis.set_xticks(range(len(numbers)), [str(number) for number in numbers])
-    axis.set_xlim(-0.25, len(numbers) - 1 + room)
+    axis.set_xlim(-0.25, len(numbers) - 0.85)
     axis.grid(axis="x", visible=False)

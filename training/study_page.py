@@ -122,7 +122,7 @@ def write_page(study: Study, figures: Mapping[str, str], out: Path) -> Path:
 
     Args:
         study: What was found.
-        figures: SVG texts by name; a missing figure is named as such.
+        figures: SVG texts by name, of `training.study_figures.write_figures`.
         out: Folder.
     """
     said = findings(study)
@@ -130,12 +130,11 @@ def write_page(study: Study, figures: Mapping[str, str], out: Path) -> Path:
     for name, (title, caption) in _TITLES.items():
         if not said[name]:
             continue
-        picture = _inline(figures[name], name) if name in figures else "<p>(not drawn: matplotlib is not installed)</p>"
         table = {"settings": "gains", "parts_left_out": "gains"}.get(name, name)
         sections.append(
             f"<h2>{escape(title)}</h2>\n"
             + "".join(f"<p>{escape(sentence)}</p>\n" for sentence in said[name])
-            + f"<figure>{picture}<figcaption>{caption}</figcaption></figure>\n"
+            + f"<figure>{_inline(figures[name], name)}<figcaption>{caption}</figcaption></figure>\n"
             + f"<details><summary>The figures as a table ({table}.csv)</summary>{_table(study.tables[table])}</details>"
         )
     short = "".join(f"<li>{escape(said[name][0])}</li>" for name in _TITLES if said[name])
