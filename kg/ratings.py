@@ -84,6 +84,17 @@ class Ratings:
             num_items=self.num_items,
         )
 
+    def turned(self) -> Ratings:
+        """Return the same ratings with users and items exchanged."""
+        return Ratings(
+            user=self.item,
+            item=self.user,
+            value=self.value,
+            time=self.time,
+            num_users=self.num_items,
+            num_items=self.num_users,
+        )
+
     @cached_property
     def user_counts(self) -> NDArray[np.int64]:
         """Number of ratings of each user, `[num_users]`."""

@@ -18,6 +18,8 @@ from models.tower import ColdTower, NodeInputs, Tower
 
 __all__ = ["ModelSettings", "assemble"]
 
+NOTHING = 1e-3  # standard deviation of rows that are to say nothing; a score moves by a thousandth
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
@@ -29,6 +31,7 @@ class ModelSettings:
         rated_scale: The same for tables of rated neighbours.
         hop_scale: The same for two-hop projections.
         factor_scale: The same for free rows.
+        free_rows: Whether users and items have free rows; without, content and messages say all.
         session_scale: The same for what a day adds to a user.
         correlated_damping: Damping of messages that many nodes share.
     """
@@ -38,6 +41,7 @@ class ModelSettings:
     rated_scale: float = 0.1
     hop_scale: float = 0.05
     factor_scale: float = 0.3
+    free_rows: bool = True
     session_scale: float = 0.1
     correlated_damping: float = 6.0
 
@@ -76,9 +80,11 @@ def assemble(
         return Factors(num_nodes, settings.size, ScalePrior(initial=scale), generator)
 
     def tower(node_inputs: NodeInputs) -> Tower:
-        return Tower(
-            encoder(node_inputs.content), encoder(node_inputs.interactions), factors(node_inputs.content.num_nodes)
-        )
+        free = factors(node_inputs.content.num_nodes)
+        if not settings.free_rows:
+            held = ScalePrior(initial=NOTHING, learned=False)
+            free = Factors(node_inputs.content.num_nodes, settings.size, held, generator)
+        return Tower(encoder(node_inputs.content), encoder(node_inputs.interactions), free)
 
     def cold_tower(warm: Tower, node_inputs: NodeInputs) -> ColdTower:
         return ColdTower(warm.content, factors(node_inputs.content.num_nodes), factors(1, settings.content_scale))

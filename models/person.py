@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
+from kg.schema import USER
 from models.listing import COLD, POPULARITY
 from models.newcomers import Taste, taste_from_history
 from models.phases import PhasedPredictor
@@ -143,6 +144,8 @@ def taste_of(
         torch.from_numpy(item),
         torch.from_numpy(level.astype(np.int64)),
         weight=weight,
+        # What a sentence is taken to like are not ratings of someone; who tells concepts starts from these instead.
+        prior=None if weight != 1.0 or content is not None else recommender.newcomer_prior(USER, len(item)),
         content=content,
         generator=torch.Generator().manual_seed(0),
     )

@@ -224,14 +224,31 @@ def _rated_row(
     other = torch.from_numpy(additions.other[mine])
     level = np.abs(additions.value[mine][:, None] - recommender.levels[None]).argmin(axis=1)
     generator = torch.Generator().manual_seed(SEED)
-    if additions.kind == ITEM:
-        return item_from_raters(
-            posterior, predictor, recommender.data, other, torch.from_numpy(level), content=content, generator=generator
-        )
     # Nothing said is not the same as an average concept: a history alone is read as `recommend(history=...)` reads it.
     concepts = content if bool(content.any()) else None
+    prior = None
+    if posterior is recommender.posterior.cold and (additions.kind == ITEM or concepts is None):
+        prior = recommender.newcomer_prior(additions.kind, len(other))
+    if additions.kind == ITEM:
+        return item_from_raters(
+            posterior,
+            predictor,
+            recommender.data,
+            other,
+            torch.from_numpy(level),
+            content=content,
+            prior=prior,
+            generator=generator,
+        )
     return taste_from_history(
-        posterior, predictor, recommender.data, other, torch.from_numpy(level), content=concepts, generator=generator
+        posterior,
+        predictor,
+        recommender.data,
+        other,
+        torch.from_numpy(level),
+        content=concepts,
+        prior=prior,
+        generator=generator,
     ).rows
 
 

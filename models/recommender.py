@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ from models.exposure import ContentRegression, Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
 from models.listing import FEW, listed, sources, stars_of
+from models.newcomer_prior import NewcomerPriors, RowPrior
+from models.newcomers import messages_sent
 from models.person import Person, known_person, person_of_history
 from models.person_of_text import person_of_text
 from models.phases import PhasedPosterior, PhasedPredictor
@@ -36,9 +38,10 @@ from models.placement import placed, text_vectors
 from models.posterior import Posterior
 from models.profile import Profile, profile_of
 from models.projection import TextProjection
+from models.questions import questions_for
 from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons, reasons_of_items
-from models.residuals import Residuals
+from models.residuals import Residuals, beyond_content
 from models.segments import Segments, segments_of
 from models.sentence_map import SentenceMap
 from models.sessions import Sessions
@@ -118,6 +121,26 @@ class Recommender:
     def _residuals(self) -> dict[str, Residuals]:
         return {}
 
+    @cached_property
+    def _priors(self) -> dict[str, NewcomerPriors]:
+        return {}
+
+    def newcomer_prior(self, kind: str, number: int) -> RowPrior | None:
+        """Return what is to be expected of someone or something new with a number of ratings, beyond its content.
+
+        None where ratings only say that a user chose an item: what is chosen tells nothing of what is not.
+        """
+        if self.implicit:
+            return None
+        if kind not in self._priors:
+            cold, sent = self.predictor.cold, partial(messages_sent, self.posterior.cold, self.data, kind)
+            if kind == USER:
+                self._priors[kind] = NewcomerPriors(self.train, lambda: cold.users, cold.items, sent)
+            else:
+                rows = partial(beyond_content, self.posterior.cold, partial(self.residuals, ITEM), "cold_items")
+                self._priors[kind] = NewcomerPriors(self.train.turned(), rows, cold.users, sent)
+        return self._priors[kind](number)
+
     def residuals(self, kind: str) -> Residuals:
         """Return what content cannot say of the rated users or items in the samples that answer for new ones."""
         if kind not in self._residuals:
@@ -132,7 +155,7 @@ class Recommender:
     def keep(self, *, predictor: PhasedPredictor, learned_from: Recommender) -> None:
         """Take over what another recommender of the same model has worked out, so that it is not done twice."""
         self.__dict__["predictor"] = predictor
-        for name in ("content_regression", "_residuals"):
+        for name in ("content_regression", "_residuals", "_priors"):
             if name in learned_from.__dict__:
                 self.__dict__[name] = learned_from.__dict__[name]
 
@@ -378,6 +401,23 @@ class Recommender:
         """
         found = Additions.of(self.graph, USER, users, scale=self.scale, source=source)
         return placed(self, found, text_vectors(self, found))
+
+    def questions(self, history: Mapping[str, float] | None = None, *, k: int = 5) -> pd.DataFrame:
+        """Return which items to ask someone new about, best first; see `models.questions`.
+
+        Args:
+            history: What they have rated so far, item id -> stars.
+            k: Number of questions.
+
+        Returns:
+            Rows: `id`, `label`, `known` (chance that they know the item), `gain` (share of what is open about their
+            scores that an answer is expected to settle).
+
+        Raises:
+            InputError: If k is not positive, an item is unknown, or a rating is off the scale.
+        """
+        _check_length(k)
+        return questions_for(self, self.person(history=history or {}), k)
 
     def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
         """Return the users most likely to come across an item and like it, best first.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -14,7 +14,7 @@ from models.encoder import Messages
 from models.posterior import Posterior
 from models.tower import ColdTower
 
-__all__ = ["Residuals", "drawn_residuals"]
+__all__ = ["Residuals", "beyond_content", "drawn_residuals"]
 
 
 def drawn_residuals(beyond: Tensor, counts: Tensor, num_rows: int, generator: torch.Generator) -> Tensor:
@@ -98,3 +98,14 @@ class Residuals:
             found[0::2, place] = drawn
             found[1::2, place] = -drawn[: num_samples // 2]
         return found
+
+
+def beyond_content(posterior: Posterior, residuals: Callable[[], Residuals], name: str) -> Tensor:
+    """Return what the rows of nodes are beyond their content, shared part included, `[num_samples, num_nodes, size]`.
+
+    Args:
+        posterior: Kept samples.
+        residuals: Returns the residuals of the nodes.
+        name: Name of their cold tower in the samples, `cold_users` or `cold_items`.
+    """
+    return residuals().beyond.float() + posterior.samples[f"{name}.shared.rows"].float()

@@ -10,6 +10,7 @@ from kg.errors import InputError
 from training import (
     cli_benchmark,
     cli_check,
+    cli_cold_start,
     cli_explain,
     cli_forget,
     cli_graph,
@@ -56,6 +57,8 @@ for command in (
     cli_profile.segments,
     cli_sentences.sentences,
     cli_benchmark.benchmark,
+    cli_cold_start.cold_start,
+    cli_cold_start.questions,
 ):
     app.command()(command)
 

@@ -37,8 +37,8 @@ class ModelConfig(_Part):
 
     embedding_size: int = Field(default=24, ge=1, le=512)
     """Number of latent dimensions."""
-    leave_out: tuple[Literal["concepts", "text", "neighbours", "two_hops", "dates"], ...] = ()
-    """Parts of the graph that send no messages: what an ablation removes."""
+    leave_out: tuple[Literal["concepts", "text", "neighbours", "two_hops", "dates", "factors"], ...] = ()
+    """Parts of the graph that send no messages, or the free rows (factors): what an ablation removes."""
     cold_share: float = Field(default=0.3, ge=0, le=1)
     """Share of the training ratings that is also seen as cold."""
     cold_weight: float = Field(default=0.3, ge=0, le=1)

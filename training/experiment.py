@@ -284,7 +284,8 @@ class Experiment:
         """Return the network with rows drawn from their priors."""
         counts = np.bincount(np.searchsorted(self.levels, self.examples.value), minlength=len(self.levels))
         shares = torch.from_numpy((counts / counts.sum()).astype(np.float32))
-        settings = ModelSettings(embedding_size=self.config.model.embedding_size)
+        free_rows = "factors" not in self.config.model.leave_out
+        settings = ModelSettings(embedding_size=self.config.model.embedding_size, free_rows=free_rows)
         return assemble(self.inputs, shares, settings, generator=generator)
 
     def _method(

@@ -1,0 +1,173 @@
+"""What newcomers give and what is predicted, the bias baseline against its formula, and the code path of `recommend`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from kg.build import build
+from kg.description import Description
+from kg.errors import InputError
+from kg.ratings import Ratings
+from models.baselines import Biases
+from models.text import TextEncoder
+from training.asking import INFORMATIVE, POPULAR, RANDOM, interviews, predicted_ratings
+from training.bundle import load_run
+from training.cli import app
+from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
+from training.few_shot import draw_given, floor_curves, item_curve, served, user_curve
+from training.runs import train_run
+
+
+def part(counts: list[int], num_items: int = 50) -> Ratings:
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(len(counts)), counts)
+    item = np.concatenate([rng.choice(num_items, count, replace=False) for count in counts])
+    return Ratings(
+        user=user, item=item, value=rng.integers(1, 6, len(user)), num_users=len(counts), num_items=num_items
+    )
+
+
+def test_test_ratings_are_the_same_for_every_number_and_never_given() -> None:
+    ratings = part([40, 29, 30, 12])
+    draw = draw_given(ratings, by="user", seed=0)
+    assert draw.newcomers.tolist() == [0, 2]  # 30 ratings at least
+    assert draw.given.shape == (2, 20)
+    assert not np.isin(draw.given, draw.test).any()
+    for place, user in enumerate(draw.newcomers):
+        mine = np.concatenate([draw.given[place], draw.of(place)])
+        np.testing.assert_array_equal(np.sort(mine), np.flatnonzero(ratings.user == user))
+
+
+def test_a_draw_is_decided_by_the_seed_and_does_not_depend_on_the_others() -> None:
+    first, again, other = (draw_given(part([40, 35]), by="user", seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.given, again.given)
+    assert not np.array_equal(first.given, other.given)
+    assert len(draw_given(part([40] * 9), by="user", limit=4, seed=0).newcomers) == 4
+
+
+def test_too_few_ratings_are_told() -> None:
+    with pytest.raises(InputError, match="no held-out user has 30 ratings"):
+        draw_given(part([12, 29]), by="user", seed=0)
+
+
+def test_the_bias_baseline_moves_with_the_given_ratings_as_its_formula_says() -> None:
+    held_out = part([30, 35])
+    rng = np.random.default_rng(1)
+    train = Ratings(
+        user=np.repeat(np.arange(2, 42), 20),
+        item=np.concatenate([rng.choice(50, 20, replace=False) for _ in range(40)]),
+        value=rng.integers(1, 6, 800),
+        num_users=42,
+        num_items=50,
+    )
+    held_out = Ratings(user=held_out.user, item=held_out.item, value=held_out.value, num_users=42, num_items=50)
+    draw = draw_given(held_out, by="user", seed=0)
+    content = np.eye(50, dtype=np.float32)
+    curves = floor_curves(train, held_out, draw, content, (1, 5), 4.0, (0, 5), lists=True)
+    for number in (0, 5):
+        known = train.concat(held_out.select(draw.given[:, :number].ravel()))
+        fitted = Biases((1, 5)).fit(known, content)
+        for place in range(len(draw.newcomers)):
+            rows = draw.given[place, :number]
+            moved = (held_out.value[rows] - fitted.mean - fitted.of_item[held_out.item[rows]]).sum() / (number + 10)
+            expected = fitted.mean + moved + fitted.of_item[held_out.item[draw.of(place)]]
+            found = curves["biases"][number].stars[draw.owner == place]  # type: ignore[index]
+            np.testing.assert_allclose(found, np.clip(expected, 1, 5), atol=1e-4)
+    assert curves["EASE"][5].stars is None
+    assert curves["popularity"][0].ndcg is not None
+
+
+DESCRIPTION = """name: genres
+ratings: {file: ratings.csv, scale: [1, 5]}
+items:
+  - {file: items.csv, id: id, label: id, concepts: {genre: {column: genre}}}
+users:
+  - {file: users.csv, id: id}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run on a world where half the people like one genre; with new users and new items."""
+    folder = tmp_path_factory.mktemp("few-shot")
+    rng = np.random.default_rng(0)
+    users, items = [f"u{number}" for number in range(120)], [f"i{number}" for number in range(60)]
+    quality = rng.normal(0, 0.7, 60)
+    rows = [
+        (user, item, int(np.clip(round(3 + quality[j] + (0.9 if i % 2 == j % 2 else -0.9) + rng.normal(0, 0.5)), 1, 5)))
+        for i, user in enumerate(users)
+        for j, item in enumerate(items)
+        if rng.random() < 0.7
+    ]
+    pd.DataFrame(rows, columns=["user", "item", "rating"]).to_csv(folder / "ratings.csv", index=False)
+    genres = ["war" if number % 2 else "drama" for number in range(60)]
+    pd.DataFrame({"id": items, "genre": genres}).to_csv(folder / "items.csv", index=False)
+    pd.DataFrame({"id": users}).to_csv(folder / "users.csv", index=False)
+    (folder / "genres.yaml").write_text(DESCRIPTION)
+    build(Description.load(folder / "genres.yaml")).save(folder / "graph")
+    config = RunConfig(
+        split=SplitConfig(name="cold-both", test_share=0.3),
+        text=TextConfig(num_features=0),
+        model=ModelConfig(embedding_size=4, leave_out=("text",)),
+        training=LangevinConfig(epochs=160, burn_in=80, hold=40, keep_every=5),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TextEncoder, "encode", lambda encoder, texts, **_: np.ones((len(texts), 2), dtype=np.float32))
+        train_run(folder / "graph", config, folder / "run")
+    return folder / "run"
+
+
+def test_curves_answer_by_the_code_path_of_recommend(run: Path) -> None:
+    loaded = load_run(run)
+    recommender = loaded.recommender
+    held_out = loaded.experiment.split.test["cold_users"]
+    draw = draw_given(held_out, by="user", most=5, least_test=5, limit=3, seed=0)
+    curve = user_curve(recommender, held_out, draw, (0, 5))
+    ids = recommender.graph.items.vocabulary
+    rows = draw.given[1, :5]
+    history = {ids.id_of(int(held_out.item[row])): float(held_out.value[row]) for row in rows}
+    listed = recommender.recommend(history=history, k=len(ids), exclude_seen=False).set_index("id")["score"]
+    expected = [listed[ids.id_of(int(item))] for item in held_out.item[draw.of(1)]]
+    np.testing.assert_allclose(curve[5].stars[draw.owner == 1], expected, rtol=1e-5)  # type: ignore[index]
+    _, scores = served(recommender, history)
+    best = [ids.id_of(int(item)) for item in np.argsort(-scores, kind="stable")[:10]]
+    assert best == list(recommender.recommend(history=history, k=10, exclude_seen=False)["id"])
+
+
+def test_ratings_bring_the_error_of_new_items_down(run: Path) -> None:
+    loaded = load_run(run)
+    held_out = loaded.experiment.split.test["cold_items"]
+    draw = draw_given(held_out, by="item", most=10, least_test=5, seed=0)
+    curve = item_curve(loaded.recommender, held_out, draw, (0, 10))
+    errors = [np.sqrt(np.mean((curve[number].stars - held_out.value[draw.test]) ** 2)) for number in (0, 10)]
+    assert errors[1] < errors[0]
+
+
+def test_interviews_ask_only_what_may_be_asked_and_random_questions_are_rarely_answered(run: Path) -> None:
+    loaded = load_run(run)
+    held_out = loaded.experiment.split.test["cold_users"]
+    found, owner = interviews(loaded.recommender, held_out, (0, 4), limit=6)
+    values = predicted_ratings(held_out, limit=6)
+    np.testing.assert_array_equal(values.user, owner)
+    answered = {interview.strategy: interview.answered for interview in found if interview.asked == 4}
+    assert set(answered) == {INFORMATIVE, POPULAR, RANDOM}
+    assert all((counts >= 0).all() and (counts <= 4).all() for counts in answered.values())
+    start = [interview.stars for interview in found if interview.asked == 0]
+    np.testing.assert_array_equal(start[0], start[1])  # before the first question all know the same
+
+
+def test_questions_on_the_command_line(run: Path) -> None:
+    result = CliRunner().invoke(app, ["questions", str(run), "--count", "3", "--json"])
+    assert result.exit_code == 0, result.output
+    recommender = load_run(run).recommender
+    asked = recommender.questions(k=3)
+    assert f'"id": "{asked["id"][0]}"' in result.output
+    assert asked["id"].is_unique
+    assert asked["known"].between(0, 1).all()
+    given = {str(asked["id"][0]): 5.0}
+    assert str(asked["id"][0]) not in list(recommender.questions(given, k=3)["id"])
