@@ -281,7 +281,7 @@ def test_an_updated_graph_equals_a_rebuilt_one_after_any_changes() -> None:
 
 @pytest.mark.slow
 def test_an_updated_graph_equals_a_rebuilt_one_after_200_sequences_of_changes() -> None:
-    run_growth(sequences=200, steps=8)
+    run_growth(sequences=200, steps=3)
 
 
 def tree(directory: Path) -> dict[str, tuple[bytes, int]]:
