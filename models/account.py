@@ -111,7 +111,9 @@ def account_of_history(recommender: Recommender, taste: Taste, ratings: Mapping[
     given = torch.from_numpy(rated), torch.from_numpy(level)
     chords = Chords.of(rows, torch.from_numpy(recommender.levels), taste.rows, taste.offsets, item)
     sides = {
-        USER: received_from_history(samples, rows, recommender.data, taste.rows, *given),
+        USER: received_from_history(
+            samples, rows, recommender.data, taste.rows, *given, prior=recommender.newcomer_prior(USER, len(rated))
+        ),
         ITEM: received_by(samples, rows, recommender.data, learned_ratings(recommender), ITEM, item),
     }
     parts = [(received.keys, received.weighed(chords.weights(side)[None])[0]) for side, received in sides.items()]

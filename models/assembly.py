@@ -80,11 +80,13 @@ def assemble(
         return Factors(num_nodes, settings.size, ScalePrior(initial=scale), generator)
 
     def tower(node_inputs: NodeInputs) -> Tower:
-        free = factors(node_inputs.content.num_nodes)
-        if not settings.free_rows:
-            held = ScalePrior(initial=NOTHING, learned=False)
-            free = Factors(node_inputs.content.num_nodes, settings.size, held, generator)
-        return Tower(encoder(node_inputs.content), encoder(node_inputs.interactions), free)
+        content, interactions = encoder(node_inputs.content), encoder(node_inputs.interactions)
+        prior = (
+            ScalePrior(initial=settings.factor_scale)
+            if settings.free_rows
+            else ScalePrior(initial=NOTHING, learned=False)
+        )
+        return Tower(content, interactions, Factors(node_inputs.content.num_nodes, settings.size, prior, generator))
 
     def cold_tower(warm: Tower, node_inputs: NodeInputs) -> ColdTower:
         return ColdTower(warm.content, factors(node_inputs.content.num_nodes), factors(1, settings.content_scale))

@@ -13,6 +13,7 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from models.encoder import parameter_key
 from models.inputs import HOP, RATED, RATED_BY, MessageType, relation_name
+from models.newcomer_prior import RowPrior
 from models.posterior import Posterior, Predictor
 
 if TYPE_CHECKING:
@@ -223,17 +224,24 @@ def received_by(
 
 @torch.no_grad()
 def received_from_history(
-    posterior: Posterior, predictor: Predictor, data: HeteroData, rows: Tensor, item: Tensor, level: Tensor
+    posterior: Posterior,
+    predictor: Predictor,
+    data: HeteroData,
+    rows: Tensor,
+    item: Tensor,
+    level: Tensor,
+    *,
+    prior: RowPrior | None = None,
 ) -> Received:
     r"""Take someone new apart into what each of their ratings brings.
 
-    A newcomer's free row $w$ maximises $\log N(w; 0, \tau^2) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps
+    A newcomer's free row $w$ maximises $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps
     its uncertainty (`taste_from_history`). Where the gradient vanishes
 
-    $$w = \tau^2 \sum_j \frac{\partial \log P(r_j \mid f_j)}{\partial f_j} (z_j, 1),$$
+    $$w = \mu + \Sigma \sum_j \frac{\partial \log P(r_j \mid f_j)}{\partial f_j} (z_j, 1),$$
 
-    so the row, too, is a sum over ratings: a rating higher than expected pulls it towards the item. What is left is the
-    draw, which stays with the factors.
+    so the row, too, is a sum over ratings: a rating higher than expected pulls it towards the item. $\mu$, which is what
+    people are like, counts as what anyone new is given. What is left is the draw, which stays with the factors.
 
     Args:
         posterior: Kept samples.
@@ -242,12 +250,15 @@ def received_from_history(
         rows: The newcomer's rows, `[num_samples, size]`.
         item: Rated items, int64 `[num_ratings]`, possibly none.
         level: Index of each rating's level, int64 `[num_ratings]`.
+        prior: $\mu$ and $\Sigma$ that the taste was made with; by default 0 and the variance of the known free rows.
     """
     samples = posterior.samples
     collect = _Collector()
-    if not len(item):
+    if prior is not None:
+        collect.add([PartKey(NEW, USER)], prior.mean[:, None])
+    elif not len(item):
         collect.add([PartKey(NEW, USER)], samples["cold_users.shared.rows"])
-    else:
+    if len(item):
         _add_neighbours(collect, posterior, data, USER, item)
     free = rows.double() - collect.received().total()
     if len(item):
@@ -259,8 +270,11 @@ def received_from_history(
         cuts = torch.cat([-ends, cuts, ends], dim=-1)
         place = level.expand(len(rows), -1)[..., None]
         below, above = (torch.sigmoid(cuts.gather(2, place + step)[..., 0] - score) for step in (0, 1))
-        variance = posterior.spread("users.factors.rows").double()
-        pulls = variance[:, None] * (below + above - 1)[..., None] * design
+        pulls = (below + above - 1)[..., None] * design
+        if prior is None:
+            pulls = posterior.spread("users.factors.rows").double()[:, None] * pulls
+        else:
+            pulls = pulls @ prior.covariance.double()
         collect.add([PartKey(NEIGHBOUR, USER, sender=int(one)) for one in item], pulls)
         free = free - pulls.sum(1)
     collect.add_free(USER, free)
