@@ -405,7 +405,6 @@ def test_dots_stand_in_order_of_the_metric(tmp_path: Path) -> None:
 
 
 def test_the_figure_names_every_model_and_its_value(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install -e '.[peers]'")
     rows = [
         {**row, "rmse low": row["rmse"] - 0.01, "rmse high": row["rmse"] + 0.01} if row["source"] == "this run" else row
         for row in ROWS

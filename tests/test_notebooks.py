@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
@@ -44,10 +45,7 @@ def test_no_outputs_are_stored_and_every_cell_is_code_or_text(path: Path) -> Non
 def test_the_graph_notebook_runs_and_draws(
     real_data: Path, people: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    matplotlib = pytest.importorskip(
-        "matplotlib", reason="the notebook draws with matplotlib, of the extra `notebooks`"
-    )
-    matplotlib.use("Agg")
+    mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     drawn: list[Path] = []
@@ -67,7 +65,7 @@ def test_the_graph_notebook_runs_and_draws(
     monkeypatch.setenv("KGREC_DATA", str(data))
     monkeypatch.chdir(FOLDER)
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    with matplotlib.rc_context():
+    with mpl.rc_context():
         for number, cell in enumerate(cells_of(FOLDER / "01_graph.ipynb")):
             if cell["cell_type"] == "code":
                 code = compile("".join(cell["source"]), f"01_graph.ipynb, cell {number}", "exec")

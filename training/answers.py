@@ -106,7 +106,8 @@ class Answers:
         stars = probabilities = lists = None
         if fitted.probabilities is not None:
             probabilities = np.asarray(fitted.probabilities(ratings.user, ratings.item), dtype=np.float32)
-            stars = probabilities @ levels.astype(np.float32)
+            # Not by a BLAS product: on some processors its padding raises a warning about numbers that are none.
+            stars = np.einsum("rl,l->r", probabilities, levels.astype(np.float32))
         elif fitted.stars is not None:
             stars = np.asarray(fitted.stars(ratings.user, ratings.item), dtype=np.float32)
         if fitted.rank is not None:

@@ -78,14 +78,10 @@ def benchmark(
             peers=chosen.peers_named(only) if only else chosen.peers if peers else (),
             progress=progress,
         )
-    notes = list(results.notes)
-    try:
-        for part in chosen.parts:
-            write_figure(results.rows, chosen, part, folder)
-    except ImportError:
-        notes.append("No figure was drawn: matplotlib is not installed; `pip install -e '.[peers]'` gets it.")
+    for part in chosen.parts:
+        write_figure(results.rows, chosen, part, folder)
     if as_json:
-        console.print_json(results.as_json() | {"notes": notes})
+        console.print_json(results.as_json() | {"notes": list(results.notes)})
         return
     for part in chosen.parts:
         console.out.print(console.benchmark_table(f"{protocol}: {part}", summary(results.rows, chosen, part)))
@@ -94,7 +90,7 @@ def benchmark(
         "seconds are those of the fit, on one thread, the median over seeds; MB is the peak of its process, libraries included.",
         markup=False,
     )
-    for note in notes:
+    for note in results.notes:
         console.out.print(note, markup=False)
     console.out.print(f"{chosen.note} Written to {folder}.", markup=False)
 

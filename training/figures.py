@@ -85,10 +85,8 @@ def write_figure(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: st
 
     Returns:
         The files; none if no model has the metric there.
-
-    Raises:
-        ImportError: If matplotlib is not installed.
     """
+    # Here, for it takes half a second that no other command should wait.
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
