@@ -16,6 +16,7 @@ from torch_geometric.data import HeteroData
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
 from kg.ratings import Ratings
+from kg.rules import AppliedRules
 from models.exposure import Exposure
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
@@ -25,6 +26,8 @@ from models.phases import PhasedPosterior, PhasedPredictor
 from models.posterior import Posterior
 from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons
+from models.rerank import Reranker
+from models.ruled import adjustment_of, with_rules
 from models.sessions import Sessions
 from models.text import TextEncoder
 
@@ -77,6 +80,11 @@ class Recommender:
             torch.from_numpy(self.train.item_counts > 0),
         )
 
+    @cached_property
+    def reranker(self) -> Reranker:
+        """Trades relevance for diversity and novelty; made on first use."""
+        return Reranker.of(self)
+
     @property
     def implicit(self) -> bool:
         """Whether a rating only says that a user chose an item; scores are then chances of a choice, not stars."""
@@ -125,7 +133,9 @@ class Recommender:
         k: int = 10,
         candidates: Collection[str] | None = None,
         exclude_seen: bool = True,
-        rules: Adjustment | None = None,
+        rules: Adjustment | AppliedRules | None = None,
+        diversity: float = 0.0,
+        novelty: float = 0.0,
         num_reasons: int = 2,
     ) -> pd.DataFrame:
         """Return the best items for a known user, for someone with a few ratings, or for a sentence.
@@ -142,11 +152,14 @@ class Recommender:
             candidates: Ids of the only items that may be listed; by default all.
             exclude_seen: Leave out what the person rated in training or in `history`.
             rules: Which items to hide, and which to rank higher or lower.
+            diversity: Weight of how far apart the listed items are, in [0, 1]; see `Reranker`.
+            novelty: Weight of how few people know an item, in [0, 1]; the two sum to at most 1.
             num_reasons: Number of reasons a row.
 
         Returns:
             Rows, best first: `id`, `label`, `score` in stars, `low` and `high` (80 % interval), `source`, `reason`,
-            and `evidence`: for each reason what states it, `source` and `line`. No rows where nothing is left to list.
+            and `evidence`: for each reason what states it, `source` and `line`; with rules of the graph also `rules`, what
+            they say of the item. No rows where nothing is left to list.
 
         Raises:
             InputError: If not exactly one of user, history, text is given, k is not positive, an item is
@@ -157,16 +170,17 @@ class Recommender:
         _check_length(k)
         person = self.person(user=user, history=history, text=text)
         probabilities = person.chances(self.predictor)
-        scores = self._ranked(person, probabilities, rules)
+        scores = self._ranked(person, probabilities, adjustment_of(rules, implicit=self.implicit))
         if candidates is not None:
             left_out = np.ones(len(scores), dtype=bool)
             left_out[self.graph.items.vocabulary.indices(list(candidates))] = False
             scores[left_out] = -np.inf
         if exclude_seen and text is None:
             scores[person.seen > 0] = -np.inf
-        best = best_of(scores, k)
+        mixed = diversity != 0 or novelty != 0
+        best = self.reranker.best(scores, k, diversity=diversity, novelty=novelty) if mixed else best_of(scores, k)
         stands_on = sources(np.full(len(best), person.num_ratings), self.train.item_counts[best])
-        return listed(
+        rows = listed(
             self.graph.items,
             best,
             probabilities[torch.from_numpy(best)],
@@ -174,6 +188,7 @@ class Recommender:
             [person.source] * len(best) if person.source else stands_on,
             [self._reasons_of(person, int(item), most=num_reasons) for item in best],
         )
+        return with_rules(rows, rules, best)
 
     def person(
         self, *, user: str | None = None, history: Mapping[str, float] | None = None, text: str | None = None
