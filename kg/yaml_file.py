@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from kg.errors import InputError, did_you_mean
 
-__all__ = ["fields_at", "read_yaml"]
+__all__ = ["fields_at", "line_of", "read_yaml"]
 
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 # Aliases can make a list of a few lines endless when it is written out.
@@ -58,6 +58,13 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
         return model.model_validate(raw)
     except ValidationError as error:
         raise _sentence(error, node, path, model) from None
+
+
+def line_of(path: Path, location: Sequence[str | int]) -> int:
+    """Return the line of a key or list entry in a file that `read_yaml` has read, or of the nearest one above it."""
+    node = yaml.compose(path.read_bytes().decode(), Loader=yaml.SafeLoader)
+    assert node is not None, "read_yaml has read it"
+    return _locate(node, tuple(location))[0]
 
 
 def _refuse(node: yaml.Node, path: Path, visited: set[int]) -> None:

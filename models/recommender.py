@@ -20,6 +20,7 @@ from kg.errors import InputError
 from kg.graph import KnowledgeGraph
 from kg.item_filter import items_with
 from kg.ratings import Ratings
+from kg.rules import AppliedRules
 from kg.schema import ITEM, USER
 from models.account import account_of_history, accounts
 from models.behaviour import Behaviour
@@ -41,7 +42,9 @@ from models.projection import TextProjection
 from models.questions import questions_for
 from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons, reasons_of_items
+from models.rerank import Reranker
 from models.residuals import Residuals, beyond_content
+from models.ruled import adjustment_of, with_rules
 from models.segments import Segments, segments_of
 from models.sentence_map import SentenceMap
 from models.sessions import Sessions
@@ -159,6 +162,11 @@ class Recommender:
             if name in learned_from.__dict__:
                 self.__dict__[name] = learned_from.__dict__[name]
 
+    @cached_property
+    def reranker(self) -> Reranker:
+        """Trades relevance for diversity and novelty; made on first use."""
+        return Reranker.of(self)
+
     @property
     def implicit(self) -> bool:
         """Whether a rating only says that a user chose an item; scores are then chances of a choice, not stars."""
@@ -247,7 +255,9 @@ class Recommender:
         candidates: Collection[str] | None = None,
         filters: Mapping[str, str | Sequence[str]] | None = None,
         exclude_seen: bool = True,
-        rules: Adjustment | None = None,
+        rules: Adjustment | AppliedRules | None = None,
+        diversity: float = 0.0,
+        novelty: float = 0.0,
         num_reasons: int = 2,
     ) -> pd.DataFrame:
         """Return the best items for a known user, for someone with a few ratings, or for a sentence.
@@ -266,11 +276,14 @@ class Recommender:
             filters: Concepts that a listed item must have: relation -> label or labels, of which it needs one.
             exclude_seen: Leave out what the person rated in training or in `history`.
             rules: Which items to hide, and which to rank higher or lower.
+            diversity: Weight of how far apart the listed items are, in [0, 1]; see `Reranker`.
+            novelty: Weight of how few people know an item, in [0, 1]; the two sum to at most 1.
             num_reasons: Number of reasons a row.
 
         Returns:
             Rows, best first: `id`, `label`, `score` in stars, `low` and `high` (80 % interval), `source`, `reason`,
-            and `evidence`: for each reason what states it, `source` and `line`. No rows where nothing is left to list.
+            and `evidence`: for each reason what states it, `source` and `line`; with rules of the graph also `rules`, what
+            they say of the item. No rows where nothing is left to list.
 
         Raises:
             InputError: If not exactly one of user, history, text is given, k is not positive, an item is
@@ -283,7 +296,7 @@ class Recommender:
         _check_length(k)
         person = self.person(user=user, history=history, text=text, concepts=concepts)
         probabilities = person.chances(self.predictor)
-        scores = self._ranked(person, probabilities, rules)
+        scores = self._ranked(person, probabilities, adjustment_of(rules, implicit=self.implicit))
         if candidates is not None:
             left_out = np.ones(len(scores), dtype=bool)
             left_out[self.graph.items.vocabulary.indices(list(candidates))] = False
@@ -292,9 +305,10 @@ class Recommender:
             scores[~items_with(self.graph, filters)] = -np.inf
         if exclude_seen and text is None:
             scores[person.seen > 0] = -np.inf
-        best = best_of(scores, k)
+        mixed = diversity != 0 or novelty != 0
+        best = self.reranker.best(scores, k, diversity=diversity, novelty=novelty) if mixed else best_of(scores, k)
         stands_on = sources(np.full(len(best), person.num_ratings), self.train.item_counts[best])
-        return listed(
+        rows = listed(
             self.graph.items,
             best,
             probabilities[torch.from_numpy(best)],
@@ -302,6 +316,7 @@ class Recommender:
             [person.source] * len(best) if person.source else stands_on,
             self._reasons_of(person, best, most=num_reasons),
         )
+        return with_rules(rows, rules, best)
 
     def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:
         """Return ids and ranking scores of the best unseen items of someone, exact and fast on large catalogues.

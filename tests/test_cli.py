@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from typer.main import get_command
@@ -387,3 +388,88 @@ def test_settings_of_a_method_may_stand_before_it(kgrec: Kgrec, tmp_path: Path) 
     flags = [part for setting in settings for part in ("--set", setting)]
     assert kgrec("train", "{graph}", "--out", "{tmp}/new", *flags).code == 0
     assert len((tmp_path / "new" / "history.csv").read_text().splitlines()) == 1 + 3
+
+
+RULES = """rules:
+  - hide: {genre: Drama}
+  - boost: {item: w3}
+    stars: 4
+    name: more of w3
+  - hide: {sparql: "SELECT ?item { ?item rdfs:label 'Film w4' }"}
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> str:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    return str(tmp_path / "rules.yaml")
+
+
+def test_rules_say_how_many_items_they_are_about(kgrec: Kgrec, rules: str) -> None:
+    found = kgrec("rules", "{graph}", rules, "--json").json
+    assert [(row["action"], row["items"]) for row in found["rules"]] == [("hide", 5), ("boost", 1), ("hide", 1)]
+    assert (found["items_left"], found["notes"]) == (4, [])
+    table = kgrec("rules", "{graph}", rules).out
+    assert "more of w3" in table
+    assert "4 of 10 items can be listed." in table
+
+
+@pytest.mark.parametrize("who", [("--user", "001"), ("--history", "d0=1,w0=5"), ("--text", "a war film")])
+def test_lists_keep_to_rules_and_name_them(kgrec: Kgrec, rules: str, who: tuple[str, str]) -> None:
+    plain = kgrec(*RECOMMEND, *who).json["items"]
+    ruled = kgrec(*RECOMMEND, *who, "--rules", rules).json["items"]
+    assert all("rules" not in row for row in plain)
+    assert ruled
+    assert {row["id"] for row in ruled} <= {"w0", "w1", "w2", "w3"}
+    told = {row["id"]: row["rules"] for row in ruled}
+    assert all((text == "more of w3") == (item == "w3") for item, text in told.items())
+
+
+def test_the_lists_of_all_keep_to_rules_too(kgrec: Kgrec, rules: str, tmp_path: Path) -> None:
+    assert kgrec("recommend", "{run}", "--all", "--out", "{tmp}/lists.parquet", "--rules", rules).code == 0
+    assert set(pd.read_parquet(tmp_path / "lists.parquet")["item"]) <= {"w0", "w1", "w2", "w3"}
+
+
+def test_a_boost_is_a_part_of_an_explanation(kgrec: Kgrec, rules: str) -> None:
+    plain = kgrec("explain", "{run}", "--user", "001", "--item", "w3", "--json").json
+    ruled = kgrec("explain", "{run}", "--user", "001", "--item", "w3", "--rules", rules, "--json").json
+    boosts = [part for part in ruled["parts"] if part["kind"] == "rule"]
+    assert [(part["name"], part["stars"]) for part in boosts] == [("rule: more of w3", 4)]
+    assert ruled["score"] == pytest.approx(plain["score"] + 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--user", "001", "--rules", "{tmp}/none.yaml"), ("none.yaml",)),
+        (("--user", "001", "--diversity", "1.5"), ("diversity", "1.5")),
+        (("--user", "001", "--diversity", "0.6", "--novelty", "0.6"), ("share a weight of 1",)),
+        (("--all", "--out", "{tmp}/lists.parquet", "--novelty", "0.5"), ("leave out --all",)),
+    ],
+)
+def test_wrong_rules_and_weights_are_one_sentence(
+    kgrec: Kgrec, tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    told = refused(kgrec, tmp_path, "recommend", "{run}", *arguments)
+    assert all(word in told for word in words)
+
+
+def test_variety_of_weight_zero_is_the_plain_list(kgrec: Kgrec) -> None:
+    plain = kgrec(*RECOMMEND, "--user", "001").json
+    assert kgrec(*RECOMMEND, "--user", "001", "--diversity", "0", "--novelty", "0").json == plain
+
+
+def test_measures_beyond_accuracy_beside_the_baselines(kgrec: Kgrec, tmp_path: Path) -> None:
+    found = kgrec("beyond", "{run}", "--out", "{tmp}/beyond", "--json").json
+    assert set(found["models"]) == {"kgrec", "popularity", "content_knn", "ease"}
+    for measures in found["models"].values():
+        for estimate in measures.values():
+            assert estimate["low"] <= estimate["high"]
+    assert found["concept"] == "genre"
+    assert "activity" in found["groups"]
+    plain = [row for row in found["trade_off"] if row["weight"] == 0]
+    for row in plain:  # without weights the curve starts at the model's own lists
+        assert row["diversity"] == pytest.approx(found["models"]["kgrec"]["diversity"]["value"], abs=1e-6)
+    written = {path.name for path in (tmp_path / "beyond").iterdir()}
+    assert written == {"beyond.json", "trade-off.csv", "trade-off.png", "trade-off.svg"}
+    assert "coverage" in kgrec("beyond", "{run}", "--no-baselines").out

@@ -9,6 +9,7 @@ import typer
 from kg.errors import InputError
 from training import (
     cli_benchmark,
+    cli_beyond,
     cli_check,
     cli_cold_start,
     cli_explain,
@@ -17,6 +18,7 @@ from training import (
     cli_newcomers,
     cli_profile,
     cli_query,
+    cli_rules,
     cli_runs,
     cli_sentences,
     cli_views,
@@ -46,9 +48,11 @@ for command in (
     cli_runs.train,
     cli_runs.tune,
     cli_runs.evaluate,
+    cli_beyond.beyond,
     cli_runs.recommend,
     cli_runs.audience,
     cli_explain.explain,
+    cli_rules.rules,
     cli_newcomers.predict,
     cli_newcomers.similar,
     cli_newcomers.add_items,

@@ -26,6 +26,7 @@ def explain(
         str | None, typer.Option(help="Ratings of someone new: item=stars,item=stars (ids without commas).")
     ] = None,
     item: Annotated[str | None, typer.Option(help="Id of an item, rated or not.")] = None,
+    rules: Annotated[Path | None, typer.Option(help="YAML file of rules, whose boosts then count as parts.")] = None,
     paths: Annotated[int, typer.Option(min=0, help="Most paths.")] = 3,
     count: Annotated[
         int, typer.Option("-k", "--count", min=1, help="Parts that are shown; --json gives all.")
@@ -49,6 +50,7 @@ def explain(
     """
     from training import console
     from training.bundle import load_run
+    from training.cli_rules import read_rules
     from training.cli_runs import read_history
     from training.explanation_figure import draw_explanation
 
@@ -59,7 +61,14 @@ def explain(
         raise InputError("give --item, and --user or --history; for example --user 196 --item 50")
     recommender = load_run(run).recommender
     ratings = None if history is None else read_history(history, recommender.graph.items.vocabulary)
-    found = recommender.explain(item, user=user, history=ratings, num_paths=paths)
+    boosts = (
+        None
+        if rules is None
+        else read_rules(run / "graph", recommender.graph, rules).boosts_of(
+            recommender.graph.items.vocabulary.index_of(item)
+        )
+    )
+    found = recommender.explain(item, user=user, history=ratings, num_paths=paths, boosts=boosts)
     if figure is not None:
         draw_explanation(found, figure)
     if as_json:
@@ -96,10 +105,7 @@ def _measure(run: Path, pairs: int, compared: int, out: Path | None, as_json: bo
     if out is not None:
         make_directory(out)
         write_file(out / "faithfulness.json", json.dumps(report, indent=1) + "\n")
-        try:
-            draw_curves(report, out)
-        except ImportError:
-            console.notes.print("note: no figure without matplotlib; pip install -e '.\\[notebooks]' brings it")
+        draw_curves(report, out)
     if as_json:
         console.print_json(report)
         return

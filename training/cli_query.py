@@ -13,7 +13,7 @@ from kg.query import Answer, Question, answer
 from training.cli_options import Json
 from training.progress import Progress
 
-__all__ = ["query"]
+__all__ = ["ask_within", "query"]
 
 
 def query(
@@ -50,14 +50,14 @@ def query(
                 console.out.print(line, markup=False, soft_wrap=True)
         return
     question = guide.question(sparql, file=file, limit=limit)
-    found = _ask(graph, question, ratings=ratings, seconds=seconds)
+    found = ask_within(graph, question, ratings=ratings, seconds=seconds)
     if as_json:
         console.print_json(found.as_json())
     else:
         console.print_answer(found, question.prefixes)
 
 
-def _ask(graph: Path, question: Question, *, ratings: bool, seconds: float) -> Answer:
+def ask_within(graph: Path, question: Question, *, ratings: bool, seconds: float) -> Answer:
     """Answer a question in a process of its own, the only way to stop the engine in the middle of one."""
     from kg.query_store import store_of
     from training.isolation import ChildError, ChildTimeoutError, in_child

@@ -14,6 +14,8 @@ from kg.errors import InputError
 from training.cli_options import Json
 
 if TYPE_CHECKING:
+    from kg.rules import AppliedRules
+    from models.recommender import Recommender
     from training.config import RunConfig
 
 __all__ = ["audience", "demo", "evaluate", "read_history", "recommend", "train", "tune"]
@@ -158,6 +160,9 @@ def recommend(
     text: Annotated[str | None, typer.Option(help="What someone new says they like.")] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Lists of all users, written to --out.")] = False,
     out: Annotated[Path | None, typer.Option(help="Parquet file for --all.")] = None,
+    rules: Annotated[Path | None, typer.Option(help="YAML file of rules: what to hide, boost, or list alone.")] = None,
+    diversity: Annotated[float, typer.Option(help="Weight of how far apart the listed items are, 0 to 1.")] = 0.0,
+    novelty: Annotated[float, typer.Option(help="Weight of how few people know an item, 0 to 1.")] = 0.0,
     count: Count = 10,
     as_json: Json = False,
 ) -> None:
@@ -167,15 +172,21 @@ def recommend(
     """
     from training import console
     from training.bundle import load_run
+    from training.cli_rules import read_rules
 
     if everyone != (out is not None) or (everyone and not user is history is text is None):
         raise InputError("give --all together with --out lists.parquet and without a person, or neither of the two")
-    if out is not None:
-        _everyone(run, out, count, as_json)
-        return
+    if out is not None and (diversity or novelty):
+        raise InputError("--diversity and --novelty are for the list of one person; leave out --all")
     recommender = load_run(run).recommender
+    applied = None if rules is None else read_rules(run / "graph", recommender.graph, rules)
+    if out is not None:
+        _everyone(recommender, applied, out, count, as_json)
+        return
     ratings = None if history is None else read_history(history, recommender.graph.items.vocabulary)
-    rows = recommender.recommend(user=user, history=ratings, text=text, k=count)
+    rows = recommender.recommend(
+        user=user, history=ratings, text=text, k=count, rules=applied, diversity=diversity, novelty=novelty
+    )
     if as_json:
         who: dict[str, Any] = {"user": user} if user is not None else {"history": ratings, "text": text}
         console.print_json({**who, "items": rows.to_dict("records")})
@@ -190,17 +201,17 @@ def recommend(
     console.out.print(console.recommendation_table(title, rows, implicit=recommender.implicit))
 
 
-def _everyone(run: Path, out: Path, count: int, as_json: bool) -> None:
+def _everyone(recommender: Recommender, rules: AppliedRules | None, out: Path, count: int, as_json: bool) -> None:
     """Write the lists of all users."""
+    from models.ruled import adjustment_of
     from training import console
-    from training.bundle import load_run
     from training.lists import write_lists
     from training.peak_memory import peak_memory_mb
 
     started = time.perf_counter()
-    recommender = load_run(run).recommender
+    adjustment = adjustment_of(rules, implicit=recommender.implicit)
     with console.progress_bar() as progress:
-        written = write_lists(recommender, out, count, progress=progress)
+        written = write_lists(recommender, out, count, rules=adjustment, progress=progress)
     seconds, memory = round(time.perf_counter() - started, 1), round(peak_memory_mb())
     if as_json:
         facts = {"users": written.users, "rows": written.rows, "seconds": seconds, "peak_memory_mb": memory}

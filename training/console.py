@@ -123,6 +123,8 @@ def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = Fal
         table.add_column("80 % interval", justify="right", no_wrap=True)
     table.add_column("stands on")
     table.add_column("because of", overflow="fold")
+    if "rules" in rows:
+        table.add_column("rules", overflow="fold")
     for row in rows.to_dict("records"):
         table.add_row(
             *(_plain(row[name]) for name in ("label", "id")),
@@ -130,6 +132,7 @@ def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = Fal
             *([] if implicit else [f"{row['low']:g} - {row['high']:g}"]),
             row["source"],
             _plain(row["reason"]),
+            *([_plain(row["rules"])] if "rules" in row else []),
         )
     return table
 
