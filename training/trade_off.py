@@ -137,8 +137,12 @@ def _draw(axes: Any, rows: pd.DataFrame, metric: str, parameter: str) -> None:
     axes.fill_between(x, rows[f"{NDCG} low"], rows[f"{NDCG} high"], color=BLUE, alpha=0.12, linewidth=0)
     ends = np.stack([x - rows[f"{metric} low"], rows[f"{metric} high"] - x])
     axes.errorbar(x, y, xerr=ends, color=BLUE, marker="o", markersize=5, linewidth=1.8, elinewidth=0.8)
+    width, height = max(np.ptp(x), 1e-9), max(np.ptp(y), 1e-9)
+    named = (-np.inf, -np.inf)
     for place, (weight, right, up) in enumerate(zip(rows["weight"], x, y, strict=True)):
-        if place % 2 == 0 or place == len(x) - 1:
+        # Names that would lie over each other are left out; the first one is long.
+        if np.hypot((right - named[0]) / width, (up - named[1]) / height) > (0.3 if place < 5 else 0.12):
+            named = (right, up)
             words = f"kgrec, {parameter} 0" if place == 0 else f"{weight:g}"
             axes.annotate(
                 words, (right, up), xytext=(5, 7), textcoords="offset points", color=BLUE, fontsize=9, zorder=4
