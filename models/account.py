@@ -13,10 +13,12 @@ from torch import Tensor
 
 from kg.schema import ITEM, USER
 from models.chords import Chords
-from models.newcomers import Taste
+from models.newcomer_prior import RowPrior
+from models.posterior import Posterior
 from models.received import LEVELS, MEAN, PartKey, learned_ratings, received_by, received_from_history
 
 if TYPE_CHECKING:
+    from models.person import Person
     from models.recommender import Recommender
 
 __all__ = ["Account", "account_of_history", "accounts"]
@@ -95,16 +97,18 @@ def accounts(recommender: Recommender, user: NDArray[np.int64], item: NDArray[np
 
 
 @torch.no_grad()
-def account_of_history(recommender: Recommender, taste: Taste, ratings: Mapping[int, float], item: int) -> Account:
-    """Take the prediction for someone new apart, who gave some ratings.
+def account_of_history(recommender: Recommender, person: Person, ratings: Mapping[int, float], item: int) -> Account:
+    """Take the prediction for someone new apart, who gave some ratings, by the samples that make it.
 
     Args:
         recommender: A trained model.
-        taste: What `taste_from_history` made of the ratings.
+        person: What `person_of_history` made of the ratings.
         ratings: These ratings, item index -> stars, in the order they were given.
         item: Item index.
     """
-    samples, rows = recommender.posterior.cold, recommender.predictor.cold
+    samples, rows, taste = recommender.posterior.cold, recommender.predictor.cold, person.cold
+    if person.warm is not None and bool(recommender.predictor.known_items[item]):
+        samples, rows, taste = recommender.posterior.warm, recommender.predictor.warm, person.warm
     rated, stars = np.array(list(ratings), dtype=np.int64), np.array(list(ratings.values()), dtype=np.float32)
     # The same level that the taste was made of: the nearest that training knows.
     level = np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1)
@@ -112,12 +116,18 @@ def account_of_history(recommender: Recommender, taste: Taste, ratings: Mapping[
     chords = Chords.of(rows, torch.from_numpy(recommender.levels), taste.rows, taste.offsets, item)
     sides = {
         USER: received_from_history(
-            samples, rows, recommender.data, taste.rows, *given, prior=recommender.newcomer_prior(USER, len(rated))
+            samples, rows, recommender.data, taste.rows, *given, prior=_in(samples, recommender, len(rated))
         ),
         ITEM: received_by(samples, rows, recommender.data, learned_ratings(recommender), ITEM, item),
     }
     parts = [(received.keys, received.weighed(chords.weights(side)[None])[0]) for side, received in sides.items()]
     return _sum(chords, parts)
+
+
+def _in(samples: Posterior, recommender: Recommender, number: int) -> RowPrior | None:
+    """Return the prior of someone with a number of ratings in these samples, which are all or the first."""
+    prior = recommender.newcomer_prior(USER, number)
+    return None if prior is None else prior.part(slice(len(samples)))
 
 
 def _sum(chords: Chords, parts: Sequence[tuple[tuple[PartKey, ...], Tensor]]) -> Account:

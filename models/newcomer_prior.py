@@ -2,39 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor
 
 from kg.ratings import Ratings
 
-__all__ = ["NewcomerPriors", "RowPrior"]
+__all__ = ["NewcomerPriors", "RowPrior", "even_draws"]
 
 NUMBERS = (0, 1, 2, 3, 5, 8, 12, 20, 32, 50)  # numbers of ratings a prior is made for; others take the nearest one
 MOST_USERS = 1000  # known users a prior is learned from
 RIDGE = 1.0  # ratings that pull the mean towards the mean over users
+DOUBT_OF_CONTENT = 1.0  # of the variance: half of what content says of those it was learned from is believed of others
 SEED = 0
+
+Places = NDArray[np.int64]
+
+
+def even_draws(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw standard normal rows, in every second sample the mirror image of the sample before.
+
+    Neighbouring samples are alike, so what they say together has little noise of the draw.
+
+    Args:
+        like: Tensor of the wanted shape, `[num_samples, ...]`.
+        generator: Source of the draws.
+    """
+    drawn = torch.randn(like.shape, generator=generator)
+    drawn[1::2] = -drawn[: len(drawn) // 2 * 2 : 2]
+    return drawn
 
 
 @dataclass(frozen=True, eq=False)
 class RowPrior:
-    """Normal prior of what a newcomer's row is beyond the messages of what they rated, in every sample.
+    r"""Normal prior of a newcomer's row in every sample, $N(\mu + A m + C c, \Sigma)$.
 
     Attributes:
-        mean: `[num_samples, size]`.
-        covariance: Positive definite, `[num_samples, size, size]`.
+        mean: $\mu$, `[num_samples, size]`.
+        covariance: $\Sigma$, positive definite, `[num_samples, size, size]`.
+        of_messages: $A$, how far the messages $m$ of what they rated are believed, `[num_samples, size, size]`; None:
+            as they are.
+        of_content: $C$, the same for what their concepts say, $c$.
     """
 
     mean: Tensor
     covariance: Tensor
+    of_messages: Tensor | None = None
+    of_content: Tensor | None = None
+
+    def part(self, chosen: slice) -> RowPrior:
+        """Return the prior in some of the samples, in the same memory."""
+        found = (self.mean, self.covariance, self.of_messages, self.of_content)
+        return RowPrior(*(None if part is None else part[chosen] for part in found))  # type: ignore[arg-type]
+
+    def believed(self, messages: Tensor) -> Tensor:
+        r"""Return $A m$ of messages `[num_samples, num_messages, size]`."""
+        return messages if self.of_messages is None else messages @ self.of_messages.mT
+
+    def believed_content(self, content: Tensor) -> Tensor:
+        r"""Return $C c$ of content `[num_samples, size]`."""
+        return content if self.of_content is None else (self.of_content @ content[..., None])[..., 0]
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Draw one row in every sample, `[num_samples, size]`."""
-        noise = torch.randn(self.mean.shape, generator=generator)
+        noise = even_draws(self.mean, generator)
         return self.mean + (torch.linalg.cholesky(self.covariance) @ noise[..., None])[..., 0]
 
 
@@ -43,9 +79,12 @@ class NewcomerPriors:
     r"""Priors of new users by their number of ratings, made when first asked for; of new items with the sides exchanged.
 
     A known user $u$ is taken back to the time of their first $n$ ratings: $m_u$ are the messages of $n$ of their items,
-    drawn at random, and $w_u = z_u - m_u$ is what the row $z_u$ turned out to be beyond them. The covariance of the
-    $w_u$ over users is that of the prior; so dimensions that go together are learned together, and what few messages leave
-    open is not taken for known.
+    drawn at random, and the row $z_u$ is what they turned out to be. A regression over users reads one from the other,
+    $z_u = \mu + A m_u + C c_u + w_u$, since few messages, each with the weight $1 / \sqrt n$, say too much: with $A = 1$
+    what they got wrong would have to be taken back by the ratings. $C$ is there for those whose concepts are known. The
+    covariance of the prior is that of the $w_u$; so dimensions that go together are learned together, and what few
+    messages leave open is not taken for known. Ridges pull $A$ towards 1 by as many users as there are dimensions, and $C$
+    to half of what least squares find: the tables of content were learned from these very users.
 
     The mean is not that of the users. People rate what they will like: of the pairs that are rated, scores are higher than
     of pairs at random, and predictions are of the former. So the mean is the one row that tells the scores of the
@@ -57,48 +96,68 @@ class NewcomerPriors:
         items: Rows of all items, `[num_samples, num_items, size]`.
         messages: Returns what each item adds to whoever rated it, before the weight $1 / \sqrt n$,
             `[num_samples, num_items, size]`.
+        content: Returns what the concepts of all users say, `[num_samples, num_users, size]`; None where nobody's count.
     """
 
     train: Ratings
     rows: Callable[[], Tensor]
     items: Tensor
     messages: Callable[[], Tensor]
-    _made: dict[int, RowPrior] = field(default_factory=dict)
-    _sent: list[Tensor] = field(default_factory=list)
+    content: Callable[[], Tensor] | None = None
+    _made: dict[tuple[int, bool], RowPrior] = field(default_factory=dict)
+    _kept: dict[str, Tensor] = field(default_factory=dict)
 
     @torch.no_grad()
-    def __call__(self, number: int) -> RowPrior | None:
-        """Return the prior of someone with a number of ratings; None where nobody is known to learn it from."""
+    def __call__(self, number: int, *, informed: bool = False) -> RowPrior | None:
+        """Return the prior of someone with a number of ratings; None where nobody is known to learn it from.
+
+        Args:
+            number: Number of ratings.
+            informed: Whether the concepts of the newcomer are known as well.
+        """
         known = np.flatnonzero(self.train.user_counts)
         if len(known) < 2:
             return None
         nearest = min(NUMBERS, key=lambda made: abs(np.log1p(made) - np.log1p(number)) + (made == 0 < number))
-        if nearest not in self._made:
+        key = (nearest, informed and self.content is not None)
+        if key not in self._made:
             rng = np.random.default_rng(SEED)
             if len(known) > MOST_USERS:
                 known = np.sort(rng.choice(known, MOST_USERS, replace=False))
-            self._made[nearest] = self._prior(known, nearest, rng)
-        return self._made[nearest]
+            self._made[key] = self._prior(known, *key, rng)
+        return self._made[key]
 
-    def _prior(self, known: NDArray[np.int64], number: int, rng: np.random.Generator) -> RowPrior:
+    def _prior(self, known: Places, number: int, informed: bool, rng: np.random.Generator) -> RowPrior:
         place = np.full(self.train.num_users, -1)
         place[known] = np.arange(len(known))
         mine = place[self.train.user] >= 0
         owner, item = place[self.train.user[mine]], self.train.item[mine]
         rows = self.rows()[:, torch.from_numpy(known)]
-        beyond = rows - self._messages(owner, item, len(known), number, rng) if number else rows
+        count, size = rows.shape[1:]
+        told: list[tuple[Tensor, float, float]] = []  # with what is believed of it beforehand, and how firmly
+        if number:
+            told.append((self._messages(owner, item, count, number, rng), 1.0, size / count))
+        if informed:
+            content = self._once("content", self.content)[:, torch.from_numpy(known)]
+            told.append((content.float(), 0.0, DOUBT_OF_CONTENT))
+        maps = _read(rows, told)
+        beyond = rows
+        for (part, _, _), found in zip(told, maps, strict=True):
+            beyond = beyond - part @ found.mT
         centre = beyond.mean(1)
         spread = beyond - centre[:, None]
-        size, count = beyond.shape[2], beyond.shape[1]
         covariance = spread.mT @ spread
         # Few users tell nothing of how dimensions go together: as many as there are dimensions hold them apart.
         apart = torch.diag_embed(rows.var(1, unbiased=False).clamp_min(1e-6))
         covariance = (covariance + size * apart) / (count + size)
-        return RowPrior(self._mean(beyond, centre, owner, item), covariance)
+        return RowPrior(
+            self._mean(beyond, centre, owner, item),
+            covariance,
+            of_messages=maps[0] if number else None,
+            of_content=maps[-1] if informed else None,
+        )
 
-    def _messages(
-        self, owner: NDArray[np.int64], item: NDArray[np.int64], num_users: int, number: int, rng: np.random.Generator
-    ) -> Tensor:
+    def _messages(self, owner: Places, item: Places, num_users: int, number: int, rng: np.random.Generator) -> Tensor:
         """Return the messages of `number` random ratings of each user, of all of theirs where they have fewer."""
         order = np.lexsort((rng.random(len(owner)), owner))
         owner, item = owner[order], item[order]
@@ -106,21 +165,53 @@ class NewcomerPriors:
         chosen = np.arange(len(owner)) - first[owner] < number
         owner, item = owner[chosen], item[chosen]
         share = np.bincount(owner, minlength=num_users)[owner] ** -0.5
-        if not self._sent:
-            self._sent.append(self.messages())
-        found = self.items.new_zeros(self.items.shape[0], num_users, self.items.shape[2])
-        sent = self._sent[0][:, torch.from_numpy(item)] * torch.from_numpy(share.astype(np.float32))[:, None]
-        return found.index_add_(1, torch.from_numpy(owner), sent)
+        return _summed(self._once("messages", self.messages), owner, item, share, num_users)
 
-    def _mean(self, beyond: Tensor, centre: Tensor, owner: NDArray[np.int64], item: NDArray[np.int64]) -> Tensor:
+    def _mean(self, beyond: Tensor, centre: Tensor, owner: Places, item: Places) -> Tensor:
         """Return the row that tells the scores of rated pairs best, `[num_samples, size]`."""
-        raters, rated = torch.from_numpy(owner), torch.from_numpy(item)
-        counts = torch.bincount(rated, minlength=self.items.shape[1]).float()
+        num_items = self.items.shape[1]
+        counts = torch.from_numpy(np.bincount(item, minlength=num_items)).float()
+        sums = _summed(beyond - centre[:, None], item, owner, np.ones(len(item)), num_items)
         found = []
-        for rows, items, middle in zip(beyond, self.items, centre, strict=True):
+        for total, items, middle in zip(sums, self.items, centre, strict=True):
             design = torch.cat([items[:, :-1], torch.ones_like(items[:, -1:])], dim=1)
-            sums = torch.zeros_like(items).index_add_(0, rated, rows[raters] - middle)
             curvature = (design * counts[:, None]).mT @ design + RIDGE * torch.eye(items.shape[1])
-            score = (design * sums).sum(1)
+            score = (design * total).sum(1)
             found.append(middle + torch.linalg.solve(curvature, design.mT @ score))
         return torch.stack(found)
+
+    def _once(self, name: str, make: Callable[[], Tensor] | None) -> Tensor:
+        if name not in self._kept:
+            assert make is not None
+            self._kept[name] = make()
+        return self._kept[name]
+
+
+def _read(rows: Tensor, told: Sequence[tuple[Tensor, float, float]]) -> list[Tensor]:
+    """Return the matrix by which rows are best read from each part of what is told, each `[num_samples, size, size]`.
+
+    Args:
+        rows: What users turned out to be, `[num_samples, num_users, size]`.
+        told: Parts `[num_samples, num_users, size]`, each with the multiple of one that its matrix is pulled to, and how
+            strongly, as a share of the part's variance.
+    """
+    if not told:
+        return []
+    size = rows.shape[2]
+    joint = torch.cat([part for part, _, _ in told], dim=2)
+    joint = joint - joint.mean(1, keepdim=True)
+    rest = rows - sum(before * part for part, before, _ in told)
+    gram = joint.mT @ joint
+    pull = torch.cat([torch.full((size,), firmness) for _, _, firmness in told])
+    ridge = torch.diag_embed(gram.diagonal(dim1=1, dim2=2) * pull + 1e-6)
+    found = torch.linalg.solve(gram + ridge, joint.mT @ (rest - rest.mean(1, keepdim=True))).mT
+    parts = found.split(size, dim=2)
+    return [part + before * torch.eye(size) for part, (_, before, _) in zip(parts, told, strict=True)]
+
+
+def _summed(rows: Tensor, receiver: Places, sender: Places, weight: NDArray[np.float64], num_receivers: int) -> Tensor:
+    """Return weighted sums of nodes' rows `[num_samples, num_nodes, size]` in every sample, `[num_samples, num_receivers, size]`."""
+    num_samples, num_nodes, size = rows.shape
+    table = sparse.csr_array((weight.astype(np.float32), (receiver, sender)), shape=(num_receivers, num_nodes))
+    flat = rows.transpose(0, 1).reshape(num_nodes, -1).numpy()
+    return torch.from_numpy(table @ flat).view(num_receivers, num_samples, size).transpose(0, 1)

@@ -12,8 +12,8 @@ from torch_geometric.data import HeteroData
 from kg.schema import ITEM, USER
 from models.encoder import parameter_key
 from models.inputs import HOP, RATED, RATED_BY, relation_name
-from models.newcomer_prior import RowPrior
-from models.posterior import Posterior, Predictor
+from models.newcomer_prior import RowPrior, even_draws
+from models.posterior import Posterior, Predictor, rows_of
 
 __all__ = ["Taste", "item_from_raters", "messages_sent", "taste_from_history"]
 
@@ -37,6 +37,11 @@ class Taste:
     offsets: Tensor
     covariance: Tensor | None = None
 
+    def part(self, chosen: slice) -> Taste:
+        """Return the taste in some of the samples, in the same memory."""
+        covariance = None if self.covariance is None else self.covariance[chosen]
+        return Taste(self.rows[chosen], self.offsets[chosen], covariance)
+
 
 @torch.no_grad()
 def taste_from_history(
@@ -53,7 +58,8 @@ def taste_from_history(
 ) -> Taste:
     r"""Return the taste of a newcomer who rated some items, without training.
 
-    The messages from rated items and over two hops are those of any user. The free row $w$ has the posterior
+    The messages from rated items and over two hops are those of any user, believed as far as the prior says. What the row
+    is beyond them, $w$, has the posterior
     $p(w \mid r) \propto N(w; \mu, \Sigma) \prod_j P(r_j \mid f_j^0 + \langle w, z_j\rangle)$;
     it is log-concave, so a few Newton steps in every sample find its mode, and one draw from the
     Laplace approximation there keeps the uncertainty that a few ratings leave.
@@ -66,25 +72,26 @@ def taste_from_history(
         level: Index of each rating's level, int64 `[num_ratings]`.
         weight: Evidence of each rating: 1 for one that was given, less for one that is only guessed.
         content: What the person's concepts say, `[num_samples, embedding_size + 1]`; None where none is known.
-        prior: $\mu$ and $\Sigma$ (`models.newcomer_prior`) of someone of whom the ratings are all that is known. By default
-            $\mu = 0$ and $\Sigma$ is the variance of the known users' free rows in the sample; without ratings,
+        prior: What is to be expected of someone with so many ratings (`models.newcomer_prior`). By default $\mu = 0$ and $\Sigma$ is the variance of the known users' free rows in the sample; without ratings,
             the cold view.
         generator: Source of the draws.
     """
     offsets = torch.zeros_like(predictor.thresholds)
     if not len(item) and prior is not None:
-        return Taste(prior.draw(generator), offsets, prior.covariance)
+        rows = prior.draw(generator)
+        return Taste(rows if content is None else rows + prior.believed_content(content), offsets, prior.covariance)
     if not len(item):
         shared = posterior.samples["cold_users.shared.rows"][:, 0].float()
         residual = posterior.spread("cold_users.residual.rows").sqrt()
         drawn = torch.randn(shared.shape, generator=generator) * residual
         rows = shared + drawn + (0.0 if content is None else content)
         return Taste(rows, offsets, torch.diag_embed(residual.square()))
-    base = _messages(posterior, data, USER, item)
-    base = base if content is None else base + content
+    prior = prior or _independent(posterior.spread("users.factors.rows"))
+    base = prior.believed(_messages(posterior, data, USER, item)).sum(1)
+    base = base if content is None else base + prior.believed_content(content)
     free, covariance = _free_row(
         base,
-        prior or _independent(posterior.spread("users.factors.rows")),
+        prior,
         predictor.items[:, item],
         predictor.thresholds[:, None] + predictor.item_offsets[:, item],
         level,
@@ -121,9 +128,9 @@ def item_from_raters(
         prior: Prior of the free row beyond content and messages; by default that of the known items' free rows.
         generator: Source of the draws.
     """
-    base = content + _messages(posterior, data, ITEM, user)
     cuts = predictor.thresholds[:, None] + predictor.user_offsets[:, user]
     prior = prior or _independent(posterior.spread("items.factors.rows"))
+    base = content + prior.believed(_messages(posterior, data, ITEM, user)).sum(1)
     free, _ = _free_row(base, prior, predictor.users[:, user], cuts, level, generator=generator)
     return base + free
 
@@ -188,7 +195,7 @@ def _free_row(
         free, score, here = free + length * step, score + length * along, there
         if float((length * step).abs().max()) < CONVERGED:
             break
-    drawn = torch.randn(free.shape, generator=generator)
+    drawn = even_draws(free, generator)
     drawn = torch.linalg.solve_triangular(factor.mT, drawn[..., None], upper=True)[..., 0]
     return free + drawn, torch.cholesky_inverse(factor)
 
@@ -198,13 +205,14 @@ def _times(matrix: Tensor, vector: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def messages_sent(posterior: Posterior, data: HeteroData, kind: str) -> Tensor:
+def messages_sent(posterior: Posterior, data: HeteroData, kind: str, nodes: Tensor | None = None) -> Tensor:
     r"""Return what each item adds to whoever rated it, before the weight $1 / \sqrt n$; of items, what each rater adds.
 
     Args:
         posterior: Kept samples.
         data: The graph inputs the model was trained on.
         kind: Kind of the newcomer, user or item.
+        nodes: Which senders, int64 `[num_senders]`; by default all there are.
 
     Returns:
         `[num_samples, num_senders, size]`.
@@ -212,12 +220,15 @@ def messages_sent(posterior: Posterior, data: HeteroData, kind: str) -> Tensor:
     tower, edge_type = _interactions(kind)
     tables = f"{tower}.interactions.tables."
     size = posterior.samples[f"{tower}.factors.rows"].shape[2]
-    found = torch.zeros(len(posterior), int(data[edge_type[0]].num_nodes), size)
-    if edge_type in data[kind].interactions:
+    nodes = torch.arange(int(data[edge_type[0]].num_nodes)) if nodes is None else nodes
+    found = torch.zeros(len(posterior), len(nodes), size)
+    if edge_type in data[kind].interactions and len(senders := data[edge_type].senders):
         table = posterior.samples[tables + parameter_key(relation_name(edge_type))]
-        found[:, data[edge_type].senders] = table.float()
+        row = torch.searchsorted(senders, nodes).clamp(max=len(senders) - 1)
+        # Items nobody rated in training have no row in the table of rated items: they send nothing.
+        found += rows_of(table, row).float() * (senders[row] == nodes)[:, None]
     for name, centred in data[kind].hop_sources.items():
-        found += centred @ posterior.samples[tables + parameter_key(HOP + name)].float()
+        found += centred[nodes] @ posterior.samples[tables + parameter_key(HOP + name)].float()
     return found
 
 
@@ -226,25 +237,5 @@ def _interactions(kind: str) -> tuple[str, tuple[str, str, str]]:
 
 
 def _messages(posterior: Posterior, data: HeteroData, kind: str, rated: Tensor) -> Tensor:
-    """Return the sum of a newcomer's messages in every sample, `[num_samples, size]`.
-
-    Args:
-        posterior: Kept samples.
-        data: The graph inputs the model was trained on.
-        kind: Kind of the newcomer, user or item.
-        rated: What the newcomer rated, or who rated it, indices `[num_ratings]`.
-    """
-    tower, edge_type = _interactions(kind)
-
-    def table(name: str) -> Tensor:
-        return posterior.samples[f"{tower}.interactions.tables.{parameter_key(name)}"]
-
-    share = max(len(rated), 1) ** -0.5
-    total = torch.zeros(len(posterior), posterior.samples[f"{tower}.factors.rows"].shape[2])
-    if edge_type in data[kind].interactions:
-        # Items nobody rated in training have no row in the table of rated items: they send nothing.
-        sends = torch.isin(data[edge_type].senders, rated)
-        total = total + table(relation_name(edge_type))[:, sends].float().sum(1) * share
-    for name, centred in data[kind].hop_sources.items():
-        total = total + (centred[rated].sum(0) * share) @ table(HOP + name).float()
-    return total
+    """Return a newcomer's messages from what they rated, or from who rated it, `[num_samples, num_ratings, size]`."""
+    return messages_sent(posterior, data, kind, rated) * max(len(rated), 1) ** -0.5

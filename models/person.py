@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
-from kg.schema import USER
 from models.listing import COLD, POPULARITY
-from models.newcomers import Taste, taste_from_history
+from models.newcomers import Taste
 from models.phases import PhasedPredictor
 from models.placement import content_of_person
+from models.tastes import tastes_of
 
 if TYPE_CHECKING:
     from models.recommender import Recommender
 
-__all__ = ["Person", "known_person", "levels_of", "person_of_history", "taste_of"]
+__all__ = ["Person", "known_person", "levels_of", "person_of_history"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,8 +29,8 @@ class Person:
     """Someone's side of every score.
 
     Attributes:
-        warm: Rows in the samples that answer for known items; None for newcomers.
-        cold: Rows in the samples that answer for new items, and for newcomers.
+        warm: Rows in the samples that answer for known items; None of someone whom the first phase alone can place.
+        cold: Rows in the samples that answer for new items, and for someone of whom there is no rating.
         seen: What the person rated, or is taken to like, 0/1 `[num_items]`; for a sentence, how likely.
         num_ratings: Number of ratings that are known of the person.
         nearness: How near each item's text is to the person's words, on the scale of logarithms `[num_items]`, if they
@@ -104,10 +104,12 @@ def person_of_history(
     content = content_of_person(recommender, concepts) if concepts else None
     item = recommender.graph.items.vocabulary.indices(list(history))
     level = levels_of(recommender, history)
+    warm, cold = tastes_of(recommender, item, level, content)
     seen = np.zeros(recommender.train.num_items, dtype=np.float32)
     seen[item] = 1.0
     return Person(
-        cold=taste_of(recommender, item, level, content=content),
+        warm=warm,
+        cold=cold,
         seen=seen,
         num_ratings=len(history),
         source=None if history else COLD if concepts else POPULARITY,
@@ -127,25 +129,3 @@ def levels_of(recommender: Recommender, history: Mapping[str, float]) -> NDArray
             raise InputError(f"item {raw_id!r} has {value:g} stars; {expected}")
     stars = np.array(list(history.values()), dtype=np.float32)
     return np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1) if len(stars) else np.zeros(0, np.int64)
-
-
-def taste_of(
-    recommender: Recommender,
-    item: NDArray[np.int64],
-    level: NDArray[np.int64],
-    weight: float = 1.0,
-    content: Tensor | None = None,
-) -> Taste:
-    """Return the taste of someone new who rated items at levels; a weight below 1 is less evidence than a rating."""
-    return taste_from_history(
-        recommender.posterior.cold,
-        recommender.predictor.cold,
-        recommender.data,
-        torch.from_numpy(item),
-        torch.from_numpy(level.astype(np.int64)),
-        weight=weight,
-        # What a sentence is taken to like are not ratings of someone; who tells concepts starts from these instead.
-        prior=None if weight != 1.0 or content is not None else recommender.newcomer_prior(USER, len(item)),
-        content=content,
-        generator=torch.Generator().manual_seed(0),
-    )

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError
 from models.listing import COLD
-from models.person import Person, taste_of
+from models.person import Person
+from models.tastes import taste_of
 from models.wish import Wish
 
 if TYPE_CHECKING:

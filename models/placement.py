@@ -23,10 +23,11 @@ from kg.wording import item_sentences
 from models.content import Content
 from models.encoder import parameter_key
 from models.inputs import TEXT, MessageType, directions, relation_name
-from models.newcomers import item_from_raters, taste_from_history
+from models.newcomers import item_from_raters
 from models.phases import PhasedPosterior, PhasedPredictor
 from models.posterior import Posterior, Predictor, rows_of
 from models.sessions import Sessions
+from models.tastes import tastes_of
 
 if TYPE_CHECKING:
     from models.recommender import Recommender
@@ -77,7 +78,7 @@ def placed(recommender: Recommender, additions: Additions, vectors: NDArray[np.f
     A new node gets the cold view of training, $z_v = \mathrm{content}_v + c + \epsilon_v$. Its content comes from the
     tables that all others are read by, $\epsilon_v$ is drawn from what rated nodes have beyond their content
     (`models.residuals`). With a few ratings, $\epsilon_v$ is what these say instead (`models.newcomers`). Samples of the
-    first phase answer for it. Nothing that was known changes: the ratings of a new item move no user.
+    first phase answer for it; of a user with ratings all, as of someone with that history. Nothing that was known changes: the ratings of a new item move no user.
 
     Args:
         recommender: What answered so far.
@@ -90,18 +91,18 @@ def placed(recommender: Recommender, additions: Additions, vectors: NDArray[np.f
     before, phased = recommender.predictor, recommender.posterior
     content = _content_rows(phased.warm, kind, edges, features, count)
     shared = phased.warm.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
-    # Only samples of the first phase are ever asked of a new node.
+    # Only samples of the first phase are asked of a new node, but for a user whose ratings place them in all.
     residual, first = torch.zeros_like(content), phased.num_cold
     residual[:first] = recommender.residuals(kind).draw(kind, list(additions.nodes.vocabulary))
-    for new in np.unique(additions.new):
-        row = _rated_row(recommender, phased.cold, before.cold, additions, int(new), content[:first, new])
-        residual[:first, new] = row - content[:first, new] - shared[:first, 0]
+    placed_in_all = torch.zeros(count, dtype=torch.bool)
+    for new in np.unique(additions.new).tolist():
+        row, placed_in_all[new] = _rated_row(recommender, additions, new, content[:, new])
+        residual[: len(row), new] = row - content[: len(row), new] - shared[: len(row), 0]
     residual = residual.half()  # as all samples are kept
     rows = content + shared + residual.float()
-    unknown = torch.zeros(count, dtype=torch.bool)
     known = {
-        USER: torch.cat([before.known_users, unknown]) if kind == USER else before.known_users,
-        ITEM: torch.cat([before.known_items, unknown]) if kind == ITEM else before.known_items,
+        USER: torch.cat([before.known_users, placed_in_all]) if kind == USER else before.known_users,
+        ITEM: torch.cat([before.known_items, placed_in_all]) if kind == ITEM else before.known_items,
     }
     exposure, content_of_items, item_vectors = recommender.exposure, recommender.content, recommender.item_vectors
     if kind == ITEM:
@@ -132,7 +133,7 @@ def placed(recommender: Recommender, additions: Additions, vectors: NDArray[np.f
 
 @torch.no_grad()
 def content_of_person(recommender: Recommender, concepts: Mapping[str, Any]) -> Tensor:
-    """Return what concepts say of someone new in the samples of the first phase, `[num_samples, embedding_size + 1]`.
+    """Return what concepts say of someone new in all samples, `[num_samples, embedding_size + 1]`.
 
     Args:
         recommender: What answers.
@@ -147,7 +148,7 @@ def content_of_person(recommender: Recommender, concepts: Mapping[str, Any]) -> 
     if unknown:
         raise InputError(f"{unknown[0].partition(' of user')[0]} is not known to the graph; leave it out or correct it")
     edges, _ = _new_edges(recommender.graph, additions, recommender.data)
-    return _content_rows(recommender.posterior.cold, USER, edges, None, 1)[:, 0]
+    return _content_rows(recommender.posterior.warm, USER, edges, None, 1)[:, 0]
 
 
 def _new_edges(
@@ -211,45 +212,30 @@ def _content_rows(
     return total
 
 
-def _rated_row(
-    recommender: Recommender,
-    posterior: Posterior,
-    predictor: Predictor,
-    additions: Additions,
-    new: int,
-    content: Tensor,
-) -> Tensor:
-    """Return the row of a new node that has ratings, `[num_samples, size]`."""
+def _rated_row(recommender: Recommender, additions: Additions, new: int, content: Tensor) -> tuple[Tensor, bool]:
+    """Return the row of a new node that has ratings, `[num_samples, size]`, and whether it is placed in all samples.
+
+    An item is placed in the first ones alone, since its content is; so is a user where nothing says what users are like.
+    """
     mine = additions.new == new
     other = torch.from_numpy(additions.other[mine])
     level = np.abs(additions.value[mine][:, None] - recommender.levels[None]).argmin(axis=1)
-    generator = torch.Generator().manual_seed(SEED)
-    # Nothing said is not the same as an average concept: a history alone is read as `recommend(history=...)` reads it.
-    concepts = content if bool(content.any()) else None
-    prior = None
-    if posterior is recommender.posterior.cold and (additions.kind == ITEM or concepts is None):
-        prior = recommender.newcomer_prior(additions.kind, len(other))
-    if additions.kind == ITEM:
-        return item_from_raters(
-            posterior,
-            predictor,
-            recommender.data,
-            other,
-            torch.from_numpy(level),
-            content=content,
-            prior=prior,
-            generator=generator,
-        )
-    return taste_from_history(
-        posterior,
-        predictor,
+    if additions.kind == USER:
+        # Nothing said is not the same as an average concept: a history alone is read as `recommend(history=...)` reads it.
+        concepts = content if bool(content.any()) else None
+        warm, cold = tastes_of(recommender, other.numpy(), level, concepts)
+        return (cold.rows, False) if warm is None else (warm.rows, True)
+    rows = item_from_raters(
+        recommender.posterior.cold,
+        recommender.predictor.cold,
         recommender.data,
         other,
         torch.from_numpy(level),
-        content=concepts,
-        prior=prior,
-        generator=generator,
-    ).rows
+        content=content[: recommender.posterior.num_cold],
+        prior=recommender.newcomer_prior(ITEM, len(other)),
+        generator=torch.Generator().manual_seed(SEED),
+    )
+    return rows, False
 
 
 def _grown_posterior(posterior: Posterior, kind: str, residual: Tensor) -> Posterior:

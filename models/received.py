@@ -14,6 +14,7 @@ from kg.schema import ITEM, USER
 from models.encoder import parameter_key
 from models.inputs import HOP, RATED, RATED_BY, MessageType, relation_name
 from models.newcomer_prior import RowPrior
+from models.newcomers import messages_sent
 from models.posterior import Posterior, Predictor
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ def received_from_history(
 ) -> Received:
     r"""Take someone new apart into what each of their ratings brings.
 
-    A newcomer's free row $w$ maximises $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps
+    A newcomer's row beyond what the messages of these ratings are believed to say, $w$, maximises $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps
     its uncertainty (`taste_from_history`). Where the gradient vanishes
 
     $$w = \mu + \Sigma \sum_j \frac{\partial \log P(r_j \mid f_j)}{\partial f_j} (z_j, 1),$$
@@ -250,7 +251,7 @@ def received_from_history(
         rows: The newcomer's rows, `[num_samples, size]`.
         item: Rated items, int64 `[num_ratings]`, possibly none.
         level: Index of each rating's level, int64 `[num_ratings]`.
-        prior: $\mu$ and $\Sigma$ that the taste was made with; by default 0 and the variance of the known free rows.
+        prior: What the taste was made with; by default $\mu = 0$ and the variance of the known free rows.
     """
     samples = posterior.samples
     collect = _Collector()
@@ -258,8 +259,10 @@ def received_from_history(
         collect.add([PartKey(NEW, USER)], prior.mean[:, None])
     elif not len(item):
         collect.add([PartKey(NEW, USER)], samples["cold_users.shared.rows"])
+    keys = [PartKey(NEIGHBOUR, USER, sender=one) for one in item.tolist()]
     if len(item):
-        _add_neighbours(collect, posterior, data, USER, item)
+        sent = messages_sent(posterior, data, USER, item) * len(item) ** -0.5
+        collect.add(keys, sent if prior is None else prior.believed(sent))
     free = rows.double() - collect.received().total()
     if len(item):
         partners = predictor.items[:, item].double()
@@ -275,7 +278,7 @@ def received_from_history(
             pulls = posterior.spread("users.factors.rows").double()[:, None] * pulls
         else:
             pulls = pulls @ prior.covariance.double()
-        collect.add([PartKey(NEIGHBOUR, USER, sender=int(one)) for one in item], pulls)
+        collect.add(keys, pulls)
         free = free - pulls.sum(1)
     collect.add_free(USER, free)
     return collect.received()

@@ -43,7 +43,7 @@ from models.questions import questions_for
 from models.ranking import Adjustment, best_of, ranking
 from models.reasons import Reason, concept_reasons, reasons_of_items
 from models.rerank import Reranker
-from models.residuals import Residuals, beyond_content
+from models.residuals import Residuals, beyond_content, content_rows
 from models.ruled import adjustment_of, with_rules
 from models.segments import Segments, segments_of
 from models.sentence_map import SentenceMap
@@ -128,21 +128,38 @@ class Recommender:
     def _priors(self) -> dict[str, NewcomerPriors]:
         return {}
 
-    def newcomer_prior(self, kind: str, number: int) -> RowPrior | None:
-        """Return what is to be expected of someone or something new with a number of ratings, beyond its content.
+    def newcomer_prior(self, kind: str, number: int, *, informed: bool = False) -> RowPrior | None:
+        """Return what is to be expected of someone or something new with a number of ratings; of an item, beyond its content.
 
+        Of a user in all samples, since known users stand in for new ones; of an item in those that know new items.
         None where ratings only say that a user chose an item: what is chosen tells nothing of what is not.
+
+        Args:
+            kind: `user` or `item`.
+            number: Number of ratings.
+            informed: Whether the concepts of a new user are known as well.
         """
         if self.implicit:
             return None
         if kind not in self._priors:
-            cold, sent = self.predictor.cold, partial(messages_sent, self.posterior.cold, self.data, kind)
             if kind == USER:
-                self._priors[kind] = NewcomerPriors(self.train, lambda: cold.users, cold.items, sent)
+                rows = self.predictor.warm
+                sent = partial(messages_sent, self.posterior.warm, self.data, kind)
+                self._priors[kind] = NewcomerPriors(
+                    self.train, lambda: rows.users, rows.items, sent, self._content_of_users
+                )
             else:
-                rows = partial(beyond_content, self.posterior.cold, partial(self.residuals, ITEM), "cold_items")
-                self._priors[kind] = NewcomerPriors(self.train.turned(), rows, cold.users, sent)
-        return self._priors[kind](number)
+                sent = partial(messages_sent, self.posterior.cold, self.data, kind)
+                beyond = partial(beyond_content, self.posterior.cold, partial(self.residuals, ITEM), "cold_items")
+                self._priors[kind] = NewcomerPriors(self.train.turned(), beyond, self.predictor.cold.users, sent)
+        return self._priors[kind](number, informed=informed)
+
+    def _content_of_users(self) -> Tensor:
+        """Return what concepts say of all users in all samples, half precision, `[num_samples, num_users, size]`."""
+        posterior, encoder = self.posterior.warm, self.model.users.content
+        messages = hybrid_inputs(self.data, self.sessions).users.content
+        said = (content_rows(posterior, encoder, "users", messages, number) for number in range(len(posterior)))
+        return torch.stack([rows.half() for rows in said])
 
     def residuals(self, kind: str) -> Residuals:
         """Return what content cannot say of the rated users or items in the samples that answer for new ones."""
@@ -509,10 +526,10 @@ class Recommender:
             mine = self.train.user == number
             ratings = dict(zip(self.train.item[mine].tolist(), self.train.value[mine].tolist(), strict=True))
         else:
-            taste = self.person(history=history).cold
+            person = self.person(history=history)
             rated = self.graph.items.vocabulary.indices(list(history))
             ratings = dict(zip(rated.tolist(), history.values(), strict=True))
-            account = account_of_history(self, taste, ratings, index)
+            account = account_of_history(self, person, ratings, index)
         return explanation_of(self, account, user=user, item=item, ratings=ratings, num_paths=num_paths, boosts=boosts)
 
     def rank_scores(self, users: NDArray[np.int64], *, rules: Adjustment | None = None) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from models.encoder import Messages
+from models.encoder import Messages, RelationalEncoder
 from models.posterior import Posterior
 from models.tower import ColdTower
 
@@ -63,18 +63,14 @@ class Residuals:
             rows: Rows of the nodes, warm where they are rated, `[num_samples, num_nodes, size]`.
             counts: Numbers of training ratings, `[num_nodes]`.
         """
-        prefix = f"{name.removeprefix('cold_')}.content."
+        side = name.removeprefix("cold_")
         shared = posterior.samples[f"{name}.shared.rows"]
         weight = counts.float() / counts.sum().clamp_min(1)
         beyond, means = [], []
         for number in range(len(posterior)):
-            tables = {
-                full.removeprefix(prefix): stacked[number].float()
-                for full, stacked in posterior.samples.items()
-                if full.startswith(prefix)
-            }
-            content = functional_call(tower.content, tables, (messages,)) if tables else 0.0
-            mine = rows[number] - content - shared[number].float()
+            mine = (
+                rows[number] - content_rows(posterior, tower.content, side, messages, number) - shared[number].float()
+            )
             beyond.append(mine.half())
             means.append(weight @ mine)
         return cls(torch.stack(beyond), torch.stack(means), counts)
@@ -98,6 +94,28 @@ class Residuals:
             found[0::2, place] = drawn
             found[1::2, place] = -drawn[: num_samples // 2]
         return found
+
+
+@torch.no_grad()
+def content_rows(
+    posterior: Posterior, encoder: RelationalEncoder, side: str, messages: Messages, number: int
+) -> Tensor:
+    """Return what text and concepts say of all nodes in one sample, `[num_nodes, size]`.
+
+    Args:
+        posterior: Kept samples.
+        encoder: The content encoder of the kind.
+        side: Name of its tower in the samples, `users` or `items`.
+        messages: Content messages to the nodes.
+        number: Which sample.
+    """
+    prefix, factors = f"{side}.content.", posterior.samples[f"{side}.factors.rows"]
+    tables = {
+        full.removeprefix(prefix): stacked[number].float()
+        for full, stacked in posterior.samples.items()
+        if full.startswith(prefix)
+    }
+    return functional_call(encoder, tables, (messages,)) if tables else torch.zeros(factors.shape[1:])
 
 
 def beyond_content(posterior: Posterior, residuals: Callable[[], Residuals], name: str) -> Tensor:

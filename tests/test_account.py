@@ -362,9 +362,9 @@ def test_without_its_draw_a_newcomers_taste_is_all_in_the_ratings(
 ) -> None:
     monkeypatch.setattr(torch, "randn", lambda shape, **_: torch.zeros(shape))
     history = {"i0": 5.0, "i4": 1.0, "i9": 2.0}
-    taste = recommender.person(history=history).cold
+    person = recommender.person(history=history)
     items = recommender.graph.items.vocabulary.indices(list(history)).tolist()
-    account = account_of_history(recommender, taste, dict(zip(items, history.values(), strict=True)), 1)
+    account = account_of_history(recommender, person, dict(zip(items, history.values(), strict=True)), 1)
     found = stars_of(account)
     assert found[PartKey(FACTORS, USER)] == pytest.approx(0, abs=2e-3)
     assert found[PartKey(BIAS, USER)] == pytest.approx(0, abs=2e-3)

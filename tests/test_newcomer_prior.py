@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kg.ratings import Ratings
-from models.newcomer_prior import NewcomerPriors
+from models.newcomer_prior import NewcomerPriors, even_draws
 
 USERS, ITEMS, SIZE = 900, 12, 3
 
@@ -86,3 +86,58 @@ def test_numbers_in_between_take_the_nearest_prior_and_none_is_made_twice() -> N
     assert priors(1) is not priors(0)
     assert priors(4) in (priors(3), priors(5))
     assert priors(1000) is priors(50)
+
+
+def told_world(believed: float, noise: float, number: int, *, content: bool) -> tuple[NewcomerPriors, torch.Tensor]:
+    """Users whose row is a multiple of what is told of them (messages of all their items, or concepts) plus noise."""
+    rng = np.random.default_rng(7)
+    user = np.repeat(np.arange(USERS), number)
+    item = np.concatenate([rng.choice(ITEMS, number, replace=False) for _ in range(USERS)])
+    train = Ratings(user=user, item=item, value=np.ones(len(user)), num_users=USERS, num_items=ITEMS)
+    table = torch.from_numpy(rng.normal(size=(1, ITEMS, SIZE))).float()
+    messages = torch.zeros(USERS, SIZE).index_add_(0, torch.from_numpy(user), table[0, torch.from_numpy(item)])
+    told = torch.from_numpy(rng.normal(size=(USERS, SIZE))).float() if content else messages / number**0.5
+    rows = (believed * told + noise * torch.from_numpy(rng.normal(size=(USERS, SIZE))).float())[None]
+    items = torch.from_numpy(rng.normal(size=(1, ITEMS, SIZE))).float()
+    return NewcomerPriors(train, lambda: rows, items, lambda: table * (not content), lambda: told[None].half()), table
+
+
+@pytest.mark.parametrize("believed", [0.4, 1.0])
+def test_messages_are_believed_as_far_as_they_told_the_rows_of_known_users(believed: float) -> None:
+    prior = told_world(believed, 0.3, 5, content=False)[0](5)
+    assert prior is not None
+    assert prior.of_messages is not None
+    np.testing.assert_allclose(prior.of_messages[0].numpy(), believed * np.eye(SIZE), atol=0.08)
+    np.testing.assert_allclose(prior.covariance[0].numpy(), 0.09 * np.eye(SIZE), atol=0.02)
+
+
+def test_half_of_what_concepts_told_of_known_users_is_believed() -> None:
+    priors, _ = told_world(1.0, 0.3, 5, content=True)
+    prior = priors(5, informed=True)
+    assert prior is not None
+    assert prior.of_content is not None
+    np.testing.assert_allclose(prior.of_content[0].numpy(), 0.5 * np.eye(SIZE), atol=0.06)
+    said = torch.tensor([[2.0, 0.0, -2.0]])
+    np.testing.assert_allclose(prior.believed_content(said)[0].numpy(), [1.0, 0.0, -1.0], atol=0.2)
+    uninformed = priors(5)
+    assert uninformed is not None
+    assert uninformed.of_content is None
+    assert float(torch.linalg.det(prior.covariance[0])) < float(torch.linalg.det(uninformed.covariance[0]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_every_second_draw_is_the_mirror_image_of_the_one_before(count: int) -> None:
+    drawn = even_draws(torch.zeros(count, SIZE), torch.Generator().manual_seed(0))
+    pairs = count // 2 * 2
+    assert torch.equal(drawn[1:pairs:2], -drawn[0:pairs:2])
+    assert bool(drawn.ne(0).all())
+    many = even_draws(torch.zeros(20_000, SIZE), torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(torch.cov(many.T).numpy(), np.eye(SIZE), atol=0.05)
+
+
+def test_a_part_of_a_prior_is_the_prior_in_these_samples() -> None:
+    prior = told_world(1.0, 0.3, 5, content=True)[0](5, informed=True)
+    assert prior is not None
+    part = prior.part(slice(1))
+    for name in ("mean", "covariance", "of_messages", "of_content"):
+        assert torch.equal(getattr(part, name), getattr(prior, name)[:1])

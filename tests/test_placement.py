@@ -395,6 +395,31 @@ def test_a_new_user_with_ratings_is_someone_with_that_history(smaller: Recommend
     assert mine["source"].tolist() == theirs["source"].tolist()
 
 
+def test_a_new_user_with_ratings_and_concepts_is_someone_with_both(smaller: Recommender) -> None:
+    history = {"d1": 4.0, "w1": 3.0}
+    grown = smaller.add_users([{"id": "n", "ratings": history, "age": 40, "job": "soldier"}])
+    mine = grown.recommend(user="n", k=30).set_index("id")["score"]
+    theirs = smaller.recommend(history=history, concepts={"age": 40, "job": "soldier"}, k=30).set_index("id")["score"]
+    np.testing.assert_allclose(mine, theirs.loc[mine.index], atol=2e-3)  # samples are kept in half precision
+    plain = smaller.recommend(history=history, k=30).set_index("id")["score"].loc[theirs.index]
+    war = theirs.index.isin(ITEMS[13:26])  # all soldiers love war
+    assert (theirs - plain)[war].mean() > (theirs - plain)[~war].mean() + 0.1
+
+
+def test_all_samples_answer_for_someone_new_and_known_items(smaller: Recommender) -> None:
+    person = smaller.person(history={"d1": 5.0, "w1": 1.0})
+    assert person.warm is not None
+    assert len(person.warm.rows) == len(smaller.posterior.warm)
+    assert torch.equal(person.cold.rows, person.warm.rows[: smaller.posterior.num_cold])
+    chances = person.chances(smaller.predictor)
+    for known, phase, taste in (
+        (True, smaller.predictor.warm, person.warm),
+        (False, smaller.predictor.cold, person.cold),
+    ):
+        items = torch.nonzero(smaller.predictor.known_items == known)[:, 0]
+        torch.testing.assert_close(chances[items], phase.for_rows(taste.rows, taste.offsets, items))
+
+
 def test_age_and_job_alone_speak_for_a_new_user(smaller: Recommender) -> None:
     """All soldiers love war."""
     grown = smaller.add_users(
