@@ -137,12 +137,9 @@ def _encoded(
     model = HybridModel(whole.users, whole.items, whole.cold_users, whole.cold_items, whole.head)
     kept = Posterior({name: found for name, found in samples.items() if not name.startswith("sessions.")})
     phased = recommender.predictor
-    return kept.predictor(
-        model,
-        hybrid_inputs(data),
-        phased.known_users[sides[USER].nodes],
-        phased.known_items[sides[ITEM].nodes],
-    )
+    # The network gives those who joined later the cold view, even where all samples answer for them.
+    known = {USER: phased.known_users & recommender.learned(USER), ITEM: phased.known_items}
+    return kept.predictor(model, hybrid_inputs(data), *(known[side][sides[side].nodes] for side in (USER, ITEM)))
 
 
 def _fill(data: HeteroData, recommender: Recommender, side: str, variants: _Variants, *, renormalise: bool) -> None:

@@ -209,7 +209,7 @@ def _read(rows: Tensor, told: Sequence[tuple[Tensor, float, float]]) -> list[Ten
     return [part + before * torch.eye(size) for part, (_, before, _) in zip(parts, told, strict=True)]
 
 
-def _summed(rows: Tensor, receiver: Places, sender: Places, weight: NDArray[np.float64], num_receivers: int) -> Tensor:
+def _summed(rows: Tensor, receiver: Places, sender: Places, weight: NDArray[np.floating], num_receivers: int) -> Tensor:
     """Return weighted sums of nodes' rows `[num_samples, num_nodes, size]` in every sample, `[num_samples, num_receivers, size]`."""
     num_samples, num_nodes, size = rows.shape
     table = sparse.csr_array((weight.astype(np.float32), (receiver, sender)), shape=(num_receivers, num_nodes))
