@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -54,6 +55,11 @@ class RowPrior:
     covariance: Tensor
     of_messages: Tensor | None = None
     of_content: Tensor | None = None
+
+    @cached_property
+    def precision(self) -> Tensor:
+        """The inverse of the covariance; kept once taken, since each newcomer needs it."""
+        return torch.cholesky_inverse(torch.linalg.cholesky(self.covariance))
 
     def part(self, chosen: slice) -> RowPrior:
         """Return the prior in some of the samples, in the same memory."""

@@ -19,7 +19,7 @@ __all__ = ["Taste", "item_from_raters", "messages_sent", "taste_from_history"]
 
 NEWTON_STEPS = 8
 HALVINGS = 8
-CONVERGED = 1e-4  # of the largest step, in units of the latent scale
+CONVERGED = 1e-2  # of the largest step, in units of the latent scale: its square is about what is still missing then
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,18 +29,23 @@ class Taste:
     Attributes:
         rows: `[num_samples, embedding_size + 1]`.
         offsets: `[num_samples, num_levels - 1]`.
-        covariance: What is still open in each sample, `[num_samples, embedding_size + 1, embedding_size + 1]`; None of
-            someone the model has learned.
+        precision_factor: Lower Cholesky factor of the precision with which each sample knows the row,
+            `[num_samples, embedding_size + 1, embedding_size + 1]`; None of someone the model has learned.
     """
 
     rows: Tensor
     offsets: Tensor
-    covariance: Tensor | None = None
+    precision_factor: Tensor | None = None
+
+    @property
+    def covariance(self) -> Tensor | None:
+        """What is still open in each sample, `[num_samples, embedding_size + 1, embedding_size + 1]`."""
+        return None if self.precision_factor is None else torch.cholesky_inverse(self.precision_factor)
 
     def part(self, chosen: slice) -> Taste:
         """Return the taste in some of the samples, in the same memory."""
-        covariance = None if self.covariance is None else self.covariance[chosen]
-        return Taste(self.rows[chosen], self.offsets[chosen], covariance)
+        factor = None if self.precision_factor is None else self.precision_factor[chosen]
+        return Taste(self.rows[chosen], self.offsets[chosen], factor)
 
 
 @torch.no_grad()
@@ -79,17 +84,18 @@ def taste_from_history(
     offsets = torch.zeros_like(predictor.thresholds)
     if not len(item) and prior is not None:
         rows = prior.draw(generator)
-        return Taste(rows if content is None else rows + prior.believed_content(content), offsets, prior.covariance)
+        rows = rows if content is None else rows + prior.believed_content(content)
+        return Taste(rows, offsets, torch.linalg.cholesky(prior.precision))
     if not len(item):
         shared = posterior.samples["cold_users.shared.rows"][:, 0].float()
         residual = posterior.spread("cold_users.residual.rows").sqrt()
         drawn = torch.randn(shared.shape, generator=generator) * residual
         rows = shared + drawn + (0.0 if content is None else content)
-        return Taste(rows, offsets, torch.diag_embed(residual.square()))
+        return Taste(rows, offsets, torch.diag_embed(residual.clamp_min(1e-6).reciprocal()))
     prior = prior or _independent(posterior.spread("users.factors.rows"))
     base = prior.believed(_messages(posterior, data, USER, item)).sum(1)
     base = base if content is None else base + prior.believed_content(content)
-    free, covariance = _free_row(
+    free, factor = _free_row(
         base,
         prior,
         predictor.items[:, item],
@@ -98,7 +104,7 @@ def taste_from_history(
         weight=weight,
         generator=generator,
     )
-    return Taste(base + free, offsets, covariance)
+    return Taste(base + free, offsets, factor)
 
 
 @torch.no_grad()
@@ -149,7 +155,7 @@ def _free_row(
     weight: float = 1.0,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Draw what a newcomer's few ratings say beyond `base`, `[num_samples, size]`, and return the covariance of the draws.
+    """Draw what a newcomer's few ratings say beyond `base`, `[num_samples, size]`, and return the Cholesky factor of their precision.
 
     Args:
         base: What is known without their values, `[num_samples, size]`.
@@ -166,7 +172,7 @@ def _free_row(
     bounded[..., 0], bounded[..., -1] = -1e4, 1e4
     position = level.expand(len(base), -1)[..., None]
     lower, upper = bounded.gather(2, position)[..., 0], bounded.gather(2, position + 1)[..., 0]
-    mean, precision = prior.mean, torch.cholesky_inverse(torch.linalg.cholesky(prior.covariance))
+    mean, precision = prior.mean, prior.precision
     free = mean.clone()
 
     def log_density(score: Tensor, row: Tensor) -> Tensor:
@@ -197,7 +203,7 @@ def _free_row(
             break
     drawn = even_draws(free, generator)
     drawn = torch.linalg.solve_triangular(factor.mT, drawn[..., None], upper=True)[..., 0]
-    return free + drawn, torch.cholesky_inverse(factor)
+    return free + drawn, factor
 
 
 def _times(matrix: Tensor, vector: Tensor) -> Tensor:
