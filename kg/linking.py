@@ -211,9 +211,5 @@ def _named(engine: Engine, entities: ibis.Table, statements: Statements) -> pa.T
     """Return the name and the label of each entity, in order."""
     mine = engine.keep(entities.inner_join(statements.nodes, [("id", "code")]).select("node", "entity"))
     order = _["rank"].cast("int64") * (1 << 60) + _.position  # the best rank, and of these the first
-    best = (
-        statements.labels.inner_join(mine, [("iri", "node")])
-        .group_by("entity")
-        .agg(label=_.label.argmin(order))
-    )
+    best = statements.labels.inner_join(mine, [("iri", "node")]).group_by("entity").agg(label=_.label.argmin(order))
     return engine.rows(mine.left_join(best, "entity").order_by("entity").select("node", "label"))

@@ -218,4 +218,3 @@ def _lines(content: bytes) -> pa.Array:
     return pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(content)]
     )
-
