@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
-from kg.endpoint import Endpoint
 from kg.errors import InputError, did_you_mean
-from kg.predicates import PredicateChoice, local_name
+from kg.rdf.endpoint import Endpoint
+from kg.rdf.predicates import PredicateChoice, local_name
 from kg.schema import DEFAULT_NAMESPACE, ITEM, USER
-from kg.table_format import FileName, Files, Name, Part, Pattern, TableFormat, Text
-from kg.yaml_file import read_yaml
+from kg.tabular.table_format import FileName, Files, Name, Part, Pattern, TableFormat, Text
+from kg.tabular.yaml_file import read_yaml
 
 __all__ = [
     "Concept",
