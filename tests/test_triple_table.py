@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from kg.build import build
-from kg.description import Description, TripleTable, ready_made
+from kg.description import Description, ready_made
 from kg.errors import InputError
+from kg.rdf.knowledge_description import TripleTable
 from kg.rdf.triple_table import read_triple_table
 from kg.report import FileAccount
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kg.description import Knowledge
 from kg.errors import InputError
 from kg.rdf.endpoint import Endpoint
 from kg.rdf.endpoint_snapshot import snapshot_of
+from kg.rdf.knowledge_description import Knowledge
 from kg.storage.atomic import make_directory, write_file
 
 __all__ = ["KnowledgeFiles"]

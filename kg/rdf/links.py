@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from kg.description import Knowledge, TripleTable
+from kg.rdf.knowledge_description import Knowledge, TripleTable
 from kg.rdf.predicates import PREFIXES
 from kg.rdf.triples import is_iri
 from kg.report import FileAccount

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from kg.description import LiteralUse
 from kg.errors import InputError, did_you_mean
 from kg.rdf.engine import Engine
+from kg.rdf.knowledge_description import LiteralUse
 from kg.rdf.predicates import find_predicates, local_name, relation_name
 from kg.rdf.source import Source
 from kg.report import FileAccount

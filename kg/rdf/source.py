@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kg.description import Knowledge
+from kg.rdf.knowledge_description import Knowledge
 from kg.report import FileAccount
 
 if TYPE_CHECKING:

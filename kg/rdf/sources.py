@@ -9,8 +9,8 @@ import ibis
 import pyarrow as pa
 from ibis import _
 
-from kg.description import Knowledge, TripleTable
 from kg.rdf.engine import Engine
+from kg.rdf.knowledge_description import Knowledge, TripleTable
 from kg.rdf.linking import LinkedTriples, link_statements
 from kg.rdf.links import SAME_AS, ItemNames
 from kg.rdf.literals import literal_concepts, literal_texts

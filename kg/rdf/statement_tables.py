@@ -13,8 +13,8 @@ import pyoxigraph as ox
 from ibis import _
 from numpy.typing import NDArray
 
-from kg.description import TripleTable
 from kg.rdf.engine import Engine
+from kg.rdf.knowledge_description import TripleTable
 from kg.rdf.ntriples import read_ntriples
 from kg.rdf.predicates import find_predicates
 from kg.rdf.rdf_file import rdf_format, statements

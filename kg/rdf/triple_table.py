@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kg.description import TripleTable
+from kg.rdf.knowledge_description import TripleTable
 from kg.report import FileAccount
 from kg.tables import read_table
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kg.description import NameTable
 from kg.errors import InputError
 from kg.report import FileAccount
 from kg.tables import read_table
+from kg.tabular.entity_description import NameTable
 
 __all__ = ["read_names"]
 

@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from kg.description import Concept
 from kg.errors import InputError
 from kg.tables import Table
 from kg.tabular.cells import split_cells
+from kg.tabular.entity_description import Concept
 
 __all__ = ["concept_id", "concept_label", "concept_values"]
 

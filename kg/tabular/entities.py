@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.description import ItemTable, Match, UserTable
 from kg.errors import InputError
 from kg.growth.forgotten import OF_FORGOTTEN, Forgotten
 from kg.rdf.triples import is_iri
@@ -19,6 +18,7 @@ from kg.report import FileAccount
 from kg.tables import Table, read_table
 from kg.tabular.code_names import read_names
 from kg.tabular.concepts import concept_id, concept_values
+from kg.tabular.entity_description import ItemTable, Match, UserTable
 from kg.tabular.matching import match_titles, normal_title, title_and_year
 from kg.tabular.related import related_items
 from kg.tabular.table_format import LINE

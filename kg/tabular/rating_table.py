@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.description import Description, RatingTable
+from kg.description import Description
 from kg.errors import InputError, did_you_mean
 from kg.growth.forgotten import OF_FORGOTTEN, Forgotten
 from kg.ratings import Ratings
 from kg.report import FileAccount
+from kg.tabular.rating_description import RatingTable
 from kg.tabular.stack import Stack
 from kg.vocabulary import Vocabulary
 

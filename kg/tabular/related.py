@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kg.description import ItemRelation
 from kg.errors import InputError, did_you_mean
 from kg.report import FileAccount
 from kg.tables import Table
 from kg.tabular.cells import split_cells
+from kg.tabular.entity_description import ItemRelation
 from kg.vocabulary import Vocabulary
 
 __all__ = ["related_items"]

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.description import RatingTable, Split
 from kg.errors import InputError
 from kg.growth.forgotten import Forgotten
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.report import FileAccount
+from kg.tabular.rating_description import RatingTable, Split
 from kg.tabular.rating_table import RawRatings, index_ratings, read_ratings
 from kg.tabular.stack import Stack
 from kg.tabular.table_format import Files, TableFormat
