@@ -51,7 +51,7 @@ class Dot:
     @property
     def ours(self) -> bool:
         """Whether it is our model, or a variant of it."""
-        return self.label.split(",")[0].split(" without")[0] == OURS
+        return self.label.split(",")[0].split(" with")[0] == OURS  # without a part, with the test date
 
 
 def dots(rows: Sequence[Mapping[str, Any]], metric: str, part: str) -> list[Dot]:

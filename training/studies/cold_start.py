@@ -49,8 +49,8 @@ ABLATIONS: Mapping[str, str] = {
     f"{OURS} without text and concepts": "model.leave_out=[concepts, text]",
     f"{OURS} without factors": "model.leave_out=[factors]",
 }
-QUICK_ABLATIONS = (f"{OURS} without text and concepts",)
-QUICK_NEWCOMERS, QUICK_ASKED = 40, 24
+QUICK_ABLATIONS = (f"{OURS} without text", f"{OURS} without concepts", f"{OURS} without text and concepts")
+QUICK_NEWCOMERS, QUICK_ASKED = 80, 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def cold_start(
         graph: Graph directory; its ratings are stars.
         config: How to train; the split is replaced unless it is `cold-both` already.
         out: Where `runs/`, `rows/` and the tables (CSV) are written.
-        quick: A first look: the quick recipe, one ablation, fewer newcomers.
+        quick: A first look: the quick recipe, fewer ablations, fewer newcomers.
         ablate: Also train without text, without concepts, without both, without factors.
         progress: Called with (stage, done, total, message).
 
@@ -116,7 +116,7 @@ def cold_start(
     by_name = {row.model: found for row, found in measured}
     limit = QUICK_NEWCOMERS if quick else None
     asked = QUICK_ASKED if quick else None
-    keep = _Kept(out / "rows", [measured[0][1].facts["run"], dataset.fingerprint, quick, STUDY_VERSION])
+    keep = _Kept(out / "rows", [measured[0][1].facts["run"], dataset.fingerprint, limit, asked, STUDY_VERSION])
     run = out / "runs" / plan[0].slug
     tables = {
         "settings": _settings(measured, parts, liked_from(dataset.scale)),
@@ -153,6 +153,7 @@ def _configured(config: RunConfig, num_ratings: int, quick: bool) -> RunConfig:
     split = config.split
     if quick:
         config = quick_recipe(num_ratings).model_copy(update={"text": config.text, "seed": config.seed})
+    config = config.updated(["text.portraits=0"])  # no newcomer of the study writes a sentence
     if split.name == "cold-both":
         return config.model_copy(update={"split": split})
     return config.updated(

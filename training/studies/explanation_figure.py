@@ -13,7 +13,7 @@ from models.accounts.explanation import Explanation, Part
 from models.accounts.received import MEAN
 from training.benchmarks.figures import BLUE, DARK, GREY
 
-__all__ = ["draw_explanation", "shown_parts"]
+__all__ = ["draw_explanation", "explanation_figure", "shown_parts"]
 
 RED = "#b5482a"
 SHOWN = 14  # bars; the others are one
@@ -30,17 +30,13 @@ def shown_parts(explanation: Explanation, most: int = SHOWN) -> list[Part]:
     return shown
 
 
-def draw_explanation(explanation: Explanation, file: Path) -> None:
-    """Draw the account as a waterfall, PNG or SVG by the name of the file.
+def explanation_figure(explanation: Explanation) -> Any:
+    """Return the account as a waterfall, a `matplotlib.figure.Figure`.
 
     Raises:
-        InputError: If the name ends otherwise, or matplotlib is not installed.
+        InputError: If matplotlib is not installed.
     """
-    kind = file.suffix.lower().removeprefix(".")
-    if kind not in ("png", "svg"):
-        raise InputError(f"a figure is written as .png or .svg, not {file.suffix or 'without an ending'!r}", file=file)
     try:
-        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError:
         raise InputError("figures need matplotlib; pip install -e '.[notebooks]' brings it") from None
@@ -59,6 +55,21 @@ def draw_explanation(explanation: Explanation, file: Path) -> None:
         fontsize=8,
         color=GREY,
     )
+    return figure
+
+
+def draw_explanation(explanation: Explanation, file: Path) -> None:
+    """Draw the account as a waterfall, PNG or SVG by the name of the file.
+
+    Raises:
+        InputError: If the name ends otherwise, or matplotlib is not installed.
+    """
+    kind = file.suffix.lower().removeprefix(".")
+    if kind not in ("png", "svg"):
+        raise InputError(f"a figure is written as .png or .svg, not {file.suffix or 'without an ending'!r}", file=file)
+    figure = explanation_figure(explanation)
+    from matplotlib import rc_context
+
     content = BytesIO()
     with rc_context({"svg.hashsalt": "explanation"}):  # the same figure has the same bytes
         dateless = {"Date": None} if kind == "svg" else None

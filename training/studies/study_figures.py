@@ -15,10 +15,20 @@ from training.benchmarks.results import OURS
 from training.studies.asking import INFORMATIVE, POPULAR
 from training.studies.cold_start import PARTS, Study
 
-__all__ = ["FIGURES", "PART_TITLES", "draw", "write_figures"]
+__all__ = ["FIGURES", "PART_TITLES", "STYLE", "draw", "write_figures"]
 
 PART_TITLES = {"cold_items": "new items", "cold_users": "new users", "cold_both": "both new"}
 BLUE, ORANGE, GREEN, DARK, GREY, PALE = "#1f5fa8", "#d9772b", "#3a8f6b", "#2f3437", "#8f979d", "#e8ebee"
+MARKERS = {
+    "biases": "s",
+    "EASE": "s",
+    POPULAR: "s",
+    "content kNN": "^",
+    "popularity": "D",
+    "random": "D",
+}  # ours: a dot
+SETTINGS = {"cold_items": (BLUE, "o"), "cold_users": ("#79aee3", "s"), "cold_both": ("#14304f", "^")}  # all are ours
+NOT_FROM_0 = "RMSE in stars (the axis does not begin at 0)"
 COLOURS = {
     OURS: BLUE,
     "biases": ORANGE,
@@ -91,7 +101,7 @@ def parts_left_out(study: Study) -> Any:
     if table.empty:
         return None
     models = list(dict.fromkeys(table["model"]))
-    figure, axes = _figure(1, 3, (10.5, 1.3 + 0.42 * len(models)), sharey=True)
+    figure, axes = _figure(1, 3, (10.5, 1.3 + 0.42 * len(models)), sharex=True, sharey=True)
     for place, (axis, part) in enumerate(zip(axes, PARTS, strict=True)):
         rows = table[table["part"] == part].set_index("model").loc[models]
         for height, (_, row) in enumerate(rows.iterrows()):
@@ -114,7 +124,7 @@ def few_shot_users(study: Study) -> Any:
     table = study.tables["few_shot_users"]
     figure, axes = _figure(1, 2, (10.5, 4.1))
     _curves(axes[0], table, ("rmse", "low", "high"), (OURS, "biases", "content kNN"))
-    axes[0].set_ylabel("RMSE in stars")
+    axes[0].set_ylabel(NOT_FROM_0)
     axes[0].set_title("stars: lower is better")
     _curves(axes[1], table, ("ndcg", "ndcg_low", "ndcg_high"), (OURS, "EASE", "popularity", "content kNN"))
     axes[1].set_ylabel("NDCG@20")
@@ -128,7 +138,7 @@ def few_shot_items(study: Study) -> Any:
     """The few-shot curve of new items."""
     figure, axes = _figure(1, 1, (6.6, 4.1))
     _curves(axes[0], study.tables["few_shot_items"], ("rmse", "low", "high"), (OURS, "biases", "content kNN"))
-    axes[0].set_ylabel("RMSE in stars")
+    axes[0].set_ylabel(NOT_FROM_0)
     axes[0].set_xlabel("ratings the new item has received")
     axes[0].set_title("new items: text and concepts at 0, ratings from then on")
     return figure
@@ -138,17 +148,17 @@ def bins(study: Study) -> Any:
     """Cold items by what is known of them."""
     table = study.tables["bins"]
     kinds = list(dict.fromkeys(table["by"]))
-    figure, axes = _figure(1, len(kinds), (10.5, 3.5), sharey=True)
+    figure, axes = _figure(1, len(kinds), (11.0, 3.8), sharey=True)
     for axis, kind in zip(axes, kinds, strict=True):
         rows = table[table["by"] == kind].reset_index(drop=True)
         x = np.arange(len(rows))
         axis.vlines(x - 0.06, rows["low"], rows["high"], color=BLUE, linewidth=2.2, alpha=0.5)
         axis.plot(x - 0.06, rows["rmse"], "o-", color=BLUE, markersize=6, linewidth=1.2, label=OURS)
         axis.plot(x + 0.06, rows["biases"], "s--", color=ORANGE, markersize=5, linewidth=1.2, label="biases")
-        axis.set_xticks(x, [f"{row.bin}\n{row['items']} items" for _, row in rows.iterrows()], fontsize=8)
+        axis.set_xticks(x, [f"{row.bin}\n{row['items']} items" for _, row in rows.iterrows()], fontsize=8.5)
         axis.set_title({"ratings": "popularity (held-out ratings)"}.get(kind, kind))
         axis.set_xlim(-0.5, len(rows) - 0.5)
-    axes[0].set_ylabel("RMSE in stars")
+    axes[0].set_ylabel(NOT_FROM_0)
     axes[0].legend(loc="upper right", fontsize=9)
     return figure
 
@@ -159,15 +169,15 @@ def calibration(study: Study) -> Any:
     figure, axes = _figure(1, 4, (12.0, 3.3))
     axis = axes[0]
     axis.plot([0.45, 1], [0.45, 1], color=GREY, linewidth=1, linestyle="--")
-    for part, colour in zip(PARTS, (BLUE, ORANGE, GREEN), strict=True):
+    for part, (colour, marker) in SETTINGS.items():
         rows = table[(table["part"] == part) & (table["what"] == "interval")]
         axis.errorbar(
             rows["at"],
             rows["share"],
             yerr=[rows["share"] - rows["low"], rows["high"] - rows["share"]],
-            fmt="o-",
+            fmt=f"{marker}-",
             color=colour,
-            markersize=4.5,
+            markersize=5,
             linewidth=1.3,
             label=PART_TITLES[part],
         )
@@ -175,7 +185,7 @@ def calibration(study: Study) -> Any:
     axis.set_xlabel("promised share")
     axis.set_ylabel("share of ratings inside")
     axis.set_title("central intervals")
-    for axis, part, colour in zip(axes[1:], PARTS, (BLUE, ORANGE, GREEN), strict=True):
+    for axis, (part, (colour, _)) in zip(axes[1:], SETTINGS.items(), strict=True):
         rows = table[(table["part"] == part) & (table["what"] == "pit")]
         axis.bar(rows["at"] + 0.05, rows["share"] * len(rows), width=0.09, color=colour, alpha=0.8)
         axis.axhline(1, color=DARK, linewidth=1, linestyle="--")
@@ -193,8 +203,8 @@ def questions(study: Study) -> Any:
     figure, axes = _figure(1, 3, (12.0, 3.8))
     renamed = table.rename(columns={"strategy": "model", "asked": "given"})
     strategies = tuple(dict.fromkeys(table["strategy"]))
-    _curves(axes[0], renamed, ("rmse", "rmse", "rmse"), strategies)
-    axes[0].set_ylabel("RMSE in stars")
+    _curves(axes[0], renamed, ("rmse", "low", "high"), strategies)
+    axes[0].set_ylabel(NOT_FROM_0)
     axes[0].set_title("error after some questions")
     percent = renamed.assign(**{name: 100 * renamed[name] for name in ("gain", "gain_low", "gain_high")})
     _curves(axes[1], percent, ("gain", "gain_low", "gain_high"), strategies[1:])
@@ -281,7 +291,10 @@ def _curves(axis: Any, table: pd.DataFrame, columns: tuple[str, str, str], model
         colour, ours = COLOURS.get(model, GREY), model in (OURS, INFORMATIVE)
         if low != high:
             axis.fill_between(x, rows[low], rows[high], color=colour, alpha=0.13, linewidth=0)
-        axis.plot(x, rows[value], "o-", color=colour, linewidth=2.2 if ours else 1.5, markersize=5.5 if ours else 4)
+        marker = MARKERS.get(model, "o")
+        axis.plot(
+            x, rows[value], f"{marker}-", color=colour, linewidth=2.2 if ours else 1.5, markersize=5.5 if ours else 4.5
+        )
         ends.append((float(rows[value].iloc[-1]), float(x[-1]), model, colour, ours))
     low_end, high_end = axis.get_ylim()
     least, last = 0.055 * (high_end - low_end), -np.inf

@@ -40,7 +40,8 @@ p, li { max-width: 46rem; }
 .key { border-left: 4px solid #1f5fa8; background: #f4f7fb; padding: .7rem 1.1rem; margin: 1.4rem 0; }
 .key ul { margin: .2rem 0; padding-left: 1.1rem; }
 figure { margin: 1.2rem 0 .4rem; }
-figure svg { width: 100%; height: auto; }
+figure svg { max-width: 100%; height: auto; }
+.wide { overflow-x: auto; }
 figcaption { font-size: .92rem; color: #555d63; max-width: 46rem; }
 table { border-collapse: collapse; font: 13px/1.4 system-ui, sans-serif; margin: .6rem 0; }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e8ebee; }
@@ -48,6 +49,11 @@ th:first-child, td:first-child { text-align: left; }
 details { margin: .4rem 0 1rem; }
 summary { cursor: pointer; font-size: .92rem; color: #1f5fa8; }
 code { font-size: .9em; background: #f2f4f6; padding: .05em .3em; }
+@media (max-width: 48rem) {  /* small letters of a shrunk figure could not be read: it is moved sideways instead */
+  main { padding-top: 1.2rem; }
+  h1 { font-size: 1.6rem; }
+  figure svg { max-width: none; }
+}
 </style>
 </head>
 <body><main>
@@ -134,8 +140,9 @@ def write_page(study: Study, figures: Mapping[str, str], out: Path) -> Path:
         sections.append(
             f"<h2>{escape(title)}</h2>\n"
             + "".join(f"<p>{escape(sentence)}</p>\n" for sentence in said[name])
-            + f"<figure>{_inline(figures[name], name)}<figcaption>{caption}</figcaption></figure>\n"
-            + f"<details><summary>The figures as a table ({table}.csv)</summary>{_table(study.tables[table])}</details>"
+            + f'<figure><div class="wide">{_inline(figures[name], name)}</div><figcaption>{caption}</figcaption></figure>\n'
+            + f"<details><summary>The figures as a table ({table}.csv)</summary>"
+            + f'<div class="wide">{_table(study.tables[table])}</div></details>'
         )
     short = "".join(f"<li>{escape(said[name][0])}</li>" for name in _TITLES if said[name])
     page = _PAGE.substitute(
@@ -206,10 +213,12 @@ def _left_out(study: Study) -> list[str]:
         most = rows.iloc[int(rows["gain"].argmax())]
         nothing = [model.removeprefix(f"{OURS} without ") for model in rows.loc[~(rows["p_holm"] < 0.05), "model"]]
         rest = f" Leaving out {_listed(nothing)} makes no significant difference there." if nothing else ""
-        said.append(
-            f"For {_WHERE[part]}, the model is hurt most without "
-            f"{most['model'].removeprefix(f'{OURS} without ')}: {_compared(most)}.{rest}"
-        )
+        what = most["model"].removeprefix(f"{OURS} without ")
+        if most["gain"] > 0:
+            first = f"For {_WHERE[part]}, the model is hurt most without {what}: {_compared(most)}."
+        else:
+            first = f"For {_WHERE[part]}, the model misses nothing that was left out; against the one without {what}, {_compared(most)}."
+        said.append(f"{first}{rest}")
     return said
 
 

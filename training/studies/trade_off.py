@@ -17,7 +17,7 @@ from models.recommender import Recommender
 from training.answers import LIST_LENGTH
 from training.studies.beyond import NDCG, OURS, Shelf
 
-__all__ = ["WEIGHTS", "trade_off", "write_trade_off"]
+__all__ = ["WEIGHTS", "trade_off", "trade_off_figure", "write_trade_off"]
 
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 _USERS = 256  # ranked at once: the distances of their pools are 10 MB
@@ -90,11 +90,25 @@ def write_trade_off(
     """
     # Here, for it takes half a second that no other command should wait.
     from matplotlib import rc_context
-    from matplotlib.figure import Figure
 
     out.mkdir(parents=True, exist_ok=True)
     files = [out / "trade-off.csv"]
     write_file(files[0], rows.to_csv(index=False, float_format="%.6g"))
+    figure = trade_off_figure(rows, models)
+    for kind in ("png", "svg"):
+        content = BytesIO()
+        with rc_context({"svg.hashsalt": "trade-off"}):  # the same figure has the same bytes
+            dateless = {"Date": None} if kind == "svg" else None
+            figure.savefig(content, format=kind, dpi=160, bbox_inches="tight", metadata=dateless)
+        files.append(out / f"trade-off.{kind}")
+        write_file(files[-1], content.getvalue())
+    return files
+
+
+def trade_off_figure(rows: pd.DataFrame, models: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Any:
+    """Return the curves as a `matplotlib.figure.Figure`: NDCG against diversity, and against novelty."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11.0, 5.0), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     words = {
@@ -122,14 +136,7 @@ def write_trade_off(
         fontsize=8,
         color=GREY,
     )
-    for kind in ("png", "svg"):
-        content = BytesIO()
-        with rc_context({"svg.hashsalt": "trade-off"}):  # the same figure has the same bytes
-            dateless = {"Date": None} if kind == "svg" else None
-            figure.savefig(content, format=kind, dpi=160, bbox_inches="tight", metadata=dateless)
-        files.append(out / f"trade-off.{kind}")
-        write_file(files[-1], content.getvalue())
-    return files
+    return figure
 
 
 def _draw(axes: Any, rows: pd.DataFrame, metric: str, parameter: str) -> None:
@@ -144,8 +151,9 @@ def _draw(axes: Any, rows: pd.DataFrame, metric: str, parameter: str) -> None:
         if np.hypot((right - named[0]) / width, (up - named[1]) / height) > (0.3 if place < 5 else 0.12):
             named = (right, up)
             words = f"kgrec, {parameter} 0" if place == 0 else f"{weight:g}"
+            above = 16 if place == 0 else 7
             axes.annotate(
-                words, (right, up), xytext=(5, 7), textcoords="offset points", color=BLUE, fontsize=9, zorder=4
+                words, (right, up), xytext=(5, above), textcoords="offset points", color=BLUE, fontsize=9, zorder=4
             )
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
