@@ -256,26 +256,29 @@ class _Build:
 
     def _add_knowledge(self, sources: Sequence[LinkedSource], num_items: int) -> NDArray[np.bool_]:
         """Add what sources of knowledge say about linked items; return which items have triples."""
-        entities: dict[str, dict[str, int]] = {}
+        entities: dict[str, list[str]] = {}
         labels: dict[str, NDArray[np.object_]] = {}
         texts: dict[str, dict[str, list[str]]] = {}
         about = np.zeros(num_items, dtype=bool)
         for each in sources:
             source, linked = each.knowledge.source, each.linked
-            known = entities.setdefault(source, {})
-            place = _places(linked.entities, known)
+            known = entities.setdefault(source, [])
+            place = _join(known, linked.entities)
             before, labels[source] = labels.get(source, _column([])), np.empty(len(known), dtype=object)
             labels[source][: len(before)] = before
-            labels[source][place] = _column(_labels(linked))
+            labels[source][place] = _labels(linked)
             texts.setdefault(source, {}).update(each.texts)
             self._add_triples(linked, source, each.name, place)
             about[linked.subject[linked.subject_is_item]] = True
             about[linked.object[linked.object_is_item]] = True
         for source, known in entities.items():
+            said = texts[source]
             self.nodes[source] = Nodes(
                 vocabulary=Vocabulary(source, known),
                 labels=labels[source],
-                texts=_column([" ".join(texts[source].get(node, ())) or None for node in known]),
+                texts=_column(
+                    [" ".join(said.get(node, ())) or None for node in known] if said else [None] * len(known)
+                ),
                 iris=_column([node if is_iri(node) else None for node in known]),
             )
         return about
@@ -360,12 +363,15 @@ def _edges(frame: pd.DataFrame) -> Edges:
     )
 
 
-def _places(nodes: Sequence[str], known: dict[str, int]) -> NDArray[np.int64]:
-    """Return the indices of nodes that are all different; those not known yet follow the others."""
-    if not known:
-        known.update(zip(nodes, range(len(nodes)), strict=True))
+def _join(known: list[str], nodes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the places of nodes, which are all different, among those known; new ones are put behind these."""
+    if not known:  # as a rule: then nothing has to be looked up
+        known += nodes
         return np.arange(len(nodes), dtype=np.int64)
-    return np.array([known.setdefault(node, len(known)) for node in nodes], dtype=np.int64)
+    places = {node: place for place, node in enumerate(known)}
+    found = [places.setdefault(node, len(places)) for node in nodes]
+    known[:] = places
+    return np.array(found, dtype=np.int64)
 
 
 def _labels(linked: LinkedTriples) -> list[str]:
