@@ -57,14 +57,10 @@ def read_ntriples(
     Raises:
         InputError: If the file is missing or damaged, or not valid, with the line.
     """
+    reader = _Reader(file, form, files, lenient=lenient, account=account)
     workers = min(os.cpu_count() or 1, _MOST_WORKERS)
     waiting: deque[Future[_Chunk]] = deque()
-    # One database for all chunks, as opening one takes as long as a fifth of a chunk; each query runs on the thread that asks.
-    with (
-        duckdb.connect(config={"threads": 1}) as database,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        reader = _Reader(database, file, form, files, lenient=lenient, account=account)
+    with ThreadPoolExecutor(workers) as pool:
         try:
             for first, content in _chunks(file):
                 waiting.append(pool.submit(reader.take_apart, first, content))
@@ -91,16 +87,8 @@ class _Reader:
     """Takes chunks of lines apart, several side by side, and adds them up in their order."""
 
     def __init__(
-        self,
-        database: duckdb.DuckDBPyConnection,
-        file: Path,
-        form: ox.RdfFormat,
-        files: StatementFiles,
-        *,
-        lenient: bool,
-        account: FileAccount,
+        self, file: Path, form: ox.RdfFormat, files: StatementFiles, *, lenient: bool, account: FileAccount
     ) -> None:
-        self.database = database
         self.file, self.format, self.files, self.lenient, self.account = file, form, files, lenient, account
         graph = f"(?:<({_IRI})> )?" if form == ox.RdfFormat.N_QUADS else "()"
         self.triple = f"^<({_IRI})> <({_IRI})> <({_IRI})> {graph}{_END}"
@@ -110,7 +98,7 @@ class _Reader:
         """Write what the plain lines of a chunk state to files; `first` is the number of its first line."""
         text, unreadable = _decoded(first, _lines(content))
         position = np.arange(first, first + len(text), dtype=np.int64)
-        with self.database.cursor() as connection:
+        with self.files.database.cursor() as connection:
             connection.register("chunk", pa.table({"position": position, "text": text}))
             connection.execute(_parsed("chunk", self.triple, "['s', 'p', 'o', 'g']"))
             connection.unregister("chunk")

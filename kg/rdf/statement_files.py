@@ -18,9 +18,13 @@ from kg.report import FileAccount
 
 __all__ = ["StatementFiles"]
 
-_TRIPLES = pa.schema(
+_STATED = pa.schema(
     [("position", pa.int64()), ("subject", pa.string()), ("predicate", pa.string()), ("object", pa.string())]
 )
+_TRIPLES = pa.schema(
+    [("position", pa.int64()), ("subject", pa.int64()), ("predicate", pa.string()), ("object", pa.int64())]
+)
+_NODES = pa.schema([("code", pa.int64()), ("node", pa.string())])
 _LITERALS = pa.schema(
     [
         ("position", pa.int64()),
@@ -60,8 +64,10 @@ class StatementFiles:
         self._literals: list[tuple[Any, ...]] = []
         self._blanks: dict[str, int] = {}
         self._numbers, self._lock = 0, Lock()
-        self.add(_table([], _TRIPLES))
-        pq.write_table(_table([], _LITERALS), self.part("literals"))
+        # One database for all parts, as opening one takes long; a query runs on the thread that asks it of a cursor.
+        self.database = duckdb.connect(config={"threads": 1})
+        for kind, schema in (("triples", _TRIPLES), ("nodes", _NODES), ("literals", _LITERALS)):
+            pq.write_table(schema.empty_table(), self.part(kind))
 
     def part(self, name: str) -> Path:
         """Return the path of a new file of `triples`, `nodes` or `literals`, for who has columns already; on any thread."""
@@ -75,7 +81,7 @@ class StatementFiles:
 
     def add(self, triples: pa.Table) -> None:
         """Write triples whose nodes are text."""
-        with duckdb.connect(config={"threads": 1}) as connection:
+        with self.database.cursor() as connection:
             connection.register("stated", triples)
             write_coded(connection, "stated", self.salt, **self.parts())
 
@@ -105,7 +111,7 @@ class StatementFiles:
     def flush(self) -> None:
         """Write what was taken."""
         if self._triples:
-            self.add(_table(self._triples, _TRIPLES))
+            self.add(_table(self._triples, _STATED))
         if self._literals:
             pq.write_table(_table(self._literals, _LITERALS), self.part("literals"))
         self._triples, self._literals = [], []
@@ -118,6 +124,6 @@ class StatementFiles:
 
 
 def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    columns = zip(*rows, strict=True)
     arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
