@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.exposure import Exposure
 from models.newcomers import Taste
+from models.liking import Part
 from models.person import Person
 from models.phases import PhasedPredictor
 from models.posterior import Predictor
@@ -34,7 +35,7 @@ def test_it_is_the_head_of_the_whole_list(seed: int, shape: str, k: int, num_ite
     }[shape].astype(np.float32)
     weight[rng.random(num_items) < 0.2] = -np.inf
     liking = np.round(rng.random(num_items), 1).astype(np.float32)
-    items, scores = best_by_bound(weight, lambda some: liking[some], k)
+    items, scores = best_by_bound(weight, lambda some, _: liking[some], k)
     there = np.isfinite(weight)
     whole = np.where(there, np.where(there, weight, 0) * liking, -np.inf).astype(np.float32)
     order = np.lexsort((np.arange(num_items), -whole))[: min(k, int(np.isfinite(weight).sum()))]
@@ -45,7 +46,7 @@ def test_it_is_the_head_of_the_whole_list(seed: int, shape: str, k: int, num_ite
 def test_few_items_are_scored_where_weights_fall_steeply() -> None:
     scored: list[int] = []
 
-    def liking(some: NDArray[np.int64]) -> NDArray[np.float32]:
+    def liking(some: NDArray[np.int64], _: Part) -> NDArray[np.float32]:
         scored.extend(some.tolist())
         return np.full(len(some), 0.6, dtype=np.float32)
 
