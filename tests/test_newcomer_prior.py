@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kg.ratings import Ratings
-from models.newcomer_prior import NewcomerPriors, even_draws
+from models.cold.newcomer_prior import NewcomerPriors, even_draws
 
 USERS, ITEMS, SIZE = 900, 12, 3
 

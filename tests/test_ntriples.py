@@ -15,11 +15,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kg import ntriples
 from kg.errors import InputError
-from kg.ntriples import read_ntriples
+from kg.rdf import ntriples
+from kg.rdf.ntriples import read_ntriples
+from kg.rdf.statement_files import StatementFiles
 from kg.report import FileAccount
-from kg.statement_files import StatementFiles
 
 HOSTILE = [
     "<http://a.example/s> <http://a.example/p> <http://a.example/o> .",
@@ -83,7 +83,12 @@ def read(content: bytes, name: str = "t.nt") -> tuple[list[tuple[object, ...]], 
         file.write_bytes(content)
         account = FileAccount()
         read_into(file, into, account)
-        return columns(into / StatementFiles.TRIPLES), columns(into / StatementFiles.LITERALS), account
+        nodes: dict[object, object] = dict(columns(into / StatementFiles.NODES))  # type: ignore[arg-type]
+        triples = [
+            (position, nodes[subject], predicate, nodes[target])
+            for position, subject, predicate, target in columns(into / StatementFiles.TRIPLES)
+        ]
+        return sorted(triples), columns(into / StatementFiles.LITERALS), account
 
 
 def node(term: ox.NamedNode | ox.BlankNode) -> str:

@@ -1,0 +1,75 @@
+"""The values inside the cells of a column: split, counted, without those that mean unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from kg.errors import InputError
+from kg.tables import LIST_SEPARATOR, Table
+from kg.tabular.expression import without_matches
+
+__all__ = ["split_cells"]
+
+
+def split_cells(
+    table: Table,
+    column: str,
+    *,
+    split: str | None,
+    unknown: Collection[str],
+    counted: bool = False,
+    remove: str | None = None,
+) -> pd.DataFrame:
+    """Return the values of a column, one a row.
+
+    Args:
+        table: The table.
+        column: Its column.
+        split: Text between several values in one cell, or None for one value a cell.
+        unknown: Values that are left out, without spaces around them.
+        counted: Whether the first value of a cell says how many follow: `2 17 4` holds `17` and `4`.
+        remove: Regular expression whose matches are deleted first.
+
+    Returns:
+        A frame with the columns `row` (position in the table) and `value`, in the order of the table.
+
+    Raises:
+        InputError: If the column is missing, or a count is not the number of values that follow, with file and line.
+    """
+    cells = table.column(column).astype(object).reset_index(drop=True)
+    if remove is not None:
+        cells = without_matches(remove, cells, table.file)
+    if split is not None:
+        cells = cells.str.replace(split, LIST_SEPARATOR, regex=False)
+    lists = cells.str.split(LIST_SEPARATOR)
+    if counted:
+        lists = _without_counts(lists, table, column)
+    values = lists.explode().dropna().astype(object).str.strip()
+    values = values[~values.isin(list(unknown))]
+    return pd.DataFrame({"row": values.index.to_numpy(dtype=np.int64), "value": values.to_numpy(dtype=object)})
+
+
+def _without_counts(lists: pd.Series[list[str]], table: Table, column: str) -> pd.Series[list[str]]:
+    """Take the count off each list; a blank cell holds nothing and needs no count, and blanks are no values."""
+    found = []
+    for row, members in enumerate(lists):
+        first, *others = [member for member in members if member.strip()] or ["0"]
+        if not (first.strip().isascii() and first.strip().isdigit()):
+            raise InputError(
+                f"expected the column {column!r} to begin with the number of its values, found {first!r}; "
+                "correct the line, or leave out counted in the description",
+                file=table.file,
+                line=table.line(row),
+            )
+        if int(first) != len(others):
+            raise InputError(
+                f"expected as many values as the column {column!r} counts, {int(first):,}; found {len(others):,}; "
+                "correct the line, or the split in the description",
+                file=table.file,
+                line=table.line(row),
+            )
+        found.append(others)
+    return pd.Series(found, index=lists.index, dtype=object)

@@ -1,0 +1,70 @@
+"""The taste of someone new, in the samples that can answer for them: what lists, predictions and additions share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kg.schema import USER
+from models.cold.newcomers import Taste, taste_from_history
+
+if TYPE_CHECKING:
+    from models.trained import Trained
+
+__all__ = ["taste_of", "tastes_of"]
+
+
+def tastes_of(
+    recommender: Trained, item: NDArray[np.int64], level: NDArray[np.int64], content: Tensor | None = None
+) -> tuple[Taste | None, Taste]:
+    """Return the taste of someone new who rated items at levels: in all samples, and in those that know new items.
+
+    What known users turned out to be stands in for a cold view, so all samples can answer. Only where nobody is known,
+    where ratings are mere choices, or where there are concepts and no rating, those that trained the cold view answer alone.
+
+    Args:
+        recommender: What answers.
+        item: Rated items, `[num_ratings]`, possibly none.
+        level: Index of each rating's level.
+        content: What the person's concepts say, in all samples; None where none is known.
+    """
+    num_cold = recommender.posterior.num_cold
+    only_concepts = content is not None and not len(item)
+    prior = None if only_concepts else recommender.newcomer_prior(USER, len(item), informed=content is not None)
+    if prior is None:
+        return None, taste_of(recommender, item, level, content=None if content is None else content[:num_cold])
+    taste = taste_from_history(
+        recommender.posterior.warm,
+        recommender.predictor.warm,
+        recommender.data,
+        torch.from_numpy(item),
+        torch.from_numpy(level.astype(np.int64)),
+        content=content,
+        prior=prior,
+        generator=torch.Generator().manual_seed(0),
+    )
+    return taste, taste.part(slice(num_cold))
+
+
+def taste_of(
+    recommender: Trained,
+    item: NDArray[np.int64],
+    level: NDArray[np.int64],
+    weight: float = 1.0,
+    content: Tensor | None = None,
+) -> Taste:
+    """Return the taste that the cold view and items rated at levels give; a weight below 1 is less evidence than a rating."""
+    return taste_from_history(
+        recommender.posterior.cold,
+        recommender.predictor.cold,
+        recommender.data,
+        torch.from_numpy(item),
+        torch.from_numpy(level.astype(np.int64)),
+        weight=weight,
+        content=content,
+        generator=torch.Generator().manual_seed(0),
+    )
