@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# One process a core; the tests of one file stay together, for they share what they train.
+SHARED := --numprocesses auto --dist loadfile
 
 .PHONY: demo test test-slow test-spark check lock clean
 
@@ -10,10 +12,10 @@ demo: $(READY)
 	$(BIN)/kgrec demo
 
 test: $(READY)
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(BIN)/pytest $(SHARED) -m "not slow and not gpu"
 
 test-slow: $(READY)
-	$(BIN)/pytest -m "slow and not gpu"
+	$(BIN)/pytest $(SHARED) -m "slow and not gpu"
 
 # 450 MB of Spark and a Java, which the other tests do without.
 test-spark: $(READY)

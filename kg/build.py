@@ -14,28 +14,28 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.engine import Engine, open_engine
-from kg.entities import Entities, read_entities
-from kg.forgotten import Forgotten
 from kg.graph import Edges, KnowledgeGraph, Nodes
-from kg.knowledge_files import KnowledgeFiles
-from kg.links import ItemNames
-from kg.manifest import file_sha256
-from kg.merging import Merger
+from kg.growth.forgotten import Forgotten
+from kg.growth.merging import Merger
+from kg.growth.origin import Origin
 from kg.named_split import NamedSplit
-from kg.origin import Origin
-from kg.predicates import local_name, relation_name
-from kg.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
+from kg.rdf.engine import Engine, open_engine
+from kg.rdf.knowledge_files import KnowledgeFiles
+from kg.rdf.links import ItemNames
+from kg.rdf.predicates import local_name, relation_name
+from kg.rdf.source import GivenSource
+from kg.rdf.triples import BLANK, is_iri
 from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType, Namespace
-from kg.source import GivenSource
-from kg.split_files import SplitReader
-from kg.triples import BLANK, is_iri
+from kg.storage.manifest import file_sha256
+from kg.tabular.entities import Entities, read_entities
+from kg.tabular.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
+from kg.tabular.split_files import SplitReader
 from kg.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from kg.linking import LinkedTriples
-    from kg.sources import LinkedSource
+    from kg.rdf.linking import LinkedTriples
+    from kg.rdf.sources import LinkedSource
 
 __all__ = ["build"]
 
@@ -249,7 +249,7 @@ class _Build:
         if not given:
             return []
         # Ibis takes half a second to load, which only those who read RDF should wait for.
-        from kg.sources import gather
+        from kg.rdf.sources import gather
 
         with self.engine() as engine:
             return gather(given, names, items, engine, self.files)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from kg.checks.findings import Finding, in_order
+from kg.checks.measures import measures
+from kg.checks.shapes import ShapesFile
 from kg.dataset import Dataset
-from kg.findings import Finding, in_order
-from kg.measures import measures
-from kg.shapes import ShapesFile
 from kg.validate import validate, validate_own
 
 __all__ = ["check"]

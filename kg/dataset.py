@@ -14,16 +14,16 @@ from typing import Any
 
 from pyarrow import ArrowException
 
-from kg.atomic import staged_directory, write_file
-from kg.columns import read_columns, write_columns
 from kg.errors import InputError
-from kg.forgotten import Forgotten
 from kg.graph import KnowledgeGraph
-from kg.manifest import canonical, file_sha256, pretty, refuse_foreign, seal, sha256, unseal
+from kg.growth.forgotten import Forgotten
 from kg.named_split import NamedSplit
-from kg.nquads import write_nquads
 from kg.ratings import Ratings
 from kg.schema import DEFAULT_NAMESPACE, Namespace
+from kg.storage.atomic import staged_directory, write_file
+from kg.storage.columns import read_columns, write_columns
+from kg.storage.manifest import canonical, file_sha256, pretty, refuse_foreign, seal, sha256, unseal
+from kg.storage.nquads import write_nquads
 
 __all__ = ["FORMAT_VERSION", "Dataset", "read_manifest"]
 

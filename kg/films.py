@@ -31,8 +31,8 @@ import pandas as pd
 import pyoxigraph as ox
 from numpy.typing import NDArray
 
-from kg.atomic import write_file
 from kg.errors import InputError
+from kg.storage.atomic import write_file
 
 __all__ = ["FilmWorld", "film_concepts", "read_films", "simulate", "write_source"]
 

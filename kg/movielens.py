@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kg.atomic import staged_directory
 from kg.errors import InputError, did_you_mean
+from kg.storage.atomic import staged_directory
 
 __all__ = ["ARCHIVES", "Archive", "fetch"]
 

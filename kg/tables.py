@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from kg.delimited import read_delimited, rows_with_lines
 from kg.errors import InputError, did_you_mean
-from kg.packed import plain_suffix, read_bytes
-from kg.table_format import TableFormat
+from kg.storage.packed import plain_suffix, read_bytes
+from kg.tabular.delimited import read_delimited, rows_with_lines
+from kg.tabular.table_format import TableFormat
 
 __all__ = ["LIST_SEPARATOR", "Table", "read_table"]
 

@@ -12,12 +12,12 @@ from oxrdflib import OxigraphStore
 from rdflib import OWL, RDF, RDFS, SDO, SKOS, Literal, URIRef
 from rdflib.term import Node
 
+from kg.checks.findings import Finding, kind_words
+from kg.checks.measures import Measure, Neighbour, Value, measures
+from kg.checks.shape_results import ShapeResults
+from kg.checks.shapes import ShapesFile, targets
 from kg.dataset import Dataset
-from kg.findings import Finding, kind_words
-from kg.measures import Measure, Neighbour, Value, measures
 from kg.schema import DEFAULT_NAMESPACE, ITEM, USER, Namespace
-from kg.shape_results import ShapeResults
-from kg.shapes import ShapesFile, targets
 from kg.store import quads
 
 __all__ = ["BATCH", "validate", "validate_own"]
@@ -31,7 +31,7 @@ def validate(
 ) -> list[Finding]:
     """Hold every node against the shapes of kgrec.
 
-    These shapes look at nothing but the node's own label, text, link and measures (`kg.measures`), so that each batch
+    These shapes look at nothing but the node's own label, text, link and measures (`kg.checks.measures`), so that each batch
     is a small graph of its own: time grows with the number of nodes, and memory with `batch` alone.
 
     Args:

@@ -8,8 +8,8 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from kg.adjacency import Node
 from kg.graph import KnowledgeGraph
+from kg.queries.adjacency import Node
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 

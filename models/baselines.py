@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kg.ratings import Ratings
-from models.inverse import inverse_of
+from models.lists.inverse import inverse_of
 
 __all__ = ["Baseline", "Biases", "ContentKNN", "Ease", "Mean", "Popularity"]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from models.priors import ScalePrior
-from models.sparse import SparseOperator
+from models.network.priors import ScalePrior
+from models.network.sparse import SparseOperator
 
 __all__ = ["Messages", "RelationalEncoder"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.encoder import initial_rows
-from models.priors import ScalePrior
+from models.network.priors import ScalePrior
 
 __all__ = ["Factors"]
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from models.likelihood import ordinal_log_likelihood
-from models.priors import ScalePrior
-from models.sparse import Pairs
+from models.network.likelihood import ordinal_log_likelihood
+from models.network.priors import ScalePrior
+from models.network.sparse import Pairs
 
 __all__ = ["OrdinalHead"]
 

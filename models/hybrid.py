@@ -8,8 +8,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from models.head import OrdinalHead
-from models.sessions import Sessions, SessionTower
-from models.tower import ColdTower, NodeInputs, Tower
+from models.network.sessions import Sessions, SessionTower
+from models.network.tower import ColdTower, NodeInputs, Tower
 
 __all__ = ["HybridInputs", "HybridModel", "Representations"]
 

@@ -17,10 +17,10 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from models.encoder import Messages
 from models.hybrid import HybridInputs
-from models.sessions import Sessions
-from models.sparse import SparseOperator
-from models.tower import NodeInputs
-from models.weeks import Weeks
+from models.network.sessions import Sessions
+from models.network.sparse import SparseOperator
+from models.network.tower import NodeInputs
+from models.network.weeks import Weeks
 
 __all__ = ["InputLimits", "hetero_data", "hybrid_inputs"]
 

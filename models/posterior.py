@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from models.head import level_probabilities, ordered
 from models.hybrid import HybridInputs, HybridModel
-from models.sessions import DatedUsers
+from models.network.sessions import DatedUsers
 
 __all__ = ["Posterior", "Predictor", "expected_value", "interval"]
 

@@ -4,183 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
-from kg.additions import Additions
 from kg.errors import InputError
-from kg.graph import KnowledgeGraph
-from kg.item_filter import items_with
-from kg.ratings import Ratings
-from kg.rules import AppliedRules
+from kg.growth.additions import Additions
+from kg.queries.item_filter import items_with
+from kg.queries.rules import AppliedRules
 from kg.schema import ITEM, USER
-from models.account import account_of_history, accounts
-from models.behaviour import Behaviour
-from models.content import Content
-from models.explanation import Explanation, explanation_of
-from models.exposure import ContentRegression, Exposure
-from models.hybrid import HybridModel
-from models.inputs import hybrid_inputs
-from models.listing import FEW, listed, sources, stars_of
-from models.newcomer_prior import NewcomerPriors, RowPrior
-from models.newcomers import messages_sent
-from models.person import Person, known_person, person_of_history
-from models.person_of_text import person_of_text
-from models.phases import PhasedPosterior, PhasedPredictor
-from models.placement import placed, text_vectors
+from models.accounts.account import account_of_history, accounts
+from models.accounts.explanation import Explanation, explanation_of
+from models.cold.person_of_text import person_of_text
+from models.cold.placement import placed, text_vectors
+from models.cold.questions import questions_for
+from models.lists.listing import FEW, listed, sources, stars_of
+from models.lists.person import Person, known_person, person_of_history
+from models.lists.ranking import Adjustment, best_of, ranking
+from models.lists.reasons import Reason, concept_reasons, reasons_of_items
+from models.lists.rerank import Reranker
+from models.lists.ruled import adjustment_of, with_rules
+from models.lists.similarity import similar_items
+from models.lists.top_items import top_items
+from models.people.behaviour import Behaviour
+from models.people.profile import Profile, profile_of
+from models.people.segments import Segments, segments_of
 from models.posterior import Posterior
-from models.profile import Profile, profile_of
-from models.projection import TextProjection
-from models.questions import questions_for
-from models.ranking import Adjustment, best_of, ranking
-from models.reasons import Reason, concept_reasons, reasons_of_items
-from models.rerank import Reranker
-from models.residuals import Residuals, beyond_content
-from models.ruled import adjustment_of, with_rules
-from models.segments import Segments, segments_of
-from models.sentence_map import SentenceMap
-from models.sessions import Sessions
-from models.similarity import similar_items
-from models.text import TextEncoder
-from models.top_items import top_items
+from models.trained import Trained
 
 __all__ = ["FEW", "Recommender"]
 
-LIKING_POWER, LIKING_POWER_IMPLICIT = 1.0, 0.1  # exponents, chosen on validation
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Recommender:
-    """A trained model with all it needs to answer.
-
-    Attributes:
-        graph: Users, items and concepts.
-        train: Ratings the model has learned from.
-        levels: Values of the rating scale, rising, in stars.
-        model: The network.
-        posterior: Its kept samples.
-        data: Graph inputs.
-        item_vectors: Text vectors of the items, `[num_items, dimension]`, zero rows for items without text.
-        exposure: Who comes across what.
-        encoder: Language model for sentences.
-        encoder_fingerprint: Identity of the encoder that made `item_vectors`.
-        scale: Lowest and highest possible rating, in stars.
-        relevant_from: Least rating, in stars, that counts as liking.
-        content: What lists know of items beside who chose them.
-        projection: From text vectors to the features that the model reads; None where it reads no texts.
-        sessions: Days of the training ratings, where the model has learned what a day adds to a user.
-        sentences: What a sentence says of someone's taste, if that was learned; else its nearness to items decides.
-        additions: Items and users that joined since training, in order.
-        notes: What was said of them that could not be used, as sentences.
-    """
-
-    graph: KnowledgeGraph
-    train: Ratings
-    levels: NDArray[np.float32]
-    model: HybridModel
-    posterior: PhasedPosterior
-    data: HeteroData
-    item_vectors: NDArray[np.float32]
-    exposure: Exposure
-    encoder: TextEncoder
-    encoder_fingerprint: str
-    scale: tuple[float, float]
-    relevant_from: float
-    content: Content
-    projection: TextProjection | None = None
-    sessions: Sessions | None = None
-    sentences: SentenceMap | None = None
-    additions: tuple[Additions, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @cached_property
-    def predictor(self) -> PhasedPredictor:
-        """Rows of all nodes in every sample; encoded on first use."""
-        return self.posterior.predictor(
-            self.model, hybrid_inputs(self.data, self.sessions), self.learned(USER), self.learned(ITEM)
-        )
-
-    def learned(self, kind: str) -> Tensor:
-        """Return which users or items the model has learned from ratings of, bool `[num_nodes]`: no later additions."""
-        counts = self.train.user_counts if kind == USER else self.train.item_counts
-        added = sum(len(found) for found in self.additions if found.kind == kind)
-        return torch.from_numpy((counts > 0) & (np.arange(len(counts)) < len(counts) - added))
-
-    @cached_property
-    def content_regression(self) -> ContentRegression:
-        """What content says of who comes across an item; made when first an item is added."""
-        head = self.exposure.head
-        return ContentRegression.of(np.flatnonzero(self.learned(ITEM).numpy()) if head is None else head, self.content)
-
-    @cached_property
-    def _residuals(self) -> dict[str, Residuals]:
-        return {}
-
-    @cached_property
-    def _priors(self) -> dict[str, NewcomerPriors]:
-        return {}
-
-    def newcomer_prior(self, kind: str, number: int) -> RowPrior | None:
-        """Return what is to be expected of someone or something new with a number of ratings, beyond its content.
-
-        None where ratings only say that a user chose an item: what is chosen tells nothing of what is not.
-        """
-        if self.implicit:
-            return None
-        if kind not in self._priors:
-            cold, sent = self.predictor.cold, partial(messages_sent, self.posterior.cold, self.data, kind)
-            if kind == USER:
-                self._priors[kind] = NewcomerPriors(self.train, lambda: cold.users, cold.items, sent)
-            else:
-                rows = partial(beyond_content, self.posterior.cold, partial(self.residuals, ITEM), "cold_items")
-                self._priors[kind] = NewcomerPriors(self.train.turned(), rows, cold.users, sent)
-        return self._priors[kind](number)
-
-    def residuals(self, kind: str) -> Residuals:
-        """Return what content cannot say of the rated users or items in the samples that answer for new ones."""
-        if kind not in self._residuals:
-            side = "users" if kind == USER else "items"
-            inputs = getattr(hybrid_inputs(self.data, self.sessions), side).content
-            rows, learned = getattr(self.predictor.cold, side), self.learned(kind)
-            counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts) * learned
-            tower = getattr(self.model, f"cold_{side}")
-            self._residuals[kind] = Residuals.of(self.posterior.cold, tower, f"cold_{side}", inputs, rows, counts)
-        return self._residuals[kind]
-
-    def keep(self, *, predictor: PhasedPredictor, learned_from: Recommender) -> None:
-        """Take over what another recommender of the same model has worked out, so that it is not done twice."""
-        self.__dict__["predictor"] = predictor
-        for name in ("content_regression", "_residuals", "_priors"):
-            if name in learned_from.__dict__:
-                self.__dict__[name] = learned_from.__dict__[name]
+class Recommender(Trained):
+    """A trained model that answers (`models.trained` says what it holds); a value: what is added makes another one."""
 
     @cached_property
     def reranker(self) -> Reranker:
         """Trades relevance for diversity and novelty; made on first use."""
         return Reranker.of(self)
-
-    @property
-    def implicit(self) -> bool:
-        """Whether a rating only says that a user chose an item; scores are then chances of a choice, not stars."""
-        return self.scale[0] == self.scale[1]
-
-    @property
-    def liking_power(self) -> float:
-        """How much liking counts beside exposure in a ranking; without stars both tell of the same choices."""
-        return LIKING_POWER_IMPLICIT if self.implicit else LIKING_POWER
-
-    @property
-    def relevant_level(self) -> int:
-        """Index of the lowest level that counts as liking; the highest one where training knows none so high."""
-        return int(np.clip(np.searchsorted(self.levels, self.relevant_from), 1, len(self.levels) - 1))
 
     def predict(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
         """Predict ratings.
@@ -322,7 +189,7 @@ class Recommender:
         """Return ids and ranking scores of the best unseen items of someone, exact and fast on large catalogues.
 
         The head of the list that `recommend` makes, without what is said of each item; only items that can still enter
-        it are scored (`models.top_items`).
+        it are scored (`models.lists.top_items`).
 
         Args:
             k: Number of items.
@@ -374,7 +241,7 @@ class Recommender:
             k: Number of items.
 
         Returns:
-            Rows, best first: `id`, `label`, `similarity` in [-1, 1] (`models.similarity`), `source`, and in `shares` the rarest
+            Rows, best first: `id`, `label`, `similarity` in [-1, 1] (`models.lists.similarity`), `source`, and in `shares` the rarest
             concepts that both have.
         """
         _check_length(k)
@@ -388,7 +255,7 @@ class Recommender:
 
         Args:
             items: One record an item: `id`, and what is known of `label` (or `title`), `text`, `concepts` (relation ->
-                labels or ids) and `ratings` (user id -> stars); see `kg.additions.Additions.of`.
+                labels or ids) and `ratings` (user id -> stars); see `kg.growth.additions.Additions.of`.
             source: Name of the place that states this, for `evidence`.
 
         Returns:
@@ -418,7 +285,7 @@ class Recommender:
         return placed(self, found, text_vectors(self, found))
 
     def questions(self, history: Mapping[str, float] | None = None, *, k: int = 5) -> pd.DataFrame:
-        """Return which items to ask someone new about, best first; see `models.questions`.
+        """Return which items to ask someone new about, best first; see `models.cold.questions`.
 
         Args:
             history: What they have rated so far, item id -> stars.
@@ -471,12 +338,12 @@ class Recommender:
         return Behaviour.of(self)
 
     def profile(self, user: str) -> Profile:
-        """Return the profile of a user of the graph: interests with their evidence, habits, drift; see `models.profile`."""
-        return profile_of(self, user)
+        """Return the profile of a user of the graph: interests with their evidence, habits, drift; see `models.people.profile`."""
+        return profile_of(self, self.behaviour, user)
 
     def segments(self, k: int, *, seed: int = 0) -> Segments:
-        """Return `k` groups of users, described by what sets them apart; see `models.segments`."""
-        return segments_of(self, k, seed=seed)
+        """Return `k` groups of users, described by what sets them apart; see `models.people.segments`."""
+        return segments_of(self, self.behaviour, k, seed=seed)
 
     def explain(
         self,
@@ -531,31 +398,6 @@ class Recommender:
         if rules is not None:
             scores[:, rules.hidden] = -np.inf
         return scores
-
-    def exposure_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the exposure of known users to all items, `[num_users, num_items]`."""
-        return self.exposure(self.seen_by(users))
-
-    @cached_property
-    def _rated(self) -> sparse.csr_array:
-        shape = (self.train.num_users, self.train.num_items)
-        table = sparse.csr_array(
-            (np.ones(len(self.train), np.float32), (self.train.user, self.train.item)), shape=shape
-        )
-        table.data[:] = 1.0
-        return table
-
-    def seen_by(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return which items users rated in training, 0/1 `[num_users, num_items]`."""
-        seen: NDArray[np.float32] = self._rated[users].toarray()
-        return seen
-
-    def check_encoder(self) -> None:
-        """Raise `InputError` if the encoder at hand is not the one that read the items."""
-        if self.encoder.fingerprint != self.encoder_fingerprint:
-            raise InputError(
-                f"the encoder {self.encoder.name!r} is not the one that read the items of this run; train again"
-            )
 
     def _ranked(self, person: Person, probabilities: Tensor, rules: Adjustment | None) -> NDArray[np.float32]:
         """Return the scores that order a person's list, `[num_items]`; items that are gone or hidden have `-inf`."""

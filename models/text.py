@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kg.cache_directory import default_cache_directory
 from kg.errors import InputError
-from models.vectors import VectorCache
+from kg.storage.cache_directory import default_cache_directory
+from models.network.vectors import VectorCache
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -18,9 +18,9 @@ from hypothesis import settings
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.engine import open_engine
+from kg.rdf.engine import open_engine
+from kg.rdf.statement_tables import read_statements
 from kg.report import FileAccount
-from kg.statement_tables import read_statements
 
 settings.register_profile("kgrec", deadline=None)
 settings.load_profile("kgrec")

@@ -24,19 +24,19 @@ from kg.description import Description
 from kg.errors import InputError
 from kg.graph import Edges
 from kg.schema import ITEM, USER, EdgeType
-from models.account import Account, account_of_history, accounts
-from models.alterations import predict_without
-from models.chords import Chords
+from models.accounts.account import Account, account_of_history, accounts
+from models.accounts.alterations import predict_without
+from models.accounts.chords import Chords
+from models.accounts.received import BIAS, CONCEPT, DATES, FACTORS, LEVELS, MEAN, NEIGHBOUR, NEW, RATERS, TEXTS, PartKey
 from models.encoder import parameter_key
 from models.inputs import HOP, RATED, InputLimits, hetero_data, hybrid_inputs, relation_name
-from models.phases import PhasedPosterior
+from models.network.phases import PhasedPosterior
 from models.posterior import Posterior, Predictor
-from models.received import BIAS, CONCEPT, DATES, FACTORS, LEVELS, MEAN, NEIGHBOUR, NEW, RATERS, TEXTS, PartKey
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.experiment import Experiment
-from training.faithfulness import faithfulness
+from training.studies.faithfulness import faithfulness
 
 DESCRIPTION = """name: world
 ratings: {file: ratings.csv, scale: [1, 5]}

@@ -4,9 +4,9 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from kg.adjacency import Adjacency, parse_node
 from kg.dataset import Dataset
 from kg.errors import InputError, UnknownNameError
+from kg.queries.adjacency import Adjacency, parse_node
 from kg.views import to_networkx
 
 

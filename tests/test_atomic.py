@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kg.atomic import scratch_directory, staged_directory, write_file
 from kg.errors import InputError
+from kg.storage.atomic import scratch_directory, staged_directory, write_file
 
 
 def test_the_directory_appears_only_at_the_end(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_kill_9_leaves_the_old_directory_and_the_next_run_starts_clean(tmp_path:
     with staged_directory(final) as partial:
         (partial / "old").touch()
     program = (
-        "import sys, time; from pathlib import Path; from kg.atomic import staged_directory\n"
+        "import sys, time; from pathlib import Path; from kg.storage.atomic import staged_directory\n"
         "with staged_directory(Path(sys.argv[1])) as partial:\n"
         "    (partial / 'half').touch(); print('ready', flush=True); time.sleep(60)"
     )

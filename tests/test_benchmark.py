@@ -21,24 +21,24 @@ from kg.errors import InputError
 from kg.ratings import Ratings
 from models.baselines import Ease
 from models.text import TextEncoder
-from training import rows as rows_module
 from training.answers import Answers, Fitted
 from training.benchmark import ABLATIONS, Results, run_benchmark
+from training.benchmarks import rows as rows_module
+from training.benchmarks.figures import dots, write_figure
+from training.benchmarks.measurement import Measurement
+from training.benchmarks.peers import Material, Peer
+from training.benchmarks.peers_floors import EASE_ON_LIKED, FLOORS
+from training.benchmarks.peers_myfm import MYFM
+from training.benchmarks.protocols import PROTOCOLS, Protocol, Published, protocol_named
+from training.benchmarks.results import summary, table_rows
+from training.benchmarks.rows import NOT_LIKED, Row
 from training.bundle import load_run
 from training.config import RunConfig
 from training.evaluate import measure
-from training.figures import dots, write_figure
 from training.isolation import ChildError
-from training.measurement import Measurement
 from training.metrics import paired_bootstrap_p
-from training.peers import Material, Peer
-from training.peers_floors import EASE_ON_LIKED, FLOORS
-from training.peers_myfm import MYFM
 from training.progress import Progress, silent
-from training.protocols import PROTOCOLS, Protocol, Published, protocol_named
 from training.report import evaluation_report
-from training.results import summary, table_rows
-from training.rows import NOT_LIKED, Row
 from training.splits import make_split
 
 ROWS = [

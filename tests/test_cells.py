@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.cells import split_cells
 from kg.errors import InputError
-from kg.table_format import TableFormat
 from kg.tables import Table, read_table
+from kg.tabular.cells import split_cells
+from kg.tabular.table_format import TableFormat
 
 
 def table_of(folder: Path, lines: list[str]) -> Table:

@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 
 from kg.build import build
 from kg.check import check
+from kg.checks.findings import Finding, agree
+from kg.checks.measures import measures
+from kg.checks.shapes import ShapesFile
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
-from kg.findings import Finding, agree
 from kg.graph import Edges, KnowledgeGraph, Nodes
-from kg.measures import measures
 from kg.schema import ITEM, USER, EdgeType
-from kg.shapes import ShapesFile
 from kg.validate import validate
 from kg.vocabulary import Vocabulary
 from training.cli import app

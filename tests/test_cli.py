@@ -18,9 +18,10 @@ from typer.main import get_command
 
 from kg.description import ready_made
 from models.text import TextEncoder
-from training import cli, console
+from training import cli
+from training.benchmarks.protocols import PROTOCOLS
+from training.commands import console
 from training.config import RunConfig
-from training.protocols import PROTOCOLS
 
 DESCRIPTION = """name: genres
 ratings: {file: ratings.csv, scale: [1, 5]}

@@ -20,7 +20,7 @@ from kg.build import build
 from kg.description import Description
 from kg.graph import KnowledgeGraph
 from kg.schema import ITEM
-from models.account import accounts
+from models.accounts.account import accounts
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training import cli
@@ -78,7 +78,7 @@ def kgrec(
 ) -> tuple[int, str, str]:
     """Run the command line as people do; return its exit code, output and errors."""
     monkeypatch.setattr(sys, "argv", ["kgrec", *map(str, arguments)])
-    monkeypatch.setattr("training.console.set_up_logging", lambda: None)  # would outlive this file
+    monkeypatch.setattr("training.commands.console.set_up_logging", lambda: None)  # would outlive this file
     code = 0
     try:
         cli.main()

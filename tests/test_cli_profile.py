@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from models.text import TextEncoder
-from training import cli, console
+from training import cli
+from training.commands import console
 
 DESCRIPTION = """name: genres
 ratings: {file: ratings.csv, %s}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kg.dataset import Dataset
-from training import cli, console
+from training import cli
+from training.commands import console
 
 ENDLESS = "SELECT (COUNT(*) AS ?n) { " + " ".join(f"?a{n} ?b{n} ?c{n} ." for n in range(9)) + " }"
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset
 from models.text import TextEncoder
-from training import cli, console
+from training import cli
+from training.commands import console
 
 Run = Callable[..., tuple[int, str, str]]
 

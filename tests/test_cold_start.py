@@ -14,14 +14,14 @@ import pytest
 from typer.testing import CliRunner
 
 from kg.ratings import Ratings
-from training.asking import INFORMATIVE, POPULAR, RANDOM, Interview
+from training.benchmarks.results import OURS
 from training.cli import app
-from training.cold_start import PARTS, TABLES, Study
-from training.cold_tables import asking_table, few_shot_table, with_holm
-from training.few_shot import Draw, Served
-from training.results import OURS
-from training.study_figures import FIGURES, write_figures
-from training.study_page import findings, write_page
+from training.studies.asking import INFORMATIVE, POPULAR, RANDOM, Interview
+from training.studies.cold_start import PARTS, TABLES, Study
+from training.studies.cold_tables import asking_table, few_shot_table, with_holm
+from training.studies.few_shot import Draw, Served
+from training.studies.study_figures import FIGURES, write_figures
+from training.studies.study_page import findings, write_page
 
 
 def curve_of(errors: dict[int, float], values: np.ndarray) -> dict[int, Served]:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.concepts import concept_id, concept_label, concept_values
-from kg.description import Concept
 from kg.errors import InputError
 from kg.tables import Table, read_table
+from kg.tabular.concepts import concept_id, concept_label, concept_values
+from kg.tabular.entity_description import Concept
 
 
 def table(tmp_path: Path, *rows: str) -> Table:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg.connections import path_page, paths
 from kg.dataset import Dataset
 from kg.errors import UnknownNameError
 from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.queries.connections import path_page, paths
 from kg.schema import EdgeType
 from kg.views import to_networkx
 from kg.vocabulary import Vocabulary

@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-from training import console
+from training.commands import console
 
 HOSTILE = ["urn:x:1", "a:b:c", r"\[bold]hi[/bold]", "[x]", ":smile:"]
 

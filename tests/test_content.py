@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM
-from models.content import Content
+from models.lists.content import Content
 
 ITEMS = 4
 GENRES = {0: {0, 1}, 1: {1}, 2: {0, 1, 2}, 3: set()}  # of each item

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.manifest import seal
 from kg.named_split import TEST_PARTS, NamedSplit
 from kg.ratings import Ratings
+from kg.storage.manifest import seal
 from kg.store import from_rdf
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kg.description import Description, TableFormat, ready_made
+from kg.description import Description, ready_made
 from kg.errors import InputError
+from kg.tabular.table_format import TableFormat
 
 BARE = "name: bare\nratings: {file: ratings.csv}\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.drift import LEAST_SESSIONS, change_points, drift_of, sessions_of
+from models.people.drift import LEAST_SESSIONS, change_points, drift_of, sessions_of
 
 DAY = 86_400
 

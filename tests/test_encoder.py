@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.encoder import Messages, RelationalEncoder, parameter_key
-from models.priors import ScalePrior
+from models.network.priors import ScalePrior
 
 NODES, SIZE = 4, 3
 Relations = dict[str, tuple[Tensor, Tensor, int]]

@@ -19,9 +19,9 @@ import pytest
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.endpoint import Endpoint
-from kg.endpoint_snapshot import snapshot_of
 from kg.errors import InputError
+from kg.rdf.endpoint import Endpoint
+from kg.rdf.endpoint_snapshot import snapshot_of
 from kg.schema import EdgeType
 
 W = "http://wiki.example/"

@@ -13,9 +13,9 @@ import pytest
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.engine import open_engine
 from kg.errors import InputError
-from kg.update import update
+from kg.growth.update import update
+from kg.rdf.engine import open_engine
 
 
 def test_an_unknown_engine_is_an_input_error() -> None:

@@ -20,7 +20,7 @@ from models.baselines import Biases
 from models.recommender import Recommender
 from training import answers as evaluation
 from training.answers import LIST_LENGTH, Answers, Fitted
-from training.console import metrics_table
+from training.commands.console import metrics_table
 from training.evaluate import evaluate
 
 USERS, ITEMS, COLD = 30, 60, 12  # the last items are cold

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kg.bridges import bridges
 from kg.dataset import Dataset
 from kg.graph import KnowledgeGraph
-from kg.provenance import Origin
+from kg.queries.bridges import bridges
+from kg.queries.provenance import Origin
 from kg.schema import ITEM, USER
-from models.account import Account
-from models.explanation import Explanation, Step, explanation_of
-from models.received import BIAS, CONCEPT, LEVELS, MEAN, NEIGHBOUR, TEXTS, PartKey
+from models.accounts.account import Account
+from models.accounts.explanation import Explanation, Step, explanation_of
+from models.accounts.received import BIAS, CONCEPT, LEVELS, MEAN, NEIGHBOUR, TEXTS, PartKey
 
 DRAMA = ("genre", "genre", ITEM)
 ACTOR = ("person", "actor", ITEM)

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 
-import models.exposure
+import models.lists.exposure
 from kg.ratings import Ratings
-from models.content import Content
-from models.exposure import Exposure
+from models.lists.content import Content
+from models.lists.exposure import Exposure
 
 USERS, ITEMS = 12, 7
 WARM, COLD = [0, 1, 3, 4, 6], [2, 5]
@@ -163,8 +163,8 @@ def test_a_large_catalogue_has_the_matrix_of_its_head(
     train: Ratings, seen: NDArray[np.float64], content: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three items chosen most are fitted as if there were no others; beyond, everyone is alike."""
-    monkeypatch.setattr(models.exposure, "LARGEST_CATALOGUE", 6)
-    monkeypatch.setattr(models.exposure, "HEAD", 3)
+    monkeypatch.setattr(models.lists.exposure, "LARGEST_CATALOGUE", 6)
+    monkeypatch.setattr(models.lists.exposure, "HEAD", 3)
     found = Exposure.fit(train, content)
     counts = seen.sum(0)
     assert found.head is not None

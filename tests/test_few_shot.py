@@ -15,12 +15,12 @@ from kg.errors import InputError
 from kg.ratings import Ratings
 from models.baselines import Biases
 from models.text import TextEncoder
-from training.asking import INFORMATIVE, POPULAR, RANDOM, interviews, predicted_ratings
 from training.bundle import load_run
 from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
-from training.few_shot import draw_given, floor_curves, item_curve, served, user_curve
 from training.runs import train_run
+from training.studies.asking import INFORMATIVE, POPULAR, RANDOM, interviews, predicted_ratings
+from training.studies.few_shot import draw_given, floor_curves, item_curve, served, user_curve
 
 
 def part(counts: list[int], num_items: int = 50) -> Ratings:

@@ -11,9 +11,9 @@ import pytest
 from scipy.stats import spearmanr
 
 from kg.films import film_concepts, simulate
-from training.film_tastes import recovery_table, run_film_world
+from training.benchmarks.film_tastes import recovery_table, run_film_world
+from training.benchmarks.taste_ceiling import best_estimates
 from training.recipes import quick
-from training.taste_ceiling import best_estimates
 
 
 def test_the_ceiling_knows_more_than_the_average_user_and_less_than_the_truth() -> None:

@@ -19,11 +19,11 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError, UnknownNameError
-from kg.forget import forget, forget_in_graph
-from kg.forgotten import Forgotten
+from kg.growth.forget import forget, forget_in_graph
+from kg.growth.forgotten import Forgotten
+from kg.growth.traces import traces
+from kg.growth.update import update
 from kg.report import report_lines
-from kg.traces import traces
-from kg.update import update
 from models.text import TextEncoder
 from training.bundle import load_run
 from training.cli import app
@@ -187,7 +187,7 @@ def test_what_a_kill_left_beside_the_graph_goes_as_well(club: Path) -> None:
 
 def test_a_trace_keeps_the_old_graph(club: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path.name: path.read_bytes() for path in (club / "graph").iterdir()}
-    monkeypatch.setattr("kg.forget.traces", lambda *_: ["report.json, an example"])
+    monkeypatch.setattr("kg.growth.forget.traces", lambda *_: ["report.json, an example"])
     with pytest.raises(InputError, match="a trace of a forgotten person is left"):
         forget_in_graph(club / "graph", [JANE])
     assert {path.name: path.read_bytes() for path in (club / "graph").iterdir()} == before

@@ -8,7 +8,7 @@ import pytest
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.ratings import Ratings
-from training.groups import Grouping, by_activity, gap_p, group_report, groupings
+from training.studies.groups import Grouping, by_activity, gap_p, group_report, groupings
 
 
 def test_quarters_by_activity_hold_as_many_users_each() -> None:

@@ -15,9 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from kg.errors import InputError
-from training import growth
+from training.benchmarks import growth
+from training.benchmarks.growth import COSTS, Growth, exponents, growth_tables, measure, run_growth
 from training.cli import app
-from training.growth import COSTS, Growth, exponents, growth_tables, measure, run_growth
 
 ROW = Growth(
     num_ratings=1000,

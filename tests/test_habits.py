@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from kg.ratings import Ratings
-from models.habits import habits_of, habits_table
+from models.people.habits import habits_of, habits_table
 
 # Item 0 is rated by three, item 1 by two, item 2 by one; user 3 rates nothing.
 TRAIN = Ratings(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.head import OrdinalHead, level_probabilities
-from models.sparse import Pairs
+from models.network.sparse import Pairs
 
 SHARES = torch.tensor([0.1, 0.2, 0.3, 0.25, 0.15])
 USERS, ITEMS = torch.tensor([0, 0, 1, 2, 2]), torch.tensor([0, 1, 1, 0, 1])

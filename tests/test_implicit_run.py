@@ -19,8 +19,8 @@ from kg.films import simulate, write_source
 from kg.schema import ITEM, USER
 from models.text import TextEncoder
 from training.bundle import Run, load_run
+from training.commands.console import recommendation_table
 from training.config import RunConfig
-from training.console import recommendation_table
 from training.experiment import Experiment
 from training.report import evaluation_report
 from training.runs import train_run

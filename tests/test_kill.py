@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kg.atomic import partial_of
+from kg.storage.atomic import partial_of
 
 pytestmark = pytest.mark.slow
 

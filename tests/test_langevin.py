@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.priors import ScalePrior
+from models.network.priors import ScalePrior
 from training.langevin import SMALLEST_VARIANCE, LangevinSampler
 
 REPLICAS = 4_000  # independent chains in one parameter, so that Monte-Carlo errors are known exactly

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from kg.build import build
+from kg.checks.findings import Finding
+from kg.checks.twins import twins
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.findings import Finding
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
-from kg.twins import twins
 from kg.vocabulary import Vocabulary
+from training.audit.held_out import HeldOut
+from training.audit.leaks import audit
 from training.cli import app
-from training.held_out import HeldOut
-from training.leaks import audit
 from training.splits import Split, make_split
 
 USERS, ITEMS, PAIRS, START = 60, 80, 2400, 900_000_000

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models import likelihood
-from models.likelihood import ordinal_log_likelihood
-from models.sparse import Pairs
+from models.network import likelihood
+from models.network.likelihood import ordinal_log_likelihood
+from models.network.sparse import Pairs
 
 END = 1e4
 PAIRS = Pairs(torch.tensor([0, 0, 1, 2, 2, 2, 3]), torch.tensor([0, 1, 1, 0, 1, 2, 2]), 4, 3)

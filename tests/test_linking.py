@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg.engine import Engine, open_engine
-from kg.linking import LinkedTriples, link_statements
-from kg.predicates import HIERARCHY, PredicateChoice
+from kg.rdf.engine import Engine, open_engine
+from kg.rdf.linking import LinkedTriples, link_statements
+from kg.rdf.predicates import HIERARCHY, PredicateChoice
+from kg.rdf.statement_tables import read_statements
 from kg.report import FileAccount
-from kg.statement_tables import read_statements
 
 A = "http://a.example/"
 BROADER = HIERARCHY[0]

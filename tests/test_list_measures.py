@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.list_measures import (
+from training.studies.list_measures import (
     coverage,
     coverage_estimate,
     gini,

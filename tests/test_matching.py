@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kg.matching import match_titles, normal_title, title_and_year
+from kg.tabular.matching import match_titles, normal_title, title_and_year
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from typer.testing import CliRunner
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
-from models.ranking import Adjustment
+from models.lists.ranking import Adjustment
+from models.lists.top_items import top_items
 from models.text import TextEncoder
-from models.top_items import top_items
+from training.benchmarks.latency import measure_latency
 from training.bundle import load_run
 from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, TextConfig
 from training.forgetting import RunForgetting
-from training.latency import measure_latency
 from training.lists import block_of_lists, write_lists
 from training.report import evaluation_report
 from training.runs import train_run
@@ -271,7 +271,7 @@ def test_latency_is_measured_on_answers_that_are_exact(
     rows = measure_latency(load_run(run).recommender, calls=4, catalogue=300)
     assert [row.calls for row in rows] == [4] * 4
     assert all(0 < row.p50 <= row.p95 for row in rows)
-    monkeypatch.setattr("training.latency.measure_latency", lambda recommender: rows)
+    monkeypatch.setattr("training.benchmarks.latency.measure_latency", lambda recommender: rows)
     told = call("benchmark", "latency", run, "--out", tmp_path / "out")
     assert told["rows"] == [row.as_json() for row in rows]
     assert json.loads((tmp_path / "out" / "latency.json").read_text()) == told
@@ -282,7 +282,7 @@ def test_a_wrong_head_of_a_list_stops_the_measurement(run: Path, monkeypatch: py
         items, scores = top_items(*arguments, **settings)
         return items[::-1], scores[::-1]
 
-    monkeypatch.setattr("training.latency.top_items", reversed_list)
+    monkeypatch.setattr("training.benchmarks.latency.top_items", reversed_list)
     with pytest.raises(RuntimeError, match="not the exact one"):
         measure_latency(load_run(run).recommender, calls=2, catalogue=300)
 

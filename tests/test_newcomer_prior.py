@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kg.ratings import Ratings
-from models.newcomer_prior import NewcomerPriors
+from models.cold.newcomer_prior import NewcomerPriors
 
 USERS, ITEMS, SIZE = 900, 12, 3
 

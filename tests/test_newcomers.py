@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM, USER
-from models.newcomers import Taste, taste_from_history
+from models.cold.newcomers import Taste, taste_from_history
 from models.posterior import Posterior, Predictor
 
 DRAWS, ITEMS, SIZE = 6_000, 8, 3  # equal samples, so that the draws of all of them show the distribution

@@ -20,7 +20,7 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from kg.vocabulary import Vocabulary
 from models.encoder import Messages
-from models.phases import PhasedPosterior
+from models.network.phases import PhasedPosterior
 from training.config import AdamWConfig, LangevinConfig, ModelConfig, RunConfig, SplitConfig
 from training.evaluate import evaluate
 from training.experiment import Experiment

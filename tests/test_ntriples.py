@@ -15,11 +15,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kg import ntriples
 from kg.errors import InputError
-from kg.ntriples import read_ntriples
+from kg.rdf import ntriples
+from kg.rdf.ntriples import read_ntriples
+from kg.rdf.statement_files import StatementFiles
 from kg.report import FileAccount
-from kg.statement_files import StatementFiles
 
 HOSTILE = [
     "<http://a.example/s> <http://a.example/p> <http://a.example/o> .",

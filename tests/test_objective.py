@@ -15,11 +15,11 @@ from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from kg.vocabulary import Vocabulary
-from models.assembly import ModelSettings, assemble
 from models.hybrid import HybridInputs, HybridModel, Representations
 from models.inputs import hetero_data, hybrid_inputs, relation_name
-from models.sparse import Pairs, pair_scores
-from models.tower import named_priors
+from models.network.assembly import ModelSettings, assemble
+from models.network.sparse import Pairs, pair_scores
+from models.network.tower import named_priors
 from training.config import LangevinConfig
 from training.langevin import LangevinSampler
 from training.objective import Evidence, RatingBatch, RatingObjective

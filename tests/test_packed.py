@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg import packed
 from kg.errors import InputError
-from kg.packed import PackedFile, plain_suffix, read_bytes
+from kg.storage import packed
+from kg.storage.packed import PackedFile, plain_suffix, read_bytes
 
 Packings = dict[str, Callable[[bytes], bytes]]
 

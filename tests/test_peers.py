@@ -12,16 +12,16 @@ from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
 from models.encoder import Messages
+from models.network.tower import NodeInputs
 from models.text import TextEncoder
-from models.tower import NodeInputs
 from training.answers import Fitted
+from training.benchmarks.peers import Material, Peer
+from training.benchmarks.peers_floors import EASE_ON_LIKED, FLOORS
+from training.benchmarks.peers_implicit import ALS_100K, liked_matrix
+from training.benchmarks.peers_lightfm import LIGHTFM, item_features
+from training.benchmarks.peers_myfm import IMPLICIT_SETS, MYFM, MYFM_WITHOUT_SETS, design_of
+from training.benchmarks.peers_surprise import SURPRISE
 from training.config import RunConfig
-from training.peers import Material, Peer
-from training.peers_floors import EASE_ON_LIKED, FLOORS
-from training.peers_implicit import ALS_100K, liked_matrix
-from training.peers_lightfm import LIGHTFM, item_features
-from training.peers_myfm import IMPLICIT_SETS, MYFM, MYFM_WITHOUT_SETS, design_of
-from training.peers_surprise import SURPRISE
 
 USERS, ITEMS = 40, 24
 DESCRIPTION = """name: genres

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.assembly import ModelSettings, assemble
 from models.encoder import Messages
 from models.hybrid import HybridInputs, HybridModel
-from models.phases import PhasedPosterior, PhasedPredictor
+from models.network.assembly import ModelSettings, assemble
+from models.network.phases import PhasedPosterior, PhasedPredictor
+from models.network.sparse import Pairs
+from models.network.tower import NodeInputs
 from models.posterior import Posterior
-from models.sparse import Pairs
-from models.tower import NodeInputs
 from training.config import LangevinConfig
 from training.loop import EpochRecord
 from training.objective import Evidence, RatingBatch, RatingObjective

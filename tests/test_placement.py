@@ -25,10 +25,10 @@ from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from kg.vocabulary import Vocabulary
-from models.content import Content
-from models.exposure import Exposure
 from models.inputs import hybrid_inputs
-from models.phases import PhasedPosterior
+from models.lists.content import Content
+from models.lists.exposure import Exposure
+from models.network.phases import PhasedPosterior
 from models.posterior import Posterior
 from models.recommender import Recommender
 from models.text import TextEncoder

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import models.posterior
-from models.assembly import ModelSettings, assemble
 from models.encoder import Messages
 from models.head import level_probabilities
 from models.hybrid import HybridInputs, HybridModel
+from models.network.assembly import ModelSettings, assemble
+from models.network.tower import NodeInputs
 from models.posterior import Posterior, Predictor, expected_value, interval
-from models.tower import NodeInputs
 
 USERS, ITEMS, SAMPLES = 4, 5, 3
 STARS = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kg.errors import InputError
-from kg.predicates import HIERARCHY, PREFIXES, PredicateChoice, local_name, relation_name
+from kg.rdf.predicates import HIERARCHY, PREFIXES, PredicateChoice, local_name, relation_name
 
 DBO = PREFIXES["dbo"]
 FILE = Path("facts.nt")

@@ -18,7 +18,7 @@ from kg.build import build
 from kg.description import Description
 from kg.errors import InputError, UnknownNameError
 from kg.schema import ITEM
-from models.interests import TasteSpace
+from models.people.interests import TasteSpace
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig

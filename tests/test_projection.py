@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.projection import TextProjection
+from models.network.projection import TextProjection
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kg.dataset import Dataset
-from kg.provenance import Origin, origin_of
+from kg.queries.provenance import Origin, origin_of
 from kg.schema import EdgeType
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from kg.dataset import Dataset
 from kg.errors import InputError
-from kg.query import Answer, Question, answer
-from kg.query_guide import Guide
-from kg.query_store import store_of
+from kg.queries.query import Answer, Question, answer
+from kg.queries.query_guide import Guide
+from kg.queries.query_store import store_of
+from kg.queries.sparql import calls_service, names_in, prefixes_of, shorten
 from kg.schema import EdgeType, Namespace
-from kg.sparql import calls_service, names_in, prefixes_of, shorten
 from kg.store import quads
 
 PREFIXES = prefixes_of(Namespace(), ["user", "item", "genre", "person", "wiki"])

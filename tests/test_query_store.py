@@ -15,11 +15,11 @@ import pytest
 
 from kg.dataset import Dataset
 from kg.errors import InputError
-from kg.query_store import FOLDER, store_of
+from kg.queries.query_store import FOLDER, store_of
 from kg.schema import Namespace
 from kg.store import quads
 
-MAKE = "from pathlib import Path; from kg.query_store import store_of\nwith store_of(Path({!r})) as made: print(made)"
+MAKE = "from pathlib import Path; from kg.queries.query_store import store_of\nwith store_of(Path({!r})) as made: print(made)"
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_several_processes_may_be_the_first(graph: Path, small_dataset: Dataset)
 
 
 def test_a_killed_load_counts_for_nothing(graph: Path, small_dataset: Dataset) -> None:
-    stop = "import os, kg.query_store as q\nload = q._load\ndef stuck(*a, **k):\n    load(*a, **k)\n    print('in', flush=True)\n    import time; time.sleep(600)\nq._load = stuck\n"
+    stop = "import os, kg.queries.query_store as q\nload = q._load\ndef stuck(*a, **k):\n    load(*a, **k)\n    print('in', flush=True)\n    import time; time.sleep(600)\nq._load = stuck\n"
     process = subprocess.Popen(
         [sys.executable, "-c", stop + MAKE.format(str(graph))], stdout=subprocess.PIPE, text=True
     )

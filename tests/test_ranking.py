@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from models.ranking import Adjustment, best_of, ranking
+from models.lists.ranking import Adjustment, best_of, ranking
 
 LEVELS = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
 CHANCES = torch.tensor([[0.1, 0.2, 0.4, 0.2, 0.1], [0.02, 0.08, 0.2, 0.4, 0.3], [0.6, 0.2, 0.1, 0.05, 0.05]])

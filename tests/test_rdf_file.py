@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kg.errors import InputError
-from kg.rdf_file import FORMATS, rdf_format, statements
+from kg.rdf.rdf_file import FORMATS, rdf_format, statements
 
 A = "http://a.example/"
 SUFFIXES = {

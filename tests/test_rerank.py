@@ -10,8 +10,8 @@ from scipy import sparse
 
 from kg.errors import InputError
 from kg.ratings import Ratings
-from models.content import Content
-from models.rerank import Reranker, check_weights, greedy, pool_of, self_information
+from models.lists.content import Content
+from models.lists.rerank import Reranker, check_weights, greedy, pool_of, self_information
 
 TWINS, OTHER = [0, 1, 2], 3  # three items alike, one unlike them
 

@@ -14,8 +14,8 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.graph import KnowledgeGraph
-from kg.nquads import write_nquads
 from kg.schema import Namespace
+from kg.storage.nquads import write_nquads
 from kg.store import from_rdf, to_rdf
 
 A = "http://a.example/"

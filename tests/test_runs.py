@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import models.exposure
+import models.lists.exposure
 from kg.dataset import Dataset
 from kg.errors import InputError
 from models.text import TextEncoder
@@ -59,8 +59,8 @@ def test_the_same_run_is_trained_once_unless_asked(graph: Path, tmp_path: Path) 
 def test_a_run_of_a_large_catalogue_keeps_the_head_of_its_lists(
     graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models.exposure, "LARGEST_CATALOGUE", 2)
-    monkeypatch.setattr(models.exposure, "HEAD", 2)
+    monkeypatch.setattr(models.lists.exposure, "LARGEST_CATALOGUE", 2)
+    monkeypatch.setattr(models.lists.exposure, "HEAD", 2)
     train_run(graph, config(), tmp_path / "run")
     recommender = load_run(tmp_path / "run").recommender
     assert recommender.exposure.head is not None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset
 from kg.errors import InputError, UnknownNameError
-from models.search import NodeSearch, nearest, vector_file
+from models.lists.search import NodeSearch, nearest, vector_file
 from models.text import TextEncoder
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from models.segments import cluster, wilson
+from models.people.segments import cluster, wilson
 
 
 def planted(size: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

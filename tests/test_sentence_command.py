@@ -23,7 +23,7 @@ from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.runs import train_run
 from training.self_portraits import with_sentences
-from training.sentence_study import sentence_study, strangers_of
+from training.studies.sentence_study import sentence_study, strangers_of
 
 DESCRIPTION = """name: tastes
 ratings: {file: ratings.csv, scale: [1, 5]}

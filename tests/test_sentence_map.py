@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from models.sentence_map import SentenceMap
+from models.cold.sentence_map import SentenceMap
 
 NUM_TEXTS, DIMENSION, NUM_ITEMS, NUM_SAMPLES, SIZE = 40, 6, 9, 3, 4
 

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from kg.ratings import Ratings
-from models.assembly import ModelSettings, assemble
 from models.encoder import Messages
 from models.head import level_probabilities
 from models.hybrid import HybridInputs, HybridModel
-from models.phases import PhasedPosterior
+from models.network.assembly import ModelSettings, assemble
+from models.network.phases import PhasedPosterior
+from models.network.sessions import DAY, Sessions
+from models.network.sparse import pair_scores
+from models.network.tower import NodeInputs, named_priors
+from models.network.weeks import Weeks
 from models.posterior import Posterior
-from models.sessions import DAY, Sessions
-from models.sparse import pair_scores
-from models.tower import NodeInputs, named_priors
-from models.weeks import Weeks
 from training.config import LangevinConfig
 from training.objective import Evidence, RatingObjective
 from training.sampling import LangevinTraining

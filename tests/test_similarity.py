@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from models.lists.similarity import similarity_to
 from models.posterior import Predictor
-from models.similarity import similarity_to
 
 SAMPLES, USERS, ITEMS, SIZE = 4, 60, 7, 4
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.sparse import Pairs, SparseOperator, pair_scores
+from models.network.sparse import Pairs, SparseOperator, pair_scores
 
 SHAPE = (4, 3)
 ENTRIES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(-9, 9)), max_size=12)

@@ -7,9 +7,9 @@ import pytest
 from kg.dataset import Dataset
 from kg.errors import UnknownNameError
 from kg.graph import Edges, KnowledgeGraph
+from kg.queries.statements import between, node_page, statements
 from kg.ratings import Ratings
 from kg.schema import EdgeType
-from kg.statements import between, node_page, statements
 from kg.views import to_networkx
 
 

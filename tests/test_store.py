@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg import nquads
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.graph import Edges, KnowledgeGraph, Nodes
-from kg.nquads import write_nquads
 from kg.ratings import Ratings
 from kg.schema import EdgeType, Namespace
+from kg.storage import nquads
+from kg.storage.nquads import write_nquads
 from kg.store import from_rdf, quads, to_rdf
 from kg.vocabulary import Vocabulary
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kg.dataset import Dataset
-from kg.structure import structure
+from kg.queries.structure import structure
 from kg.views import to_networkx
 
 

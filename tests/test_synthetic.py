@@ -7,7 +7,7 @@ import pytest
 
 from kg.errors import InputError
 from kg.schema import ITEM, EdgeType
-from training.synthetic import SyntheticWorld, simulate_ratings, users_and_items
+from training.benchmarks.synthetic import SyntheticWorld, simulate_ratings, users_and_items
 
 
 @pytest.fixture(scope="module")

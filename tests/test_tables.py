@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kg.description import TableFormat
 from kg.errors import InputError
 from kg.tables import LIST_SEPARATOR, Table, read_table
+from kg.tabular.table_format import TableFormat
 
 ROWS = [["007", "9223372036854775808", "NA"], ["null", "1.50", " x "]]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kg.tables import read_table
-from kg.templates import render, template_fields
+from kg.tabular.templates import render, template_fields
 
 TEMPLATE = "{title} ({year}). {genres}. {plot}"
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.exposure import Exposure
-from models.newcomers import Taste
-from models.person import Person
-from models.phases import PhasedPredictor
+from models.cold.newcomers import Taste
+from models.lists.exposure import Exposure
+from models.lists.person import Person
+from models.lists.top_items import best_by_bound, top_items
+from models.network.phases import PhasedPredictor
 from models.posterior import Predictor
-from models.top_items import best_by_bound, top_items
 
 SAMPLES, ITEMS, SIZE, LEVELS = 5, 3_000, 4, 5
 

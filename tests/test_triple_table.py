@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from kg.build import build
-from kg.description import Description, TripleTable, ready_made
+from kg.description import Description, ready_made
 from kg.errors import InputError
+from kg.rdf.knowledge_description import TripleTable
+from kg.rdf.triple_table import read_triple_table
 from kg.report import FileAccount
-from kg.triple_table import read_triple_table
 
 
 def test_columns_lines_and_empty_cells(tmp_path: Path) -> None:

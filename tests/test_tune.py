@@ -21,17 +21,18 @@ from kg.films import simulate, write_source
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from models.text import TextEncoder
-from training import cli, console
+from training import cli
 from training.bundle import load_run
+from training.commands import console
 from training.config import RunConfig
 from training.experiment import Experiment
 from training.loop import NonFiniteLossError
 from training.runs import train_run
-from training.search_space import SETTINGS, search_space
-from training.study import Study, Trial
-from training.tune import tune
-from training.tuning import Tuning
-from training.yardstick import YARDSTICKS, newness
+from training.search.search_space import SETTINGS, search_space
+from training.search.study import Study, Trial
+from training.search.tune import tune
+from training.search.tuning import Tuning
+from training.search.yardstick import YARDSTICKS, newness
 
 EPOCHS = 5
 FAST = [f"training.epochs={EPOCHS}", "training.burn_in=2", "training.hold=1", "training.keep_every=1"]

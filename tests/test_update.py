@@ -15,16 +15,16 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from kg.alignment import aligned
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError, UnknownNameError
-from kg.forget import forget
-from kg.nquads import write_nquads
+from kg.growth.alignment import aligned
+from kg.growth.forget import forget
+from kg.growth.update import change_lines, update
 from kg.schema import Namespace
+from kg.storage.nquads import write_nquads
 from kg.store import from_rdf
-from kg.update import change_lines, update
 from kg.views import neighbourhood, to_networkx
 
 PLAIN = """name: shop

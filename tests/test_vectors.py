@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 import models.text
-from kg.cache_directory import default_cache_directory
+from kg.storage.cache_directory import default_cache_directory
+from models.network.vectors import VectorCache
 from models.text import TextEncoder
-from models.vectors import VectorCache
 
 
 class Killed(BaseException):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from kg.errors import InputError
-from models.wish import MOST_CHARACTERS, Wish
-from training.list_overlap import overlap, rank_biased_overlap
-from training.perturbations import with_typos
+from models.cold.wish import MOST_CHARACTERS, Wish
+from training.studies.list_overlap import overlap, rank_biased_overlap
+from training.studies.perturbations import with_typos
 
 
 def test_refusals_are_told_from_wishes() -> None:

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from kg.additions import Additions
-from kg.atomic import staged_directory, write_file
 from kg.errors import InputError
-from kg.manifest import canonical, pretty, refuse_foreign, seal
+from kg.growth.additions import Additions
 from kg.schema import USER
-from models.placement import placed
+from kg.storage.atomic import staged_directory, write_file
+from kg.storage.manifest import canonical, pretty, refuse_foreign, seal
+from models.cold.placement import placed
 from models.recommender import Recommender
 
 __all__ = ["ADDITION_FILES", "Said", "read_additions", "replayed", "write_additions", "write_grown_run"]

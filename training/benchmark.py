@@ -11,21 +11,21 @@ from typing import Any
 
 import pandas as pd
 
-from kg.atomic import write_file
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
+from kg.storage.atomic import write_file
+from training.benchmarks.measurement import Measurement
+from training.benchmarks.peers import Peer
+from training.benchmarks.protocols import Protocol
+from training.benchmarks.results import OURS, published_rows, table_rows
+from training.benchmarks.rows import Row, measured_row
 from training.config import RunConfig
 from training.experiment import Experiment
 from training.isolation import ChildError
-from training.measurement import Measurement
-from training.peers import Peer
 from training.progress import Progress, silent
-from training.protocols import Protocol
 from training.recipes import standard
-from training.results import OURS, published_rows, table_rows
-from training.rows import Row, measured_row
 from training.splits import liked_from
 
 __all__ = ["ABLATIONS", "Results", "run_benchmark"]

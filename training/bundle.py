@@ -15,13 +15,13 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save_file
 
-from kg.atomic import staged_file, write_file
 from kg.dataset import Dataset
-from kg.manifest import seal, unseal
-from models.exposure import Exposure
-from models.phases import PhasedPosterior
+from kg.storage.atomic import staged_file, write_file
+from kg.storage.manifest import seal, unseal
+from models.cold.sentence_map import SentenceMap
+from models.lists.exposure import Exposure
+from models.network.phases import PhasedPosterior
 from models.recommender import Recommender
-from models.sentence_map import SentenceMap
 from training.additions import read_additions, replayed
 from training.config import RunConfig
 from training.experiment import Experiment

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from kg.atomic import staged_file
+from kg.storage.atomic import staged_file
 
 __all__ = ["Checkpoint", "optimizer_tensors", "restore_optimizer"]
 

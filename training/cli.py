@@ -7,7 +7,7 @@ import sys
 import typer
 
 from kg.errors import InputError
-from training import (
+from training.commands import (
     cli_benchmark,
     cli_beyond,
     cli_check,
@@ -69,7 +69,7 @@ for command in (
 
 def main() -> None:
     """Run the command line; what the user can mend is one sentence and exit code 2."""
-    from training.console import notes, set_up_logging
+    from training.commands.console import notes, set_up_logging
 
     set_up_logging()
     try:

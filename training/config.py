@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kg.errors import InputError, did_you_mean
-from kg.yaml_file import fields_at, read_yaml
+from kg.tabular.yaml_file import fields_at, read_yaml
 from models.text import DEFAULT_ENCODER
 
 __all__ = ["AdamWConfig", "LangevinConfig", "ModelConfig", "RunConfig", "SplitConfig", "TextConfig"]

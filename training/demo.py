@@ -13,8 +13,8 @@ from kg.description import Description
 from kg.films import simulate, write_source
 from kg.report import report_lines
 from models.recommender import Recommender
-from training import console
 from training.bundle import load_run
+from training.commands import console
 from training.config import RunConfig
 from training.recipes import quick
 from training.report import evaluation_report

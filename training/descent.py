@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from models.hybrid import HybridModel
-from models.phases import PhasedPosterior
+from models.network.phases import PhasedPosterior
+from models.network.tower import named_priors
 from models.posterior import Posterior, expected_value
-from models.tower import named_priors
 from training.config import AdamWConfig
 from training.loop import EpochRecord
 from training.objective import Evidence, RatingObjective

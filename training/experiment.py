@@ -20,15 +20,15 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.ratings import Ratings
 from kg.wording import item_sentences
-from models.assembly import ModelSettings, assemble
-from models.content import Content
-from models.exposure import Exposure
 from models.hybrid import HybridInputs, HybridModel
 from models.inputs import InputLimits, hetero_data, hybrid_inputs
-from models.phases import PhasedPosterior
-from models.projection import TextProjection
+from models.lists.content import Content
+from models.lists.exposure import Exposure
+from models.network.assembly import ModelSettings, assemble
+from models.network.phases import PhasedPosterior
+from models.network.projection import TextProjection
+from models.network.sessions import Sessions
 from models.recommender import Recommender
-from models.sessions import Sessions
 from models.text import TextEncoder
 from training.absences import LEVELS, with_absences
 from training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer

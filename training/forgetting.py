@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from kg.atomic import clear_leftovers, staged_directory, write_file
 from kg.dataset import Dataset
 from kg.errors import InputError
-from kg.forget import Forgetting, forget, prove
-from kg.manifest import seal
+from kg.growth.forget import Forgetting, forget, prove
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
+from kg.storage.atomic import clear_leftovers, staged_directory, write_file
+from kg.storage.manifest import seal
 from models.encoder import parameter_key
 from models.inputs import relation_name
-from models.phases import PhasedPosterior
+from models.network.phases import PhasedPosterior
 from models.posterior import Posterior
 from training.additions import Said, read_additions, write_additions
 from training.bundle import Run, load_run

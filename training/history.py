@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from torch.utils.tensorboard import SummaryWriter
 
-from kg.atomic import write_file
+from kg.storage.atomic import write_file
 
 __all__ = ["History"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.priors import ScalePrior
+from models.network.priors import ScalePrior
 
 __all__ = ["LangevinSampler"]
 

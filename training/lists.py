@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from kg.atomic import staged_file
 from kg.errors import InputError
-from models.listing import sources, stars_of
-from models.ranking import Adjustment
+from kg.storage.atomic import staged_file
+from models.lists.listing import sources, stars_of
+from models.lists.ranking import Adjustment
 from models.recommender import Recommender
 from training.progress import Progress, silent
 

@@ -13,9 +13,9 @@ from torch.func import functional_call
 
 from kg.ratings import Ratings
 from models.hybrid import HybridInputs, HybridModel, Representations
-from models.sessions import Sessions
-from models.sparse import Pairs, pair_scores
-from models.tower import named_curvature
+from models.network.sessions import Sessions
+from models.network.sparse import Pairs, pair_scores
+from models.network.tower import named_curvature
 
 __all__ = ["Evidence", "RatingBatch", "RatingObjective"]
 

@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from kg.atomic import make_directory, partial_of, prepare, publish
 from kg.dataset import Dataset
 from kg.errors import InputError
-from kg.manifest import refuse_foreign, unseal
+from kg.storage.atomic import make_directory, partial_of, prepare, publish
+from kg.storage.manifest import refuse_foreign, unseal
 from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, OLDEST_VERSION, write_run
 from training.checkpoint import Checkpoint
 from training.config import RunConfig

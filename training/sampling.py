@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.cold.residuals import drawn_residuals
 from models.hybrid import HybridModel
-from models.phases import PhasedPosterior
+from models.network.phases import PhasedPosterior
+from models.network.tower import named_priors
 from models.posterior import Posterior
-from models.residuals import drawn_residuals
-from models.tower import named_priors
 from training.config import LangevinConfig
 from training.langevin import LangevinSampler
 from training.loop import EpochRecord

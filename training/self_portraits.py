@@ -12,8 +12,8 @@ from kg.graph import KnowledgeGraph
 from kg.portrait_voices import said, wished
 from kg.portraits import Profiler
 from kg.ratings import Ratings
+from models.cold.sentence_map import SentenceMap
 from models.recommender import Recommender
-from models.sentence_map import SentenceMap
 from training.progress import Progress, silent
 
 __all__ = ["self_portraits", "with_sentences"]

@@ -1,0 +1,1 @@
+"""How a graph changes while it is in use: additions, updates, merging, forgetting."""

@@ -1,0 +1,107 @@
+"""Files that say what is new: records of items or users as YAML, JSON or a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kg.errors import InputError
+from kg.growth.additions import SEPARATOR, records_of
+from kg.storage.packed import read_bytes
+from kg.tables import LIST_SEPARATOR, read_table
+
+__all__ = ["read_records"]
+
+
+def read_records(file: Path, kind: str) -> list[dict[str, Any]]:
+    """Read new items or users, as `kg.growth.additions.Additions.of` takes them.
+
+    YAML and JSON hold a list of records. A table (CSV, TSV, Parquet) has a row each; a column that is neither `id`, `label`,
+    `title`, `text` nor `ratings` is a relation; several values of a cell are separated by `|`, ratings are `id=stars|id=stars`.
+
+    Raises:
+        InputError: If the file cannot be read or holds no records.
+    """
+    suffix = Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
+    if suffix in (".yaml", ".yml", ".json"):
+        found = _structured(file, suffix)
+        if not isinstance(found, list):
+            raise InputError(
+                f'expected a list of {kind}s with ids, as in [{{"id": "1", "title": "..."}}]; found {type(found).__name__}',
+                file=file,
+            )
+        try:
+            return records_of(found, kind)
+        except InputError as error:
+            raise InputError(str(error), file=file) from None
+    table = read_table(file)
+    table.column("id", remedy=f"name the column of the {kind} ids so")
+    rows: list[dict[str, Any]] = [
+        {str(name): cell.replace(LIST_SEPARATOR, SEPARATOR) for name, cell in row.items() if cell.strip()}
+        for row in table.frame.to_dict("records")
+    ]
+    return [
+        {**row, "ratings": _ratings(row["ratings"], file, table.line(number))} if "ratings" in row else row
+        for number, row in enumerate(rows)
+    ]
+
+
+def _structured(file: Path, suffix: str) -> object:
+    content = read_bytes(file)
+    try:
+        # Ids stay the text that they are written as: 007 is no number.
+        return json.loads(content) if suffix == ".json" else yaml.load(content.decode(), Loader=_TextLoader)
+    except UnicodeDecodeError:
+        raise InputError("expected UTF-8, found bytes that are not", file=file) from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"expected JSON, found an error: {error.msg}", file=file, line=error.lineno) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or (str(error).splitlines() or ["nested too deeply"])[0]
+        raise InputError(
+            f"this is not valid YAML: {problem}", file=file, line=mark.line + 1 if mark else None
+        ) from None
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Reads every plain value as text, but the stars of a rating as a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found: dict[Any, Any] = super().construct_mapping(node, deep=True)
+        return {
+            name: {rated: _number(stars) for rated, stars in part.items()}
+            if name == "ratings" and isinstance(part, dict)
+            else part
+            for name, part in found.items()
+        }
+
+
+_TextLoader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag in ("tag:yaml.org,2002:merge", "tag:yaml.org,2002:null")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _number(text: object) -> object:
+    try:
+        return float(str(text))
+    except ValueError:
+        return text
+
+
+def _ratings(cell: str, file: Path, line: int) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for part in filter(str.strip, cell.split(SEPARATOR)):
+        other, equals, stars = part.rpartition("=")
+        try:
+            found[other.strip()] = float(stars)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise InputError(f"expected ratings as id=stars{SEPARATOR}id=stars, got {part!r}", file=file, line=line)
+    return found

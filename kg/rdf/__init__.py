@@ -1,0 +1,1 @@
+"""From RDF of any format and size to statements about linked items."""

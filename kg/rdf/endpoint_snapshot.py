@@ -1,0 +1,213 @@
+"""What a SPARQL endpoint says, kept as a file: fetched once, then the same for every build, with or without network."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import pyoxigraph as ox
+import urllib3
+
+from kg.errors import InputError
+from kg.rdf.endpoint import Endpoint
+from kg.storage.atomic import make_directory, write_file
+from kg.storage.cache_directory import default_cache_directory
+from kg.storage.manifest import canonical, sha256
+
+__all__ = ["snapshot_of"]
+
+logger = logging.getLogger(__name__)
+
+_FORMATS = {
+    "application/n-triples": ox.RdfFormat.N_TRIPLES,
+    "text/turtle": ox.RdfFormat.TURTLE,
+    "application/rdf+xml": ox.RdfFormat.RDF_XML,
+    "text/plain": ox.RdfFormat.N_TRIPLES,  # what N-Triples were called before 2014, and by some servers still are
+}
+_ACCEPT = "application/n-triples, text/turtle;q=0.9, application/rdf+xml;q=0.7"
+_BUSY = (429, 500, 502, 503, 504)
+_LONGEST_PAUSE = 120  # seconds, whatever a server wishes
+
+
+def snapshot_of(
+    endpoint: Endpoint, iris: Sequence[str], *, keep: Sequence[str] | None = None, refresh: bool = False
+) -> Path:
+    """Return a file of N-Triples with all that an endpoint answers about some IRIs.
+
+    It lies in the cache under the hash of what was asked, so another build asks nobody. Finished requests are kept
+    until the whole is there: a fetch that was cut off goes on where it stopped. Lines are sorted, and a blank node is
+    told apart from those of other answers.
+
+    Args:
+        endpoint: Whom to ask, and what.
+        iris: IRIs of the linked items.
+        keep: Local names or whole IRIs of the predicates that matter: only what they reach is asked for its label.
+        refresh: Ask again, even if the answers are there.
+
+    Returns:
+        Path of a `.nt.gz`.
+
+    Raises:
+        InputError: If the endpoint cannot be reached, refuses the query, or answers with something else than RDF.
+    """
+    asked = [endpoint.url, list(endpoint.queries(iris)), endpoint.page, None if keep is None else sorted(keep)]
+    folder = default_cache_directory() / "endpoints"
+    make_directory(folder)
+    key = sha256(canonical(asked))[:32]
+    snapshot, parts = folder / f"{key}.nt.gz", folder / f"{key}.parts"
+    if refresh:
+        shutil.rmtree(parts, ignore_errors=True)
+    elif snapshot.exists():
+        logger.info("%s is not asked again: its answers are in %s", endpoint.url, snapshot)
+        return snapshot
+    make_directory(parts)
+    client = _Client(endpoint, parts)
+    triples = client.ask_all(endpoint.queries(iris))
+    if endpoint.query is None:
+        triples |= client.ask_all(endpoint.queries(_reached(triples, keep) - set(iris), labels=True))
+    lines = ox.serialize(triples, format=ox.RdfFormat.N_TRIPLES)
+    assert lines is not None
+    write_file(snapshot, gzip.compress(b"".join(sorted(lines.splitlines(keepends=True))), mtime=0))
+    shutil.rmtree(parts)
+    return snapshot
+
+
+def _reached(triples: Iterable[ox.Triple], keep: Sequence[str] | None) -> set[str]:
+    """Return the objects of predicates that are kept; a name in `keep` may be local, whole, or behind a prefix."""
+    names = None if keep is None or any(name.endswith("*") for name in keep) else set(keep)
+    locally = names and {name.rpartition(":")[2] for name in names if "/" not in name}
+    found = set()
+    for triple in triples:
+        predicate = triple.predicate.value
+        kept = not names or predicate in names or predicate.replace("#", "/").rpartition("/")[2] in (locally or ())
+        if kept and isinstance(triple.object, ox.NamedNode):
+            found.add(triple.object.value)
+    return {iri for iri in found if _valid(iri)}
+
+
+def _valid(iri: str) -> bool:
+    try:
+        ox.NamedNode(iri)
+    except ValueError:
+        return False
+    return True
+
+
+class _Client:
+    """Sends queries, a page at a time; each answer is kept as a file as soon as it is there."""
+
+    def __init__(self, endpoint: Endpoint, parts: Path) -> None:
+        self.endpoint = endpoint
+        self.parts = parts
+        self.requests = 0
+        # Reading queries may be repeated even though they are sent by POST, which has room for long ones.
+        retry = urllib3.Retry(
+            total=endpoint.retries,
+            allowed_methods=None,
+            status_forcelist=_BUSY,
+            backoff_factor=endpoint.pause,
+            backoff_max=_LONGEST_PAUSE,
+            retry_after_max=_LONGEST_PAUSE,
+            raise_on_status=False,
+        )
+        address = urlsplit(endpoint.url)
+        proxy = getproxies().get(address.scheme)
+        behind = proxy is not None and not proxy_bypass(address.hostname or "")
+        timeout = urllib3.Timeout(total=endpoint.timeout)
+        self.pool = (
+            urllib3.ProxyManager(proxy, retries=retry, timeout=timeout)
+            if behind and proxy is not None
+            else urllib3.PoolManager(retries=retry, timeout=timeout)
+        )
+
+    def ask_all(self, queries: Iterable[str]) -> set[ox.Triple]:
+        found: set[ox.Triple] = set()
+        for query in queries:
+            found |= self._pages(query)
+        return found
+
+    def _pages(self, query: str) -> set[ox.Triple]:
+        """Turn pages until one is empty or, in our own queries, brings nothing new.
+
+        LIMIT and OFFSET count solutions. Each solution of our queries is one triple, so the next page starts behind
+        what came, even if the server gives fewer a page than it was asked for; other queries may make any number.
+        """
+        size, ours = self.endpoint.page, self.endpoint.query is None
+        if size is None:
+            return self._triples(query)
+        found: set[ox.Triple] = set()
+        before: set[ox.Triple] = set()
+        turned = 0
+        while more := self._triples(f"{query}\nLIMIT {size} OFFSET {len(found) if ours else turned}"):
+            if ours and more <= found:
+                break
+            if more == before:
+                raise InputError(
+                    f"{self.endpoint.url} gives the same page twice; it does not know OFFSET, or the query makes the same "
+                    "triples again and again: leave out page_size, or take DISTINCT solutions"
+                )
+            if any(isinstance(term, ox.BlankNode) for triple in more for term in (triple.subject, triple.object)):
+                raise InputError(
+                    f"{self.endpoint.url} answers with blank nodes, which have other names on each page; leave out "
+                    "page_size, or let the query filter them"
+                )
+            found |= more
+            before, turned = more, turned + size
+        return found
+
+    def _triples(self, query: str) -> set[ox.Triple]:
+        part = self.parts / f"{sha256(query.encode())[:32]}.nt"
+        self.requests += 1
+        if part.exists():
+            return {quad.triple for quad in ox.parse(part.read_bytes(), format=ox.RdfFormat.N_TRIPLES, lenient=True)}
+        if self.requests == 1 or self.requests % 10 == 0:
+            logger.info("%s is asked, request %d", self.endpoint.url, self.requests)
+        triples = {self._told_apart(triple) for triple in self._request(query)}
+        content = ox.serialize(triples, format=ox.RdfFormat.N_TRIPLES)
+        assert content is not None
+        write_file(part, content)
+        return triples
+
+    def _request(self, query: str) -> Iterable[ox.Triple]:
+        url = self.endpoint.url
+        try:
+            response = self.pool.request(
+                "POST",
+                url,
+                fields={"query": query},
+                encode_multipart=False,
+                headers={"Accept": _ACCEPT, "User-Agent": "kgrec"},
+            )
+        except urllib3.exceptions.HTTPError as error:
+            reason = getattr(error, "reason", None) or error
+            raise InputError(
+                f"{url} cannot be asked ({type(reason).__name__}: {str(reason).rpartition(': ')[2]}); check the address and "
+                "the network, give more timeout, or a file with an earlier answer"
+            ) from None
+        if response.status != 200:
+            said = " ".join(response.data[:300].decode(errors="replace").split())
+            raise InputError(f"{url} answers {response.status} {response.reason or ''}: {said}; correct the query")
+        kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind not in _FORMATS:
+            raise InputError(
+                f"{url} answers with {kind or 'an unnamed format'}; expected RDF ({', '.join(_FORMATS)}); is this the "
+                "address of a SPARQL endpoint?"
+            )
+        try:
+            # Servers send IRIs that are none; they are refused and counted where the snapshot is read.
+            return [quad.triple for quad in ox.parse(response.data, format=_FORMATS[kind], base_iri=url, lenient=True)]
+        except (SyntaxError, ValueError) as error:
+            raise InputError(f"{url} answers with {kind} that is not valid: {error}") from None
+
+    def _told_apart(self, triple: ox.Triple) -> ox.Triple:
+        """Give blank nodes names of this request: every answer names its own from the beginning."""
+
+        def own(term: object) -> object:
+            return ox.BlankNode(f"r{self.requests}x{term.value}") if isinstance(term, ox.BlankNode) else term
+
+        return ox.Triple(own(triple.subject), triple.predicate, own(triple.object))  # type: ignore[arg-type]

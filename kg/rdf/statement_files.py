@@ -1,0 +1,107 @@
+"""Statements as columns on disk: triples between nodes, and literals about nodes, many at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyoxigraph as ox
+
+from kg.rdf.rdf_file import RELATIVE
+from kg.rdf.triples import BLANK
+from kg.report import FileAccount
+
+__all__ = ["StatementFiles"]
+
+_TRIPLES = pa.schema(
+    [("position", pa.int64()), ("subject", pa.string()), ("predicate", pa.string()), ("object", pa.string())]
+)
+_LITERALS = pa.schema(
+    [
+        ("position", pa.int64()),
+        ("subject", pa.string()),
+        ("predicate", pa.string()),
+        ("value", pa.string()),
+        ("datatype", pa.string()),
+        ("language", pa.string()),
+    ]
+)
+_MOST_ROWS = 1 << 17
+
+
+class StatementFiles:
+    """A folder that receives the statements of one source as Parquet files; what cannot be used is counted.
+
+    Afterwards `triples-*.parquet` holds `position`, `subject`, `predicate`, `object`, and `literals-*.parquet` holds
+    `position`, `subject`, `predicate`, `value`, `datatype`, `language`. A node is an IRI, or `_:FILE#LABEL` where the
+    file gives it none.
+    """
+
+    TRIPLES, LITERALS = "triples-*.parquet", "literals-*.parquet"
+
+    def __init__(self, folder: Path, name: str, account: FileAccount, *, labels: bool) -> None:
+        """Begin with files that have all columns and no rows.
+
+        Args:
+            folder: An existing folder.
+            name: Name of the source, in the ids of nodes without an IRI.
+            account: Receives the counts.
+            labels: Whether nodes without an IRI keep the labels that the source gives them; otherwise they are numbered
+                in order of mention, as parsers make up labels at random where a source gives none.
+        """
+        self.folder, self.name, self.account, self.labels = folder, name, account, labels
+        self._triples: list[tuple[Any, ...]] = []
+        self._literals: list[tuple[Any, ...]] = []
+        self._blanks: dict[str, int] = {}
+        self._parts = 0
+        self._write("triples", [], _TRIPLES)
+        self._write("literals", [], _LITERALS)
+
+    def part(self, name: str) -> Path:
+        """Return the path of a new file of `triples` or `literals`, for who has columns already."""
+        self._parts += 1
+        return self.folder / f"{name}-{self._parts:06}.parquet"
+
+    def take(self, position: int, quad: ox.Quad) -> None:
+        """Add a statement, or count why it is not used."""
+        self.account.rows += 1
+        if not isinstance(quad.graph_name, ox.DefaultGraph):
+            self.account.count("statements in named graphs, taken as well", 1)
+        target = quad.object
+        if isinstance(quad.subject, ox.Triple) or isinstance(target, ox.Triple):
+            self.account.drop("a statement about a statement", 1)
+            return
+        ends = [self._node(quad.subject), quad.predicate.value]
+        if not isinstance(target, ox.Literal):
+            ends.append(self._node(target))
+        relative = next((end for end in ends if end.startswith(RELATIVE)), None)
+        if relative is not None:
+            reason = "a relative IRI; give base: IRI in the description to keep these"
+            self.account.drop(reason, 1, [f"<{relative.removeprefix(RELATIVE)}>"])
+        elif isinstance(target, ox.Literal):
+            self._literals.append((position, *ends, target.value, target.datatype.value, target.language))
+        else:
+            self._triples.append((position, *ends))
+        if len(self._triples) + len(self._literals) >= _MOST_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was added."""
+        if self._triples:
+            self._write("triples", self._triples, _TRIPLES)
+        if self._literals:
+            self._write("literals", self._literals, _LITERALS)
+        self._triples, self._literals = [], []
+
+    def _node(self, node: ox.NamedNode | ox.BlankNode) -> str:
+        if isinstance(node, ox.NamedNode):
+            return node.value
+        label = node.value if self.labels else str(self._blanks.setdefault(node.value, len(self._blanks)))
+        return f"{BLANK}{self.name}#{label}"
+
+    def _write(self, name: str, rows: list[tuple[Any, ...]], schema: pa.Schema) -> None:
+        columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+        arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), self.part(name))

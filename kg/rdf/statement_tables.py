@@ -1,0 +1,136 @@
+"""The statements of a source as tables of an engine, whatever its format and size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ibis
+import numpy as np
+import pyarrow as pa
+import pyoxigraph as ox
+from ibis import _
+from numpy.typing import NDArray
+
+from kg.rdf.engine import Engine
+from kg.rdf.knowledge_description import TripleTable
+from kg.rdf.ntriples import read_ntriples
+from kg.rdf.predicates import find_predicates
+from kg.rdf.rdf_file import rdf_format, statements
+from kg.rdf.statement_files import StatementFiles
+from kg.rdf.triple_table import read_triple_table
+from kg.rdf.triples import LABELS
+from kg.report import FileAccount
+
+__all__ = ["Statements", "read_statements", "read_table_of_triples"]
+
+_LINES = (ox.RdfFormat.N_TRIPLES, ox.RdfFormat.N_QUADS)
+_BLANK = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # str.isspace
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Statements:
+    """What a source states, as tables of an engine.
+
+    Attributes:
+        triples: `position` (in the order of the source), `subject`, `predicate`, `object`.
+        literals: `position`, `subject`, `predicate`, `value`, `datatype`, `language` (null without).
+        lines: The line of each position, int64 `[num_positions]`; None where the position is the line, empty where the
+            format does not tell lines.
+        literal_predicates: The predicates of all literals.
+    """
+
+    triples: ibis.Table
+    literals: ibis.Table
+    lines: NDArray[np.int64] | None
+    literal_predicates: Sequence[str] = field(default=())
+
+    @property
+    def labels(self) -> ibis.Table:
+        """`position`, `iri`, `label`, `rank`: the label of a node is that of the lowest rank, the first of these."""
+        rank = ibis.cases((_.language.isnull(), 1), (_.language == "en", 0), else_=2)
+        return self.literals.filter(_is_label()).select("position", iri="subject", label="value", rank=rank)
+
+    def lines_of(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the lines at which statements stand, 0 where the format does not tell."""
+        if self.lines is None:
+            return position
+        return self.lines[position] if len(self.lines) else np.zeros_like(position)
+
+
+def read_statements(
+    file: Path,
+    engine: Engine,
+    *,
+    lenient: bool,
+    account: FileAccount,
+    form: str | None = None,
+    base: str | None = None,
+    literals: Sequence[str] = (),
+    prefixes: Mapping[str, str] | None = None,
+) -> Statements:
+    """Read an RDF file; memory is bounded whatever its size.
+
+    Args:
+        file: The file, plain or packed.
+        engine: Receives the tables.
+        lenient: Refuse and count invalid lines of N-Triples and N-Quads, instead of stopping at the first.
+        account: Receives the counts.
+        form: Name of the format, where the suffix does not say it.
+        base: IRI that relative ones start from; statements with relative IRIs are dropped without it.
+        literals: Predicates whose literals are wanted, as `find_predicates` reads them; others are counted as dropped.
+        prefixes: Namespaces by prefix.
+
+    Raises:
+        InputError: If the file is missing or damaged, or not valid RDF, with the line.
+    """
+    folder, parsed = engine.new_folder(), rdf_format(file, form)
+    files = StatementFiles(folder, file.name, account, labels=parsed in _LINES)
+    if parsed in _LINES:
+        read_ntriples(file, parsed, files, lenient=lenient, account=account)
+    else:
+        for position, quad in enumerate(statements(file, parsed, base=base)):
+            files.take(position, quad)
+        files.flush()
+    about = engine.files(folder, files.LITERALS)
+    return Statements(
+        triples=engine.files(folder, files.TRIPLES),
+        literals=about,
+        lines=None if parsed in _LINES else np.empty(0, dtype=np.int64),
+        literal_predicates=_account_for_literals(engine, about, literals, prefixes or {}, account),
+    )
+
+
+def read_table_of_triples(file: Path, table_format: TripleTable, engine: Engine, account: FileAccount) -> Statements:
+    """Read a table of triples; raises `InputError` if it is missing, damaged, or lacks a column."""
+    frame = read_triple_table(file, table_format, account)
+    columns = {name: pa.array(frame[name], pa.string()) for name in ("subject", "predicate", "object")}
+    folder = engine.new_folder()
+    files = StatementFiles(folder, file.name, account, labels=True)
+    return Statements(
+        triples=engine.table(pa.table({"position": np.arange(len(frame)), **columns})),
+        literals=engine.files(folder, files.LITERALS),
+        lines=frame["line"].to_numpy(dtype=np.int64),
+    )
+
+
+def _is_label() -> ibis.Deferred:
+    return _.predicate.isin(LABELS) & _.value.re_search(f"[^{_BLANK}]")
+
+
+def _account_for_literals(
+    engine: Engine, literals: ibis.Table, wanted: Sequence[str], prefixes: Mapping[str, str], account: FileAccount
+) -> list[str]:
+    """Count the literals: those that are wanted, else labels, else dropped; return their predicates."""
+    counts = literals.group_by("predicate").agg(
+        number=_.count(), labels=_is_label().cast("int64").sum(), first=_.position.min()
+    )
+    rows = engine.rows(counts.order_by("first")).to_pylist()
+    for row in rows:
+        if any(find_predicates(entry, (row["predicate"],), prefixes) for entry in wanted):
+            account.count("literals read", row["number"])
+        else:
+            account.count("labels read", row["labels"])
+            account.drop("the object is a literal", row["number"] - row["labels"])
+    return [row["predicate"] for row in rows]

@@ -1,0 +1,1 @@
+"""Files that are whole or absent, their manifests, and a graph as columns."""

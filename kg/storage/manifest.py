@@ -1,0 +1,108 @@
+"""Manifests: format version, hashes, counts, library versions of a directory that kgrec wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kg.errors import InputError
+from kg.storage.atomic import write_file
+
+__all__ = ["canonical", "file_sha256", "pretty", "refuse_foreign", "seal", "sha256", "unseal"]
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of some bytes in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def file_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file, read in blocks."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def canonical(value: object) -> bytes:
+    """Return JSON that is the same for equal values, to be hashed."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def pretty(value: object) -> str:
+    """Return JSON for people."""
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def seal(folder: Path, content: Mapping[str, Any], files: Iterable[str]) -> None:
+    """Write `manifest.json`: the content, the SHA-256 of each file of the folder, and a checksum over both."""
+    sealed = {**content, "files": {name: file_sha256(folder / name) for name in files}}
+    sealed["checksum"] = sha256(canonical(sealed))
+    write_file(folder / "manifest.json", pretty(sealed))
+
+
+def refuse_foreign(folder: Path, *, form: str, noun: str) -> None:
+    """Refuse to replace a directory that holds anything but what is about to be written there.
+
+    Raises:
+        InputError: Unless the directory is absent, empty, or of the format `form`.
+    """
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    try:
+        content = json.loads((folder / "manifest.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or content.get("format") != form:
+        raise InputError(
+            f"this directory holds something else than a {noun} and is not replaced; give another name", file=folder
+        )
+
+
+def unseal(
+    folder: Path, *, form: str, version: int, noun: str, command: str, oldest: int | None = None
+) -> dict[str, Any]:
+    """Check a directory against its manifest and return the manifest.
+
+    Args:
+        folder: The directory.
+        form: What the manifest must call its format.
+        version: The newest format version that can be read.
+        noun: What the directory holds, for messages: `graph` or `run`.
+        command: What makes such a directory.
+        oldest: The oldest format version that can be read; by default only `version` can.
+
+    Raises:
+        InputError: If it is no such directory, of another format version, incomplete or damaged.
+    """
+    path = folder / "manifest.json"
+    remedy = f"make the {noun} again with `{command}`"
+    if not path.is_file():
+        raise InputError(f"expected a {noun} directory, found no manifest.json; make one with `{command}`", file=folder)
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise InputError(f"the manifest is damaged: it is not JSON; {remedy}", file=path) from None
+    if not isinstance(content, dict) or content.get("format") != form:
+        raise InputError(f"this is not the manifest of a {noun}; {remedy}", file=path)
+    found = content.get("format_version")
+    oldest = version if oldest is None else oldest
+    if not isinstance(found, int) or not oldest <= found <= version:
+        update = "update kgrec, or " if isinstance(found, int) and found > version else ""
+        readable = f"version {version}" if oldest == version else f"versions {oldest} to {version}"
+        raise InputError(
+            f"this {noun} has format version {found}, this kgrec reads {readable}; {update}{remedy}", file=path
+        )
+    if content.get("checksum") != sha256(
+        canonical({name: part for name, part in content.items() if name != "checksum"})
+    ):
+        raise InputError(f"the manifest is damaged: its checksum does not fit; {remedy}", file=path)
+    for name, expected in content["files"].items():
+        if not (folder / name).is_file():
+            raise InputError(f"this file of the {noun} is missing; {remedy}", file=folder / name)
+        if file_sha256(folder / name) != expected:
+            raise InputError(
+                f"this file is damaged: its checksum differs from the manifest; {remedy}", file=folder / name
+            )
+    return content

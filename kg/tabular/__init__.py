@@ -1,0 +1,1 @@
+"""From tables of any format to ids, labels, texts, concepts and ratings."""

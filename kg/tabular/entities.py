@@ -1,0 +1,295 @@
+"""Users and items as their tables describe them: ids, labels, texts, links and the concepts they claim."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kg.errors import InputError
+from kg.growth.forgotten import OF_FORGOTTEN, Forgotten
+from kg.rdf.triples import is_iri
+from kg.report import FileAccount
+from kg.tables import Table, read_table
+from kg.tabular.code_names import read_names
+from kg.tabular.concepts import concept_id, concept_values
+from kg.tabular.entity_description import ItemTable, Match, UserTable
+from kg.tabular.matching import match_titles, normal_title, title_and_year
+from kg.tabular.related import related_items
+from kg.tabular.table_format import LINE
+from kg.tabular.templates import render
+from kg.vocabulary import Vocabulary
+
+__all__ = ["Entities", "read_entities"]
+
+_ARTICLE = {"user": "a", "item": "an"}
+
+
+@dataclass(kw_only=True, eq=False)
+class Entities:
+    """All users or all items, while tables are added one after the other.
+
+    Attributes:
+        vocabulary: Their raw ids.
+        labels, links: Label and IRI, or None while unknown, `[num_entities]`.
+        texts: The different texts known, `[num_entities]` lists.
+        claims: Frames with `entity`, `relation`, `kind`, `id`, `label`, `source`, `line`: the concepts claimed.
+        other_links: Pairs of an entity and a link that differs from its first one.
+        relations: Frames with `entity`, `relation`, `other`, `source`, `line`: what is related to others of the kind.
+        text_fields: For each file, how many entities have each field of its text.
+    """
+
+    vocabulary: Vocabulary
+    labels: list[str | None]
+    links: list[str | None]
+    texts: list[list[str]]
+    other_links: list[tuple[int, str]] = field(default_factory=list)
+    claims: list[pd.DataFrame] = field(default_factory=list)
+    relations: list[pd.DataFrame] = field(default_factory=list)
+    text_fields: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, kind: str, ids: Sequence[str]) -> Entities:
+        """Return entities of which nothing but the ids is known."""
+        size = len(ids)
+        return cls(vocabulary=Vocabulary(kind, ids), labels=[None] * size, links=[None] * size, texts=[[] for _ in ids])
+
+
+def read_entities(
+    kind: str,
+    tables: Sequence[ItemTable] | Sequence[UserTable],
+    folder: Path,
+    files: dict[str, FileAccount],
+    notes: list[str],
+    forgotten: Forgotten,
+) -> Entities | None:
+    """Read all tables about users or about items.
+
+    The first present table says which there are; later ones add to them. Labels: the first table wins. Texts of
+    later tables are appended where they say something new. Concepts: union.
+
+    Args:
+        kind: `user` or `item`.
+        tables: Their descriptions.
+        folder: Where the paths start.
+        files: Receives an account of each file.
+        notes: Receives a sentence for each absent optional file.
+        forgotten: Whose rows are left out and counted.
+
+    Returns:
+        The entities, or None if there is no table.
+
+    Raises:
+        InputError: If something in a table is wrong, with file and line.
+    """
+    entities: Entities | None = None
+    for description in tables:
+        path = folder / description.file
+        if description.optional and not path.exists():
+            notes.append(f"{description.file} is not there; {kind}s go without what it adds.")
+            continue
+        match = description.match if isinstance(description, ItemTable) else None
+        if entities is None and match is not None:
+            notes.append(f"{description.file} is not used: no table of {kind}s with ids is there to match it to.")
+            continue
+        table = read_table(path, description.format)
+        account = files.setdefault(description.file, FileAccount())
+        account.rows += len(table)
+        if table.replaced:
+            account.counts["bad bytes replaced"] = table.replaced
+        if match is not None:
+            assert entities is not None
+            row_of = _match(table, match, entities, folder, account, notes)
+        else:
+            assert description.id is not None
+            ids = _ids(table, description.id, kind)
+            gone = forgotten.mask(ids)
+            if entities is None:
+                entities = Entities.of(kind, [raw_id for raw_id, left in zip(ids, gone, strict=True) if not left])
+            beyond = (entities.vocabulary.find(ids) < 0) & ~gone
+            if description.format.lines is not None and description.id == LINE:
+                _refuse_other_lines(table, ids, beyond, entities.vocabulary)
+            row_of = Vocabulary(kind, ids).find(entities.vocabulary.ids)
+            account.drop(OF_FORGOTTEN, int(gone.sum()))
+            unknown = np.flatnonzero(beyond)
+            account.drop(f"no {kind} of this id", len(unknown), [ids[row] for row in unknown[:3]])
+        assert entities is not None
+        account.kept += len(np.unique(row_of[row_of >= 0]))
+        _describe(entities, table, description, row_of, account)
+        known = np.stack([np.flatnonzero(row_of >= 0), row_of[row_of >= 0]], axis=1)
+        _add_concepts(entities, table, description, known, folder, files)
+        if isinstance(description, ItemTable):
+            _add_relations(entities, table, description, known, account)
+    return entities
+
+
+def _ids(table: Table, column: str, kind: str) -> list[str]:
+    cells = table.column(column)
+    empty = (cells.str.strip() == "").to_numpy(dtype=bool)
+    if empty.any():
+        row = int(np.argmax(empty))
+        raise InputError(
+            f"expected {_ARTICLE[kind]} {kind} id in the column {column!r}, found an empty cell; give every row an id",
+            file=table.file,
+            line=table.line(row),
+        )
+    twice = cells.duplicated().to_numpy(dtype=bool)
+    if twice.any():
+        row = int(np.argmax(twice))
+        first = int(np.argmax((cells == cells.iloc[row]).to_numpy(dtype=bool)))
+        raise InputError(
+            f"the {kind} id {cells.iloc[row]!r} stands here for the second time, first in line {table.line(first)}; ids must be unique",
+            file=table.file,
+            line=table.line(row),
+        )
+    return [str(cell) for cell in cells]
+
+
+def _refuse_other_lines(table: Table, ids: Sequence[str], beyond: NDArray[np.bool_], vocabulary: Vocabulary) -> None:
+    """A file whose lines are numbered belongs to the entities line by line; one that is longer belongs to others."""
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        raise InputError(
+            f"the {vocabulary.kind} {ids[row]!r}, by the number of its line, is not among the {len(vocabulary):,} {vocabulary.kind}s; "
+            "this file belongs to other data, or first_line in its format is wrong",
+            file=table.file,
+            line=table.line(row),
+        )
+
+
+def _match(
+    table: Table, match: Match, entities: Entities, folder: Path, account: FileAccount, notes: list[str]
+) -> NDArray[np.int64]:
+    """Return for each item the row whose title and year are its own, or -1."""
+    years = [None] * len(table) if match.year is None else [_year(cell) for cell in table.column(match.year)]
+    titles = table.column(match.title)
+    spellings = [(row, normal_title(title), year) for row, (title, year) in enumerate(zip(titles, years, strict=True))]
+    if match.spellings is not None:
+        path = folder / match.spellings.file
+        if path.exists():
+            other = read_table(path, match.spellings.format)
+            rows = {raw_id: row for row, raw_id in enumerate(table.column(match.spellings.id))}
+            for raw_id, title in zip(
+                other.column(match.spellings.id), other.column(match.spellings.title), strict=True
+            ):
+                if raw_id in rows:
+                    spellings.append((rows[raw_id], *title_and_year(title)))
+        else:
+            notes.append(f"{match.spellings.file} is not there; fewer titles of {table.file.name} are recognised.")
+    labels = [label or "" for label in entities.labels]
+    found = match_titles(labels, spellings, with_year=match.year is not None)
+    matched = int((found.rows >= 0).sum())
+    account.counts["items matched by title"] = matched
+    if len(found.ambiguous):
+        account.counts["items with several rows of the same title, left out"] = len(found.ambiguous)
+    account.counts["items without a row of their title"] = len(labels) - matched - len(found.ambiguous)
+    account.drop("no item of this title", len(table) - len(np.unique(found.rows[found.rows >= 0])))
+    return found.rows
+
+
+def _year(cell: str) -> int | None:
+    digits = cell.strip()[:4]
+    return int(digits) if len(digits) == 4 and digits.isascii() and digits.isdigit() else None
+
+
+def _describe(
+    entities: Entities,
+    table: Table,
+    description: ItemTable | UserTable,
+    row_of: NDArray[np.int64],
+    account: FileAccount,
+) -> None:
+    """Add what a table says about each entity; `row_of` holds its row or -1."""
+    known = [(entity, int(row)) for entity, row in enumerate(row_of) if row >= 0]
+    missing = description.missing
+    if description.label is not None:
+        labels, _ = render(table, description.label, missing)
+        for entity, row in known:
+            entities.labels[entity] = entities.labels[entity] or labels[row]
+    if description.text is not None:
+        texts, _ = render(table, description.text, missing)
+        if description.remove is not None:
+            marks = re.compile(description.remove)
+            texts = [" ".join(marks.sub("", text).split()) or None if text else None for text in texts]
+        for entity, row in known:
+            text = texts[row]
+            if text and not any(text in before for before in entities.texts[entity]):
+                entities.texts[entity].append(text)
+        entities.text_fields[description.file] = _known_fields(table, description.text, missing, row_of)
+    if isinstance(description, ItemTable) and description.same_as is not None:
+        _link(entities, table, description.same_as, known, missing, account)
+
+
+def _add_concepts(
+    entities: Entities,
+    table: Table,
+    description: ItemTable | UserTable,
+    known: NDArray[np.int64],
+    folder: Path,
+    files: dict[str, FileAccount],
+) -> None:
+    """Add the concepts that a table claims; `known` holds pairs of an entity and its row."""
+    for relation, concept in description.concepts.items():
+        names = None if concept.names_from is None else read_names(concept.names_from, folder, files)
+        values, without_match = concept_values(table, concept, description.missing, names)
+        if without_match:
+            files[description.file].counts[f"values of {relation} without a match of the pattern"] = without_match
+        if concept.names_from is not None and names is not None:
+            used = set(values["id"])
+            unused = sum(concept_id(concept.wording.replace("{}", name)) not in used for name in names.values())
+            files[concept.names_from.file].count(f"names that no {relation} needs", unused)
+        joined = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
+        joined["line"] = table.lines(joined.pop("row").to_numpy())
+        entities.claims.append(joined.assign(relation=relation, kind=concept.kind or relation, source=description.file))
+
+
+def _add_relations(
+    entities: Entities, table: Table, description: ItemTable, known: NDArray[np.int64], account: FileAccount
+) -> None:
+    """Add the relations to other items that a table states; `known` holds pairs of an item and its row."""
+    for name, relation in description.relations.items():
+        values = related_items(table, name, relation, description.missing, entities.vocabulary, account)
+        pairs = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
+        itself = pairs["entity"] == pairs["other"]
+        account.count(f"{name} of an item and itself, left out", int(itself.sum()))
+        pairs["line"] = table.lines(pairs.pop("row").to_numpy())
+        entities.relations.append(pairs[~itself].assign(relation=name, source=description.file))
+
+
+def _known_fields(table: Table, template: str, missing: Sequence[str], row_of: NDArray[np.int64]) -> dict[str, int]:
+    rows = row_of[row_of >= 0]
+    matched = Table(file=table.file, frame=table.frame.iloc[rows], text=None, format=table.format)
+    return render(matched, template, missing)[1]
+
+
+def _link(
+    entities: Entities,
+    table: Table,
+    column: str,
+    known: list[tuple[int, int]],
+    missing: Sequence[str],
+    account: FileAccount,
+) -> None:
+    cells = table.column(column).str.strip().tolist()
+    unknown = {value.strip() for value in missing} | {""}
+    for entity, row in known:
+        iri = cells[row]
+        if iri in unknown:
+            continue
+        if not is_iri(iri):
+            account.counts["links that are not valid IRIs, left out"] = (
+                account.counts.get("links that are not valid IRIs, left out", 0) + 1
+            )
+            examples = account.examples.setdefault("links that are not valid IRIs", [])
+            if len(examples) < 3:
+                examples.append(f"line {table.line(row)}: {iri}")
+        elif entities.links[entity] is None:
+            entities.links[entity] = iri
+        elif entities.links[entity] != iri:
+            entities.other_links.append((entity, iri))
+            account.count("links that differ from an earlier one", 1)

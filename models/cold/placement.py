@@ -1,0 +1,381 @@
+"""New items and users among those a model has learned: placed by the same content tables, without training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from kg.errors import InputError
+from kg.graph import KnowledgeGraph
+from kg.growth.additions import Additions
+from kg.hierarchy import with_wider_concepts
+from kg.ratings import Ratings
+from kg.schema import ITEM, USER
+from kg.wording import item_sentences
+from models.cold.newcomers import item_from_raters, taste_from_history
+from models.encoder import parameter_key
+from models.inputs import TEXT, MessageType, directions, relation_name
+from models.lists.content import Content
+from models.network.phases import PhasedPosterior, PhasedPredictor
+from models.network.sessions import Sessions
+from models.posterior import Posterior, Predictor, rows_of
+from models.trained import Trained
+
+__all__ = ["content_of_person", "placed", "text_vectors"]
+
+Model = TypeVar("Model", bound=Trained)
+
+SEED = 0
+TOWER = {USER: "users", ITEM: "items"}
+
+
+@dataclass(frozen=True, eq=False)
+class NewEdges:
+    """Content messages to new nodes: of each edge type the sender, its row in the table, the new node, the weight."""
+
+    sender: Tensor
+    table_row: Tensor
+    new: Tensor
+    weight: Tensor
+
+
+def text_vectors(recommender: Trained, additions: Additions) -> NDArray[np.float32]:
+    """Read the texts of new items with the encoder that read the others, `[num_new_items, dimension]`.
+
+    As in training, an item without text is read by its title and concepts, and one of which nothing is known has zeros.
+
+    Raises:
+        InputError: If the encoder at hand is another one, or a text is not plain UTF-8.
+    """
+    vectors = np.zeros((len(additions), recommender.item_vectors.shape[1]), dtype=np.float32)
+    if additions.kind != ITEM or not vectors.shape[1] or not recommender.item_vectors.any():
+        return vectors
+    sentences = item_sentences(additions.alone(recommender.graph))
+    known = [number for number, sentence in enumerate(sentences) if sentence is not None]
+    if known:
+        recommender.check_encoder()
+        try:
+            "".join(sentence or "" for sentence in sentences).encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError("a text of the new items holds characters that are not text; give plain UTF-8") from None
+        vectors[known] = recommender.encoder.encode([sentence for sentence in sentences if sentence is not None])
+    return vectors
+
+
+@torch.no_grad()
+def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32]) -> Model:
+    r"""Return a recommender that knows some new items or users as well.
+
+    A new node gets the cold view of training, $z_v = \mathrm{content}_v + c + \epsilon_v$. Its content comes from the
+    tables that all others are read by, $\epsilon_v$ is drawn from what rated nodes have beyond their content
+    (`models.cold.residuals`). With a few ratings, $\epsilon_v$ is what these say instead (`models.cold.newcomers`). Samples of the
+    first phase answer for it. Nothing that was known changes: the ratings of a new item move no user.
+
+    Args:
+        recommender: What answered so far.
+        additions: The new nodes.
+        vectors: Text vectors of new items (`text_vectors`).
+    """
+    kind, count = additions.kind, len(additions)
+    edges, notes = _new_edges(recommender.graph, additions, recommender.data)
+    features = _features(recommender, vectors) if kind == ITEM else None
+    before, phased = recommender.predictor, recommender.posterior
+    content = _content_rows(phased.warm, kind, edges, features, count)
+    shared = phased.warm.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
+    # Only samples of the first phase are ever asked of a new node.
+    residual, first = torch.zeros_like(content), phased.num_cold
+    residual[:first] = recommender.residuals(kind).draw(kind, list(additions.nodes.vocabulary))
+    for new in np.unique(additions.new):
+        row = _rated_row(recommender, phased.cold, before.cold, additions, int(new), content[:first, new])
+        residual[:first, new] = row - content[:first, new] - shared[:first, 0]
+    residual = residual.half()  # as all samples are kept
+    rows = content + shared + residual.float()
+    unknown = torch.zeros(count, dtype=torch.bool)
+    known = {
+        USER: torch.cat([before.known_users, unknown]) if kind == USER else before.known_users,
+        ITEM: torch.cat([before.known_items, unknown]) if kind == ITEM else before.known_items,
+    }
+    exposure, content_of_items, item_vectors = recommender.exposure, recommender.content, recommender.item_vectors
+    if kind == ITEM:
+        found = {name: (part.sender.numpy(), part.new.numpy()) for name, part in edges.items()}
+        content_of_items = content_of_items.grown(vectors, found)
+        items = np.arange(len(item_vectors), len(item_vectors) + count)
+        exposure = exposure.grown(_exposure_columns(recommender, content_of_items, items))
+        item_vectors = np.concatenate([item_vectors, vectors])
+    grown = replace(
+        recommender,
+        graph=additions.grown(recommender.graph),
+        train=_grown_ratings(recommender.train, additions),
+        posterior=PhasedPosterior(_grown_posterior(phased.warm, kind, residual), first),
+        data=_grown_data(recommender.data, additions, edges, features),
+        item_vectors=item_vectors,
+        exposure=exposure,
+        content=content_of_items,
+        sessions=_grown_sessions(recommender, additions),
+        additions=(*recommender.additions, additions),
+        notes=(*recommender.notes, *additions.notes, *notes),
+    )
+    grown.keep(
+        predictor=PhasedPredictor(_grown_predictor(before.warm, kind, rows), first, known[USER], known[ITEM]),
+        learned_from=recommender,
+    )
+    return grown
+
+
+@torch.no_grad()
+def content_of_person(recommender: Trained, concepts: Mapping[str, Any]) -> Tensor:
+    """Return what concepts say of someone new in the samples of the first phase, `[num_samples, embedding_size + 1]`.
+
+    Args:
+        recommender: What answers.
+        concepts: Relation -> value or values, such as age and occupation.
+
+    Raises:
+        InputError: If users have no such relation, or the graph no such concept.
+    """
+    someone = {"id": "someone new" + " " * len(recommender.graph.users), "concepts": concepts}
+    additions = Additions.of(recommender.graph, USER, [someone], scale=recommender.scale)
+    unknown = [note for note in additions.notes if "is not known" in note]
+    if unknown:
+        raise InputError(f"{unknown[0].partition(' of user')[0]} is not known to the graph; leave it out or correct it")
+    edges, _ = _new_edges(recommender.graph, additions, recommender.data)
+    return _content_rows(recommender.posterior.cold, USER, edges, None, 1)[:, 0]
+
+
+def _new_edges(
+    graph: KnowledgeGraph, additions: Additions, data: HeteroData
+) -> tuple[dict[MessageType, NewEdges], list[str]]:
+    """Return the messages to new nodes as training would make them, from senders that have a row in a table."""
+    kind, alone, shift = additions.kind, additions.alone(graph), len(graph.nodes[additions.kind])
+    messages: dict[MessageType, NDArray[np.int64]] = {}
+    for edge_type, edges in additions.edges.items():
+        if edge_type.source == edge_type.target:
+            index = edges.index - np.array([[shift], [0]])
+            messages[edge_type.target, edge_type.relation, kind] = index[::-1]
+            continue
+        both = directions(edge_type, with_wider_concepts(alone, edge_type))
+        messages.update({message_type: index for message_type, index in both if message_type[2] == kind})
+    found: dict[MessageType, NewEdges] = {}
+    notes: list[str] = []
+    for message_type, index in messages.items():
+        learned = data[message_type].senders.numpy() if message_type in data[kind].content else np.zeros(0, np.int64)
+        sender, new = np.unique(index, axis=1)
+        there = np.isin(sender, learned)
+        for node in np.unique(new[~there]):
+            labels = graph.nodes[message_type[0]].labels[sender[~there & (new == node)]]
+            notes.append(
+                f"{message_type[1]} {', '.join(repr(str(label)) for label in labels)} of {kind} "
+                f"{additions.nodes.vocabulary.id_of(int(node))!r}: too rare for the model to have learned"
+            )
+        sender, new = sender[there], new[there]
+        if len(sender):
+            weight = 1.0 / np.sqrt(np.bincount(new)[new])
+            row = np.searchsorted(learned, sender)
+            found[message_type] = NewEdges(
+                *(torch.from_numpy(part) for part in (sender, row, new, weight.astype(np.float32)))
+            )
+    return found, notes
+
+
+def _features(recommender: Trained, vectors: NDArray[np.float32]) -> Tensor | None:
+    """Return the text features of new items, zero without text, `[num_new_items, num_features]`; None without any."""
+    if TEXT not in recommender.data[ITEM].features["content"] or recommender.projection is None:
+        return None
+    has_text = vectors.any(axis=1)
+    found = np.zeros((len(vectors), len(recommender.projection.components)), dtype=np.float32)
+    if has_text.any():
+        found[has_text] = recommender.projection(vectors[has_text])
+    return torch.from_numpy(found)
+
+
+def _content_rows(
+    posterior: Posterior, kind: str, edges: Mapping[MessageType, NewEdges], features: Tensor | None, count: int
+) -> Tensor:
+    """Return what concepts and text say of new nodes, `[num_samples, num_new_nodes, size]`: `RelationalEncoder` of all samples."""
+    prefix = f"{TOWER[kind]}.content.tables."
+    size = posterior.samples[f"{TOWER[kind]}.factors.rows"].shape[2]
+    total = torch.zeros(len(posterior), count, size)
+    for message_type, part in edges.items():
+        table = posterior.samples[prefix + parameter_key(relation_name(message_type))]
+        total.index_add_(1, part.new, rows_of(table, part.table_row).float() * part.weight[:, None])
+    if features is not None:
+        total += features @ posterior.samples[prefix + TEXT].float()
+    return total
+
+
+def _rated_row(
+    recommender: Trained,
+    posterior: Posterior,
+    predictor: Predictor,
+    additions: Additions,
+    new: int,
+    content: Tensor,
+) -> Tensor:
+    """Return the row of a new node that has ratings, `[num_samples, size]`."""
+    mine = additions.new == new
+    other = torch.from_numpy(additions.other[mine])
+    level = np.abs(additions.value[mine][:, None] - recommender.levels[None]).argmin(axis=1)
+    generator = torch.Generator().manual_seed(SEED)
+    # Nothing said is not the same as an average concept: a history alone is read as `recommend(history=...)` reads it.
+    concepts = content if bool(content.any()) else None
+    prior = None
+    if posterior is recommender.posterior.cold and (additions.kind == ITEM or concepts is None):
+        prior = recommender.newcomer_prior(additions.kind, len(other))
+    if additions.kind == ITEM:
+        return item_from_raters(
+            posterior,
+            predictor,
+            recommender.data,
+            other,
+            torch.from_numpy(level),
+            content=content,
+            prior=prior,
+            generator=generator,
+        )
+    return taste_from_history(
+        posterior,
+        predictor,
+        recommender.data,
+        other,
+        torch.from_numpy(level),
+        content=concepts,
+        prior=prior,
+        generator=generator,
+    ).rows
+
+
+def _grown_posterior(posterior: Posterior, kind: str, residual: Tensor) -> Posterior:
+    offsets = posterior.samples[f"head.{kind}_offsets"]
+    return posterior.grown(
+        {
+            f"{TOWER[kind]}.factors.rows": torch.zeros_like(residual),
+            f"cold_{TOWER[kind]}.residual.rows": residual,
+            f"head.{kind}_offsets": offsets.new_zeros(len(offsets), residual.shape[1], offsets.shape[2]),
+        }
+    )
+
+
+def _grown_predictor(predictor: Predictor, kind: str, rows: Tensor) -> Predictor:
+    offsets = rows.new_zeros(*rows.shape[:2], predictor.thresholds.shape[1])
+    if kind == ITEM:
+        return replace(
+            predictor,
+            items=torch.cat([predictor.items, rows], dim=1),
+            item_offsets=torch.cat([predictor.item_offsets, offsets], dim=1),
+        )
+    dated = predictor.dated
+    return replace(
+        predictor,
+        users=torch.cat([predictor.users, rows], dim=1),
+        user_offsets=torch.cat([predictor.user_offsets, offsets], dim=1),
+        dated=None
+        if dated is None
+        else replace(
+            dated,
+            sessions=replace(dated.sessions, num_users=dated.sessions.num_users + rows.shape[1]),
+            known=torch.cat([dated.known, torch.zeros(rows.shape[1], dtype=torch.bool)]),
+            users=torch.cat([dated.users, rows], dim=1),
+        ),
+    )
+
+
+def _grown_sessions(recommender: Trained, additions: Additions) -> Sessions | None:
+    sessions = recommender.sessions
+    if sessions is None or additions.kind != USER:
+        return sessions
+    return replace(sessions, num_users=sessions.num_users + len(additions))
+
+
+def _grown_ratings(train: Ratings, additions: Additions) -> Ratings:
+    """Add the ratings of new nodes; they count as made when the last training rating was."""
+    new = {ITEM: train.num_items, USER: train.num_users}[additions.kind] + additions.new
+    user, item = (additions.other, new) if additions.kind == ITEM else (new, additions.other)
+    sizes = {
+        "num_users": train.num_users + (len(additions) if additions.kind == USER else 0),
+        "num_items": train.num_items + (len(additions) if additions.kind == ITEM else 0),
+    }
+    time = train.time
+    if time is not None:
+        time = np.concatenate([time, np.full(len(user), time.max() if len(time) else 0, dtype=np.int64)])
+    return Ratings(
+        user=np.concatenate([train.user, user]),
+        item=np.concatenate([train.item, item]),
+        value=np.concatenate([train.value, additions.value]),
+        time=time,
+        **sizes,
+    )
+
+
+def _exposure_columns(recommender: Trained, content: Content, items: NDArray[np.int64]) -> NDArray[np.float32]:
+    exposure, regression = recommender.exposure, recommender.content_regression
+    columns = np.zeros((len(exposure.weights), len(items)), dtype=np.float32)
+    if len(regression.warm):
+        columns[regression.warm if exposure.head is None else slice(None)] = regression.columns(content, items)
+    return columns
+
+
+def _grown_data(
+    data: HeteroData, additions: Additions, edges: Mapping[MessageType, NewEdges], features: Tensor | None
+) -> HeteroData:
+    """Return graph inputs with rows for new nodes: content messages as found, no messages along ratings."""
+    kind, count = additions.kind, len(additions)
+    grown = copy.copy(data)
+    shift = int(data[kind].num_nodes)
+    grown[kind].num_nodes = shift + count
+    grown[kind].num_present = int(data[kind].num_present) + count
+    for message_type, part in edges.items():
+        old, new = data[message_type], grown[message_type]
+        new.edge_index = torch.cat([old.edge_index, torch.stack([part.sender, part.new + shift])], dim=1)
+        new.edge_weight = torch.cat([old.edge_weight, part.weight])
+        new.table_row = torch.cat([old.table_row, part.table_row])
+    rows = {"content": {TEXT: features}, "interactions": {}}
+    grown[kind].features = {
+        group: {name: _longer(values, rows[group].get(name), count) for name, values in found.items()}
+        for group, found in data[kind].features.items()
+    }
+    other = USER if kind == ITEM else ITEM
+    hops = {}
+    for name, centred in data[other].hop_sources.items():
+        own = _hop_features(data, kind, name, edges, features, count, centred)
+        hops[name] = torch.cat([centred, own])
+    grown[other].hop_sources = hops
+    return grown
+
+
+def _longer(values: Tensor, rows: Tensor | None, count: int) -> Tensor:
+    return torch.cat([values, values.new_zeros(count, values.shape[1]) if rows is None else rows])
+
+
+def _hop_features(
+    data: HeteroData,
+    kind: str,
+    name: str,
+    edges: Mapping[MessageType, NewEdges],
+    features: Tensor | None,
+    count: int,
+    centred: Tensor,
+) -> Tensor:
+    """Return what new nodes add to a two-hop feature of whoever rates them, around the mean of training."""
+    dense = torch.zeros(count, centred.shape[1])
+    old = data[kind].features["content"].get(name)
+    if name == TEXT:
+        assert features is not None
+        assert old is not None
+        return features - (old[:1] - centred[:1])
+    message_type = next(found for found in data[kind].content if relation_name(found) == name)
+    part = data[message_type]
+    first = torch.zeros(centred.shape[1])
+    mine = part.edge_index[1] == 0
+    first[part.edge_index[0][mine]] = part.edge_weight[mine]
+    if message_type in edges:
+        new = edges[message_type]
+        dense[new.new, new.sender] = new.weight
+    return dense - (first - centred[0])

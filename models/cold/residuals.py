@@ -1,0 +1,111 @@
+"""What content cannot say of a node that nobody has rated: drawn from what it cannot say of rated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from models.encoder import Messages
+from models.network.tower import ColdTower
+from models.posterior import Posterior
+
+__all__ = ["Residuals", "beyond_content", "drawn_residuals"]
+
+
+def drawn_residuals(beyond: Tensor, counts: Tensor, num_rows: int, generator: torch.Generator) -> Tensor:
+    """Draw residuals of unrated nodes in one sample, `[num_rows, size]`.
+
+    Each is that of a rated node, picked by its number of ratings, around the mean of all: so the dimensions vary
+    together as they really do.
+
+    Args:
+        beyond: What the rated nodes have beyond content and what all share, `[num_nodes, size]`.
+        counts: Number of ratings of each node, `[num_nodes]`.
+        num_rows: Number of nodes to draw for.
+        generator: Source of the draws.
+    """
+    weight = counts.float()
+    picked = torch.multinomial(weight, num_rows, replacement=True, generator=generator)
+    return beyond[picked] - weight @ beyond / weight.sum()
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """Residuals of the rated nodes of one kind in every sample, for nodes that join later.
+
+    Attributes:
+        beyond: Half precision, `[num_samples, num_nodes, size]`.
+        mean: Their mean by number of ratings, `[num_samples, size]`.
+        counts: Numbers of training ratings, `[num_nodes]`.
+    """
+
+    beyond: Tensor
+    mean: Tensor
+    counts: Tensor
+
+    @classmethod
+    @torch.no_grad()
+    def of(
+        cls, posterior: Posterior, tower: ColdTower, name: str, messages: Messages, rows: Tensor, counts: Tensor
+    ) -> Residuals:
+        """Take them from the rows of rated nodes.
+
+        Args:
+            posterior: Kept samples.
+            tower: The cold tower of the kind.
+            name: Its name in the samples, `cold_users` or `cold_items`.
+            messages: Content messages to the nodes.
+            rows: Rows of the nodes, warm where they are rated, `[num_samples, num_nodes, size]`.
+            counts: Numbers of training ratings, `[num_nodes]`.
+        """
+        prefix = f"{name.removeprefix('cold_')}.content."
+        shared = posterior.samples[f"{name}.shared.rows"]
+        weight = counts.float() / counts.sum().clamp_min(1)
+        beyond, means = [], []
+        for number in range(len(posterior)):
+            tables = {
+                full.removeprefix(prefix): stacked[number].float()
+                for full, stacked in posterior.samples.items()
+                if full.startswith(prefix)
+            }
+            content = functional_call(tower.content, tables, (messages,)) if tables else 0.0
+            mine = rows[number] - content - shared[number].float()
+            beyond.append(mine.half())
+            means.append(weight @ mine)
+        return cls(torch.stack(beyond), torch.stack(means), counts)
+
+    def draw(self, kind: str, ids: Sequence[str]) -> Tensor:
+        """Draw residuals for new nodes, `[num_samples, num_new_nodes, size]`, the same ones for the same id.
+
+        As in training (`drawn_residuals`), every second sample holds the mirror image of the one before. A single
+        sample has no spread to draw from: there a new node is its content.
+        """
+        num_samples, _, size = self.beyond.shape
+        found = torch.zeros(num_samples, len(ids), size)
+        if num_samples == 1 or not int(self.counts.sum()):
+            return found
+        even = torch.arange(0, num_samples, 2)
+        for place, raw_id in enumerate(ids):
+            seed = int.from_bytes(sha256(f"{kind}\n{raw_id}".encode()).digest()[:7])
+            generator = torch.Generator().manual_seed(seed)
+            picked = torch.multinomial(self.counts.float(), len(even), replacement=True, generator=generator)
+            drawn = self.beyond[even, picked].float() - self.mean[even]
+            found[0::2, place] = drawn
+            found[1::2, place] = -drawn[: num_samples // 2]
+        return found
+
+
+def beyond_content(posterior: Posterior, residuals: Callable[[], Residuals], name: str) -> Tensor:
+    """Return what the rows of nodes are beyond their content, shared part included, `[num_samples, num_nodes, size]`.
+
+    Args:
+        posterior: Kept samples.
+        residuals: Returns the residuals of the nodes.
+        name: Name of their cold tower in the samples, `cold_users` or `cold_items`.
+    """
+    return residuals().beyond.float() + posterior.samples[f"{name}.shared.rows"].float()

@@ -1,0 +1,149 @@
+"""The person a list is for: someone the model knows, someone with a few ratings, or someone with a wish in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kg.errors import InputError
+from kg.schema import USER
+from models.cold.newcomers import Taste, taste_from_history
+from models.cold.placement import content_of_person
+from models.lists.listing import COLD, POPULARITY
+from models.network.phases import PhasedPredictor
+from models.trained import Trained
+
+__all__ = ["Person", "known_person", "levels_of", "person_of_history", "taste_of"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Person:
+    """Someone's side of every score.
+
+    Attributes:
+        warm: Rows in the samples that answer for known items; None for newcomers.
+        cold: Rows in the samples that answer for new items, and for newcomers.
+        seen: What the person rated, or is taken to like, 0/1 `[num_items]`; for a sentence, how likely.
+        num_ratings: Number of ratings that are known of the person.
+        nearness: How near each item's text is to the person's words, on the scale of logarithms `[num_items]`, if they
+            gave some.
+        comes_across: Whether `seen` tells what the person comes across; if not, nearness takes its place.
+        source: What every row of a list stands on; None: the numbers of ratings tell.
+    """
+
+    warm: Taste | None = None
+    cold: Taste
+    seen: NDArray[np.float32]
+    num_ratings: int = 0
+    nearness: NDArray[np.float32] | None = None
+    comes_across: bool = True
+    source: str | None = None
+
+    def chances(self, predictor: PhasedPredictor, items: Tensor | None = None) -> Tensor:
+        """Return the level probabilities of items, by default all, `[num_items, num_levels]`."""
+        known = predictor.known_items if items is None else predictor.known_items[items]
+        if self.warm is None or not known.any():
+            return predictor.cold.for_rows(self.cold.rows, self.cold.offsets, items)
+        warm = predictor.warm.for_rows(self.warm.rows, self.warm.offsets, items)
+        if not known.all():
+            new = torch.nonzero(~known)[:, 0]
+            warm[new] = predictor.cold.for_rows(self.cold.rows, self.cold.offsets, new if items is None else items[new])
+        return warm
+
+    def liking(self, predictor: PhasedPredictor, level: int, items: Tensor) -> Tensor:
+        """Return the chance of at least level number `level` for some items, `[num_items]`."""
+        known = predictor.known_items[items]
+        if self.warm is None or not known.any():
+            return predictor.cold.liking(self.cold.rows, self.cold.offsets, level, items)
+        warm = predictor.warm.liking(self.warm.rows, self.warm.offsets, level, items)
+        if not known.all():
+            new = torch.nonzero(~known)[:, 0]
+            warm[new] = predictor.cold.liking(self.cold.rows, self.cold.offsets, level, items[new])
+        return warm
+
+
+def known_person(recommender: Trained, user: str) -> Person:
+    """Return a user of the graph; raises `UnknownNameError` for any other."""
+    index = recommender.graph.users.vocabulary.index_of(user)
+    predictor = recommender.predictor
+
+    def rows(phase: str) -> Taste:
+        found = getattr(predictor, phase)
+        return Taste(found.users[:, index], found.user_offsets[:, index])
+
+    known = bool(predictor.known_users[index])
+    return Person(
+        warm=rows("warm") if known else None,
+        cold=rows("cold"),
+        seen=recommender.seen_by(np.array([index]))[0],
+        num_ratings=int(recommender.train.user_counts[index]),
+    )
+
+
+def person_of_history(
+    recommender: Trained, history: Mapping[str, float], concepts: Mapping[str, Any] | None = None
+) -> Person:
+    """Return someone new who gave some ratings; without ratings and concepts, someone of whom nothing is known.
+
+    Args:
+        recommender: What answers.
+        history: Ratings, item id -> stars.
+        concepts: What else is known, relation -> value or values, such as age and occupation.
+
+    Raises:
+        InputError: If an item, relation or concept is unknown, or a rating is off the scale.
+    """
+    content = content_of_person(recommender, concepts) if concepts else None
+    item = recommender.graph.items.vocabulary.indices(list(history))
+    level = levels_of(recommender, history)
+    seen = np.zeros(recommender.train.num_items, dtype=np.float32)
+    seen[item] = 1.0
+    return Person(
+        cold=taste_of(recommender, item, level, content=content),
+        seen=seen,
+        num_ratings=len(history),
+        source=None if history else COLD if concepts else POPULARITY,
+    )
+
+
+def levels_of(recommender: Trained, history: Mapping[str, float]) -> NDArray[np.int64]:
+    """Return the index of the level of each rating; stars between two levels that training knows count as the nearer one.
+
+    Raises:
+        InputError: If a rating is off the scale.
+    """
+    low, high = recommender.scale
+    for raw_id, value in history.items():
+        if not low <= value <= high:
+            expected = "a choice has the value 1" if recommender.implicit else f"the scale is {low:g} to {high:g}"
+            raise InputError(f"item {raw_id!r} has {value:g} stars; {expected}")
+    stars = np.array(list(history.values()), dtype=np.float32)
+    return np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1) if len(stars) else np.zeros(0, np.int64)
+
+
+def taste_of(
+    recommender: Trained,
+    item: NDArray[np.int64],
+    level: NDArray[np.int64],
+    weight: float = 1.0,
+    content: Tensor | None = None,
+) -> Taste:
+    """Return the taste of someone new who rated items at levels; a weight below 1 is less evidence than a rating."""
+    return taste_from_history(
+        recommender.posterior.cold,
+        recommender.predictor.cold,
+        recommender.data,
+        torch.from_numpy(item),
+        torch.from_numpy(level.astype(np.int64)),
+        weight=weight,
+        # What a sentence is taken to like are not ratings of someone; who tells concepts starts from these instead.
+        prior=None if weight != 1.0 or content is not None else recommender.newcomer_prior(USER, len(item)),
+        content=content,
+        generator=torch.Generator().manual_seed(0),
+    )

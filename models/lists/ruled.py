@@ -1,0 +1,43 @@
+"""Rules of the graph in a list: what they move and hide, and the column that names them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kg.errors import InputError
+from kg.queries.rules import AppliedRules
+from models.lists.ranking import Adjustment
+
+__all__ = ["adjustment_of", "with_rules"]
+
+
+def adjustment_of(rules: Adjustment | AppliedRules | None, *, implicit: bool) -> Adjustment | None:
+    """Return what rules do to a ranking.
+
+    Args:
+        rules: Rules applied to the graph of the recommender, or an adjustment that is one already.
+        implicit: Whether the recommender knows choices alone, and no stars that a boost could move.
+
+    Raises:
+        InputError: If rules boost where there are no stars.
+    """
+    if rules is None or isinstance(rules, Adjustment):
+        return rules
+    if implicit and rules.boost.any():
+        raise InputError("a boost moves stars, and implicit feedback has none; use hide and only")
+    return Adjustment(hidden=rules.hidden, boost=rules.boost)
+
+
+def with_rules(rows: pd.DataFrame, rules: Adjustment | AppliedRules | None, items: NDArray[np.int64]) -> pd.DataFrame:
+    """Return a list with the column `rules`, what rules say of each row; as it is where no named rules are at work.
+
+    Args:
+        rows: The list.
+        rules: The rules.
+        items: Indices of the listed items, `[num_rows]`.
+    """
+    if not isinstance(rules, AppliedRules):
+        return rows
+    return rows.assign(rules=["; ".join(str(effect) for effect in rules.of_item(int(item))) for item in items])

@@ -1,0 +1,83 @@
+"""Which items the same people would like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from kg.schema import ITEM, USER
+from models.lists.listing import sources
+from models.lists.ranking import best_of
+from models.lists.reasons import Reason
+from models.posterior import Predictor
+from models.trained import Trained
+
+__all__ = ["similar_items", "similarity_to"]
+
+SHARED = 3  # concepts named a row
+
+
+def similar_items(recommender: Trained, item: str, k: int) -> pd.DataFrame:
+    """Return the items most like one, best first: `id`, `label`, `similarity` in [-1, 1], `source`, `shares`."""
+    index = recommender.graph.items.vocabulary.index_of(item)
+    predictor, users = recommender.predictor, recommender.learned(USER)
+    found = similarity_to(predictor.cold, index, users)
+    if bool(predictor.known_items[index]) and predictor.warm is not predictor.cold:
+        found = torch.where(predictor.known_items, similarity_to(predictor.warm, index, users), found)
+    scores = found.numpy().copy()
+    scores[~recommender.graph.items.present] = -np.inf
+    scores[index] = -np.inf
+    best = best_of(scores, k)
+    counts = recommender.train.item_counts
+    return pd.DataFrame(
+        {
+            "id": [recommender.graph.items.vocabulary.id_of(int(other)) for other in best],
+            "label": recommender.graph.items.labels[best],
+            "similarity": scores[best],
+            "source": sources(np.full(len(best), counts[index]), counts[best]),
+            "shares": ["; ".join(_shared(recommender, index, int(other))) for other in best],
+        }
+    )
+
+
+@torch.no_grad()
+def similarity_to(predictor: Predictor, item: int, users: Tensor) -> Tensor:
+    r"""Return how alike the items are to one, `[num_items]`.
+
+    $$s_{ij} = E\left[\frac{z_i^\top \Sigma z_j}{\sqrt{z_i^\top \Sigma z_i \; z_j^\top \Sigma z_j}}\right]$$
+
+    with $\Sigma$ the covariance of the known users' rows in a sample: the correlation, over users, of what they would think
+    of the two items, averaged over the posterior. A plain cosine of rows would depend on how latent dimensions happen to be
+    scaled and turned, which changes no score; this does not. A new item's row is its content with what may come beyond
+    it, so its similarities are those of its content, the smaller the less content says.
+
+    Args:
+        predictor: Rows of all nodes in every sample.
+        item: The item.
+        users: Which users count, bool `[num_users]`.
+    """
+    total = torch.zeros(predictor.items.shape[1])
+    for rows, of_users in zip(predictor.items, predictor.users, strict=True):
+        taste = of_users[users, :-1]
+        taste = taste - taste.mean(0)
+        scores = rows[:, :-1] @ torch.linalg.cholesky(
+            taste.T @ taste / max(len(taste), 1) + 1e-8 * torch.eye(taste.shape[1])
+        )
+        scores = torch.nn.functional.normalize(scores, dim=1)
+        total += scores @ scores[item]
+    return total / len(predictor.items)
+
+
+def _shared(recommender: Trained, item: int, other: int) -> list[str]:
+    """Name the rarest concepts that two items share."""
+    found: list[tuple[int, str]] = []
+    for edge_type in recommender.data[ITEM].content:
+        sender, receiver = recommender.data[edge_type].edge_index.numpy()
+        both = np.intersect1d(sender[receiver == item], sender[receiver == other])
+        labels = recommender.graph.nodes[edge_type[0]].labels
+        found += [
+            (int((sender == concept).sum()), str(Reason(edge_type[1], str(labels[concept]), 0.0))) for concept in both
+        ]
+    return list(dict.fromkeys(name for _, name in sorted(found)))[:SHARED]

@@ -1,0 +1,1 @@
+"""The small parts that the network and its posterior are made of."""

@@ -1,0 +1,115 @@
+"""What the analysis of people's behaviour needs, computed once a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from kg.ratings import Ratings
+from models.baselines import Biases
+from models.people.habits import habits_table
+from models.people.interests import ConceptTable, TasteSpace, unit_of_score
+from models.trained import Trained
+
+__all__ = ["Behaviour"]
+
+LEAST_ITEMS, LEAST_SHARE = 5, 0.01  # of a common concept
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Behaviour:
+    """Concepts, directions of taste, habits and expectations.
+
+    Attributes:
+        concepts: The concepts of the items.
+        warm: Directions in the samples for known users.
+        cold: Directions in the samples for everyone else; the same object where training had one phase.
+        habits: `habits_table` of all users.
+        expected: What the biases of user and item expect of each training rating, in stars; None of implicit feedback.
+        by_user: Positions of the training ratings, those of one user together.
+        common: Which concepts have at least five items and a hundredth of the training ratings, `[num_concepts]`.
+        likeness: Square roots of the covariance of item rows, `[num_samples, embedding_size, embedding_size]`: in these
+            coordinates the cosine of two users is the correlation of what they think of the items.
+    """
+
+    concepts: ConceptTable
+    warm: TasteSpace
+    cold: TasteSpace
+    habits: pd.DataFrame
+    expected: NDArray[np.float64] | None
+    by_user: NDArray[np.int64]
+    common: NDArray[np.bool_]
+    likeness: torch.Tensor
+
+    @classmethod
+    def of(cls, recommender: Trained) -> Behaviour:
+        """Compute all of it from a trained model."""
+        train, predictor = recommender.train, recommender.predictor
+        concepts = ConceptTable.of(recommender.data, recommender.graph)
+        spaces = [
+            TasteSpace.of(concepts, phase, train, unit_of_score(phase, train, recommender.levels))
+            for phase in ([predictor.warm] if predictor.cold is predictor.warm else [predictor.warm, predictor.cold])
+        ]
+        biases = None
+        if not recommender.implicit:
+            biases = Biases(recommender.scale).fit(train, np.zeros((train.num_items, 1), dtype=np.float32))
+        rated = torch.from_numpy(train.item_counts > 0)
+        rows = predictor.warm.items[:, rated, :-1]
+        centred = rows - rows.mean(dim=1, keepdim=True)
+        values, vectors = torch.linalg.eigh(centred.mT @ centred / rows.shape[1])
+        items, share = np.asarray(concepts.holds.sum(axis=0)), _share_of_ratings(concepts, train)
+        return cls(
+            concepts=concepts,
+            warm=spaces[0],
+            cold=spaces[-1],
+            habits=habits_table(
+                train,
+                concepts.holds[:, concepts.broad],
+                recommender.relevant_from,
+                None if biases is None else biases.of_user,
+            ),
+            expected=None if biases is None else biases.unclipped(train.user, train.item),
+            by_user=np.argsort(train.user, kind="stable"),
+            common=(items >= LEAST_ITEMS) & (share >= LEAST_SHARE) & (share < 1),
+            likeness=vectors * values.clamp_min(0).sqrt()[:, None],
+        )
+
+    def share_of_ratings(self, recommender: Trained) -> NDArray[np.float64]:
+        """Return the share of the training ratings whose item has each concept, `[num_concepts]`."""
+        return _share_of_ratings(self.concepts, recommender.train)
+
+    def ratings_of(self, recommender: Trained, user: int) -> NDArray[np.int64]:
+        """Return the positions of a user's training ratings."""
+        counts = recommender.train.user_counts
+        end = int(counts[: user + 1].sum())
+        return self.by_user[end - int(counts[user]) : end]
+
+    @torch.no_grad()
+    def similar(self, recommender: Trained, user: int, rows: torch.Tensor) -> NDArray[np.float32]:
+        """Return how alike each user's taste is to a taste, in [-1, 1], NaN for the user and those without ratings.
+
+        It is the correlation over items of what two people think of them beyond the average user, mean over samples.
+
+        Args:
+            recommender: The model.
+            user: Whose taste it is.
+            rows: The taste in the warm samples, `[num_samples, embedding_size + 1]`.
+        """
+        others = recommender.predictor.warm.users
+        total = torch.zeros(others.shape[1])
+        for number, basis in enumerate(self.likeness):
+            average = self.warm.average[number, :-1]
+            mine, theirs = (rows[number, :-1] - average) @ basis, (others[number, :, :-1] - average) @ basis
+            total += torch.nn.functional.cosine_similarity(theirs, mine[None], dim=1)
+        found: NDArray[np.float32] = (total / len(self.likeness)).numpy()
+        found[user] = np.nan
+        found[recommender.train.user_counts == 0] = np.nan
+        return found
+
+
+def _share_of_ratings(concepts: ConceptTable, train: Ratings) -> NDArray[np.float64]:
+    return np.asarray(train.item_counts @ concepts.holds, dtype=np.float64) / max(len(train), 1)

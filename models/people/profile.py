@@ -1,0 +1,379 @@
+"""Who a user is to the model: interests with their evidence, habits, drift, and a taste that can be edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from kg.errors import InputError
+from kg.schema import USER
+from models.lists.reasons import concept_reasons
+from models.people.behaviour import Behaviour
+from models.people.drift import Drift, drift_of
+from models.people.edits import EditableTaste, editable_taste
+from models.people.habits import Habits, habits_of
+from models.people.portrait import sentence_of, tags_of
+from models.posterior import expected_value, interval
+from models.trained import Trained
+
+__all__ = ["Evidence", "Interest", "Profile", "profile_of"]
+
+LISTED = 12  # interests, and dislikes, of a profile
+LEAST_EVIDENCE = 2  # own ratings that a concept of few items needs: the best of thousands is good by chance
+SIMILAR = 10  # users named
+LEAST_CHANCE = 0.8  # of the sign of a listed interest
+WITHIN = (0.1, 0.9)  # the 80 % interval
+FEW = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The user's own ratings of items with a concept.
+
+    Attributes:
+        count: Number of ratings.
+        above_expected: Their mean above what the biases of user and items expect, in stars; None without ratings or stars.
+        lift: How much more often the user rates items with the concept than users do together; None without ratings.
+        items: Ids of the items.
+    """
+
+    count: int
+    above_expected: float | None
+    lift: float | None
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interest:
+    """What a concept means to a user.
+
+    Attributes:
+        concept: `relation:id`, the concept's key.
+        name: What people read: `genre: Drama`.
+        relation: The relation in words.
+        label: The concept's label.
+        weight: What it adds at a typical item of the concept, beyond what it adds for the average user; mean over
+            the samples, in the profile's unit.
+        low: Lower end of the 80 % interval of the weight.
+        high: Upper end.
+        chance: Share of the samples in which the weight is positive.
+        of_average: What it adds for the average user.
+        evidence: The ratings behind it; a concept without any is inferred from people of like taste.
+    """
+
+    concept: str
+    name: str
+    relation: str
+    label: str
+    weight: float
+    low: float
+    high: float
+    chance: float
+    of_average: float
+    evidence: Evidence
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Profile:
+    """A user as the model sees them; a value: `set` returns another one.
+
+    Attributes:
+        user: The user's id.
+        label: What people read.
+        unit: `stars`, or `chance` of implicit feedback: unit of the weights.
+        source: What the taste stands on: `warm`, `few ratings`, or `cold: demographics`.
+        groups: What the graph says of the user, as `age: 25-34`.
+        interests: At most twelve that are positive with a chance of at least 80 %, by the lower end of the interval: what
+            has no evidence has a wide one. Concepts of few items are listed from two own ratings on, since the highest of thousands of
+            uncertain weights is high by chance.
+        dislikes: The same by the upper end.
+        tags: Short words for the taste.
+        sentence: The profile in plain English.
+        habits: How the user rates.
+        drift: Whether that changed over time.
+        similar: Users of like taste: id, label, similarity in [-1, 1].
+        edits: Weights that were set, by the concept's key.
+    """
+
+    user: str
+    label: str
+    unit: str
+    source: str
+    groups: tuple[str, ...]
+    interests: tuple[Interest, ...]
+    dislikes: tuple[Interest, ...]
+    tags: tuple[str, ...]
+    sentence: str
+    habits: Habits
+    drift: Drift
+    similar: tuple[dict[str, Any], ...]
+    edits: Mapping[str, float]
+    _reader: _Reader = field(repr=False)
+
+    def weight(self, concept: str) -> float:
+        """Return the weight of any concept, by `relation:id`, `genre: Drama`, or its label alone."""
+        return float(self._reader.weights[:, self._reader.behaviour.concepts.find(concept)].mean())
+
+    def interest(self, concept: str) -> Interest:
+        """Return all that is known of one concept, whether listed or not."""
+        return self._reader.interest(self._reader.behaviour.concepts.find(concept))
+
+    def set(self, concept: str, weight: float) -> Profile:
+        """Return the profile of someone who says what a concept adds for them; what was set before still holds.
+
+        Args:
+            concept: `relation:id`, `genre: Drama`, or a label that only one concept has.
+            weight: Beyond the average user, in the profile's unit.
+
+        Raises:
+            UnknownNameError: If there is no such concept.
+            InputError: If the weight is beyond the scale, or cannot hold together with those set before.
+        """
+        recommender, concepts = self._reader.recommender, self._reader.behaviour.concepts
+        low, high = recommender.scale
+        most = 1.0 if recommender.implicit else high - low
+        if not abs(weight) <= most:
+            raise InputError(f"the weight of {concept!r} is {weight:g}; expected {-most:g} to {most:g} {self.unit}")
+        edits = {**self.edits, concepts.keys[concepts.find(concept)]: float(weight)}
+        return self._reader.edited(edits).profile(self)
+
+    def recommend(self, k: int = 10, *, num_reasons: int = 2) -> pd.DataFrame:
+        """Return the best unrated items for this taste, edited or not; columns as of `Recommender.recommend`."""
+        return self._reader.recommend(k, num_reasons)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the profile as JSON values."""
+        names = [name for name in self.__dataclass_fields__ if not name.startswith("_")]
+        plain = {name: getattr(self, name) for name in names}
+        for name in ("interests", "dislikes"):
+            plain[name] = [asdict(one) for one in plain[name]]
+        return plain | {
+            "groups": list(self.groups),
+            "tags": list(self.tags),
+            "habits": asdict(self.habits),
+            "drift": asdict(self.drift),
+            "similar": list(self.similar),
+            "edits": dict(self.edits),
+        }
+
+
+def profile_of(recommender: Trained, behaviour: Behaviour, user: str) -> Profile:
+    """Return the profile of a user of the graph.
+
+    Raises:
+        UnknownNameError: If the graph does not know the user.
+    """
+    return _Reader.of(recommender, behaviour, recommender.graph.users.vocabulary.index_of(user)).profile()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Reader:
+    """Reads a taste, as it is or as it was edited."""
+
+    recommender: Trained
+    behaviour: Behaviour
+    user: int
+    mine: NDArray[np.int64]
+    warm: EditableTaste
+    cold: EditableTaste
+    weights: NDArray[np.float32]
+    edits: Mapping[str, float]
+
+    @classmethod
+    def of(cls, recommender: Trained, behaviour: Behaviour, user: int) -> _Reader:
+        train, predictor = recommender.train, recommender.predictor
+        mine = behaviour.ratings_of(recommender, user)
+        item = torch.from_numpy(train.item[mine])
+        level = torch.from_numpy(np.abs(train.value[mine, None] - recommender.levels).argmin(axis=1))
+        if recommender.implicit:
+            level = torch.full_like(level, len(recommender.levels) - 1)
+        cold = editable_taste(recommender.posterior.cold, predictor.cold, user, item, level)
+        warm = cold
+        if predictor.warm is not predictor.cold:
+            warm = editable_taste(recommender.posterior.warm, predictor.warm, user, item, level)
+        space, taste = (behaviour.warm, warm) if len(mine) else (behaviour.cold, cold)
+        return cls(
+            recommender=recommender,
+            behaviour=behaviour,
+            user=user,
+            mine=mine,
+            warm=warm,
+            cold=cold,
+            weights=space.weights(taste.rows),
+            edits={},
+        )
+
+    def edited(self, edits: Mapping[str, float]) -> _Reader:
+        """Return the reader of the unedited taste with all these weights set."""
+        origin = _Reader.of(self.recommender, self.behaviour, self.user)
+        behaviour = self.behaviour
+        wanted = {behaviour.concepts.find(key): weight for key, weight in edits.items()}
+        warm = origin.warm.with_weights(behaviour.warm, wanted)
+        cold = warm if origin.cold is origin.warm else origin.cold.with_weights(behaviour.cold, wanted)
+        space, taste = (behaviour.warm, warm) if len(self.mine) else (behaviour.cold, cold)
+        return replace(origin, warm=warm, cold=cold, weights=space.weights(taste.rows), edits=edits)
+
+    def profile(self, before: Profile | None = None) -> Profile:
+        """Put the profile together; what an edit does not move is taken from the profile before it."""
+        recommender, behaviour = self.recommender, self.behaviour
+        concepts, nodes = behaviour.concepts, recommender.graph.users
+        low, high = np.quantile(self.weights, WITHIN, axis=0) if len(concepts) else (np.zeros(0), np.zeros(0))
+        rated = np.asarray(concepts.holds[recommender.train.item[self.mine]].sum(axis=0))
+        fit = behaviour.common | (rated >= LEAST_EVIDENCE)
+        chance = (self.weights > 0).mean(axis=0)
+        loved = self._listed(np.argsort(-low, kind="stable"), fit & (chance >= LEAST_CHANCE))
+        avoided = self._listed(np.argsort(high, kind="stable"), fit & (chance <= 1 - LEAST_CHANCE))
+        count = len(self.mine)
+        habits = before.habits if before else habits_of(behaviour.habits, self.user)
+        drift = before.drift if before else self._drift()
+        groups = before.groups if before else self._groups()
+        source = "cold: demographics" if not count else "few ratings" if count < FEW else "warm"
+        label = str(nodes.labels[self.user])
+        return Profile(
+            user=nodes.vocabulary.id_of(self.user),
+            label=label,
+            unit="chance" if recommender.implicit else "stars",
+            source=source,
+            groups=groups,
+            interests=loved,
+            dislikes=avoided,
+            tags=tags_of(loved, habits),
+            sentence=sentence_of(
+                loved,
+                avoided,
+                habits,
+                drift,
+                implicit=recommender.implicit,
+                groups=groups,
+                edited=bool(self.edits),
+            ),
+            habits=habits,
+            drift=drift,
+            similar=self._similar(),
+            edits=dict(self.edits),
+            _reader=self,
+        )
+
+    def interest(self, concept: int) -> Interest:
+        """Return all that is known of one concept."""
+        concepts, weights = self.behaviour.concepts, self.weights[:, concept]
+        low, high = np.quantile(weights, WITHIN)
+        space = self.behaviour.warm if len(self.mine) else self.behaviour.cold
+        name, label = concepts.names[concept], concepts.labels[concept]
+        return Interest(
+            concept=concepts.keys[concept],
+            name=name,
+            relation=name.removesuffix(f": {label}"),
+            label=label,
+            weight=float(weights.mean()),
+            low=float(low),
+            high=float(high),
+            chance=float((weights > 0).mean()),
+            of_average=float(space.of_average[concept]),
+            evidence=self._evidence(concept),
+        )
+
+    def recommend(self, k: int, num_reasons: int) -> pd.DataFrame:
+        """Rank as `Recommender.recommend` does, by the rows of this taste."""
+        recommender = self.recommender
+        if k < 1:
+            raise InputError(f"the length of the list must be at least 1, got {k}")
+        predictor, train = recommender.predictor, recommender.train
+        warm = predictor.warm.for_rows(self.warm.rows, self.warm.offsets)
+        cold = warm if self.cold is self.warm else predictor.cold.for_rows(self.cold.rows, self.cold.offsets)
+        known = predictor.known_users[self.user] & predictor.known_items
+        probabilities = torch.where(known[:, None], warm, cold)
+        liking = probabilities[:, recommender.relevant_level :].sum(1).numpy()
+        chance = liking**recommender.liking_power * recommender.exposure_of(np.array([self.user]))[0]
+        ranking = np.asarray(chance, dtype=np.float32)
+        ranking[train.item[self.mine]] = -np.inf
+        ranking[~recommender.graph.items.present] = -np.inf
+        best = np.argsort(-ranking, kind="stable")[: min(k, int(np.isfinite(ranking).sum()))]
+        stars = torch.from_numpy(recommender.levels)
+        rows = probabilities[torch.from_numpy(best)]
+        low, high = interval(rows, stars)
+        counts = np.minimum(len(self.mine), train.item_counts[best])
+        return pd.DataFrame(
+            {
+                "id": [recommender.graph.items.vocabulary.id_of(int(item)) for item in best],
+                "label": recommender.graph.items.labels[best],
+                "score": expected_value(rows, stars).numpy(),
+                "low": low.numpy(),
+                "high": high.numpy(),
+                "source": np.where(counts == 0, "cold: text+concepts", np.where(counts < FEW, "few ratings", "warm")),
+                "reason": [self._reason(int(item), bool(known[item]), num_reasons) for item in best],
+            }
+        )
+
+    def _reason(self, item: int, warm: bool, most: int) -> str:
+        recommender = self.recommender
+        posterior, taste = (recommender.posterior.warm, self.warm) if warm else (recommender.posterior.cold, self.cold)
+        found = concept_reasons(posterior, recommender.data, recommender.graph, taste.rows, item)
+        return "; ".join(dict.fromkeys(str(one) for one in found[:most] if one.score > 0)) or "overall taste"
+
+    def _listed(self, order: NDArray[np.int64], clear: NDArray[np.bool_]) -> tuple[Interest, ...]:
+        """Return the first interests in an order, those that are clear, each name once."""
+        found: dict[str, Interest] = {}
+        for concept in order:
+            if len(found) == LISTED:
+                break
+            name = self.behaviour.concepts.names[concept]
+            if clear[concept] and name not in found:
+                found[name] = self.interest(int(concept))
+        return tuple(found.values())
+
+    def _evidence(self, concept: int) -> Evidence:
+        train, behaviour = self.recommender.train, self.behaviour
+        column = behaviour.concepts.holds[:, [concept]].tocoo().coords[0]
+        having = np.zeros(train.num_items, dtype=bool)
+        having[column] = True
+        mine = self.mine[having[train.item[self.mine]]]
+        above = None
+        if behaviour.expected is not None and len(mine):
+            above = float((train.value[mine] - behaviour.expected[mine]).mean())
+        lift = None
+        if len(self.mine):
+            usual = float(train.item_counts[having].sum()) / len(train)
+            lift = len(mine) / len(self.mine) / usual if usual else None
+        ids = self.recommender.graph.items.vocabulary
+        items = tuple(ids.id_of(int(item)) for item in train.item[mine])
+        return Evidence(count=len(mine), above_expected=above, lift=lift, items=items)
+
+    def _groups(self) -> tuple[str, ...]:
+        graph = self.recommender.graph
+        return tuple(
+            f"{relation}: {graph.nodes[target].labels[int(concept)]}"
+            for (source, relation, target), edges in graph.edges.items()
+            if source == USER
+            for concept in edges.index[1][edges.index[0] == self.user]
+        )
+
+    def _drift(self) -> Drift:
+        train, behaviour = self.recommender.train, self.behaviour
+        broad = behaviour.concepts.broad
+        having = behaviour.concepts.holds[:, broad].tocsr()[train.item[self.mine]].toarray() > 0
+        above = None
+        if behaviour.expected is not None:
+            above = train.value[self.mine].astype(np.float64) - behaviour.expected[self.mine]
+        time = None if train.time is None else train.time[self.mine]
+        return drift_of(time, having, [behaviour.concepts.labels[one] for one in broad], above)
+
+    def _similar(self) -> tuple[dict[str, Any], ...]:
+        nodes = self.recommender.graph.users
+        likeness = self.behaviour.similar(self.recommender, self.user, self.warm.rows)
+        best = np.argsort(-np.nan_to_num(likeness, nan=-2.0), kind="stable")[:SIMILAR]
+        return tuple(
+            {
+                "id": nodes.vocabulary.id_of(int(one)),
+                "label": str(nodes.labels[one]),
+                "similarity": float(likeness[one]),
+            }
+            for one in best
+            if np.isfinite(likeness[one])
+        )

@@ -1,0 +1,181 @@
+"""What a training leaves: the graph, the network with its samples, and whatever all answers are read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from kg.errors import InputError
+from kg.graph import KnowledgeGraph
+from kg.growth.additions import Additions
+from kg.ratings import Ratings
+from kg.schema import ITEM, USER
+from models.cold.newcomer_prior import NewcomerPriors, RowPrior
+from models.cold.newcomers import messages_sent
+from models.cold.residuals import Residuals, beyond_content
+from models.cold.sentence_map import SentenceMap
+from models.hybrid import HybridModel
+from models.inputs import hybrid_inputs
+from models.lists.content import Content
+from models.lists.exposure import ContentRegression, Exposure
+from models.network.phases import PhasedPosterior, PhasedPredictor
+from models.network.projection import TextProjection
+from models.network.sessions import Sessions
+from models.text import TextEncoder
+
+__all__ = ["Trained"]
+
+LIKING_POWER, LIKING_POWER_IMPLICIT = 1.0, 0.1  # exponents, chosen on validation
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """A trained model with all it needs to answer.
+
+    Attributes:
+        graph: Users, items and concepts.
+        train: Ratings the model has learned from.
+        levels: Values of the rating scale, rising, in stars.
+        model: The network.
+        posterior: Its kept samples.
+        data: Graph inputs.
+        item_vectors: Text vectors of the items, `[num_items, dimension]`, zero rows for items without text.
+        exposure: Who comes across what.
+        encoder: Language model for sentences.
+        encoder_fingerprint: Identity of the encoder that made `item_vectors`.
+        scale: Lowest and highest possible rating, in stars.
+        relevant_from: Least rating, in stars, that counts as liking.
+        content: What lists know of items beside who chose them.
+        projection: From text vectors to the features that the model reads; None where it reads no texts.
+        sessions: Days of the training ratings, where the model has learned what a day adds to a user.
+        sentences: What a sentence says of someone's taste, if that was learned; else its nearness to items decides.
+        additions: Items and users that joined since training, in order.
+        notes: What was said of them that could not be used, as sentences.
+    """
+
+    graph: KnowledgeGraph
+    train: Ratings
+    levels: NDArray[np.float32]
+    model: HybridModel
+    posterior: PhasedPosterior
+    data: HeteroData
+    item_vectors: NDArray[np.float32]
+    exposure: Exposure
+    encoder: TextEncoder
+    encoder_fingerprint: str
+    scale: tuple[float, float]
+    relevant_from: float
+    content: Content
+    projection: TextProjection | None = None
+    sessions: Sessions | None = None
+    sentences: SentenceMap | None = None
+    additions: tuple[Additions, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def predictor(self) -> PhasedPredictor:
+        """Rows of all nodes in every sample; encoded on first use."""
+        return self.posterior.predictor(
+            self.model, hybrid_inputs(self.data, self.sessions), self.learned(USER), self.learned(ITEM)
+        )
+
+    def learned(self, kind: str) -> Tensor:
+        """Return which users or items the model has learned from ratings of, bool `[num_nodes]`: no later additions."""
+        counts = self.train.user_counts if kind == USER else self.train.item_counts
+        added = sum(len(found) for found in self.additions if found.kind == kind)
+        return torch.from_numpy((counts > 0) & (np.arange(len(counts)) < len(counts) - added))
+
+    @cached_property
+    def content_regression(self) -> ContentRegression:
+        """What content says of who comes across an item; made when first an item is added."""
+        head = self.exposure.head
+        return ContentRegression.of(np.flatnonzero(self.learned(ITEM).numpy()) if head is None else head, self.content)
+
+    @cached_property
+    def _residuals(self) -> dict[str, Residuals]:
+        return {}
+
+    @cached_property
+    def _priors(self) -> dict[str, NewcomerPriors]:
+        return {}
+
+    def newcomer_prior(self, kind: str, number: int) -> RowPrior | None:
+        """Return what is to be expected of someone or something new with a number of ratings, beyond its content.
+
+        None where ratings only say that a user chose an item: what is chosen tells nothing of what is not.
+        """
+        if self.implicit:
+            return None
+        if kind not in self._priors:
+            cold, sent = self.predictor.cold, partial(messages_sent, self.posterior.cold, self.data, kind)
+            if kind == USER:
+                self._priors[kind] = NewcomerPriors(self.train, lambda: cold.users, cold.items, sent)
+            else:
+                rows = partial(beyond_content, self.posterior.cold, partial(self.residuals, ITEM), "cold_items")
+                self._priors[kind] = NewcomerPriors(self.train.turned(), rows, cold.users, sent)
+        return self._priors[kind](number)
+
+    def residuals(self, kind: str) -> Residuals:
+        """Return what content cannot say of the rated users or items in the samples that answer for new ones."""
+        if kind not in self._residuals:
+            side = "users" if kind == USER else "items"
+            inputs = getattr(hybrid_inputs(self.data, self.sessions), side).content
+            rows, learned = getattr(self.predictor.cold, side), self.learned(kind)
+            counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts) * learned
+            tower = getattr(self.model, f"cold_{side}")
+            self._residuals[kind] = Residuals.of(self.posterior.cold, tower, f"cold_{side}", inputs, rows, counts)
+        return self._residuals[kind]
+
+    def keep(self, *, predictor: PhasedPredictor, learned_from: Trained) -> None:
+        """Take over what another recommender of the same model has worked out, so that it is not done twice."""
+        self.__dict__["predictor"] = predictor
+        for name in ("content_regression", "_residuals", "_priors"):
+            if name in learned_from.__dict__:
+                self.__dict__[name] = learned_from.__dict__[name]
+
+    @property
+    def implicit(self) -> bool:
+        """Whether a rating only says that a user chose an item; scores are then chances of a choice, not stars."""
+        return self.scale[0] == self.scale[1]
+
+    @property
+    def liking_power(self) -> float:
+        """How much liking counts beside exposure in a ranking; without stars both tell of the same choices."""
+        return LIKING_POWER_IMPLICIT if self.implicit else LIKING_POWER
+
+    @property
+    def relevant_level(self) -> int:
+        """Index of the lowest level that counts as liking; the highest one where training knows none so high."""
+        return int(np.clip(np.searchsorted(self.levels, self.relevant_from), 1, len(self.levels) - 1))
+
+    def exposure_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the exposure of known users to all items, `[num_users, num_items]`."""
+        return self.exposure(self.seen_by(users))
+
+    @cached_property
+    def _rated(self) -> sparse.csr_array:
+        shape = (self.train.num_users, self.train.num_items)
+        table = sparse.csr_array(
+            (np.ones(len(self.train), np.float32), (self.train.user, self.train.item)), shape=shape
+        )
+        table.data[:] = 1.0
+        return table
+
+    def seen_by(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return which items users rated in training, 0/1 `[num_users, num_items]`."""
+        seen: NDArray[np.float32] = self._rated[users].toarray()
+        return seen
+
+    def check_encoder(self) -> None:
+        """Raise `InputError` if the encoder at hand is not the one that read the items."""
+        if self.encoder.fingerprint != self.encoder_fingerprint:
+            raise InputError(
+                f"the encoder {self.encoder.name!r} is not the one that read the items of this run; train again"
+            )

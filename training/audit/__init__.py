@@ -1,0 +1,1 @@
+"""What a graph gives away of held-out ratings."""

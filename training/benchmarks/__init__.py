@@ -1,0 +1,1 @@
+"""Published protocols, peers and measurements of cost, side by side."""

@@ -1,0 +1,242 @@
+"""How well profiles recover the true tastes of a simulated audience: the film world, where they are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from kg.build import build
+from kg.dataset import Dataset
+from kg.description import Description
+from kg.films import FilmWorld, film_concepts, simulate, write_source
+from kg.storage.atomic import write_file
+from models.recommender import Recommender
+from training.benchmarks.taste_ceiling import best_estimates
+from training.bundle import load_run
+from training.config import RunConfig
+from training.metrics import bootstrap
+from training.progress import Progress, silent
+from training.runs import train_run
+
+__all__ = ["Recovery", "recovery", "recovery_table", "run_film_world"]
+
+LEAST_RATINGS = 20
+LEAST_CONCEPTS = 4  # of a user, for a rank correlation to mean anything
+_RELATIONS = {
+    "decade": "decade",
+    "films:director": "director",
+    "films:genre": "genre",
+    "films:about": "theme",
+    "films:countryOfOrigin": "country",
+}
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """Mean rank correlations over users.
+
+    Attributes:
+        num_users: Users with at least twenty training ratings.
+        num_concepts: Concepts compared: all of at least two films, rated or not.
+        rows: A row a measure and family of concepts: `measure`, `family`, `value`, `low`, `high` (95 % bootstrap interval
+            over users), `num_users`, and beside them what the average user's taste gives for everyone,
+            `average_alone`, and what `taste_ceiling` gives, `ceiling`; None where these say nothing.
+    """
+
+    num_users: int
+    num_concepts: int
+    rows: tuple[dict[str, Any], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {"num_users": self.num_users, "num_concepts": self.num_concepts, "rows": list(self.rows)}
+
+
+def run_film_world(
+    out: Path,
+    recipe: Callable[[int], RunConfig],
+    settings: Sequence[str] = (),
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Simulate the audience, train on its ratings, and compare profiles with the tastes it was made with.
+
+    Args:
+        out: Where `graph/`, `run/` and `results.json` are written.
+        recipe: Configuration by the number of ratings.
+        settings: Changes to it. A hundredth of the ratings is held out; nothing is measured on them.
+        seed: Seed of the audience.
+        progress: Called with (stage, done, total, message).
+
+    Returns:
+        `protocol`, `seed`, `train_seconds`, and what `Recovery.as_json` says.
+    """
+    world = simulate(seed=seed)
+    with TemporaryDirectory() as folder:
+        dataset = build(Description.load(write_source(world, Path(folder))))
+    graph = out / "graph"
+    if not graph.exists() or Dataset.load(graph).fingerprint != dataset.fingerprint:
+        dataset.save(graph)
+    config = recipe(len(dataset.ratings)).updated(["split.name=random", "split.test_share=0.01", *settings])
+    train_run(graph, config, out / "run", overwrite=True, keep_same=True, progress=progress)
+    run = load_run(out / "run")
+    found = recovery(run.recommender, world)
+    content = {
+        "protocol": "film-world",
+        "seed": seed,
+        "train_seconds": run.manifest["train_seconds"],
+        **found.as_json(),
+    }
+    write_file(out / "results.json", json.dumps(content, indent=1) + "\n")
+    return content
+
+
+def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
+    r"""Compare the weights of profiles with true tastes by Spearman's rank correlation, user by user.
+
+    The tastes $w_{uc}$ of the simulation are absolute, so they are compared with what a concept adds for the user:
+    the weight of the profile plus what the concept adds for the average user.
+
+    Measures:
+        tastes: over the concepts for which the user has a taste ($w_{uc} \ne 0$).
+        tastes and indifference: over all concepts; most are of no matter to a user, and as ties they bound the value.
+        beyond the average user: weights alone against $w_{uc} - \bar w_c$, over the concepts of `tastes`.
+        affinities: over all films, scores beyond the average user's against the simulated affinities beyond the average.
+
+    Concepts of a single film are left out: no one can tell them from the film.
+
+    Args:
+        recommender: Trained on the ratings of the audience.
+        world: The audience.
+    """
+    behaviour = recommender.behaviour
+    columns = _columns(recommender)
+    vocabulary = recommender.graph.users.vocabulary
+    users = np.flatnonzero(recommender.train.user_counts >= LEAST_RATINGS)
+    rows = recommender.predictor.warm.users[:, users]
+    weights = behaviour.warm.mean_weights(rows)[:, columns["column"]].astype(np.float64)
+    average = behaviour.warm.of_average[columns["column"]].astype(np.float64)
+    table = world.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
+    everyone = table.reindex(index=vocabulary.ids, columns=columns["concept"], fill_value=0.0).to_numpy()
+    truth, mean = everyone[users], everyone.mean(axis=0)
+    has = truth != 0
+    measures = {
+        "tastes": (weights + average, truth, has),
+        "tastes and indifference": (weights + average, truth, np.ones_like(has)),
+        "beyond the average user": (weights, truth - mean, has),
+    }
+    best = best_estimates(world, list(vocabulary.ids[users]), list(columns["concept"]))
+    found = []
+    families = {"all": np.ones(len(columns), dtype=bool)}
+    families |= {name: (columns["family"] == name).to_numpy() for name in sorted(set(columns["family"]))}
+    for measure, (given, true, wanted) in measures.items():
+        for family, mine in families.items():
+            values = _correlations(given[:, mine], true[:, mine], wanted[:, mine])
+            absolute = measure != "beyond the average user"
+            alone, limit = np.broadcast_to(average, given.shape), best if absolute else best - mean
+            beside = {"average_alone": alone if absolute else None, "ceiling": limit}
+            found.append(
+                _row(measure, family, values)
+                | {
+                    name: None
+                    if other is None
+                    else _mean(_correlations(other[:, mine], true[:, mine], wanted[:, mine]))
+                    for name, other in beside.items()
+                }
+            )
+    everything = sorted(set(film_concepts()["concept"]))
+    limit = best_estimates(world, list(vocabulary.ids[users]), everything)
+    ours, theirs = _affinities(recommender, world, users, limit)
+    found.append(_row("affinities", "all", ours) | {"average_alone": None, "ceiling": _mean(theirs)})
+    return Recovery(num_users=len(users), num_concepts=len(columns), rows=tuple(found))
+
+
+def recovery_table(found: Mapping[str, Any]) -> pd.DataFrame:
+    """Lay out what `run_film_world` returned, as text."""
+
+    def figure(value: float | None) -> str:
+        return "" if value is None else f"{value:.3f}"
+
+    return pd.DataFrame(
+        [
+            {
+                "compared": row["measure"],
+                "concepts": row["family"],
+                "profiles": f"{figure(row['value'])} [{figure(row['low'])}, {figure(row['high'])}]",
+                "average user alone": figure(row["average_alone"]),
+                "ceiling": figure(row["ceiling"]),
+            }
+            for row in found["rows"]
+        ]
+    )
+
+
+def _columns(recommender: Recommender) -> pd.DataFrame:
+    """Return the concepts of profiles that tastes are about: column of the profile's table, concept (IRI), family."""
+    table = recommender.behaviour.concepts
+    families = film_concepts().drop_duplicates("concept").set_index("concept")["family"]
+    decades = {iri.rpartition("/")[2]: iri for iri in families.index[families == "decade"]}
+    rows = []
+    for column, key in enumerate(table.keys):
+        relation = table.relations[table.relation[column]]
+        if relation in _RELATIONS:
+            raw_id = key.removeprefix(f"{relation}:")
+            concept = decades.get(raw_id, raw_id)
+            rows.append((column, concept, families.get(concept)))
+    return pd.DataFrame(rows, columns=["column", "concept", "family"]).dropna()
+
+
+def _affinities(
+    recommender: Recommender, world: FilmWorld, users: NDArray[np.int64], estimates: Floats
+) -> tuple[Floats, Floats]:
+    """Return rank correlations with true affinities a user: of our scores, and of the affinities that estimates of all tastes give."""
+    concepts = film_concepts()
+    has = pd.crosstab(concepts["film"], concepts["concept"])
+    shares = has.to_numpy(dtype=np.float64) / np.sqrt(has.to_numpy().sum(axis=1, keepdims=True))
+    tastes = world.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
+    ids = recommender.graph.users.vocabulary.ids
+    true = tastes.reindex(index=ids, columns=has.columns, fill_value=0.0).to_numpy() @ shares.T
+    phase, space = recommender.predictor.warm, recommender.behaviour.warm
+    films = recommender.graph.items.vocabulary.indices(list(has.index))
+    given = np.zeros((len(users), len(films)))
+    for number, average in enumerate(space.average):
+        own = phase.users[number, users, :-1] - average[:-1]
+        given += (own @ phase.items[number, films, :-1].t()).numpy()
+    true = true - true.mean(axis=1, keepdims=True)
+    true = (true - true.mean(axis=0))[users]
+    best = (estimates - tastes.reindex(columns=has.columns, fill_value=0.0).to_numpy().mean(axis=0)) @ shares.T
+    every = np.ones(true.shape, dtype=bool)
+    return _correlations(given, true, every), _correlations(best, true, every)
+
+
+def _correlations(given: Floats, true: Floats, wanted: NDArray[np.bool_]) -> Floats:
+    """Return a rank correlation a user over the wanted entries; NaN where there are too few or all are equal."""
+    found = np.full(len(given), np.nan)
+    for user, chosen in enumerate(wanted):
+        mine, theirs = given[user, chosen], true[user, chosen]
+        if len(mine) >= LEAST_CONCEPTS and np.ptp(mine) > 0 and np.ptp(theirs) > 0:
+            found[user] = spearmanr(mine, theirs).statistic
+    return found
+
+
+def _mean(values: Floats) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _row(measure: str, family: str, values: Floats) -> dict[str, Any]:
+    known = values[~np.isnan(values)]
+    found = bootstrap(known, rng=0).as_json() if len(known) else {"value": None, "low": None, "high": None}
+    return {"measure": measure, "family": family, **found, "num_users": len(known)}

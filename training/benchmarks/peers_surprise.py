@@ -1,0 +1,56 @@
+"""Surprise: SVD and SVD++ (Koren 2008) by stochastic gradient descent, with the package's own settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from training.answers import Fitted
+from training.benchmarks.peers import Material, Peer
+
+__all__ = ["SURPRISE"]
+
+PACKAGE = "scikit-surprise"
+
+
+def fit_svd(material: Material, *, seed: int) -> Fitted:
+    """Fit biased matrix factorisation."""
+    from surprise import SVD
+
+    return _fitted(SVD(random_state=seed), material)
+
+
+def fit_svd_plus_plus(material: Material, *, seed: int) -> Fitted:
+    """Fit SVD++: factors of a user and of the items they rated."""
+    from surprise import SVDpp
+
+    return _fitted(SVDpp(random_state=seed, cache_ratings=True), material)
+
+
+def _fitted(model: Any, material: Material) -> Fitted:
+    from surprise import Dataset, Reader
+
+    train = material.train
+    table = pd.DataFrame({"user": train.user, "item": train.item, "rating": train.value})
+    model.fit(Dataset.load_from_df(table, Reader(rating_scale=material.dataset.scale)).build_full_trainset())
+
+    def stars(user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.floating]:
+        pairs = zip(user.tolist(), item.tolist(), strict=True)
+        return np.array([model.predict(of_user, of_item).est for of_user, of_item in pairs])
+
+    return Fitted(stars=stars)
+
+
+SURPRISE = (
+    Peer(
+        name="Surprise SVD++",
+        package=PACKAGE,
+        fit=fit_svd_plus_plus,
+        settings={"seed": 0},
+        note="the package's own settings",
+    ),
+    Peer(name="Surprise SVD", package=PACKAGE, fit=fit_svd, settings={"seed": 0}, note="the package's own settings"),
+)

@@ -1,0 +1,213 @@
+"""Published protocols: which data, which split, and what others reported on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kg.errors import InputError, did_you_mean
+from training.benchmarks.peers import Peer
+from training.benchmarks.peers_floors import EASE_50, EASE_ON_LIKED, EASE_UNRATED, FLOORS, LIST_FLOORS
+from training.benchmarks.peers_implicit import ALS_1M, ALS_100K
+from training.benchmarks.peers_lightfm import LIGHTFM
+from training.benchmarks.peers_myfm import MYFM, MYFM_WITHOUT_SETS
+from training.benchmarks.peers_surprise import SURPRISE
+from training.benchmarks.rows import NOT_LIKED, UNRATED
+
+__all__ = ["PROTOCOLS", "Protocol", "Published", "protocol_named"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A figure somebody reported on the same protocol.
+
+    Attributes:
+        model: What it is.
+        figures: Metric -> value.
+        source: Where it was reported.
+        uses_test_date: Whether the date of the predicted rating was an input.
+    """
+
+    model: str
+    figures: Mapping[str, float]
+    source: str
+    uses_test_date: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """A benchmark that can be repeated to the rating.
+
+    Attributes:
+        name: Name on the command line.
+        description: Ready-made description of the data.
+        split: Settings of the split, as `section.field=value`.
+        parts: Test parts that are measured.
+        metrics: Metrics of the table, in its order.
+        published: What others reported.
+        note: What a reader must know beside the figures.
+        floors: Our baselines.
+        peers: Other people's models that can be measured here.
+        variants: Other settings of our model, by name, as `section.field=value`.
+        dated: Names of the variants that are told the dates of the test ratings; no other row is.
+        repeats: Further settings of each repetition of the split.
+        seeds: Usual number of seeds of our model, a repetition.
+        candidates: What is ranked for a user: `UNRATED` items, or those `NOT_LIKED` in training.
+    """
+
+    name: str
+    description: str
+    split: tuple[str, ...]
+    parts: tuple[str, ...]
+    metrics: tuple[str, ...]
+    published: tuple[Published, ...] = ()
+    note: str = field(default="")
+    floors: tuple[Peer, ...] = FLOORS
+    peers: tuple[Peer, ...] = ()
+    variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dated: frozenset[str] = frozenset()
+    repeats: tuple[tuple[str, ...], ...] = ((),)
+    seeds: int = 5
+    candidates: str = UNRATED
+
+    def peers_named(self, beginnings: Sequence[str]) -> tuple[Peer, ...]:
+        """Return the peers whose names begin in one of the ways given; raises `InputError` for one that fits none."""
+        for beginning in beginnings:
+            if not any(peer.name.startswith(beginning) for peer in self.peers):
+                known = ", ".join(peer.name for peer in self.peers)
+                raise InputError(f"no peer of {self.name} has a name that begins with {beginning!r}; there are {known}")
+        return tuple(peer for peer in self.peers if peer.name.startswith(tuple(beginnings)))
+
+
+_RATINGS = ("rmse", "mae", "coverage_80", "ndcg@20", "recall@20")
+_LISTS = ("ndcg@20", "recall@20", "rmse")
+_RATING_PEERS = (*MYFM, *SURPRISE)
+_LISTS_100K = (EASE_ON_LIKED, ALS_100K, LIGHTFM)
+_LISTS_1M = (EASE_ON_LIKED, ALS_1M, LIGHTFM)
+WITH_DATE = "with the test date"
+_VARIANTS = {
+    "4 chains": ("training.chains=4",),
+    "adamw": ("training.method=adamw", "split.validation_share=0.05"),
+}
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            name="ml-100k-u1",
+            description="movielens-100k",
+            split=("split.name=u1",),
+            parts=("warm",),
+            metrics=_RATINGS,
+            published=(
+                Published(
+                    model="myFM ordered probit, with side information",
+                    figures={"rmse": 0.8808},
+                    source="myFM documentation, Ohtsuki",
+                    uses_test_date=True,
+                ),
+                Published(model="GLocal-K, ratings alone", figures={"rmse": 0.8889}, source="arXiv:2108.12184"),
+                Published(model="MG-GAT", figures={"rmse": 0.890}, source="arXiv:2009.04709"),
+                Published(model="GraphRec with attributes", figures={"rmse": 0.897}, source="Rashed et al. 2019"),
+                Published(model="IGMC", figures={"rmse": 0.905}, source="arXiv:1904.12058"),
+                Published(model="GC-MC with features", figures={"rmse": 0.905}, source="arXiv:1706.02263"),
+            ),
+            peers=(*_RATING_PEERS, *_LISTS_100K),
+            variants={**_VARIANTS, WITH_DATE: ("model.rating_dates=true",)},
+            dated=frozenset({WITH_DATE}),
+            note="One canonical split. The plots and people come from richer metadata than the published rows had.",
+        ),
+        Protocol(
+            name="ml-100k-random",
+            description="movielens-100k",
+            split=("split.name=random", "split.test_share=0.2"),
+            parts=("warm",),
+            metrics=_RATINGS,
+            repeats=tuple((f"split.seed={seed}",) for seed in range(5)),
+            seeds=1,
+            peers=(*_RATING_PEERS, *_LISTS_100K),
+            note="Five random splits, 80 % to train on.",
+        ),
+        Protocol(
+            name="ml-1m-90-10",
+            description="movielens-1m",
+            split=("split.name=random", "split.test_share=0.1", "split.seed=0"),
+            parts=("warm",),
+            metrics=_RATINGS,
+            published=(
+                Published(
+                    model="myFM ordered probit, with dates",
+                    figures={"rmse": 0.8140},
+                    source="myFM documentation, Ohtsuki",
+                    uses_test_date=True,
+                ),
+                Published(model="GLocal-K, ratings alone", figures={"rmse": 0.8227}, source="arXiv:2108.12184"),
+                Published(model="SparseFC", figures={"rmse": 0.824}, source="Muller et al. 2018"),
+                Published(model="CF-NADE", figures={"rmse": 0.829}, source="arXiv:1605.09477"),
+                Published(model="GC-MC", figures={"rmse": 0.832}, source="arXiv:1706.02263"),
+            ),
+            peers=(*MYFM_WITHOUT_SETS, *SURPRISE, *_LISTS_1M),
+            variants={"4 chains": _VARIANTS["4 chains"]},
+            seeds=1,
+            note="The published rows are for the original file and other random splits; 999,714 rebuilt ratings have no times.",
+        ),
+        Protocol(
+            name="ml-100k-cold-items",
+            description="movielens-100k",
+            split=("split.name=cold-items",),
+            parts=("cold_items", "warm"),
+            metrics=_RATINGS,
+            peers=(*MYFM, *_LISTS_100K),
+            note="The 336 cold items are ranked among themselves; warm is a random tenth of the other ratings.",
+        ),
+        Protocol(
+            name="ml-1m-top20",
+            description="movielens-1m",
+            split=("split.name=liked", "split.test_share=0.2", "split.seed=0"),
+            parts=("warm",),
+            metrics=_LISTS,
+            candidates=NOT_LIKED,
+            peers=(*_LISTS_1M, EASE_UNRATED),
+            seeds=1,
+            note=(
+                "A random fifth of the ratings of 4 and 5 stars is held out; all items are ranked that the user did not "
+                "rate so in training. Ours, and EASE with rated items left out, never list what a user rated. Recall "
+                "divides by the number of held-out items. The RMSE is that of liked items alone: it says little."
+            ),
+        ),
+        Protocol(
+            name="citeulike-a-cold",
+            description="citeulike-a",
+            split=("split.name=aldi",),
+            parts=("cold_items", "warm"),
+            metrics=("ndcg@20", "recall@20"),
+            published=(
+                Published(
+                    model="LLM-InS",
+                    figures={"recall@20": 0.3601, "ndcg@20": 0.2126},
+                    source="as quoted by ALDI's successors",
+                ),
+                Published(model="ALDI", figures={"recall@20": 0.2692, "ndcg@20": 0.1539}, source="ALDI, RecSys 2023"),
+                Published(model="CLCRec", figures={"recall@20": 0.2435, "ndcg@20": 0.1425}, source="ALDI, RecSys 2023"),
+                Published(
+                    model="DropoutNet", figures={"recall@20": 0.2309, "ndcg@20": 0.1312}, source="ALDI, RecSys 2023"
+                ),
+            ),
+            seeds=3,
+            floors=LIST_FLOORS,
+            peers=(EASE_50, LIGHTFM),
+            note=(
+                "Each user's cold test articles are ranked among the 1,698 cold test articles; warm among all 16,980. The "
+                "published rows read abstracts, ours read titles, tags and citations: not the same information."
+            ),
+        ),
+    )
+}
+
+
+def protocol_named(name: str) -> Protocol:
+    """Return a protocol, or raise `InputError` with the names there are."""
+    if name not in PROTOCOLS:
+        known = (*PROTOCOLS, "growth", "triples")  # the last two have forms of their own
+        raise InputError(f"there is no protocol {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}")
+    return PROTOCOLS[name]

@@ -1,0 +1,151 @@
+"""From measured rows to the table: metrics with intervals, paired tests against ours, means over seeds and splits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kg.ratings import Ratings
+from training.answers import LIST_LENGTH, SEED, Answers
+from training.benchmarks.measurement import Measurement
+from training.benchmarks.protocols import Protocol
+from training.benchmarks.rows import Row
+from training.evaluate import measure
+from training.metrics import paired_bootstrap_p
+
+__all__ = ["LOWER_IS_BETTER", "OURS", "THIS_RUN", "published_rows", "summary", "table_rows"]
+
+OURS = "kgrec"
+THIS_RUN = "this run"
+LOWER_IS_BETTER = ("rmse", "mae")
+NDCG = f"ndcg@{LIST_LENGTH}"
+TESTED = ("rmse", NDCG)
+
+
+def table_rows(
+    measured: Sequence[tuple[Row, Measurement]], parts: Mapping[str, Ratings], relevant_from: float
+) -> list[dict[str, Any]]:
+    """Return a row a model and part: every metric with its 95 % interval, and how it compares with ours.
+
+    `rmse p` and `ndcg@20 p` are the two-sided p of a paired bootstrap over users (`paired_bootstrap_p`) between the
+    first row of our model and the other row: squared errors of the same ratings, NDCG of the same users.
+    `rmse kgrec better` says which way.
+
+    Args:
+        measured: Rows of one split; those that failed are not among them.
+        parts: The test parts.
+        relevant_from: A rating of at least so many stars says that the item was liked.
+    """
+    reference = next((found for row, found in measured if row.model == OURS), None)
+    rows = []
+    for row, found in measured:
+        for part, ratings in parts.items():
+            answers = found.answers[part]
+            line: dict[str, Any] = {
+                "model": row.model,
+                "part": part,
+                "seed": row.seed,
+                "split": row.repeat,
+                "train_seconds": found.train_seconds,
+                "peak_memory_mb": found.peak_memory_mb,
+            }
+            levels = np.array(found.facts["levels"], dtype=np.float32)
+            for metric, value in measure(answers, ratings, levels, relevant_from).items():
+                if isinstance(value, Mapping):
+                    line |= {metric: value["value"], f"{metric} low": value["low"], f"{metric} high": value["high"]}
+            if reference is not None and row.model != OURS:
+                line |= _compared(reference.answers[part], answers, ratings, relevant_from)
+            rows.append(line | {"source": THIS_RUN, "software": found.facts["software"], "uses_test_date": row.dates})
+    return rows
+
+
+def published_rows(protocol: Protocol) -> list[dict[str, Any]]:
+    """Return the figures that others reported, as rows of the protocol's first part."""
+    return [
+        {
+            "model": found.model,
+            "part": protocol.parts[0],
+            **found.figures,
+            "source": found.source,
+            "uses_test_date": found.uses_test_date,
+        }
+        for found in protocol.published
+    ]
+
+
+def _compared(ours: Answers, other: Answers, ratings: Ratings, relevant_from: float) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    mine, theirs = (_tested(answers, ratings, relevant_from) for answers in (ours, other))
+    for metric in (metric for metric in TESTED if metric in mine and metric in theirs):
+        (values, groups), (others, _) = mine[metric], theirs[metric]
+        if len(np.unique(groups)) < 2:
+            continue
+        found[f"{metric} p"] = paired_bootstrap_p(values, others, groups, rng=SEED)
+        less = values.mean() < others.mean()
+        found[f"{metric} {OURS} better"] = bool(less if metric in LOWER_IS_BETTER else others.mean() < values.mean())
+    return found
+
+
+def _tested(
+    answers: Answers, ratings: Ratings, relevant_from: float
+) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """Return the values of each tested metric and the user of each value."""
+    found = {}
+    if answers.stars is not None:
+        found["rmse"] = (answers.errors(ratings) ** 2, ratings.user)
+    if answers.lists is not None and len(answers.lists):
+        of_users = answers.list_measures(ratings, relevant_from)[NDCG]
+        found[NDCG] = (of_users, np.arange(len(of_users)))
+    return found
+
+
+def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) -> pd.DataFrame:
+    """Return the table people read for one part: a row a model, in text.
+
+    Metrics are means over seeds and repetitions of the split, ± their standard deviation where there are several;
+    p is the largest over the repetitions, seconds and memory are medians.
+    """
+    frame = pd.DataFrame(rows)
+    if frame.empty:  # every model failed
+        return pd.DataFrame(columns=["model"])
+    frame = frame[frame["part"] == part]
+    metrics = [metric for metric in protocol.metrics if metric in frame]
+    repeated = len(protocol.repeats) > 1
+    lines = []
+    for model, group in frame.groupby("model", sort=False):
+        source = str(group["source"].iloc[0])
+        line: dict[str, str] = {"model": f"{model}{_about(group, source, repeated)}"}
+        for metric in metrics:
+            values = group[metric].dropna()
+            spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
+            line[metric] = f"{values.mean():.4f}{spread}" if len(values) else ""
+        for metric in (metric for metric in metrics if f"{metric} p" in frame):
+            line[f"p, {metric}"] = _largest_p(group[f"{metric} p"].dropna())
+        if repeated and f"{metrics[0]} {OURS} better" in frame:
+            better = group[f"{metrics[0]} {OURS} better"].dropna()
+            line[f"{OURS} better"] = f"{int(better.sum())} of {len(better)}" if len(better) else ""
+        for column, heading in (("train_seconds", "seconds"), ("peak_memory_mb", "MB")):
+            found = group[column].dropna() if column in group else pd.Series(dtype=float)
+            line[heading] = f"{found.median():.0f}" if len(found) else ""  # the first row may have read the texts
+        line["test date"] = "used" if group["uses_test_date"].any() else ""
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _about(group: pd.DataFrame, source: str, repeated: bool) -> str:
+    if source != THIS_RUN:
+        return f" ({source})"
+    if repeated:
+        return f", {group['split'].nunique()} splits"
+    seeds = group["seed"].nunique()
+    return f", {seeds} seeds" if seeds > 1 else ""
+
+
+def _largest_p(found: pd.Series) -> str:
+    if not len(found):
+        return ""
+    return "< 0.001" if found.max() < 0.001 else f"{found.max():.3f}"

@@ -1,0 +1,1 @@
+"""The commands of `kgrec`, one file a family, and what they print."""

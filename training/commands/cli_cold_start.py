@@ -1,0 +1,91 @@
+"""The commands `kgrec cold-start` and `kgrec questions`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kg.errors import InputError
+from training.commands.cli_options import Json
+
+__all__ = ["cold_start", "questions"]
+
+
+def cold_start(
+    graph: Annotated[Path, typer.Argument(help="Directory of a run or of a graph.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where the report goes.")],
+    quick: Annotated[bool, typer.Option("--quick", help="A first look: short training, few newcomers.")] = False,
+    ablate: Annotated[bool, typer.Option(help="Also train without text, concepts, factors.")] = True,
+    assign: Annotated[
+        list[str] | None, typer.Option("--set", help="Change one setting, e.g. split.seed=1; may be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Study new items and new users: few-shot curves, what each part brings, calibration, what to ask someone new.
+
+    Holds out a fifth of the items and a fifth of the users, trains what is not there yet, and writes tables (CSV), figures
+    (PNG, SVG) and one page, index.html. A killed study goes on where it was. Of a run, graph and configuration are taken.
+
+    Example: kgrec cold-start runs/u1 --out report
+    """
+    from training.commands import console
+    from training.config import RunConfig
+    from training.recipes import standard
+    from training.studies.cold_start import cold_start as study_of
+    from training.studies.study_figures import write_figures
+    from training.studies.study_page import findings, write_page
+
+    if (graph / "config.yaml").is_file():
+        config, graph = RunConfig.load(graph / "config.yaml"), graph / "graph"
+    else:
+        from kg.dataset import Dataset
+
+        config = standard(len(Dataset.load(graph).ratings))
+    config = config.updated(assign or [])
+    with console.progress_bar() as progress:
+        study = study_of(graph, config, out, quick=quick, ablate=ablate, progress=progress)
+    page = write_page(study, write_figures(study, out), out)
+    if as_json:
+        console.print_json(study.as_json() | {"findings": findings(study), "page": str(page)})
+        return
+    for sentences in findings(study).values():
+        for sentence in sentences:
+            console.out.print(sentence, markup=False, soft_wrap=True)
+    console.out.print(f"Written to {page}.", markup=False, soft_wrap=True)
+
+
+def questions(
+    run: Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)],
+    history: Annotated[
+        str | None, typer.Option(help="What the person has rated so far: item=stars,item=stars; nothing by default.")
+    ] = None,
+    count: Annotated[int, typer.Option("-k", "--count", help="Number of questions.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Say which items to ask someone new about: those that tell most of their taste, and that they may well know.
+
+    Example: kgrec questions runs/u1 --history 50=5,181=4
+    """
+    from training.bundle import load_run
+    from training.commands import console
+    from training.commands.cli_runs import read_history
+
+    loaded = load_run(run)
+    if loaded.recommender.implicit:
+        raise InputError("questions ask for stars, and the feedback of this run is implicit")
+    given = read_history(history or "", loaded.recommender.graph.items.vocabulary)
+    found = loaded.recommender.questions(given, k=count)
+    if as_json:
+        console.print_json({"questions": found.to_dict(orient="records")})
+        return
+    told = found.assign(
+        known=[f"{100 * share:.0f} %" for share in found["known"]],
+        gain=[f"{100 * gain:.1f} %" for gain in found["gain"]],
+    )
+    console.out.print(console.plain_table("questions to someone new", told))
+    console.out.print(
+        "known: chance that the person knows it; gain: share of what is open about their scores that an answer settles.",
+        markup=False,
+    )

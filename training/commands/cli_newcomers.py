@@ -1,0 +1,121 @@
+"""Commands about what is new: items and users that join a run, single predictions, items alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kg.errors import InputError
+from training.commands.cli_options import Json
+
+__all__ = ["add_items", "add_users", "predict", "similar"]
+
+RunArgument = Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Directory of the new run; the old one stays as it is.")]
+
+
+def add_items(
+    run: RunArgument,
+    items: Annotated[Path, typer.Argument(help="YAML, JSON or table of new items.", show_default=False)],
+    out: Out,
+    as_json: Json = False,
+) -> None:
+    """Let new items join a run by what is known of them, without training: text, concepts, maybe a few ratings.
+
+    Example: kgrec add-items runs/u1 new.yaml --out runs/u1-new
+    """
+    _add(run, items, out, "item", as_json)
+
+
+def add_users(
+    run: RunArgument,
+    users: Annotated[Path, typer.Argument(help="YAML, JSON or table of new users.", show_default=False)],
+    out: Out,
+    as_json: Json = False,
+) -> None:
+    """Let new users join a run by what is known of them, without training: concepts such as age, maybe a few ratings.
+
+    Example: kgrec add-users runs/u1 people.csv --out runs/u1-new
+    """
+    _add(run, users, out, "user", as_json)
+
+
+def predict(
+    run: RunArgument,
+    user: Annotated[str | None, typer.Option(help="Id of a user.")] = None,
+    item: Annotated[str | None, typer.Option(help="Id of an item.")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="Table with the columns user and item, for many pairs.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict the stars of one pair or of many.
+
+    Example: kgrec predict runs/u1 --user 196 --item 50
+    """
+    from kg.tables import read_table
+    from training.bundle import load_run
+    from training.commands import console
+
+    if (pairs is None) == (user is None and item is None) or (user is None) != (item is None):
+        raise InputError("give --user and --item, or --pairs with a file")
+    wanted = [(str(user), str(item))]
+    if pairs is not None:
+        table = read_table(pairs)
+        columns = (table.column(name, remedy=f"name the column of {name} ids so") for name in ("user", "item"))
+        wanted = list(zip(*columns, strict=True))
+    rows = load_run(run).recommender.predict(wanted)
+    if as_json:
+        console.print_json({"pairs": rows.to_dict("records")})
+        return
+    shown = rows.assign(
+        score=[f"{score:.2f}" for score in rows["score"]],
+        low=[f"{low:g} - {high:g}" for low, high in zip(rows["low"], rows["high"], strict=True)],
+    )
+    shown = shown.drop(columns="high").rename(columns={"score": "stars", "low": "80 % interval", "source": "stands on"})
+    console.out.print(console.plain_table("predictions", shown))
+
+
+def similar(
+    run: RunArgument,
+    item: Annotated[str, typer.Option(help="Id of an item, rated or not.")],
+    count: Annotated[int, typer.Option("-k", "--count", help="Length of the list.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """List the items that the same people would like.
+
+    Example: kgrec similar runs/u1 --item 50
+    """
+    from training.bundle import load_run
+    from training.commands import console
+
+    rows = load_run(run).recommender.similar_items(item, k=count)
+    if as_json:
+        console.print_json({"item": item, "items": rows.to_dict("records")})
+        return
+    shown = rows.assign(similarity=[f"{value:.2f}" for value in rows["similarity"]])
+    shown = shown[["label", "id", "similarity", "source", "shares"]].rename(columns={"source": "stands on"})
+    console.out.print(console.plain_table(f"items like {item}", shown))
+
+
+def _add(run: Path, file: Path, out: Path, kind: str, as_json: bool) -> None:
+    from kg.growth.addition_files import read_records
+    from training.additions import write_grown_run
+    from training.bundle import load_run
+    from training.commands import console
+
+    records = read_records(file, kind)
+    if not records:
+        raise InputError(f"there is no {kind} in this file", file=file)
+    found = load_run(run)
+    before = len(found.recommender.notes)
+    add = found.recommender.add_items if kind == "item" else found.recommender.add_users
+    grown = add(records, source=file.name)
+    write_grown_run(found.directory, found.manifest, grown, out)
+    notes = list(grown.notes[before:])
+    if as_json:
+        console.print_json({"run": str(out), f"{kind}s": [str(record["id"]) for record in records], "notes": notes})
+        return
+    for note in notes:
+        console.out.print(f"Note: {note}.", markup=False, soft_wrap=True)
+    console.out.print(f"{len(records):,} new {kind}{'s' * (len(records) != 1)}; written to {out}.", markup=False)

@@ -1,0 +1,183 @@
+"""What people see on the terminal: tables, progress, and notes; standard output stays clean for `--json`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from kg.queries.query import Answer
+from training.progress import Progress as Report
+
+__all__ = [
+    "benchmark_table",
+    "metrics_table",
+    "notes",
+    "out",
+    "plain_table",
+    "print_answer",
+    "print_json",
+    "progress_bar",
+    "recommendation_table",
+]
+
+WIDE = 118  # columns where output goes to a file or pipe
+
+out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDE)
+notes = Console(stderr=True, highlight=False, emoji=False)
+
+_STAGES = {
+    "benchmark": "models",
+    "check": "checking",
+    "encode": "reading texts",
+    "train": "training",
+    "download": "downloading",
+    "explain": "explaining",
+}
+_METRICS = ("rmse", "mae", "ndcg@20", "recall@20", "coverage_80", "interval_80")
+
+
+def set_up_logging() -> None:
+    """Send the notes of the libraries' loggers that are ours to standard error."""
+    handler = RichHandler(console=notes, show_time=False, show_path=False, show_level=False)
+    logging.basicConfig(level=logging.WARNING, format="note: %(message)s", handlers=[handler])
+    for name in ("kg", "models", "training"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Report]:
+    """Show one bar a stage on standard error; off a terminal, a line every tenth."""
+    if not notes.is_terminal:
+        said: dict[str, int] = {}
+
+        def say(stage: str, done: int, total: int, message: str) -> None:
+            tenth = 10 * done // max(total, 1)
+            if said.get(stage) != tenth:
+                said[stage] = tenth
+                notes.print(f"{_STAGES.get(stage, stage)}: {done} of {total}, {message}", soft_wrap=True)
+
+        yield say
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[message]}"),
+    )
+    with Progress(*columns, console=notes) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int, message: str) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(_STAGES.get(stage, stage), total=total, message="")
+            progress.update(tasks[stage], completed=done, total=total, message=message)
+
+        yield show
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object and nothing else."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def print_answer(found: Answer, prefixes: Mapping[str, str]) -> None:
+    """Print the answer to a query as a table, or `yes` or `no`; what else is to be said goes to the notes."""
+    if found.boolean is not None:
+        out.print("yes" if found.boolean else "no")
+    elif found.rows:
+        table = Table(title_justify="left", box=SIMPLE_HEAD)
+        for variable in found.variables:
+            table.add_column(Text(variable), overflow="fold")
+        for row in found.as_table(prefixes):
+            table.add_row(*(_plain(cell) for cell in row))
+        out.print(table)
+    else:
+        out.print("nothing found")
+    if found.cut:
+        notes.print(f"note: there are more than these {len(found.rows):,} rows; --limit shows more", soft_wrap=True)
+    for note in found.notes:
+        notes.print(f"note: {note}", markup=False, soft_wrap=True)
+
+
+def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = False) -> Table:
+    """Lay out recommendations or an audience; without stars the score is the chance of a choice."""
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    table.add_column("label", overflow="fold", min_width=18)
+    table.add_column("id", overflow="fold")
+    table.add_column("chance" if implicit else "stars", justify="right")
+    if not implicit:
+        table.add_column("80 % interval", justify="right", no_wrap=True)
+    table.add_column("stands on")
+    table.add_column("because of", overflow="fold")
+    if "rules" in rows:
+        table.add_column("rules", overflow="fold")
+    for row in rows.to_dict("records"):
+        table.add_row(
+            *(_plain(row[name]) for name in ("label", "id")),
+            f"{row['score']:.2f}",
+            *([] if implicit else [f"{row['low']:g} - {row['high']:g}"]),
+            row["source"],
+            _plain(row["reason"]),
+            *([_plain(row["rules"])] if "rules" in row else []),
+        )
+    return table
+
+
+def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
+    """Lay out one part of an evaluation: the model, then the baselines."""
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    table.add_column("model", no_wrap=True, min_width=11)
+    rows = {"kgrec": found["parts"][part], **{name: parts[part] for name, parts in found["baselines"].items()}}
+    for metric in _METRICS:
+        table.add_column(metric, justify="right", no_wrap=True)
+    for name, values in rows.items():
+        table.add_row(name, *(_estimate(values.get(metric)) for metric in _METRICS))
+    return table
+
+
+def benchmark_table(title: str, rows: pd.DataFrame) -> Table:
+    """Lay out the summary of a benchmark: figures to the right, spreads below them, ours in bold."""
+    table = Table(title=Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True)
+    for number, column in enumerate(rows.columns):
+        if number == 0:
+            table.add_column(column, overflow="fold", min_width=20)
+        else:
+            table.add_column(_plain(re.sub(r", |_| ", "\n", column)), justify="right", no_wrap=True)
+    for row in rows.itertuples(index=False):
+        ours = str(row[0]).partition(",")[0] == "kgrec"
+        cells = (_plain(str(value).replace(" ± ", "\n± ")) for value in row)
+        table.add_row(*cells, style="bold" if ours else None)
+    return table
+
+
+def plain_table(title: str, rows: pd.DataFrame) -> Table:
+    """Lay out a frame of text."""
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    for number, column in enumerate(rows.columns):
+        table.add_column(column, overflow="fold", min_width=24 if number == 0 else None)
+    for row in rows.itertuples(index=False):
+        table.add_row(*(_plain(value) for value in row))
+    return table
+
+
+def _estimate(value: Mapping[str, float] | None) -> str:
+    return "" if not value else f"{value['value']:.4f}\n{value['low']:.3f} - {value['high']:.3f}"
+
+
+def _plain(text: object) -> Text:
+    """Keep brackets and colons of titles from being read as markup."""
+    return Text(str(text))

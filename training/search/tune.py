@@ -1,0 +1,169 @@
+"""A search for better settings as a directory: on validation ratings alone, killed and gone on with."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+from kg.dataset import Dataset
+from kg.errors import InputError
+from kg.storage.atomic import make_directory, prepare, write_file
+from kg.storage.manifest import refuse_foreign, seal, unseal
+from training.config import RunConfig
+from training.experiment import Experiment
+from training.loop import NonFiniteLossError
+from training.progress import Progress, silent
+from training.search.search_space import Number, search_space
+from training.search.study import Study, Trial
+from training.search.tuning import Tuning
+from training.search.yardstick import newness, validation_of, yardstick_named
+
+__all__ = ["tune"]
+
+logger = logging.getLogger(__name__)
+
+FORMAT_NAME = "kgrec search"
+FORMAT_VERSION = 1
+COMMAND = "kgrec tune"
+VALIDATION_SHARE = 0.1  # of the training ratings, where the configuration holds none out
+
+
+def tune(
+    graph: Path,
+    config: RunConfig,
+    out: Path,
+    *,
+    trials: int = 20,
+    minutes: float | None = None,
+    metric: str = "rmse",
+    only: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Tuning:
+    """Search for better settings and write `manifest.json` (the search), `trials.csv` and `best.yaml`.
+
+    Every trial trains on the ratings that are left when the test part and the validation part are taken out,
+    and is judged on the validation part; nobody looks at the test part. All trials have the seed of the
+    configuration, so that they differ by their settings alone. The first has the settings of the configuration.
+
+    Args:
+        graph: Graph directory.
+        config: Where the search starts; without a validation share, a tenth is held out in the search.
+        out: Directory of the search.
+        trials: Number of trials altogether, with those of earlier calls.
+        minutes: No further trial starts after this time.
+        metric: `rmse` or `ndcg@20`.
+        only: Names of the settings to search; empty for all that fit.
+        overwrite: Start clean in place of another search.
+        progress: Called with (stage, done, total, message).
+
+    Raises:
+        InputError: If another search is there and `overwrite` is false, an input is wrong, or no trial came to an end.
+    """
+    started = time.monotonic()
+    yardstick = yardstick_named(metric)
+    dataset = Dataset.load(graph)
+    if dataset.implicit and yardstick.name == "rmse":
+        raise InputError("implicit feedback has no stars to predict, so rmse says nothing of it; give --metric ndcg@20")
+    Experiment(dataset, config).check()  # what train would refuse is not worth a search
+    judged = config.updated([f"split.validation_share={config.split.validation_share or VALIDATION_SHARE}"])
+    first = Experiment(dataset, judged, progress=progress)
+    share = newness(first.split)
+    if config.split.name.startswith("cold-") and share <= 0.5:
+        logger.warning(
+            "the validation ratings of %s are of known items and users, so this search does not see what helps new ones",
+            config.split.name,
+        )
+    space = search_space(config, only=only, cold=share > 0.5)
+    start = {setting.name: value for setting in space if (value := setting.value_in(config)) is not None}
+    study = Study(space=space, start=start, yardstick=yardstick, seed=config.seed)
+    identity = sha256(f"{first.identity}\n{metric}\n{space}".encode()).hexdigest()
+    refuse_foreign(out, form=FORMAT_NAME, noun="search")
+    out = prepare(out)
+    study = replace(study, trials=_earlier(out, identity, overwrite))
+    make_directory(out)
+    _write(out, identity, study, config)  # before the first trial, so that a killed one is known as ours
+    while len(study.trials) < trials and (
+        not study.trials or minutes is None or time.monotonic() - started < 60 * minutes
+    ):
+        settings = study.proposal()
+        experiment = Experiment(dataset, _with(judged, settings), progress=progress)
+        experiment.use_vectors(first.item_vectors)
+        trial = _tried(experiment, study, settings, out / f"trial-{len(study.trials)}")
+        study = replace(study, trials=(*study.trials, trial))
+        _write(out, identity, study, config)
+        for done in out.glob("trial-*"):
+            shutil.rmtree(done, ignore_errors=True)
+        progress("tune", len(study.trials), trials, _so_far(study))
+    best = study.best
+    if best is None:
+        raise InputError(f"no trial came to an end: {study.trials[0].problem}", file=out)
+    return Tuning(
+        directory=out,
+        study=study,
+        config=_with(config, best.settings),
+        num_ratings=len(validation_of(first.split)),
+        newness=share,
+    )
+
+
+def _earlier(out: Path, identity: str, overwrite: bool) -> tuple[Trial, ...]:
+    """Return the trials of the same search that are there already."""
+    if not out.exists() or not any(out.iterdir()):
+        return ()
+    if overwrite:
+        shutil.rmtree(out)
+        return ()
+    there = unseal(out, form=FORMAT_NAME, version=FORMAT_VERSION, noun="search", command=COMMAND)
+    if there["identity"] != identity:
+        raise InputError(
+            "a search with another graph, configuration, metric or choice of settings is here; give another name, or --overwrite",
+            file=out,
+        )
+    found = tuple(Trial(**record) for record in there["trials"])
+    logger.info("found %d trials of this search; goes on", len(found))
+    return found
+
+
+def _write(out: Path, identity: str, study: Study, config: RunConfig) -> None:
+    """Write the search, then what people read of it; a kill in between leaves them one trial behind."""
+    content = {
+        "format": FORMAT_NAME,
+        "format_version": FORMAT_VERSION,
+        "identity": identity,
+        "metric": study.yardstick.name,
+        "trials": study.records(),
+    }
+    seal(out, content, ())
+    if study.trials:
+        write_file(out / "trials.csv", study.table().to_csv(index=False))
+    if study.best is not None:
+        write_file(out / "best.yaml", _with(config, study.best.settings).dump())
+
+
+def _tried(experiment: Experiment, study: Study, settings: dict[str, Number], folder: Path) -> Trial:
+    """Train and judge; a training that was cut off goes on from its checkpoint."""
+    make_directory(folder)
+    started, value, problem = time.perf_counter(), None, ""
+    try:
+        value = study.yardstick.measure(experiment, experiment.run(folder / "checkpoint.safetensors"))
+    except NonFiniteLossError as error:
+        problem = str(error)
+        logger.warning("trial %d came to nothing: %s", len(study.trials), problem)
+    seconds = round(time.perf_counter() - started, 3)
+    return Trial(number=len(study.trials), settings=settings, value=value, seconds=seconds, problem=problem)
+
+
+def _with(config: RunConfig, settings: dict[str, Number]) -> RunConfig:
+    return config.updated([f"{name}={json.dumps(value)}" for name, value in settings.items()])
+
+
+def _so_far(study: Study) -> str:
+    best = study.best
+    return "nothing found yet" if best is None else f"best {study.yardstick.name} {best.value:.4f}, trial {best.number}"

@@ -1,0 +1,1 @@
+"""Studies of a trained model: cold start, sentences, explanations, profiles, lists."""

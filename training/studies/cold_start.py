@@ -1,0 +1,245 @@
+"""The cold-start study: what can be said of new items and new users, by text, by concepts, by a few ratings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kg.dataset import Dataset
+from kg.errors import InputError
+from kg.ratings import Ratings
+from kg.storage.atomic import make_directory, write_file
+from kg.storage.manifest import canonical, sha256
+from kg.wording import item_sentences
+from training.benchmarks.measurement import Measurement
+from training.benchmarks.peers_floors import FLOORS
+from training.benchmarks.results import OURS, table_rows
+from training.benchmarks.rows import Row, measured_row
+from training.bundle import load_run
+from training.config import RunConfig
+from training.experiment import Experiment
+from training.progress import Progress, silent
+from training.recipes import quick as quick_recipe
+from training.splits import liked_from
+from training.studies.asking import ASKED, interviews, predicted_ratings
+from training.studies.cold_tables import (
+    asking_table,
+    bins_table,
+    calibration_table,
+    few_shot_table,
+    part_gains,
+    with_holm,
+)
+from training.studies.few_shot import GIVEN, draw_given, floor_curves, item_curve, user_curve
+
+__all__ = ["PARTS", "TABLES", "Study", "cold_start"]
+
+PARTS = ("cold_items", "cold_users", "cold_both")
+TABLES = ("settings", "gains", "few_shot_users", "few_shot_items", "bins", "calibration", "questions")
+TEST_SHARE = 0.2
+STUDY_VERSION = 1  # of what is computed from a run; tables of another one are made anew
+ABLATIONS: Mapping[str, str] = {
+    f"{OURS} without text": "model.leave_out=[text]",
+    f"{OURS} without concepts": "model.leave_out=[concepts]",
+    f"{OURS} without text and concepts": "model.leave_out=[concepts, text]",
+    f"{OURS} without factors": "model.leave_out=[factors]",
+}
+QUICK_ABLATIONS = (f"{OURS} without text", f"{OURS} without concepts", f"{OURS} without text and concepts")
+QUICK_NEWCOMERS, QUICK_ASKED = 80, 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What the study found.
+
+    Attributes:
+        facts: Sizes and settings: `graph`, `split`, `ratings`, `users_few_shot`, `items_few_shot`, `users_asked`,
+            `quick`, `scale`.
+        tables: By the names in `TABLES`.
+    """
+
+    facts: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        tables = {name: json.loads(table.to_json(orient="records")) for name, table in self.tables.items()}
+        return {"facts": self.facts, "tables": tables}
+
+
+def cold_start(
+    graph: Path,
+    config: RunConfig,
+    out: Path,
+    *,
+    quick: bool = False,
+    ablate: bool = True,
+    progress: Progress = silent,
+) -> Study:
+    """Run the study; what an earlier, perhaps killed, call has finished is kept.
+
+    One split holds out a share of the items and a share of the users at once, so that one training answers for all
+    three settings: a known user and a new item, a new user and a known item, both new. Few-shot curves and questions
+    use the same model, which has never seen a rating of theirs.
+
+    Args:
+        graph: Graph directory; its ratings are stars.
+        config: How to train; the split is replaced unless it is `cold-both` already.
+        out: Where `runs/`, `rows/` and the tables (CSV) are written.
+        quick: A first look: the quick recipe, fewer ablations, fewer newcomers.
+        ablate: Also train without text, without concepts, without both, without factors.
+        progress: Called with (stage, done, total, message).
+
+    Raises:
+        InputError: If the graph's feedback is implicit, or there are too few ratings to hold out.
+    """
+    dataset = Dataset.load(graph)
+    if dataset.implicit:
+        raise InputError("the study compares predicted stars with given ones, and implicit feedback has none")
+    chosen = _configured(config, len(dataset.ratings), quick)
+    experiment = Experiment(dataset, chosen)
+    parts = {part: experiment.split.test[part] for part in PARTS}
+    plan = [Row(model=OURS, config=chosen)]
+    if ablate:
+        names = QUICK_ABLATIONS if quick else tuple(ABLATIONS)
+        plan += [Row(model=name, config=chosen.updated([ABLATIONS[name]])) for name in names]
+    plan += [Row(model=peer.name, config=chosen, peer=peer) for peer in FLOORS]
+    measured: list[tuple[Row, Measurement]] = []
+    for number, row in enumerate(plan):
+        progress("models", number, len(plan), row.model)
+        measured.append((row, measured_row(row, graph, dataset.fingerprint, out, progress=progress)))
+    by_name = {row.model: found for row, found in measured}
+    limit = QUICK_NEWCOMERS if quick else None
+    asked = QUICK_ASKED if quick else None
+    keep = _Kept(out / "rows", [measured[0][1].facts["run"], dataset.fingerprint, limit, asked, STUDY_VERSION])
+    run = out / "runs" / plan[0].slug
+    tables = {
+        "settings": _settings(measured, parts, liked_from(dataset.scale)),
+        "gains": part_gains(by_name, parts),
+        "few_shot_users": keep("few-shot-users", lambda: _users(run, parts["cold_users"], limit, progress)),
+        "few_shot_items": keep("few-shot-items", lambda: _items(run, parts["cold_items"], limit, progress)),
+        "bins": bins_table(by_name, parts["cold_items"], dataset.graph, item_sentences(dataset.graph)),
+        "calibration": calibration_table(by_name[OURS], parts),
+        "questions": keep("questions", lambda: _questions(run, parts["cold_users"], asked, progress)),
+    }
+    for name, table in tables.items():
+        write_file(out / f"{name}.csv", table.to_csv(index=False))
+    facts = {
+        "graph": dataset.graph.name,
+        "split": experiment.split.sentence,
+        "ratings": {part: len(ratings) for part, ratings in parts.items()},
+        "training_ratings": len(experiment.split.train),
+        "few_shot_users": len(
+            draw_given(parts["cold_users"], by="user", limit=limit, seed=chosen.split.seed).newcomers
+        ),
+        "few_shot_items": len(
+            draw_given(parts["cold_items"], by="item", limit=limit, seed=chosen.split.seed).newcomers
+        ),
+        "quick": quick,
+        "scale": list(dataset.scale),
+        "seed": chosen.seed,
+    }
+    study = Study(facts=facts, tables=tables)
+    write_file(out / "study.json", json.dumps(study.as_json(), indent=1) + "\n")
+    return study
+
+
+def _configured(config: RunConfig, num_ratings: int, quick: bool) -> RunConfig:
+    split = config.split
+    if quick:
+        config = quick_recipe(num_ratings).model_copy(update={"text": config.text, "seed": config.seed})
+    config = config.updated(["text.portraits=0"])  # no newcomer of the study writes a sentence
+    if split.name == "cold-both":
+        return config.model_copy(update={"split": split})
+    return config.updated(
+        [
+            "split.name=cold-both",
+            f"split.test_share={TEST_SHARE}",
+            "split.validation_share=0",
+            f"split.seed={split.seed}",
+        ]
+    )
+
+
+class _Kept:
+    """Tables that take long to make, kept with the identity of what they were made from."""
+
+    def __init__(self, folder: Path, made_from: Sequence[Any]) -> None:
+        self.folder = folder
+        self.identity = sha256(canonical(list(made_from)))
+
+    def __call__(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        file = self.folder / f"{name}.json"
+        try:
+            found = json.loads(file.read_bytes())
+            if found["identity"] == self.identity:
+                return pd.DataFrame(found["rows"], columns=found["columns"])
+        except (OSError, ValueError, KeyError):
+            pass
+        table = make()
+        rows = json.loads(table.to_json(orient="values", double_precision=15))
+        make_directory(self.folder)
+        content = {"identity": self.identity, "columns": list(table.columns), "rows": rows}
+        write_file(file, json.dumps(content) + "\n")
+        return pd.DataFrame(rows, columns=table.columns)
+
+
+def _settings(
+    measured: Sequence[tuple[Row, Measurement]], parts: Mapping[str, Ratings], relevant_from: float
+) -> pd.DataFrame:
+    """Return every metric of every model by part, with the p of lists adjusted over the models of a part."""
+    table = pd.DataFrame(table_rows(measured, parts, relevant_from)).drop(columns=["split", "source", "uses_test_date"])
+    for metric in ("rmse", "ndcg@20"):
+        column = f"{metric} p"
+        if column in table:
+            adjusted = with_holm(table.assign(p=table[column]), family=["part"])["p_holm"]
+            table[f"{metric} p_holm"] = adjusted
+    return table
+
+
+def _users(run: Path, part: Ratings, limit: int | None, progress: Progress) -> pd.DataFrame:
+    loaded = load_run(run)
+    recommender = loaded.recommender
+    draw = draw_given(part, by="user", limit=limit, seed=loaded.experiment.config.split.seed)
+    curves = {OURS: user_curve(recommender, part, draw, GIVEN, progress=progress)}
+    curves |= floor_curves(
+        recommender.train,
+        part,
+        draw,
+        recommender.item_vectors,
+        recommender.scale,
+        recommender.relevant_from,
+        lists=True,
+        progress=progress,
+    )
+    return few_shot_table(curves, draw, part, recommender.levels)
+
+
+def _items(run: Path, part: Ratings, limit: int | None, progress: Progress) -> pd.DataFrame:
+    loaded = load_run(run)
+    recommender = loaded.recommender
+    draw = draw_given(part, by="item", limit=limit, seed=loaded.experiment.config.split.seed)
+    curves = {OURS: item_curve(recommender, part, draw, GIVEN, progress=progress)}
+    curves |= floor_curves(
+        recommender.train,
+        part,
+        draw,
+        recommender.item_vectors,
+        recommender.scale,
+        recommender.relevant_from,
+        lists=False,
+        progress=progress,
+    )
+    return few_shot_table(curves, draw, part, recommender.levels)
+
+
+def _questions(run: Path, part: Ratings, limit: int | None, progress: Progress) -> pd.DataFrame:
+    loaded = load_run(run)
+    seed = loaded.experiment.config.split.seed
+    found, owner = interviews(loaded.recommender, part, ASKED, limit=limit, seed=seed, progress=progress)
+    return asking_table(found, owner, predicted_ratings(part, limit=limit, seed=seed).value)

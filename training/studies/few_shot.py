@@ -1,0 +1,291 @@
+"""How fast predictions get better when someone new, or something new, collects ratings: the few-shot curve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kg.errors import InputError
+from kg.ratings import Ratings
+from kg.schema import ITEM
+from models.baselines import Baseline, Biases, ContentKNN, Ease, Mean, Popularity
+from models.cold.newcomers import item_from_raters
+from models.head import level_probabilities
+from models.lists.ranking import ranking
+from models.posterior import bilinear
+from models.recommender import Recommender
+from training.answers import LIST_LENGTH
+from training.metrics import ndcg_at, top_k
+from training.progress import Progress, silent
+
+__all__ = [
+    "FLOORS",
+    "GIVEN",
+    "Curve",
+    "Draw",
+    "Served",
+    "draw_given",
+    "floor_curves",
+    "history_of",
+    "item_curve",
+    "served",
+    "user_curve",
+]
+
+GIVEN = (0, 1, 2, 5, 10, 20)
+LEAST_TEST = 10  # ratings that must be left to test on, beside the most that are given
+SEED = 0  # of ties in lists, and of what a new item's ratings leave open
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Draw:
+    """Which held-out ratings a newcomer gives, and which are predicted: the same for every number given.
+
+    Attributes:
+        newcomers: Users (or items), rising, `[num_newcomers]`.
+        given: Ratings of each newcomer in the order they are given, `[num_newcomers, most]`, rows of the part.
+        test: Rows of the part that are predicted, grouped by newcomer.
+        owner: Place of each test row's newcomer, rising, `[num_test]`.
+    """
+
+    newcomers: Rows
+    given: Rows
+    test: Rows
+    owner: Rows
+
+    def of(self, place: int) -> Rows:
+        """Return the test rows of one newcomer."""
+        first, last = np.searchsorted(self.owner, [place, place + 1])
+        return self.test[first:last]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Served:
+    """What was said of the test ratings after a number of given ones.
+
+    Attributes:
+        stars: Expected ratings, `[num_test]`, in the order of `Draw.test`; None of a model that only ranks.
+        probabilities: Chance of each level, `[num_test, num_levels]`; None of a model without.
+        ndcg: NDCG@20 of each newcomer who liked a test item, `[num_liking]`; None where lists were not asked for.
+    """
+
+    stars: NDArray[np.float64] | None = None
+    probabilities: NDArray[np.float32] | None = None
+    ndcg: NDArray[np.float64] | None = None
+
+
+Curve = Mapping[int, Served]
+"""Answers by the number of given ratings."""
+
+
+def draw_given(
+    part: Ratings, *, by: str, most: int = GIVEN[-1], least_test: int = LEAST_TEST, limit: int | None = None, seed: int
+) -> Draw:
+    """Choose at random what each newcomer gives; who has too few ratings for all numbers is left out.
+
+    The ratings that are given are nested (the first 2 are among the first 5), and the ratings that are predicted are
+    the same whatever is given, so that points of a curve differ by what is known alone.
+
+    Args:
+        part: Held-out ratings of newcomers.
+        by: `user` or `item`: whose ratings are given.
+        most: Largest number that is given.
+        least_test: Least number that must be left.
+        limit: Most newcomers, drawn at random; by default all.
+        seed: Seed of every choice.
+
+    Raises:
+        InputError: If nobody has enough ratings.
+    """
+    owner = part.user if by == "user" else part.item
+    newcomers, counts = np.unique(owner, return_counts=True)
+    newcomers = newcomers[counts >= most + least_test]
+    if not len(newcomers):
+        raise InputError(
+            f"no held-out {by} has {most + least_test} ratings: {most} to give and {least_test} to test on; "
+            "hold out more (--set split.test_share=0.3), or take data with more ratings"
+        )
+    if limit is not None and len(newcomers) > limit:
+        newcomers = np.sort(np.random.default_rng(seed).choice(newcomers, limit, replace=False))
+    given, test, place = [], [], []
+    for number, newcomer in enumerate(newcomers):
+        rows = np.random.default_rng([seed, int(newcomer)]).permutation(np.flatnonzero(owner == newcomer))
+        given.append(rows[:most])
+        test.append(rows[most:])
+        place.append(np.full(len(rows) - most, number))
+    return Draw(newcomers=newcomers, given=np.stack(given), test=np.concatenate(test), owner=np.concatenate(place))
+
+
+def user_curve(
+    recommender: Recommender,
+    part: Ratings,
+    draw: Draw,
+    numbers: Sequence[int] = GIVEN,
+    *,
+    progress: Progress = silent,
+) -> Curve:
+    """Serve each new user by a history of their first ratings, as `Recommender.recommend(history=...)` does.
+
+    The model knows nothing else of them: neither age nor occupation, even where the graph does.
+    """
+    found = {}
+    for step, number in enumerate(numbers):
+        probabilities, ndcg = [], []
+        for place in range(len(draw.newcomers)):
+            progress("few-shot", step * len(draw.newcomers) + place, len(numbers) * len(draw.newcomers), "new users")
+            given, test = draw.given[place, :number], draw.of(place)
+            chances, scores = served(recommender, history_of(recommender, part, given))
+            probabilities.append(chances[part.item[test]])
+            ndcg.append(_ndcg(scores, part, given, test, recommender.relevant_from))
+        joined = np.concatenate(probabilities)
+        found[number] = Served(
+            stars=joined.astype(np.float64) @ recommender.levels,
+            probabilities=joined,
+            ndcg=np.array([value for value in ndcg if value is not None]),
+        )
+    return found
+
+
+def item_curve(
+    recommender: Recommender,
+    part: Ratings,
+    draw: Draw,
+    numbers: Sequence[int] = GIVEN,
+    *,
+    progress: Progress = silent,
+) -> Curve:
+    """Serve each new item by its text, its concepts and its first ratings, which known users gave."""
+    found = {}
+    for step, number in enumerate(numbers):
+        probabilities = []
+        for place, item in enumerate(draw.newcomers):
+            progress("few-shot", step * len(draw.newcomers) + place, len(numbers) * len(draw.newcomers), "new items")
+            given, test = draw.given[place, :number], draw.of(place)
+            probabilities.append(_item_chances(recommender, int(item), part.select(given), part.user[test]))
+        joined = np.concatenate(probabilities)
+        found[number] = Served(stars=joined.astype(np.float64) @ recommender.levels, probabilities=joined)
+    return found
+
+
+def served(recommender: Recommender, history: Mapping[str, float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return level probabilities `[num_items, num_levels]` and ranking scores `[num_items]` for someone with a history.
+
+    The very steps of `Recommender.recommend(history=...)`, for all items instead of the best.
+    """
+    person = recommender.person(history=history)
+    chances = person.chances(recommender.predictor)
+    liking = chances[:, recommender.relevant_level :].sum(1).numpy()
+    exposure = recommender.exposure(person.seen[None])[0]
+    scores = ranking(liking, recommender.liking_power, exposure=exposure)
+    scores[~recommender.graph.items.present] = -np.inf
+    return chances.numpy(), scores
+
+
+def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Rows) -> NDArray[np.float32]:
+    """Return the level probabilities of users for an item that some others have rated, `[num_given_users, num_levels]`."""
+    posterior, predictor = recommender.posterior.cold, recommender.predictor.cold
+    rows = predictor.items[:, item]
+    if len(given):
+        residual = posterior.samples["cold_items.residual.rows"][:, item].float()
+        shared = posterior.samples["cold_items.shared.rows"][:, 0].float()
+        level = np.abs(given.value[:, None] - recommender.levels[None]).argmin(axis=1)
+        rows = item_from_raters(
+            posterior,
+            predictor,
+            recommender.data,
+            torch.from_numpy(given.user.copy()),
+            torch.from_numpy(level),
+            content=rows - residual - shared,
+            prior=recommender.newcomer_prior(ITEM, len(given)),
+            generator=torch.Generator().manual_seed(SEED),
+        )
+    chosen = torch.from_numpy(users)
+    scores = bilinear(predictor.users[:, chosen], rows[:, None])
+    cuts = predictor.thresholds[:, None] + predictor.user_offsets[:, chosen]
+    return level_probabilities(scores, cuts).mean(0).numpy()
+
+
+FLOORS: Mapping[str, Callable[[tuple[float, float]], Baseline]] = {
+    "mean": Mean,
+    "biases": Biases,
+    "content kNN": ContentKNN,
+    "popularity": Popularity,
+    "EASE": lambda scale: Ease(),
+}
+"""What is fitted anew, for every number of given ratings, on the training ratings and the given ones together."""
+
+
+def floor_curves(
+    train: Ratings,
+    part: Ratings,
+    draw: Draw,
+    content: NDArray[np.float32],
+    scale: tuple[float, float],
+    relevant_from: float,
+    numbers: Sequence[int] = GIVEN,
+    *,
+    lists: bool,
+    progress: Progress = silent,
+) -> dict[str, Curve]:
+    """Fit every floor on training and given ratings together, and ask it about the same test ratings.
+
+    `biases` is the bias baseline of the curve: mean, item biases, and a user bias (or the new item's bias) that its
+    n given ratings move, as a regularised mean does.
+
+    Args:
+        train: Training ratings.
+        part: Held-out ratings of newcomers.
+        draw: What is given, and what is predicted.
+        content: Text vectors of the items.
+        scale: Lowest and highest possible rating in stars.
+        relevant_from: A rating of at least so many stars says that an item was liked.
+        numbers: Numbers of given ratings.
+        lists: Whether the newcomers are users, for whom items are ranked.
+        progress: Called with (stage, done, total, message).
+    """
+    found: dict[str, dict[int, Served]] = {name: {} for name in FLOORS}
+    for step, number in enumerate(numbers):
+        known = train.concat(part.select(draw.given[:, :number].ravel()))
+        for place, (name, make) in enumerate(FLOORS.items()):
+            progress("few-shot", step * len(FLOORS) + place, len(numbers) * len(FLOORS), f"{name}, {number} given")
+            rates, ranks = name in ("mean", "biases", "content kNN"), name in ("content kNN", "popularity", "EASE")
+            if not rates and not lists:
+                continue
+            if name == "EASE" and train.num_items > Ease.max_items:
+                continue
+            floor = make(scale).fit(known, content)
+            stars = ndcg = None
+            if rates:
+                stars = floor.predict(part.user[draw.test], part.item[draw.test]).astype(np.float64)
+            if ranks and lists:
+                scores = floor.rank(draw.newcomers)
+                values = (
+                    _ndcg(scores[place], part, draw.given[place, :number], draw.of(place), relevant_from)
+                    for place in range(len(draw.newcomers))
+                )
+                ndcg = np.array([value for value in values if value is not None])
+            found[name][number] = Served(stars=stars, ndcg=ndcg)
+    return {name: curve for name, curve in found.items() if curve}
+
+
+def history_of(recommender: Recommender, part: Ratings, rows: Rows) -> dict[str, float]:
+    """Return some ratings as a history: item id -> stars."""
+    ids = recommender.graph.items.vocabulary
+    return {ids.id_of(int(part.item[row])): float(part.value[row]) for row in rows}
+
+
+def _ndcg(scores: NDArray[np.floating], part: Ratings, given: Rows, test: Rows, relevant_from: float) -> float | None:
+    """NDCG@20 of one newcomer among all items they have not given, or None if they like none of the test items."""
+    liked = part.item[test[part.value[test] >= relevant_from]]
+    if not len(liked):
+        return None
+    scores = np.array(scores, dtype=np.float64)
+    scores[part.item[given]] = -np.inf
+    listed = top_k(scores[None], min(LIST_LENGTH, len(scores)), rng=SEED)
+    return float(ndcg_at(LIST_LENGTH, np.isin(listed, liked), np.array([len(liked)]))[0])

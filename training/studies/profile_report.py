@@ -1,0 +1,165 @@
+"""Profiles of all users as a table with a page to read, and segments as files."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kg.errors import InputError
+from kg.storage.atomic import make_directory, staged_file, write_file
+from models.people.profile import Interest, Profile
+from models.people.segments import Segments
+from models.recommender import Recommender
+from training.progress import Progress, silent
+
+__all__ = ["profile_row", "write_profiles", "write_segments"]
+
+BEST = 3  # interests a row
+EVERY = 50  # users between two words of progress
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; width: 100%; margin: 1rem 0; }}
+th, td {{ text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top; }}
+td.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
+</style></head><body>
+<h1>{title}</h1>
+<p>{about}</p>
+{parts}
+</body></html>
+"""
+
+
+def write_profiles(recommender: Recommender, out: Path, *, progress: Progress = silent) -> dict[str, Any]:
+    """Write a row a user as Parquet or CSV, and a page that sums them up.
+
+    Args:
+        recommender: The model.
+        out: A file that ends in `.parquet` or `.csv`; the page is `NAME.html` beside it.
+        progress: Called with (stage, done, total, message).
+
+    Returns:
+        `num_users`, `table` and `page`.
+
+    Raises:
+        InputError: If the name has another ending.
+    """
+    if out.suffix not in (".parquet", ".csv"):
+        raise InputError(f"expected a file that ends in .parquet or .csv, got {out.name!r}", file=out)
+    make_directory(out.parent)
+    nodes = recommender.graph.users
+    rows = []
+    present = np.flatnonzero(nodes.present)
+    for number, user in enumerate(present):
+        if number % EVERY == 0:
+            progress("profile", number, len(present), "users described")
+        rows.append(profile_row(recommender.profile(nodes.vocabulary.id_of(int(user)))))
+    progress("profile", len(present), len(present), "users described")
+    table = pd.DataFrame(rows)
+    page = out.with_suffix(".html")
+    with staged_file(out) as temporary:
+        if out.suffix == ".parquet":
+            table.to_parquet(temporary, index=False)
+        else:
+            table.to_csv(temporary, index=False)
+    write_file(page, _page(recommender, table))
+    return {"num_users": len(table), "table": str(out), "page": str(page)}
+
+
+def profile_row(profile: Profile) -> dict[str, Any]:
+    """Return a profile as one flat row."""
+
+    def listed(some: tuple[Interest, ...]) -> str:
+        return "; ".join(f"{one.name} ({one.weight:+.2f})" for one in some[:BEST])
+
+    habits = profile.habits
+    row: dict[str, Any] = {
+        "user": profile.user,
+        "label": profile.label,
+        "source": profile.source,
+        "sentence": profile.sentence,
+        "tags": ", ".join(profile.tags),
+        "interests": listed(profile.interests),
+        "dislikes": listed(profile.dislikes),
+        "unit": profile.unit,
+    }
+    for name in habits.__dataclass_fields__:
+        value = getattr(habits, name)
+        row[name] = np.nan if value is None else value
+    return row | {
+        "drift": profile.drift.status,
+        "num_changes": len(profile.drift.change_points),
+        "most_similar": profile.similar[0]["id"] if profile.similar else "",
+    }
+
+
+def write_segments(found: Segments, out: Path) -> None:
+    """Write `segments.json` and `members.csv` into a directory, which is made; each whole or not at all."""
+    make_directory(out)
+    write_file(out / "segments.json", json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n")
+    write_file(out / "members.csv", found.members.to_csv(index=False))
+
+
+def _page(recommender: Recommender, table: pd.DataFrame) -> str:
+    """Return the page: what the audience is like, and the first hundred profiles."""
+    known = table[table["num_ratings"] > 0]
+    liked = known["interests"].str.split("; ").explode().str.replace(r" \([^()]*\)$", "", regex=True)
+    counts = liked[liked.fillna("") != ""].value_counts().head(20)
+    parts = [
+        "<h2>Most common among the three surest interests</h2>",
+        _table(["concept", "users"], [[name, f"{count}"] for name, count in counts.items()]),
+        "<h2>Change over time</h2>",
+        _table(
+            ["what is seen", "users"], [[name, f"{count}"] for name, count in known["drift"].value_counts().items()]
+        ),
+        "<h2>Habits</h2>",
+        _table(
+            ["habit", "a tenth is below", "half is below", "nine tenths are below"],
+            [
+                [words, *(f"{value:.2f}" for value in known[name].quantile([0.1, 0.5, 0.9]))]
+                for name, words in _HABITS.items()
+                if known[name].notna().any()
+            ],
+        ),
+        f"<h2>The first {min(100, len(table))} profiles</h2>",
+        _table(
+            ["user", "ratings", "profile"], table[["label", "num_ratings", "sentence"]].head(100).to_numpy().tolist()
+        ),
+    ]
+    about = (
+        f"{len(table):,} users, {len(known):,} with ratings. Interests are what concepts add to a user's ratings beyond the "
+        f"average user, in {table['unit'].iloc[0] if len(table) else 'stars'}."
+    )
+    title = f"Profiles of {recommender.graph.name}"
+    return _PAGE.format(title=escape(title), about=escape(about), parts="\n".join(parts))
+
+
+_HABITS = {
+    "num_ratings": "ratings",
+    "mean_stars": "mean stars",
+    "generosity": "stars beside others on the same items",
+    "popularity": "share of items less popular than the rated ones",
+    "popularity_correlation": "correlation of stars and popularity",
+    "breadth": "effective number of kinds of liked items",
+}
+
+
+def _table(heads: list[str], rows: list[list[Any]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td{_class(cell)}>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _class(cell: object) -> str:
+    return ' class="number"' if str(cell).replace(".", "").replace("-", "").isdigit() else ""

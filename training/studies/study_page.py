@@ -1,0 +1,315 @@
+"""The cold-start study as one page of HTML: what was asked, how, what was found, in words computed from the tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import pandas as pd
+
+from kg.storage.atomic import write_file
+from training.benchmarks.results import OURS
+from training.studies.asking import INFORMATIVE
+from training.studies.cold_start import PARTS, Study
+
+__all__ = ["findings", "write_page"]
+
+_WHERE = {
+    "cold_items": "known users rating new items",
+    "cold_users": "new users rating known items",
+    "cold_both": "new users rating new items",
+}
+
+_PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Cold start: $graph</title>
+<style>
+body { font: 16px/1.6 Georgia, 'Times New Roman', serif; color: #2f3437; background: #fff; margin: 0; }
+main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .4rem; }
+h2 { font-size: 1.3rem; margin: 2.6rem 0 .5rem; }
+p, li { max-width: 46rem; }
+.lead { font-size: 1.12rem; color: #555d63; }
+.key { border-left: 4px solid #1f5fa8; background: #f4f7fb; padding: .7rem 1.1rem; margin: 1.4rem 0; }
+.key ul { margin: .2rem 0; padding-left: 1.1rem; }
+figure { margin: 1.2rem 0 .4rem; }
+figure svg { max-width: 100%; height: auto; }
+.wide { overflow-x: auto; }
+figcaption { font-size: .92rem; color: #555d63; max-width: 46rem; }
+table { border-collapse: collapse; font: 13px/1.4 system-ui, sans-serif; margin: .6rem 0; }
+th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e8ebee; }
+th:first-child, td:first-child { text-align: left; }
+details { margin: .4rem 0 1rem; }
+summary { cursor: pointer; font-size: .92rem; color: #1f5fa8; }
+code { font-size: .9em; background: #f2f4f6; padding: .05em .3em; }
+@media (max-width: 48rem) {  /* small letters of a shrunk figure could not be read: it is moved sideways instead */
+  main { padding-top: 1.2rem; }
+  h1 { font-size: 1.6rem; }
+  figure svg { max-width: none; }
+}
+</style>
+</head>
+<body><main>
+<h1>Cold start on $graph</h1>
+<p class="lead">What can a recommender say of an item that nobody has rated, of a person it has never met, and how
+fast does it learn from the first ratings?</p>
+<div class="key"><strong>In short</strong>$short</div>
+<h2>How it was measured</h2>
+$method
+$sections
+<h2>Limits</h2>
+$limits
+</main></body>
+</html>
+""")
+
+_TITLES = {
+    "settings": (
+        "New items, new users, both",
+        "RMSE with 95 % bootstrap intervals over users. One training; the band is kgrec's interval. kgrec knows a new "
+        "user's concepts here (such as age or occupation), where the graph has them.",
+    ),
+    "parts_left_out": (
+        "What each part brings",
+        "Each bar: by how much the RMSE of the whole model is below that of a model trained without the part; "
+        "lines are 95 % intervals over users, paired. Grey: p above 0.05 after Holm's correction over all models.",
+    ),
+    "few_shot_users": (
+        "The first ratings of a new user",
+        "Bands are 95 % bootstrap intervals over users. Everyone is predicted on the same test ratings whatever they have "
+        "given. The model knows only the history, as in <code>recommend --history</code>.",
+    ),
+    "few_shot_items": (
+        "The first ratings of a new item",
+        "Bands are 95 % bootstrap intervals over items. The same items, and the same test ratings, at every number.",
+    ),
+    "bins": (
+        "Which new items are hard",
+        "Cold items in four groups of about equally many ratings. Lines are 95 % intervals over items. Popularity is counted "
+        "in the held-out ratings, which no model saw.",
+    ),
+    "calibration": (
+        "Does it know what it does not know?",
+        "Left: share of ratings inside central intervals of the predicted distribution, against what is promised "
+        "(95 % bootstrap intervals). Right: where ratings fall in their predicted distributions (randomised, as stars are "
+        "discrete); a hump in the middle means too wide, horns at the ends too narrow.",
+    ),
+    "questions": (
+        "What to ask someone new",
+        "Each user can answer about half of what they rated; the other half is predicted and never asked about. Questions "
+        "about anything else are answered with \u201cI do not know it\u201d, and cost a question. In the middle: how much lower the RMSE is than with "
+        "the other ways, paired by user, with 95 % bootstrap intervals.",
+    ),
+}
+
+
+def findings(study: Study) -> dict[str, list[str]]:
+    """Say in sentences what each figure shows; every number and every comparison is taken from the tables."""
+    return {
+        "settings": _settings(study),
+        "parts_left_out": _left_out(study),
+        "few_shot_users": _few_shot(study, "few_shot_users", "user"),
+        "few_shot_items": _few_shot(study, "few_shot_items", "item"),
+        "bins": _bins(study),
+        "calibration": _calibration(study),
+        "questions": _questions(study),
+    }
+
+
+def write_page(study: Study, figures: Mapping[str, str], out: Path) -> Path:
+    """Write `out/index.html`, which needs no other file.
+
+    Args:
+        study: What was found.
+        figures: SVG texts by name, of `training.studies.study_figures.write_figures`.
+        out: Folder.
+    """
+    said = findings(study)
+    sections = []
+    for name, (title, caption) in _TITLES.items():
+        if not said[name]:
+            continue
+        table = {"settings": "gains", "parts_left_out": "gains"}.get(name, name)
+        sections.append(
+            f"<h2>{escape(title)}</h2>\n"
+            + "".join(f"<p>{escape(sentence)}</p>\n" for sentence in said[name])
+            + f'<figure><div class="wide">{_inline(figures[name], name)}</div><figcaption>{caption}</figcaption></figure>\n'
+            + f"<details><summary>The figures as a table ({table}.csv)</summary>"
+            + f'<div class="wide">{_table(study.tables[table])}</div></details>'
+        )
+    short = "".join(f"<li>{escape(said[name][0])}</li>" for name in _TITLES if said[name])
+    page = _PAGE.substitute(
+        graph=escape(str(study.facts["graph"])),
+        short=f"<ul>{short}</ul>",
+        method=_method(study),
+        sections="\n".join(sections),
+        limits=_limits(study),
+    )
+    write_file(out / "index.html", page)
+    return out / "index.html"
+
+
+def _method(study: Study) -> str:
+    facts = study.facts
+    first = (
+        f"{facts['split']} One model is trained on the {facts['training_ratings']:,} training ratings (seed "
+        f"{facts['seed']}); nothing held out is seen in training. Baselines are fitted on the same ratings."
+    )
+    second = (
+        f"For the few-shot curves, {facts['few_shot_users']:,} held-out users and {facts['few_shot_items']:,} held-out "
+        "items with at least 30 ratings give 0, 1, 2, 5, 10, 20 of them, drawn at random and nested; all but 20 are "
+        "predicted at every number. Every baseline is fitted anew on training and given ratings together, so the biases "
+        "include a regularised mean of the newcomer's own ratings."
+    )
+    third = (
+        "Intervals are 95 % bootstrap intervals that resample whole users (or items). Comparisons are paired, on the "
+        "same ratings; p comes from a paired bootstrap, adjusted by Holm within each table. Significant means below 0.05."
+    )
+    quick = ["This was a first look (--quick): a short training and few newcomers."] if facts["quick"] else []
+    return "".join(f"<p>{escape(text)}</p>\n" for text in (first, second, third, *quick))
+
+
+def _limits(study: Study) -> str:
+    texts = [
+        "One data set, one split, one seed: the intervals tell of other users and items, not of another training.",
+        "Newcomers are drawn from people who went on to rate at least 30 items; those who leave after two may differ.",
+        "Given ratings are random ones of what a user rated, not the first they made.",
+        "RMSE counts every test rating alike, so people with many ratings weigh more.",
+        "In the interviews an item counts as unknown unless the user rated it here, so real people would answer more.",
+        "Popularity of new items is only known afterwards.",
+    ]
+    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
+
+
+def _settings(study: Study) -> list[str]:
+    table, said = study.tables["gains"], []
+    for part in PARTS:
+        rows = table[(table["part"] == part) & ~table["model"].str.startswith(f"{OURS} without")]
+        ours = rows[rows["model"] == OURS].iloc[0]
+        others = rows[rows["model"] != OURS]
+        best = others.iloc[int(others["rmse"].argmin())]
+        said.append(
+            f"For {_WHERE[part]}, kgrec's RMSE is {ours['rmse']:.3f}; the best baseline there, {best['model']}, has "
+            f"{best['rmse']:.3f}: {_compared(best)}."
+        )
+    return said
+
+
+def _left_out(study: Study) -> list[str]:
+    table = study.tables["gains"]
+    table = table[table["model"].str.startswith(f"{OURS} without")]
+    said = []
+    for part in PARTS:
+        rows = table[table["part"] == part]
+        if rows.empty:
+            return []
+        most = rows.iloc[int(rows["gain"].argmax())]
+        nothing = [model.removeprefix(f"{OURS} without ") for model in rows.loc[~(rows["p_holm"] < 0.05), "model"]]
+        rest = f" Leaving out {_listed(nothing)} makes no significant difference there." if nothing else ""
+        what = most["model"].removeprefix(f"{OURS} without ")
+        if most["gain"] > 0:
+            first = f"For {_WHERE[part]}, the model is hurt most without {what}: {_compared(most)}."
+        else:
+            first = f"For {_WHERE[part]}, the model misses nothing that was left out; against the one without {what}, {_compared(most)}."
+        said.append(f"{first}{rest}")
+    return said
+
+
+def _few_shot(study: Study, name: str, who: str) -> list[str]:
+    table = study.tables[name]
+    ours = table[table["model"] == OURS].sort_values("given").reset_index(drop=True)
+    values, low, high = (ours[column].to_numpy() for column in ("rmse", "low", "high"))
+    falls = bool((np.diff(values) <= 0).all())
+    within = bool((values[1:] <= high[:-1]).all() and (low[1:] <= values[:-1]).all())
+    shape = (
+        "It falls at every step"
+        if falls
+        else "It falls within its intervals, though not at every step"
+        if within
+        else "It does not fall throughout"
+    )
+    five = ours[ours["given"] == 5].iloc[0]
+    first, last = ours.iloc[0], ours.iloc[-1]
+    return [
+        f"With 5 ratings of a new {who}, the RMSE is {five['rmse']:.3f}; against the bias baseline with the same ratings: "
+        f"{_compared(five)}.",
+        f"The curve goes from {first['rmse']:.3f} without any rating to {last['rmse']:.3f} with {int(last['given'])}. {shape}. "
+        f"At {int(last['given'])} ratings, against the bias baseline: {_compared(last)}.",
+    ]
+
+
+def _bins(study: Study) -> list[str]:
+    said = []
+    table = study.tables["bins"]
+    for by, rows in table.groupby("by", sort=False):
+        hardest, easiest = (rows.iloc[int(place)] for place in (rows["rmse"].argmax(), rows["rmse"].argmin()))
+        apart = hardest["low"] > easiest["high"]
+        verdict = "their intervals do not overlap" if apart else "their intervals overlap, so the order may be chance"
+        said.append(
+            f"By {by}, new items are hardest at {hardest['bin']} (RMSE {hardest['rmse']:.3f}) and easiest at "
+            f"{easiest['bin']} ({easiest['rmse']:.3f}); {verdict}."
+        )
+    better = int(((table["gain"] > 0) & (table["p_holm"] < 0.05)).sum())
+    said.insert(0, f"In {better} of {len(table)} groups of new items, kgrec is significantly better than the biases.")
+    return said
+
+
+def _calibration(study: Study) -> list[str]:
+    table = study.tables["calibration"]
+    rows = table[(table["what"] == "interval") & (table["at"] == 0.8)].set_index("part")["share"]
+    share = {part: float(rows.loc[part]) for part in PARTS}
+    shares = ", ".join(f"{100 * share[part]:.1f} % of ratings for {_WHERE[part]}" for part in PARTS)
+    off = [_WHERE[part] for part in PARTS if not 0.78 <= share[part] <= 0.82]
+    verdict = "All lie between 78 and 82 %." if not off else f"Outside of 78 to 82 %: {_listed(off)}."
+    return [f"Intervals that promise 80 % hold {shares}. {verdict}"]
+
+
+def _questions(study: Study) -> list[str]:
+    table = study.tables["questions"]
+    last = int(table["asked"].max())
+    at_end = table[table["asked"] == last].set_index("strategy")
+    ours = at_end.loc[INFORMATIVE]
+    said = [
+        f"After {last} questions chosen for what their answers tell, and for being known, the RMSE is {ours['rmse']:.3f} "
+        f"(it was {table.loc[(table['strategy'] == INFORMATIVE) & (table['asked'] == 0), 'rmse'].iloc[0]:.3f}); "
+        + "; ".join(
+            f"against {name} ones: {_compared(row, 'it is')}" for name, row in at_end.iterrows() if name != INFORMATIVE
+        )
+        + "."
+    ]
+    counts = ", ".join(f"{row['answered']:.1f} of {name} ones" for name, row in at_end.iterrows())
+    said.append(f"Of {last} questions, people can answer {counts}, on average.")
+    return said
+
+
+def _compared(row: pd.Series, subject: str = "kgrec's is") -> str:
+    size, ends = abs(100 * row["gain"]), (100 * row["gain_low"], 100 * row["gain_high"])
+    way = "lower" if row["gain"] >= 0 else "higher"
+    if row["gain"] < 0:
+        ends = (-ends[1], -ends[0])
+    p = "p < 0.001" if row["p_holm"] < 0.001 else f"p = {row['p_holm']:.3f}"
+    verdict = "" if row["p_holm"] < 0.05 else ", not significant"
+    return f"{subject} {size:.1f} % {way} (95 % interval {ends[0]:.1f} to {ends[1]:.1f} %, {p}{verdict})"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _table(table: pd.DataFrame) -> str:
+    return table.to_html(index=False, border=0, na_rep="", float_format=lambda value: f"{value:.4f}")
+
+
+def _inline(svg: str, name: str) -> str:
+    """Return the drawing alone, with ids of its own: two drawings of one page must not share any."""
+    drawing = svg[svg.index("<svg") :]
+    drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
+    drawing = re.sub(r'\bid="', f'id="{name}-', drawing)
+    return re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", drawing)
