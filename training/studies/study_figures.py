@@ -27,6 +27,7 @@ MARKERS = {
     "popularity": "D",
     "random": "D",
 }  # ours: a dot
+SHORT = {INFORMATIVE: "informative"}  # names at the ends of lines
 SETTINGS = {"cold_items": (BLUE, "o"), "cold_users": ("#79aee3", "s"), "cold_both": ("#14304f", "^")}  # all are ours
 NOT_FROM_0 = "RMSE in stars (the axis does not begin at 0)"
 COLOURS = {
@@ -301,7 +302,13 @@ def _curves(axis: Any, table: pd.DataFrame, columns: tuple[str, str, str], model
     for end, x_end, model, colour, ours in sorted(ends):  # names of lines that meet are moved apart
         last = max(end, last + least)
         axis.text(
-            x_end + 0.12, last, model, color=colour, va="center", fontsize=9, fontweight="bold" if ours else "normal"
+            x_end + 0.12,
+            last,
+            SHORT.get(model, model),
+            color=colour,
+            va="center",
+            fontsize=9,
+            fontweight="bold" if ours else "normal",
         )
     axis.set_xticks(range(len(numbers)), [str(number) for number in numbers])
     axis.set_xlim(-0.25, len(numbers) - 0.85)
