@@ -214,6 +214,8 @@ def _left_out(study: Study) -> list[str]:
         most = rows.iloc[int(rows["gain"].argmax())]
         nothing = [model.removeprefix(f"{OURS} without ") for model in rows.loc[~(rows["p_holm"] < 0.05), "model"]]
         rest = f" Leaving out {_listed(nothing)} makes no significant difference there." if nothing else ""
+        if len(nothing) == len(rows) > 1:
+            rest = " None of what was left out makes a significant difference there."
         what = most["model"].removeprefix(f"{OURS} without ")
         if most["gain"] > 0:
             first = f"For {_WHERE[part]}, the model is hurt most without {what}: {_compared(most)}."
