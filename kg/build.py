@@ -295,8 +295,9 @@ class _Build:
                 ("target", linked.object, linked.object_is_item),
             )
         }
-        # There are few kinds, and numbers of 16 bits are sorted by counting.
-        kind = (relation * 4 + linked.subject_is_item * 2 + linked.object_is_item).astype(np.uint16)
+        # There are few kinds as a rule, and numbers of 16 bits are sorted by counting.
+        small = np.min_scalar_type(4 * len(relations))
+        kind = (relation * 4 + linked.subject_is_item * 2 + linked.object_is_item).astype(small)
         number = np.bincount(kind)
         ordered = np.argsort(kind, kind="stable")
         starts = np.cumsum(number) - number

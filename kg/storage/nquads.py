@@ -96,7 +96,7 @@ def _add_nodes(connection: duckdb.DuckDBPyConnection, graph: KnowledgeGraph, nam
 
 
 def _add_terms(connection: duckdb.DuckDBPyConnection, graph: KnowledgeGraph, namespace: Namespace) -> dict[str, int]:
-    """Make the tables `heading`, `terms`, `relations`, `sources`, as N-Quads write them, each with its rank in order of bytes.
+    """Make the tables `heading`, `ranked` (nodes), `relations`, `sources`, as N-Quads write them, with ranks in order of bytes.
 
     Returns:
         The rank of each predicate.
@@ -114,11 +114,13 @@ def _add_terms(connection: duckdb.DuckDBPyConnection, graph: KnowledgeGraph, nam
     }
     connection.register("heading", pa.table(columns))
     connection.execute(
-        """CREATE TABLE terms AS SELECT number, term, row_number() OVER (ORDER BY term) - 1 AS rank FROM (
+        """CREATE TABLE ranks AS SELECT number, row_number() OVER (ORDER BY term) - 1 AS rank FROM (
             SELECT number, term FROM nodes UNION ALL SELECT DISTINCT number, split_part(line, ' ', 1) FROM heading
         )"""
     )
-    connection.execute("ALTER TABLE nodes DROP COLUMN term")
+    # Rows in order, so that of a range of subjects no others are read.
+    connection.execute("CREATE TABLE ranked AS SELECT * FROM nodes JOIN ranks USING (number) ORDER BY rank")
+    connection.execute("DROP TABLE nodes")
     relations = [str(ox.NamedNode(namespace.term(edge_type.relation))) for edge_type in graph.edges]
     sources = [str(source_graph(source, namespace)) for source in graph.sources]
     predicates = _ranks([*relations, *map(str, (RDF_TYPE, LABEL, TEXT, SAME_AS, _index(namespace)))])
@@ -152,9 +154,9 @@ def _texts(
     connection: duckdb.DuckDBPyConnection, edges: Mapping[str, NDArray[Any]], lines: str
 ) -> Iterator[memoryview]:
     """Yield the sorted lines: of one range of subjects after the other, as bytes."""
-    found = connection.sql("SELECT number, rank FROM terms ORDER BY number").fetchnumpy()
+    found = connection.sql("SELECT number, rank FROM ranks ORDER BY number").fetchnumpy()
     total, ranks = len(found["rank"]), found["rank"][found["number"] >= 0]
-    starts = ranks[edges["start"]]
+    starts, finishes = ranks[edges["start"]], ranks[edges["finish"]]
     ordered = np.argsort(starts, kind="stable")
     ends = np.cumsum(np.bincount(starts, minlength=total))  # of the edges of each subject, in order of rank
     number = ends + _FACTS * np.arange(1, total + 1)  # of the lines until the end of each subject
@@ -162,7 +164,8 @@ def _texts(
     bounds = [0, *(cut for cut in cuts.tolist() if 0 < cut < total), total]
     for low, high in pairwise(bounds):
         rows = ordered[ends[low - 1] if low else 0 : ends[high - 1]]
-        connection.register("edges", pa.table({name: column[rows] for name, column in edges.items()}))
+        columns = {"start": starts, "finish": finishes, "relation": edges["relation"], "source": edges["source"]}
+        connection.register("edges", pa.table({name: column[rows] for name, column in columns.items()}))
         query = f"SELECT line FROM ({lines}) ORDER BY subject, predicate, object, source"
         for batch in connection.sql(query, params={"low": low, "high": high}).to_arrow_reader(_BATCH):
             column = batch.column(0).cast(pa.large_string())
@@ -189,17 +192,17 @@ def _lines(namespace: Namespace, predicates: Mapping[str, int]) -> str:
     parts = [
         f"""SELECT rank AS subject, {predicates[str(predicate)]} AS predicate, {order} AS object, 0 AS source,
         concat(term, ' ', {_quoted(predicate)}, ' ', {value}, ' ', {about}, {_END}) AS line
-        FROM nodes JOIN terms USING (number) WHERE rank >= $low AND rank < $high AND {wanted}"""
+        FROM ranked WHERE rank >= $low AND rank < $high AND {wanted}"""
         for predicate, value, wanted, order in facts
     ]
     heading = (
-        "SELECT rank, 0, place, 0, line FROM heading JOIN terms USING (number) WHERE rank >= $low AND rank < $high"
+        "SELECT rank, 0, place, 0, line FROM heading JOIN ranks USING (number) WHERE rank >= $low AND rank < $high"
     )
     # A relation may be called as a fact is: a literal begins with a quote, and stands before every IRI.
-    edges = f"""SELECT a.rank, r.rank, 3 + b.rank, s.rank,
+    edges = f"""SELECT e.start, r.rank, 3 + e.finish, s.rank,
         concat(a.term, ' ', r.term, ' ', b.term, ' ', s.term, {_END}) FROM edges e
-        JOIN terms a ON a.number = e.start JOIN relations r ON r.code = e.relation
-        JOIN terms b ON b.number = e.finish JOIN sources s ON s.code = e.source"""
+        JOIN (FROM ranked WHERE rank >= $low AND rank < $high) a ON a.rank = e.start
+        JOIN relations r ON r.code = e.relation JOIN ranked b ON b.rank = e.finish JOIN sources s ON s.code = e.source"""
     return " UNION ALL ".join([*parts, heading, edges])
 
 

@@ -96,8 +96,8 @@ def top_items(
 ) -> tuple[Indices, Floats]:
     """Return the best items of a person and their ranking scores, as `Recommender.recommend` ranks them.
 
-    Items that everyone comes across alike stand in one order for all, of which a list reads what can still enter it: what a
-    call takes does not grow with their number.
+    Items that everyone comes across alike stand in one order for all, of which a list reads what can still enter it: their
+    number hardly matters.
 
     Args:
         predictor: Rows of all nodes.
