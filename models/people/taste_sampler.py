@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.people.taste_basis import TasteBasis
+from models.people.taste_precision import FewRatings, ManyRatings
 
 __all__ = ["Evidence", "TasteState", "posterior_covariance", "posterior_draws", "sample_tastes"]
 
@@ -40,6 +41,13 @@ class Evidence:
         """Count the choices of someone's ratings."""
         chosen, num_choices = basis.choices(item)
         return cls(item=item, value=value, chosen=chosen, num_choices=num_choices)
+
+    def at_most(self, most: int, rng: int) -> Evidence:
+        """Return the same choices with only some of the ratings, drawn at random."""
+        if len(self.item) <= most:
+            return self
+        some = np.random.default_rng(rng).choice(len(self.item), most, replace=False)
+        return replace(self, item=self.item[some], value=self.value[some])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,8 +88,7 @@ def posterior_draws(
     $$Q = \delta^{-2} I + A + \Phi_u^\top R^{-1} \Phi_u, \quad A = \frac{g^2 n \Lambda}{1 + \psi n \Lambda}, \quad
       R = \sigma^2 I + \sigma_b^2 1 1^\top$$
 
-    is the precision of $v$ given $z$; $z$ is drawn first, $v$ integrated out. $Q^{-1}$ is taken by Woodbury's identity
-    over the ratings, since $\delta^{-2} I + A$ is diagonal.
+    is the precision of $v$ given $z$; $z$ is drawn first, $v$ integrated out.
 
     Args:
         basis: Coordinates.
@@ -98,26 +105,14 @@ def posterior_draws(
     strength = one.num_choices * basis.spectrum
     believed = 1 / (1 + state.whim * strength)
     loose = 1 / (1 / own + state.worth**2 * strength * believed)
-    told = state.worth * believed * one.chosen
-    spread = rows * loose
-    noise = np.full((len(rows), len(rows)), state.level)
-    noise[np.diag_indices_from(noise)] += state.noise
-    inverse = np.linalg.inv(noise + spread @ rows.T)
-    # Q^-1 (told + rows' R^-1 gap): first the choices, then what the ratings add to them.
-    alone = loose * told
-    mean = alone + spread.T @ (inverse @ (gap - rows @ alone))
-    carried = loose[:, None] * common
-    carried = (carried - spread.T @ (inverse @ (spread @ common))) / own  # Q^-1 C / own
-    precision = np.eye(common.shape[1]) + common.T @ (common - carried) / own
-    # The evidence of z is C' Q^-1 (told + rows' R^-1 gap) / own.
-    factor = np.linalg.cholesky(precision)
-    centre = np.linalg.solve(factor.T, np.linalg.solve(factor, common.T @ mean / own))
+    shared = state.level / (state.noise + len(rows) * state.level)
+    evidence = state.worth * believed * one.chosen + rows.T @ (gap - shared * gap.sum()) / state.noise
+    solver = (FewRatings if len(rows) <= rows.shape[1] else ManyRatings)(rows, loose, state.noise, state.level)
+    alone, carried = solver.solve(evidence), solver.solve(common) / own
+    factor = np.linalg.cholesky(np.eye(common.shape[1]) + common.T @ (common - carried) / own)
+    centre = np.linalg.solve(factor.T, np.linalg.solve(factor, common.T @ alone / own))
     kinds = centre + np.linalg.solve(factor.T, rng.normal(size=(common.shape[1], num_draws))).T
-    drawn = loose * (kinds @ common.T / own + told) + np.sqrt(loose) * rng.normal(size=(num_draws, len(loose)))
-    errors = np.sqrt(state.noise) * rng.normal(size=(num_draws, len(rows)))
-    errors += np.sqrt(state.level) * rng.normal(size=(num_draws, 1))
-    drawn += (gap - drawn @ rows.T - errors) @ inverse @ spread
-    return mean + carried @ centre, drawn, kinds
+    return alone + carried @ centre, alone + kinds @ carried.T + solver.errors(rng, num_draws), kinds
 
 
 def posterior_covariance(basis: TasteBasis, state: TasteState, one: Evidence) -> Floats:

@@ -19,6 +19,7 @@ __all__ = ["Tastes"]
 FLOOR = 0.1  # share of the mean variance over relations that is added to each
 SIZE = 200  # coordinates of a taste
 PEOPLE = 640  # from whom it is learned what tastes have in common
+RATINGS = 100  # of each of these that are looked at; choices are counted in full
 SWEEPS, BURN_IN, KEEP_EVERY = 50, 20, 2
 DRAWS = 8  # of a taste in each kept sample
 LEAST_PEOPLE = 2
@@ -87,7 +88,10 @@ class Tastes:
             people = np.sort(np.random.default_rng(rng).choice(people, PEOPLE, replace=False))
         ends = np.cumsum(train.user_counts)
         mine = [by_user[ends[user] - train.user_counts[user] : ends[user]] for user in people]
-        evidence = [Evidence.of(basis, train.item[one], train.value[one].astype(np.float64) / unit) for one in mine]
+        evidence = [
+            Evidence.of(basis, train.item[one], train.value[one].astype(np.float64) / unit).at_most(RATINGS, rng)
+            for one in mine
+        ]
         states = [
             state
             for number, state in enumerate(sample_tastes(basis, evidence, sweeps=SWEEPS, rng=rng))

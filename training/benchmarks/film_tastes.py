@@ -163,9 +163,10 @@ def run_audiences(
 
 def mean_rows(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of several audiences as one: mean and standard deviation of `value`, means of what stands beside it."""
-    frame = pd.concat([pd.DataFrame(run["rows"]) for run in runs])
-    groups = frame.groupby(["measure", "family"], sort=False)[["value", "average_alone", "ceiling"]]
-    found = groups.mean().assign(deviation=groups["value"].std(ddof=1) if len(runs) > 1 else 0.0).reset_index()
+    figures = ["value", "average_alone", "ceiling"]
+    frame = pd.concat([pd.DataFrame(run["rows"]).astype(dict.fromkeys(figures, float)) for run in runs])
+    groups = frame.groupby(["measure", "family"], sort=False)
+    found = groups[figures].mean().assign(deviation=groups["value"].std(ddof=1)).reset_index()
     plain = found.astype(object).where(found.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in plain]
 
