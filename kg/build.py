@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset
 from kg.description import Description
+from kg.garbage import no_garbage_collection
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.growth.forgotten import Forgotten
 from kg.growth.merging import Merger
@@ -72,7 +73,8 @@ def build(
     folder = description.folder if data is None else Path(data)
     knowledge = KnowledgeFiles(folder=folder, refresh=refresh, snapshots=snapshots)
     opened = partial(open_engine, engine, scratch)
-    return _Build(description, knowledge, opened, forgotten or Forgotten(), known).run()
+    with no_garbage_collection():
+        return _Build(description, knowledge, opened, forgotten or Forgotten(), known).run()
 
 
 class _Build:
@@ -136,7 +138,7 @@ class _Build:
             "text_fields": facts["text_fields"],
             "files": {file: account.as_json() for file, account in self.files.items()},
             "notes": self.notes,
-            "inputs": {file: file_sha256(self.knowledge.path(file)) for file in self._inputs()},
+            "inputs": {file: self._sha256(file) for file in self._inputs()},
             "origin": self.origin.as_json(self.forgotten),
             **({"forgotten": {"people": len(self.forgotten)}} if self.forgotten else {}),
         }
@@ -211,9 +213,7 @@ class _Build:
                         "line": claim["line"].to_numpy(dtype=np.int64),
                     }
                 )
-                self.edges[EdgeType(str(holder), str(relation), str(kind))] = frame.drop_duplicates(
-                    ["source", "target"]
-                )
+                self.edges[EdgeType(str(holder), str(relation), str(kind))] = frame
 
     def _add_relations(self, items: Entities) -> None:
         """Add one edge per relation and pair of items: the first source that states it."""
@@ -228,7 +228,7 @@ class _Build:
                     "line": pairs["line"].to_numpy(dtype=np.int64),
                 }
             )
-            self.edges[EdgeType(ITEM, str(relation), ITEM)] = frame.drop_duplicates(["source", "target"])
+            self.edges[EdgeType(ITEM, str(relation), ITEM)] = frame
 
     def _source(self, name: str) -> int:
         return self.sources.setdefault(name, len(self.sources))
@@ -256,24 +256,29 @@ class _Build:
 
     def _add_knowledge(self, sources: Sequence[LinkedSource], num_items: int) -> NDArray[np.bool_]:
         """Add what sources of knowledge say about linked items; return which items have triples."""
-        entities: dict[str, dict[str, int]] = {}
-        labels: dict[str, dict[str, str]] = {}
+        entities: dict[str, list[str]] = {}
+        labels: dict[str, NDArray[np.object_]] = {}
         texts: dict[str, dict[str, list[str]]] = {}
         about = np.zeros(num_items, dtype=bool)
         for each in sources:
             source, linked = each.knowledge.source, each.linked
-            known = entities.setdefault(source, {})
-            labels.setdefault(source, {}).update(_labels(linked))
+            known = entities.setdefault(source, [])
+            place = _join(known, linked.entities)
+            before, labels[source] = labels.get(source, _column([])), np.empty(len(known), dtype=object)
+            labels[source][: len(before)] = before
+            labels[source][place] = _labels(linked)
             texts.setdefault(source, {}).update(each.texts)
-            place = np.array([known.setdefault(node, len(known)) for node in linked.entities], dtype=np.int64)
             self._add_triples(linked, source, each.name, place)
             about[linked.subject[linked.subject_is_item]] = True
             about[linked.object[linked.object_is_item]] = True
         for source, known in entities.items():
+            said = texts[source]
             self.nodes[source] = Nodes(
-                vocabulary=Vocabulary(source, list(known)),
-                labels=_column([labels[source][node] for node in known]),
-                texts=_column([" ".join(texts[source].get(node, ())) or None for node in known]),
+                vocabulary=Vocabulary(source, known),
+                labels=labels[source],
+                texts=_column(
+                    [" ".join(said.get(node, ())) or None for node in known] if said else [None] * len(known)
+                ),
                 iris=_column([node if is_iri(node) else None for node in known]),
             )
         return about
@@ -290,19 +295,21 @@ class _Build:
                 ("target", linked.object, linked.object_is_item),
             )
         }
-        kind = relation * 4 + linked.subject_is_item * 2 + linked.object_is_item
-        kinds, first, number = np.unique(kind, return_index=True, return_counts=True)
+        # There are few kinds as a rule, and numbers of 16 bits are sorted by counting.
+        small = np.min_scalar_type(4 * len(relations))
+        kind = (relation * 4 + linked.subject_is_item * 2 + linked.object_is_item).astype(small)
+        number = np.bincount(kind)
         ordered = np.argsort(kind, kind="stable")
         starts = np.cumsum(number) - number
-        for at in np.argsort(first):
-            code, rows = int(kinds[at]), ordered[starts[at] : starts[at] + number[at]]
+        kinds = np.flatnonzero(number)
+        for code in kinds[np.argsort(ordered[starts[kinds]])].tolist():
+            rows = ordered[starts[code] : starts[code] + number[code]]
             edge_type = EdgeType(ITEM if code & 2 else source, relations[code >> 2], ITEM if code & 1 else source)
             frame = pd.DataFrame({end: values[rows] for end, values in ends.items()}).assign(
                 provenance=self._source(file), line=linked.line[rows]
             )
-            parts = [self.edges[edge_type]] if edge_type in self.edges else []
-            together = pd.concat([*parts, frame], ignore_index=True)
-            self.edges[edge_type] = together.drop_duplicates(["source", "target"])
+            known = self.edges.get(edge_type)
+            self.edges[edge_type] = frame if known is None else pd.concat([known, frame], ignore_index=True)
 
     def _splits(self, reader: SplitReader) -> dict[str, NamedSplit]:
         splits = {}
@@ -313,6 +320,9 @@ class _Build:
                 continue
             splits[name] = reader.read(split)
         return splits
+
+    def _sha256(self, file: str) -> str:
+        return self.origin.hashes.get(file) or file_sha256(self.knowledge.path(file))
 
     def _inputs(self) -> list[str]:
         spellings = [
@@ -336,16 +346,17 @@ def _nodes(entities: Entities) -> Nodes:
     )
 
 
-def _column(values: Sequence[str | None]) -> NDArray[np.object_]:
-    column = np.empty(len(values), dtype=object)
-    column[:] = values
-    return column
+def _column(values: Collection[str | None]) -> NDArray[np.object_]:
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def _edges(frame: pd.DataFrame) -> Edges:
+    """Return the edges of a type in the order of their ends; of those between the same ends the first."""
     index = frame[["source", "target"]].to_numpy(dtype=np.int64).T
-    # Pairs are all different, so one number a pair orders them.
-    order = np.argsort(index[0] * (int(index[1].max(initial=0)) + 1) + index[1])
+    pair = index[0] * (int(index[1].max(initial=0)) + 1) + index[1]  # one number a pair
+    order = np.argsort(pair, kind="stable")
+    pair = pair[order]
+    order = order[np.concatenate([np.ones(min(len(pair), 1), dtype=bool), pair[1:] != pair[:-1]])]
     return Edges(
         index=index[:, order],
         provenance=frame["provenance"].to_numpy(dtype=np.int16)[order],
@@ -353,10 +364,21 @@ def _edges(frame: pd.DataFrame) -> Edges:
     )
 
 
-def _labels(linked: LinkedTriples) -> dict[str, str]:
+def _join(known: list[str], nodes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the places of nodes, which are all different, among those known; new ones are put behind these."""
+    if not known:  # as a rule: then nothing has to be looked up
+        known += nodes
+        return np.arange(len(nodes), dtype=np.int64)
+    places = {node: place for place, node in enumerate(known)}
+    found = [places.setdefault(node, len(places)) for node in nodes]
+    known[:] = places
+    return np.array(found, dtype=np.int64)
+
+
+def _labels(linked: LinkedTriples) -> list[str]:
     """Return what people read for each entity: its label, else the last part of its IRI."""
-    return {
-        node: " ".join((label or "").split())
+    return [
+        (" ".join(label.split()) if label else "")
         or ("unnamed" if node.startswith(BLANK) else local_name(node).replace("_", " "))
         for node, label in zip(linked.entities, linked.labels, strict=True)
-    }
+    ]

@@ -44,6 +44,15 @@ class FileAccount:
         if number:
             self.counts[what] = self.counts.get(what, 0) + int(number)
 
+    def include(self, other: FileAccount) -> None:
+        """Add what another account of the same file says."""
+        self.rows += other.rows
+        self.kept += other.kept
+        for reason, number in other.dropped.items():
+            self.drop(reason, number, other.examples.get(reason))
+        for what, number in other.counts.items():
+            self.count(what, number)
+
     def as_json(self) -> dict[str, Any]:
         """Return the account as plain JSON values, without empty parts."""
         parts = {"dropped": self.dropped, "counts": self.counts, "examples": self.examples}

@@ -34,10 +34,11 @@ class Vocabulary:
     __slots__ = ("_index", "kind", "removed")
 
     def __init__(self, kind: str, ids: Iterable[str], *, removed: ArrayLike | None = None) -> None:
-        values = np.array(list(ids), dtype=object)
-        for value in values:
+        listed = list(ids)
+        for value in listed:
             if not isinstance(value, str):
                 raise ValueError(f"{kind} id {value!r} is a {type(value).__name__}; ids must be text")
+        values = np.array(listed, dtype=object)
         index = pd.Index(values, dtype=object)
         if not index.is_unique:
             raise ValueError(f"{kind} id {index[index.duplicated()][0]!r} stands twice; ids must be unique")

@@ -6,6 +6,7 @@ from collections import UserDict
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -218,15 +219,6 @@ class Predictor:
         return torch.diff(torch.cat([ends, below, ends + 1], dim=1), dim=1)
 
     @torch.no_grad()
-    def liking(self, rows: Tensor, offsets: Tensor, level: int, items: Tensor) -> Tensor:
-        """Return the chance of at least level number `level` for one user given by rows and some items, `[num_items]`."""
-        columns, cut = rows_of(self.items, items), rows_of(self.item_offsets, items)[..., :level]
-        cut = (cut + (self.thresholds + offsets)[:, None, :level]).amax(2)
-        own = torch.cat([rows[:, :-1], torch.ones_like(rows[:, -1:])], dim=1)
-        scores = torch.bmm(own[:, None], columns.mT)[:, 0]
-        return scores.add_(rows[:, -1:]).sub_(cut).sigmoid_().mean(0)
-
-    @torch.no_grad()
     def at_least(self, users: Tensor, level: int) -> Tensor:
         """Return the chance of at least level number `level` for users and all items, `[num_users, num_items]`."""
         total = torch.zeros(len(users), self.items.shape[1])
@@ -254,7 +246,8 @@ class Predictor:
 
 def by_node(rows: Tensor) -> Tensor:
     """Return the same rows, `[num_samples, num_nodes, size]`, with those of a node side by side in memory: few are quick to read."""
-    return rows.transpose(0, 1).contiguous().transpose(0, 1)
+    found = np.empty((rows.shape[1], rows.shape[0], rows.shape[2]), dtype=np.float32)  # NumPy asks for large pages
+    return torch.from_numpy(found).copy_(rows.transpose(0, 1)).transpose(0, 1)
 
 
 def rows_of(rows: Tensor, index: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.rdf.engine import open_engine
-from kg.rdf.statement_tables import read_statements
+from kg.rdf.statement_tables import Statements, read_statements
 from kg.report import FileAccount
 
 settings.register_profile("kgrec", deadline=None)
@@ -92,6 +92,16 @@ class Read:
     account: FileAccount
 
 
+def decoded(statements: Statements) -> ibis.Table:
+    """Triples with the nodes that their codes stand for."""
+    subjects = statements.nodes.select(subject="code", subject_node="node")
+    objects = statements.nodes.select(object="code", object_node="node")
+    joined = statements.triples.inner_join(subjects, "subject").inner_join(objects, "object")
+    return joined.select("position", "predicate", subject="subject_node", object="object_node").select(
+        "position", "subject", "predicate", "object"
+    )
+
+
 @pytest.fixture(scope="session")
 def read_rdf() -> Iterator[Callable[..., Read]]:
     """A function that writes some content to a file and reads it with `read_statements`."""
@@ -101,7 +111,7 @@ def read_rdf() -> Iterator[Callable[..., Read]]:
             file.write_bytes(content.encode() if isinstance(content, str) else content)
             account = FileAccount()
             found = read_statements(file, engine, lenient=lenient, account=account, **options)
-            triples = engine.rows(found.triples.order_by("position"))
+            triples = engine.rows(decoded(found).order_by("position"))
             literals = engine.rows(found.literals.order_by("position"))
             names = engine.rows(found.labels.order_by([ibis.desc("rank"), ibis.desc("position")]))
             columns = [

@@ -24,7 +24,7 @@ from models.text import TextEncoder
 from training.answers import Answers, Fitted
 from training.benchmark import ABLATIONS, Results, run_benchmark
 from training.benchmarks import rows as rows_module
-from training.benchmarks.figures import dots, write_figure
+from training.benchmarks.figures import Dot, dots, write_figure
 from training.benchmarks.measurement import Measurement
 from training.benchmarks.peers import Material, Peer
 from training.benchmarks.peers_floors import EASE_ON_LIKED, FLOORS
@@ -402,6 +402,12 @@ def test_dots_stand_in_order_of_the_metric(tmp_path: Path) -> None:
     assert [dot.ours for dot in found] == [True, False, False]
     assert [dot.p for dot in found] == [None, None, 0.0004]
     assert dots(rows, "ndcg@20", "warm") == []
+
+
+def test_variants_of_ours_are_told_from_other_models() -> None:
+    ours = ("kgrec", "kgrec, 4 chains", "kgrec without text", "kgrec with the test date")
+    assert all(Dot(label=label, value=1.0).ours for label in ours)
+    assert not any(Dot(label=label, value=1.0).ours for label in ("biases", "kgrecs", "myFM with kgrec inputs"))
 
 
 def test_the_figure_names_every_model_and_its_value(tmp_path: Path) -> None:

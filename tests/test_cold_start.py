@@ -20,7 +20,7 @@ from training.studies.asking import INFORMATIVE, POPULAR, RANDOM, Interview
 from training.studies.cold_start import PARTS, TABLES, Study
 from training.studies.cold_tables import asking_table, few_shot_table, with_holm
 from training.studies.few_shot import Draw, Served
-from training.studies.study_figures import FIGURES, write_figures
+from training.studies.study_figures import FIGURES, draw, write_figures
 from training.studies.study_page import findings, write_page
 
 
@@ -109,6 +109,23 @@ def test_sentences_follow_the_tables() -> None:
     assert "Outside of 78 to 82 %: new users rating new items." in good["calibration"][0]
     assert "against popular ones: it is 11.1 % lower" in good["questions"][0]
     assert "6 of 6 groups" in good["bins"][0]
+
+
+def test_a_part_that_is_not_missed_is_not_said_to_hurt() -> None:
+    made = study(FALLING, FLAT)
+    left_out = made.tables["gains"]["model"].str.startswith(f"{OURS} without")
+    made.tables["gains"].loc[left_out, ["gain", "gain_low", "gain_high"]] *= -1
+    said = findings(made)["parts_left_out"][0]
+    assert "hurt" not in said
+    assert "misses nothing that was left out; against the one without text, kgrec's is 1.1 % higher" in said
+    made.tables["gains"].loc[left_out, "p_holm"] = 0.9
+    assert "None of what was left out makes a significant" in findings(made)["parts_left_out"][0]
+
+
+def test_what_parts_bring_is_drawn_on_one_scale() -> None:
+    """Panels with scales of their own make a small bar as long as a large one."""
+    panels = draw(study(FALLING, FLAT), "parts_left_out").axes
+    assert len({panel.get_xlim() for panel in panels}) == 1
 
 
 class Page(HTMLParser):

@@ -172,6 +172,21 @@ def test_entities_that_are_the_same_stay_apart_unless_merged(tmp_path: Path) -> 
     }
 
 
+def test_a_name_that_another_source_gives_is_taken_over(tmp_path: Path) -> None:
+    """The second source never speaks of the name that its node gets from the first."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "more.nt").write_text(spoken("Three", "F") + spoken("F", "G", "q") + spoken("Three", "G"))
+    text = spoken("One", "E") + same(W + "E", W + "F") + same(W + "H", W + "I")
+    dataset = made(tmp_path / "a", text, knowledge="}\n  - {file: more.nt, source: wiki", top="merge: true\n")
+    assert edges(dataset) == {
+        ("1", "wiki:p", W + "E"),
+        ("3", "wiki:p", W + "E"),
+        ("3", "wiki:p", W + "G"),
+        (W + "E", "wiki:q", W + "G"),
+    }
+    assert dataset.graph.nodes["wiki"].vocabulary.ids.tolist() == [W + "E", W + "G"]
+
+
 def test_rare_entities_are_left_out(tmp_path: Path) -> None:
     part = f"<{W}Rare> <http://www.w3.org/2004/02/skos/core#broader> <{W}Top> .\n"
     text = spoken("One", "E") + spoken("Three", "E") + spoken("One", "Rare") + part

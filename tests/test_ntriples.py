@@ -83,7 +83,12 @@ def read(content: bytes, name: str = "t.nt") -> tuple[list[tuple[object, ...]], 
         file.write_bytes(content)
         account = FileAccount()
         read_into(file, into, account)
-        return columns(into / StatementFiles.TRIPLES), columns(into / StatementFiles.LITERALS), account
+        nodes: dict[object, object] = dict(columns(into / StatementFiles.NODES))  # type: ignore[arg-type]
+        triples = [
+            (position, nodes[subject], predicate, nodes[target])
+            for position, subject, predicate, target in columns(into / StatementFiles.TRIPLES)
+        ]
+        return sorted(triples), columns(into / StatementFiles.LITERALS), account
 
 
 def node(term: ox.NamedNode | ox.BlankNode) -> str:

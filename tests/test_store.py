@@ -108,20 +108,25 @@ def as_dataset(graph: KnowledgeGraph) -> Dataset:
 
 
 @settings(max_examples=40)
-@given(graph=graphs(), part=st.sampled_from([1, 10, 1000]), block=st.sampled_from([100, 1 << 20]))
-def test_any_graph_survives_n_quads(graph: KnowledgeGraph, part: int, block: int) -> None:
+@given(
+    graph=graphs(),
+    part=st.sampled_from([1, 10, 1000]),
+    block=st.sampled_from([100, 1 << 20]),
+    namespace=st.sampled_from([Namespace(), Namespace("http://a.example/")]),  # after skos:Concept, and before it
+)
+def test_any_graph_survives_n_quads(graph: KnowledgeGraph, part: int, block: int, namespace: Namespace) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
         patched.setattr(nquads, "_PART", part)
         patched.setattr(nquads, "_BLOCK", block)
         path = Path(folder) / "kg.nq.gz"
-        write_nquads(graph, path, Namespace())
+        write_nquads(graph, path, namespace)
         first = path.read_bytes()
-        lines = ox.serialize(quads(graph, Namespace()), format=ox.RdfFormat.N_QUADS)
+        lines = ox.serialize(quads(graph, namespace), format=ox.RdfFormat.N_QUADS)
         assert lines is not None
         assert gzip.decompress(first) == b"".join(sorted(lines.splitlines(keepends=True)))
-        assert contents(from_rdf(path)) == contents(graph)
+        assert contents(from_rdf(path, namespace=namespace)) == contents(graph)
         assert os.listdir(folder) == [path.name]
-        write_nquads(from_rdf(path), path, Namespace())
+        write_nquads(from_rdf(path, namespace=namespace), path, namespace)
         assert path.read_bytes() == first
 
 

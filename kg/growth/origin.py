@@ -33,6 +33,7 @@ class Origin:
         graph_files: The files behind `graph`.
         rating_files: The files behind `ratings`.
         stated: Whether tables say which users and which items there are; otherwise the ratings do.
+        hashes: The SHA-256 of each of the files.
     """
 
     graph: str
@@ -40,6 +41,7 @@ class Origin:
     graph_files: frozenset[str]
     rating_files: frozenset[str]
     stated: bool
+    hashes: Mapping[str, str]
 
     @classmethod
     def of(cls, description: Description, folder: Path) -> Origin:
@@ -48,12 +50,14 @@ class Origin:
         ratings = {name: graph.pop(name) for name in _OF_RATINGS}
         files = [frozenset(_files(part, folder)) for part in (graph, ratings)]
         tables = ([table for table in description.items if table.match is None], description.users)
+        hashes = {file: file_sha256(folder / file) for file in sorted(files[0] | files[1])}
         return cls(
-            graph=_digest(graph, files[0], folder),
-            ratings=_digest(ratings, files[1], folder),
+            graph=_digest(graph, files[0], hashes),
+            ratings=_digest(ratings, files[1], hashes),
             graph_files=files[0],
             rating_files=files[1],
             stated=all(any(table.file in files[0] for table in of_kind) for of_kind in tables),
+            hashes=hashes,
         )
 
     def as_json(self, forgotten: Forgotten) -> dict[str, Any]:
@@ -98,6 +102,5 @@ def _files(part: object, folder: Path) -> Iterator[str]:
             yield from _files(member, folder)
 
 
-def _digest(part: object, files: frozenset[str], folder: Path) -> str:
-    hashes = [[file, file_sha256(folder / file)] for file in sorted(files)]
-    return sha256(canonical([_VERSION, part, hashes]))
+def _digest(part: object, files: frozenset[str], hashes: Mapping[str, str]) -> str:
+    return sha256(canonical([_VERSION, part, [[file, hashes[file]] for file in sorted(files)]]))

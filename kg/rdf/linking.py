@@ -1,8 +1,9 @@
 """Which statements of an RDF source speak about linked items, which entities they bring, and their codes.
 
 Everything here is Ibis expressions over a table of statements (`position`, `subject`, `predicate`, `object`), so that a source
-may be larger than memory and the same code runs on DuckDB and on Spark. IRIs are coded as integers once; what follows are joins
-of integers. Only the answer comes into memory: integers for the edges, and the IRIs and labels of the entities reached.
+may be larger than memory and the same code runs on DuckDB and on Spark. Nodes are codes, so that all joins but those with the
+names of items are joins of integers. Only the answer comes into memory: integers for the edges, and the IRIs and labels of the
+entities reached.
 """
 
 from __future__ import annotations
@@ -82,18 +83,20 @@ def link_statements(
     links = engine.table(
         pa.table(
             {
-                "iri": pa.array([iri for iri, items in items_of.items() for _item in items], pa.string()),
+                "node": pa.array([name for name, items in items_of.items() for _item in items], pa.string()),
                 "item": pa.array([item for items in items_of.values() for item in items], pa.int64()),
             }
         )
     )
-    terms, coded = _coded(engine, statements.triples, predicates, links)
+    items = engine.keep(statements.nodes.inner_join(links, "node").select(id="code", item="item"))
+    linked = engine.keep(items.select("id").distinct())
+    coded = _chosen(engine, statements.triples, predicates, linked)
     if min_degree > 1:
-        coded = _without_rare(engine, coded, links, terms, min_degree)
+        coded = _without_rare(engine, coded, items, min_degree)
         number = _drop(f"an entity of fewer than {min_degree} items", number, engine.count(coded), account)
     upwards = [code for code, predicate in enumerate(predicates) if predicate in HIERARCHY]
-    reached = _reached(engine, coded, terms, upwards)
-    ends = terms.filter(_.linked).select("id").union(reached)
+    reached = _reached(engine, coded, statements.nodes, upwards)
+    ends = linked.union(reached)
     kept = coded.semi_join(ends, [("s", "id")]).semi_join(ends, [("o", "id")])
     same = kept.group_by("s", "predicate", "o", "s_linked", "o_linked")
     unique = engine.keep(same.agg(position=_.position.min(), times=_.count()))
@@ -101,14 +104,14 @@ def link_statements(
     number = _drop("neither end is a linked item or reached from one", number, counts["kept"], account)
     account.kept += _drop("stated twice", number, counts["unique"], account)
     entities = engine.keep(_in_order_of_mention(unique))
-    edges = _edges(engine, unique, terms, links, entities)
-    named = _named(engine, entities, terms, statements.labels)
+    edges = _edges(engine, unique, items, entities)
+    named = _named(engine, entities, statements)
     columns = {name: column.to_numpy() for name, column in zip(edges.column_names, edges.columns, strict=True)}
     position = columns.pop("position")
     return LinkedTriples(
         predicates=predicates,
-        entities=named["iri"].to_pylist(),
-        labels=named["label"].to_pylist(),
+        entities=named["node"].to_numpy().tolist(),
+        labels=named["label"].to_numpy().tolist(),
         line=statements.lines_of(position),
         **columns,
     )
@@ -127,35 +130,20 @@ def _predicates(
     return wanted, number
 
 
-def _coded(
-    engine: Engine, triples: ibis.Table, predicates: Sequence[str], links: ibis.Table
-) -> tuple[ibis.Table, ibis.Table]:
-    """Return the IRIs with their codes, and the triples of some predicates with codes in place of IRIs."""
+def _chosen(engine: Engine, triples: ibis.Table, predicates: Sequence[str], linked: ibis.Table) -> ibis.Table:
+    """Return the triples of some predicates with their place among these, and which of their ends are linked items."""
     codes = engine.table(
         pa.table({"predicate": pa.array(predicates, pa.string()), "code": np.arange(len(predicates), dtype=np.int32)})
     )
-    chosen = triples.inner_join(codes, "predicate").select("position", "subject", "object", predicate="code")
-    mentioned = chosen.select(iri="subject", place=_.position * 2).union(
-        chosen.select(iri="object", place=_.position * 2 + 1)
-    )
-    distinct = mentioned.group_by("iri").agg(first=_.place.min())
-    linked = links.select("iri").distinct().mutate(linked=True)
-    terms = engine.keep(
-        distinct.left_join(linked, "iri").select(
-            "iri", id=ibis.row_number().over(order_by=_.first), linked=_.linked.fill_null(False)
-        )
-    )
-    subjects = terms.select(subject="iri", s="id", s_linked="linked")
-    objects = terms.select(object="iri", o="id", o_linked="linked")
-    coded = chosen.inner_join(subjects, "subject").inner_join(objects, "object")
-    return terms, engine.keep(coded.select("position", "s", "predicate", "o", "s_linked", "o_linked"))
+    chosen = triples.inner_join(codes, "predicate").select("position", s="subject", predicate="code", o="object")
+    for end in ("s", "o"):
+        marks = linked.select(**{f"{end}_code": "id"}).mutate(**{f"{end}_linked": True})
+        chosen = chosen.left_join(marks, [(end, f"{end}_code")]).drop(f"{end}_code")
+    return engine.keep(chosen.mutate(s_linked=_.s_linked.fill_null(False), o_linked=_.o_linked.fill_null(False)))
 
 
-def _without_rare(
-    engine: Engine, coded: ibis.Table, links: ibis.Table, terms: ibis.Table, min_degree: int
-) -> ibis.Table:
+def _without_rare(engine: Engine, coded: ibis.Table, items: ibis.Table, min_degree: int) -> ibis.Table:
     """Return the triples without those of an entity that stands in triples with fewer than so many different items."""
-    items = links.inner_join(terms, "iri").select("id", "item")
     about = [
         coded.filter(_.s_linked & ~_.o_linked).select(entity="o", id="s"),
         coded.filter(~_.s_linked & _.o_linked).select(entity="s", id="o"),
@@ -165,13 +153,13 @@ def _without_rare(
     return engine.keep(coded.anti_join(rare, [("s", "entity")]).anti_join(rare, [("o", "entity")]))
 
 
-def _reached(engine: Engine, coded: ibis.Table, terms: ibis.Table, upwards: Sequence[int]) -> ibis.Table:
+def _reached(engine: Engine, coded: ibis.Table, nodes: ibis.Table, upwards: Sequence[int]) -> ibis.Table:
     """Return the codes (`id`) of the entities that linked items reach, and of what follows from these."""
     subjects = coded.filter(~_.s_linked & _.o_linked).select(id="s")
     objects = coded.filter(_.s_linked & ~_.o_linked).select(id="o")
     reached = engine.keep(subjects.union(objects).distinct())
     between = coded.filter(~_.s_linked & ~_.o_linked)
-    blank = terms.filter(_.iri.startswith(BLANK)).select("id")
+    blank = nodes.filter(_.node.startswith(BLANK)).select(id="code")
     spoken = between.semi_join(blank, [("s", "id")]).select("s", "o")
     steps = engine.keep(between.filter(_.predicate.isin(list(upwards))).select("s", "o").union(spoken).distinct())
     if not engine.count(steps):
@@ -201,9 +189,8 @@ def _in_order_of_mention(triples: ibis.Table) -> ibis.Table:
     return first.select("id", entity=ibis.row_number().over(order_by=_.first))
 
 
-def _edges(engine: Engine, triples: ibis.Table, terms: ibis.Table, links: ibis.Table, entities: ibis.Table) -> pa.Table:
+def _edges(engine: Engine, triples: ibis.Table, items: ibis.Table, entities: ibis.Table) -> pa.Table:
     """Return one row a triple and pair of items that bear its IRIs."""
-    items = links.inner_join(terms, "iri").select("id", "item")
     numbers = engine.keep(items.select("id", number="item").union(entities.select("id", number="entity")))
     subjects = numbers.select(s="id", subject="number")
     objects = numbers.select(o="id", object="number")
@@ -220,13 +207,9 @@ def _edges(engine: Engine, triples: ibis.Table, terms: ibis.Table, links: ibis.T
     )
 
 
-def _named(engine: Engine, entities: ibis.Table, terms: ibis.Table, labels: ibis.Table) -> pa.Table:
-    """Return the IRI and the label of each entity, in order."""
-    mine = entities.inner_join(terms, "id").select("iri", "entity")
-    best = (
-        labels.inner_join(mine, "iri")
-        .mutate(first=ibis.row_number().over(group_by=_.iri, order_by=[_["rank"], _.position]))
-        .filter(_.first == 0)
-        .select("iri", "label")
-    )
-    return engine.rows(mine.left_join(best, "iri").order_by("entity").select("iri", "label"))
+def _named(engine: Engine, entities: ibis.Table, statements: Statements) -> pa.Table:
+    """Return the name and the label of each entity, in order."""
+    mine = engine.keep(entities.inner_join(statements.nodes, [("id", "code")]).select("node", "entity"))
+    order = _["rank"].cast("int64") * (1 << 60) + _.position  # the best rank, and of these the first
+    best = statements.labels.inner_join(mine, [("iri", "node")]).group_by("entity").agg(label=_.label.argmin(order))
+    return engine.rows(mine.left_join(best, "entity").order_by("entity").select("node", "label"))

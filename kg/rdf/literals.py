@@ -16,6 +16,7 @@ from kg.rdf.source import Source
 from kg.report import FileAccount
 from kg.tables import Table
 from kg.tabular.concepts import concept_values
+from kg.tabular.expression import first_groups
 from kg.tabular.table_format import TableFormat
 
 __all__ = ["literal_concepts", "literal_texts"]
@@ -110,7 +111,7 @@ def _values(literals: pd.DataFrame, use: LiteralUse, source: Source) -> pd.DataF
     account = source.account
     cells = literals["value"].astype(object).reset_index(drop=True)
     if use.pattern is not None:
-        cells = cells.str.extract(use.pattern, expand=False)
+        cells = first_groups(use.pattern, cells, source.path)
         account.count("literals without a match of the pattern", int(cells.isna().sum()))
     if use.bins is not None:
         wrong = (cells.notna() & pd.to_numeric(cells, errors="coerce").isna()).to_numpy(dtype=bool)

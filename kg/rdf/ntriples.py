@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.rdf.rdf_file import invalid
 from kg.rdf.statement_files import StatementFiles
+from kg.rdf.term_codes import quoted, write_coded
 from kg.report import FileAccount
 from kg.storage.packed import PackedFile
 
@@ -62,13 +63,12 @@ def read_ntriples(
     with ThreadPoolExecutor(workers) as pool:
         try:
             for first, content in _chunks(file):
-                waiting.append(
-                    pool.submit(reader.take_apart, first, content, files.part("triples"), files.part("literals"))
-                )
+                waiting.append(pool.submit(reader.take_apart, first, content))
                 if len(waiting) > workers:
                     reader.add(waiting.popleft().result())
             while waiting:
                 reader.add(waiting.popleft().result())
+            files.flush()
         finally:
             for chunk in waiting:
                 chunk.cancel()
@@ -94,38 +94,26 @@ class _Reader:
         self.triple = f"^<({_IRI})> <({_IRI})> <({_IRI})> {graph}{_END}"
         self.literal = f"^<({_IRI})> <({_IRI})> {_LITERAL} {graph}{_END}"
 
-    def take_apart(self, first: int, content: bytes, triples: Path, literals: Path) -> _Chunk:
-        """Write what the plain lines of a chunk state to two files; `first` is the number of its first line."""
+    def take_apart(self, first: int, content: bytes) -> _Chunk:
+        """Write what the plain lines of a chunk state to files; `first` is the number of its first line."""
         text, unreadable = _decoded(first, _lines(content))
         position = np.arange(first, first + len(text), dtype=np.int64)
-        with duckdb.connect(config={"threads": 1}) as connection:
+        with self.files.database.cursor() as connection:
             connection.register("chunk", pa.table({"position": position, "text": text}))
-            connection.execute(
-                f"""CREATE TEMP TABLE parsed AS
-                SELECT position, term, CASE WHEN term.s = '' THEN text END AS text FROM (
-                    SELECT position, text, regexp_extract(text, {_quoted(self.triple)}, ['s', 'p', 'o', 'g']) AS term
-                    FROM chunk
-                )"""
-            )
+            connection.execute(_parsed("chunk", self.triple, "['s', 'p', 'o', 'g']"))
             connection.unregister("chunk")
-            counts = _copy(
-                connection, triples, "SELECT position, term.s AS subject, term.p AS predicate, term.o AS object"
-            )
+            counts = _counts(connection)
+            plain = "(SELECT position, term.s AS subject, term.p AS predicate, term.o AS object FROM parsed WHERE term.s <> '')"
+            write_coded(connection, plain, self.files.salt, **self.files.parts())
+            rest = f"(FROM parsed WHERE text IS NOT NULL AND NOT regexp_matches(text, {quoted(_NOTHING)}))"
+            connection.execute(_parsed(rest, self.literal, "['s', 'p', 'v', 'l', 'd', 'g']"))
+            counts += _counts(connection)
             connection.execute(
-                f"""CREATE OR REPLACE TEMP TABLE parsed AS
-                SELECT position, term, CASE WHEN term.s = '' THEN text END AS text FROM (
-                    SELECT
-                        position, text,
-                        regexp_extract(text, {_quoted(self.literal)}, ['s', 'p', 'v', 'l', 'd', 'g']) AS term
-                    FROM parsed WHERE text IS NOT NULL AND NOT regexp_matches(text, {_quoted(_NOTHING)})
-                )"""
-            )
-            counts += _copy(
-                connection,
-                literals,
-                f"""SELECT position, term.s AS subject, term.p AS predicate, term.v AS value,
+                f"""COPY (
+                    SELECT position, term.s AS subject, term.p AS predicate, term.v AS value,
                     CASE WHEN term.l <> '' THEN '{_TAGGED}' WHEN term.d = '' THEN '{_STRING}' ELSE term.d END AS datatype,
-                    nullif(term.l, '') AS language""",
+                    nullif(term.l, '') AS language FROM parsed WHERE term.s <> ''
+                ) TO {quoted(str(self.files.part("literals")))} (FORMAT parquet)"""
             )
             found = connection.execute("SELECT position, text FROM parsed WHERE text IS NOT NULL").fetchall()
         doubtful = sorted([*unreadable, *((place, line.encode()) for place, line in found)])
@@ -137,7 +125,6 @@ class _Reader:
         self.account.count("statements in named graphs, taken as well", chunk.named)
         for position, line in chunk.doubtful:
             self._parse(position, line)
-        self.files.flush()
 
     def _parse(self, position: int, line: bytes) -> None:
         try:
@@ -150,11 +137,18 @@ class _Reader:
             self.account.drop(f"the line is not valid {self.format.name}", 1, [f"line {position}"])
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, part: Path, columns: str) -> NDArray[np.int64]:
-    """Write the rows that are taken apart; return their number, and how many of them are in named graphs."""
-    rows = "FROM parsed WHERE term.s <> ''"
-    connection.execute(f"COPY ({columns} {rows}) TO {_quoted(str(part))} (FORMAT parquet)")
-    return np.array(connection.execute(f"SELECT count(*), count(*) FILTER (term.g <> '') {rows}").fetchone())
+def _parsed(lines: str, pattern: str, groups: str) -> str:
+    """Return the query that takes lines apart: `term` is empty and `text` the line where the pattern does not fit."""
+    return f"""CREATE OR REPLACE TEMP TABLE parsed AS
+        SELECT position, term, CASE WHEN term.s = '' THEN text END AS text FROM (
+            SELECT position, text, regexp_extract(text, {quoted(pattern)}, {groups}) AS term FROM {lines}
+        )"""
+
+
+def _counts(connection: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
+    """Return how many rows were taken apart, and how many of them are in named graphs."""
+    query = "SELECT count(*), count(*) FILTER (term.g <> '') FROM parsed WHERE term.s <> ''"
+    return np.array(connection.execute(query).fetchone())
 
 
 def _chunks(file: Path) -> Iterator[tuple[int, bytes]]:
@@ -212,7 +206,3 @@ def _lines(content: bytes) -> pa.Array:
     return pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(content)]
     )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

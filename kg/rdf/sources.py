@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import ibis
+import numpy as np
 import pyarrow as pa
 from ibis import _
 
@@ -106,33 +107,57 @@ def _follow_same_as(sources: Sequence[Source], names: ItemNames, engine: Engine)
     """Tell the names of items that sources know, and return the sources without the statements that were followed."""
     pairs: list[tuple[str, str]] = []
     for source in sources:
-        triples = source.statements.triples
-        nodes = triples.select(node="subject").union(triples.select(node="object"))
-        minted = nodes.filter(_.node.startswith(names.minted)).distinct().order_by("node")
+        nodes = source.statements.nodes
+        minted = nodes.filter(_.node.startswith(names.minted)).select("node").order_by("node")
         for node in engine.rows(minted)["node"].to_pylist():
             names.add_minted(node)
-        same = triples.filter(_.predicate == SAME_AS).order_by("position").select("subject", "object")
-        pairs += [(pair["subject"], pair["object"]) for pair in engine.rows(same).to_pylist()]
+        same = source.statements.triples.filter(_.predicate == SAME_AS).select("position", "subject", "object")
+        ends = [nodes.select(**{end: "code", f"{end}_node": "node"}) for end in ("subject", "object")]
+        told = same.inner_join(ends[0], "subject").inner_join(ends[1], "object").order_by("position")
+        found = engine.rows(told.select("subject_node", "object_node"))
+        pairs += zip(found["subject_node"].to_pylist(), found["object_node"].to_pylist(), strict=True)
     followed = names.follow(pairs)
     return [_without(source, followed, names, engine) for source in sources] if followed else list(sources)
 
 
 def _without(source: Source, followed: set[str], names: ItemNames, engine: Engine) -> Source:
     """Return a source without the statements that were followed, and with the names of nodes that were merged."""
-    triples, literals = source.statements.triples, source.statements.literals
+    statements = source.statements
     nodes = engine.table(pa.table({"node": pa.array(sorted(followed), pa.string())}))
-    stated = triples.filter(_.predicate == SAME_AS)
-    source.account.count("owl:sameAs followed", engine.count(stated.semi_join(nodes, [("subject", "node")])))
-    triples = triples.filter(_.predicate != SAME_AS).union(stated.anti_join(nodes, [("subject", "node")]))
-    if names.alias:
-        columns = {"old": pa.array(names.alias, pa.string()), "new": pa.array(names.alias.values(), pa.string())}
-        aliases = engine.table(pa.table(columns))
-        triples = _renamed(_renamed(triples, "subject", aliases), "object", aliases)
-        literals = engine.keep(_renamed(literals, "subject", aliases))
-    return replace(source, statements=replace(source.statements, triples=engine.keep(triples), literals=literals))
+    codes = engine.keep(statements.nodes.semi_join(nodes, "node").select(subject="code"))
+    stated = statements.triples.filter(_.predicate == SAME_AS)
+    source.account.count("owl:sameAs followed", engine.count(stated.semi_join(codes, "subject")))
+    triples = statements.triples.filter(_.predicate != SAME_AS).union(stated.anti_join(codes, "subject"))
+    statements = replace(statements, triples=engine.keep(triples))
+    return replace(source, statements=_renamed(statements, names.alias, engine) if names.alias else statements)
 
 
-def _renamed(table: ibis.Table, column: str, aliases: ibis.Table) -> ibis.Table:
-    columns = list(table.columns)
-    joined = table.left_join(aliases, [(column, "old")])
-    return joined.mutate(**{column: ibis.coalesce(joined["new"], joined[column])}).select(*columns)
+def _renamed(statements: Statements, alias: Mapping[str, str], engine: Engine) -> Statements:
+    """Return statements with one name for nodes that have several."""
+    columns = {"old": pa.array(alias, pa.string()), "new": pa.array(alias.values(), pa.string())}
+    aliases = engine.table(pa.table(columns))
+    # A name that another source gives has no code here; codes of hashes are not negative.
+    given = dict.fromkeys(alias.values())
+    spare = engine.table(
+        pa.table({"node": pa.array(given, pa.string()), "spare": np.arange(-1, -1 - len(given), -1, dtype=np.int64)})
+    )
+    known = spare.left_join(statements.nodes, "node")
+    names = engine.keep(known.select("node", code=ibis.coalesce(known["code"], known["spare"])))
+    old = statements.nodes.select(old="node", old_code="code")
+    new = names.select(new="node", new_code="code")
+    changes = engine.keep(aliases.inner_join(old, "old").inner_join(new, "new").select("old_code", "new_code"))
+    triples = statements.triples
+    for end in ("subject", "object"):
+        triples = _replaced(triples, end, changes, ("old_code", "new_code"))
+    return replace(
+        statements,
+        triples=engine.keep(triples),
+        nodes=engine.keep(statements.nodes.select("code", "node").union(names.select("code", "node"), distinct=True)),
+        literals=engine.keep(_replaced(statements.literals, "subject", aliases, ("old", "new"))),
+    )
+
+
+def _replaced(table: ibis.Table, column: str, changes: ibis.Table, pair: tuple[str, str]) -> ibis.Table:
+    columns, (old, new) = list(table.columns), pair
+    joined = table.left_join(changes, [(column, old)])
+    return joined.mutate(**{column: ibis.coalesce(joined[new], joined[column])}).select(*columns)

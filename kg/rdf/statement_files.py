@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyoxigraph as ox
 
 from kg.rdf.rdf_file import RELATIVE
+from kg.rdf.term_codes import write_coded
 from kg.rdf.triples import BLANK
 from kg.report import FileAccount
 
 __all__ = ["StatementFiles"]
 
-_TRIPLES = pa.schema(
+_STATED = pa.schema(
     [("position", pa.int64()), ("subject", pa.string()), ("predicate", pa.string()), ("object", pa.string())]
 )
+_TRIPLES = pa.schema(
+    [("position", pa.int64()), ("subject", pa.int64()), ("predicate", pa.string()), ("object", pa.int64())]
+)
+_NODES = pa.schema([("code", pa.int64()), ("node", pa.string())])
 _LITERALS = pa.schema(
     [
         ("position", pa.int64()),
@@ -34,14 +41,14 @@ _MOST_ROWS = 1 << 17
 class StatementFiles:
     """A folder that receives the statements of one source as Parquet files; what cannot be used is counted.
 
-    Afterwards `triples-*.parquet` holds `position`, `subject`, `predicate`, `object`, and `literals-*.parquet` holds
-    `position`, `subject`, `predicate`, `value`, `datatype`, `language`. A node is an IRI, or `_:FILE#LABEL` where the
-    file gives it none.
+    Afterwards `triples-*.parquet` holds `position`, `subject`, `predicate`, `object`, of which subject and object are codes,
+    `nodes-*.parquet` holds `code` and `node` (a pair may stand several times), and `literals-*.parquet` holds `position`,
+    `subject`, `predicate`, `value`, `datatype`, `language`. A node is an IRI, or `_:FILE#LABEL` where the file gives it none.
     """
 
-    TRIPLES, LITERALS = "triples-*.parquet", "literals-*.parquet"
+    TRIPLES, NODES, LITERALS = "triples-*.parquet", "nodes-*.parquet", "literals-*.parquet"
 
-    def __init__(self, folder: Path, name: str, account: FileAccount, *, labels: bool) -> None:
+    def __init__(self, folder: Path, name: str, account: FileAccount, *, labels: bool, salt: int = 0) -> None:
         """Begin with files that have all columns and no rows.
 
         Args:
@@ -50,19 +57,33 @@ class StatementFiles:
             account: Receives the counts.
             labels: Whether nodes without an IRI keep the labels that the source gives them; otherwise they are numbered
                 in order of mention, as parsers make up labels at random where a source gives none.
+            salt: Salt of the codes.
         """
-        self.folder, self.name, self.account, self.labels = folder, name, account, labels
+        self.folder, self.name, self.account, self.labels, self.salt = folder, name, account, labels, salt
         self._triples: list[tuple[Any, ...]] = []
         self._literals: list[tuple[Any, ...]] = []
         self._blanks: dict[str, int] = {}
-        self._parts = 0
-        self._write("triples", [], _TRIPLES)
-        self._write("literals", [], _LITERALS)
+        self._numbers, self._lock = 0, Lock()
+        # One database for all parts, as opening one takes long; a query runs on the thread that asks it of a cursor.
+        self.database = duckdb.connect(config={"threads": 1})
+        for kind, schema in (("triples", _TRIPLES), ("nodes", _NODES), ("literals", _LITERALS)):
+            pq.write_table(schema.empty_table(), self.part(kind))
 
     def part(self, name: str) -> Path:
-        """Return the path of a new file of `triples` or `literals`, for who has columns already."""
-        self._parts += 1
-        return self.folder / f"{name}-{self._parts:06}.parquet"
+        """Return the path of a new file of `triples`, `nodes` or `literals`, for who has columns already; on any thread."""
+        with self._lock:
+            self._numbers += 1
+            return self.folder / f"{name}-{self._numbers:06}.parquet"
+
+    def parts(self) -> dict[str, Path]:
+        """Return new files of `triples` and `nodes`, as `write_coded` takes them."""
+        return {name: self.part(name) for name in ("triples", "nodes")}
+
+    def add(self, triples: pa.Table) -> None:
+        """Write triples whose nodes are text."""
+        with self.database.cursor() as connection:
+            connection.register("stated", triples)
+            write_coded(connection, "stated", self.salt, **self.parts())
 
     def take(self, position: int, quad: ox.Quad) -> None:
         """Add a statement, or count why it is not used."""
@@ -88,11 +109,11 @@ class StatementFiles:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was added."""
+        """Write what was taken."""
         if self._triples:
-            self._write("triples", self._triples, _TRIPLES)
+            self.add(_table(self._triples, _STATED))
         if self._literals:
-            self._write("literals", self._literals, _LITERALS)
+            pq.write_table(_table(self._literals, _LITERALS), self.part("literals"))
         self._triples, self._literals = [], []
 
     def _node(self, node: ox.NamedNode | ox.BlankNode) -> str:
@@ -101,7 +122,8 @@ class StatementFiles:
         label = node.value if self.labels else str(self._blanks.setdefault(node.value, len(self._blanks)))
         return f"{BLANK}{self.name}#{label}"
 
-    def _write(self, name: str, rows: list[tuple[Any, ...]], schema: pa.Schema) -> None:
-        columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-        arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
-        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), self.part(name))
+
+def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import ibis
@@ -34,7 +36,8 @@ class Statements:
     """What a source states, as tables of an engine.
 
     Attributes:
-        triples: `position` (in the order of the source), `subject`, `predicate`, `object`.
+        triples: `position` (in the order of the source), `subject`, `predicate`, `object`; subject and object are codes.
+        nodes: `code` and `node` of each subject and object, an IRI or what stands for one; no two share a code.
         literals: `position`, `subject`, `predicate`, `value`, `datatype`, `language` (null without).
         lines: The line of each position, int64 `[num_positions]`; None where the position is the line, empty where the
             format does not tell lines.
@@ -42,6 +45,7 @@ class Statements:
     """
 
     triples: ibis.Table
+    nodes: ibis.Table
     literals: ibis.Table
     lines: NDArray[np.int64] | None
     literal_predicates: Sequence[str] = field(default=())
@@ -85,17 +89,25 @@ def read_statements(
     Raises:
         InputError: If the file is missing or damaged, or not valid RDF, with the line.
     """
-    folder, parsed = engine.new_folder(), rdf_format(file, form)
-    files = StatementFiles(folder, file.name, account, labels=parsed in _LINES)
-    if parsed in _LINES:
-        read_ntriples(file, parsed, files, lenient=lenient, account=account)
-    else:
-        for position, quad in enumerate(statements(file, parsed, base=base)):
-            files.take(position, quad)
-        files.flush()
-    about = engine.files(folder, files.LITERALS)
+    parsed = rdf_format(file, form)
+
+    def read(folder: Path, salt: int) -> FileAccount:
+        found = FileAccount()
+        files = StatementFiles(folder, file.name, found, labels=parsed in _LINES, salt=salt)
+        if parsed in _LINES:
+            read_ntriples(file, parsed, files, lenient=lenient, account=found)
+        else:
+            for position, quad in enumerate(statements(file, parsed, base=base)):
+                files.take(position, quad)
+            files.flush()
+        return found
+
+    folder, nodes, found = _coded(engine, read)
+    account.include(found)
+    about = engine.files(folder, StatementFiles.LITERALS)
     return Statements(
-        triples=engine.files(folder, files.TRIPLES),
+        triples=engine.files(folder, StatementFiles.TRIPLES),
+        nodes=nodes,
         literals=about,
         lines=None if parsed in _LINES else np.empty(0, dtype=np.int64),
         literal_predicates=_account_for_literals(engine, about, literals, prefixes or {}, account),
@@ -106,13 +118,32 @@ def read_table_of_triples(file: Path, table_format: TripleTable, engine: Engine,
     """Read a table of triples; raises `InputError` if it is missing, damaged, or lacks a column."""
     frame = read_triple_table(file, table_format, account)
     columns = {name: pa.array(frame[name], pa.string()) for name in ("subject", "predicate", "object")}
-    folder = engine.new_folder()
-    files = StatementFiles(folder, file.name, account, labels=True)
+
+    def read(folder: Path, salt: int) -> FileAccount:
+        files = StatementFiles(folder, file.name, account, labels=True, salt=salt)
+        files.add(pa.table({"position": np.arange(len(frame)), **columns}))
+        return account
+
+    folder, nodes, _account = _coded(engine, read)
     return Statements(
-        triples=engine.table(pa.table({"position": np.arange(len(frame)), **columns})),
-        literals=engine.files(folder, files.LITERALS),
+        triples=engine.files(folder, StatementFiles.TRIPLES),
+        nodes=nodes,
+        literals=engine.files(folder, StatementFiles.LITERALS),
         lines=frame["line"].to_numpy(dtype=np.int64),
     )
+
+
+def _coded(engine: Engine, read: Callable[[Path, int], FileAccount]) -> tuple[Path, ibis.Table, FileAccount]:
+    """Read a source, again with another salt if two nodes share a code; return its folder, its nodes, and the account."""
+    for salt in count():
+        folder = engine.new_folder()
+        found = read(folder, salt)
+        nodes = engine.keep(engine.files(folder, StatementFiles.NODES).distinct())
+        numbers = engine.numbers(nodes.agg(nodes=_.count(), codes=_.code.nunique()))
+        if numbers["nodes"] == numbers["codes"]:
+            return folder, nodes, found
+        shutil.rmtree(folder)
+    raise AssertionError("there is always another salt")
 
 
 def _is_label() -> ibis.Deferred:

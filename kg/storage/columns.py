@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,15 @@ __all__ = ["read_columns", "write_columns"]
 
 def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, NamedSplit], folder: Path) -> None:
     """Write `nodes`, `edges`, `ratings` and `splits` as Parquet files."""
-    tables = {
-        "nodes": _nodes(graph),
-        "edges": _edges(graph),
-        "ratings": _ratings(ratings),
-        "splits": _splits(splits),
+    tables: dict[str, Callable[[], pa.Table]] = {
+        "edges": partial(_edges, graph),
+        "nodes": partial(_nodes, graph),
+        "ratings": partial(_ratings, ratings),
+        "splits": partial(_splits, splits),
     }
 
     def write(name: str) -> None:
-        pq.write_table(tables[name], folder / f"{name}.parquet", compression="zstd")
+        pq.write_table(tables[name](), folder / f"{name}.parquet", compression="zstd")
 
     # Packing takes longest, and Arrow packs a file on one core: files are written side by side.
     with ThreadPoolExecutor(2) as pool:

@@ -42,8 +42,9 @@ def write_nquads(graph: KnowledgeGraph, path: Path, namespace: Namespace) -> Non
     """Write a graph as `.nq.gz` with sorted lines and without a time stamp: the same graph gives the same bytes.
 
     The lines are those of `kg.store.quads`. A line begins with its subject, so subjects are sorted first, and then the lines
-    of one range of subjects after the other: memory beside the graph is bounded. What does not fit waits in files beside
-    `path`, which are gone afterwards.
+    of one range of subjects after the other: memory beside the graph is bounded. Lines are ordered by numbers, the ranks of
+    their terms: an IRI in brackets never begins another, so that is the order of their bytes. What does not fit waits in
+    files beside `path`, which are gone afterwards.
     """
     import duckdb  # takes a quarter of a second, which only those who write should wait for
 
@@ -52,16 +53,16 @@ def write_nquads(graph: KnowledgeGraph, path: Path, namespace: Namespace) -> Non
         duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": folder}) as connection,
         staged_file(path) as temporary,
     ):
+        connection.execute("SET enable_progress_bar = false")
         first = _add_nodes(connection, graph, namespace)
-        _add_terms(connection, graph, namespace)
-        ranks = connection.sql("SELECT rank FROM terms ORDER BY number").fetchnumpy()["rank"]
+        predicates = _add_terms(connection, graph, namespace)
         with temporary.open("wb") as packed:
-            for member in _members(_texts(connection, _edges(graph, first), ranks, _lines(namespace))):
+            for member in _members(_texts(connection, _edges(graph, first), _lines(namespace, predicates))):
                 packed.write(member)
 
 
 def _add_nodes(connection: duckdb.DuckDBPyConnection, graph: KnowledgeGraph, namespace: Namespace) -> dict[str, int]:
-    """Make the tables `nodes` and `terms` (in order of bytes); return the number of the first node of each kind."""
+    """Make the table `nodes`; return the number of the first node of each kind."""
     connection.execute(
         """CREATE TABLE nodes (number BIGINT, position BIGINT, term VARCHAR, kind VARCHAR, concept BOOLEAN,
         label VARCHAR, text VARCHAR, same VARCHAR, removed BOOLEAN)"""
@@ -91,23 +92,50 @@ def _add_nodes(connection: duckdb.DuckDBPyConnection, graph: KnowledgeGraph, nam
             },
         )
         connection.unregister("columns")
-    connection.execute(
-        "CREATE TABLE terms AS SELECT number, term, row_number() OVER (ORDER BY term) - 1 AS rank FROM nodes"
-    )
-    connection.execute("ALTER TABLE nodes DROP COLUMN term")
     return first
 
 
-def _add_terms(connection: duckdb.DuckDBPyConnection, graph: KnowledgeGraph, namespace: Namespace) -> None:
-    """Make the tables `relations`, `sources` and `heading`, as N-Quads write them."""
+def _add_terms(connection: duckdb.DuckDBPyConnection, graph: KnowledgeGraph, namespace: Namespace) -> dict[str, int]:
+    """Make the tables `heading`, `ranked` (nodes), `relations`, `sources`, as N-Quads write them, with ranks in order of bytes.
+
+    Returns:
+        The rank of each predicate.
+    """
     heading = ox.serialize(heading_quads(graph, namespace), format=ox.RdfFormat.N_QUADS)
     assert heading is not None
-    lines = [line.decode() + "\n" for line in heading.splitlines()]
-    connection.register("heading", pa.table({"line": pa.array(lines, pa.string())}))
+    lines = sorted(line + b"\n" for line in heading.splitlines())
+    subjects = {
+        subject: -1 - number for number, subject in enumerate({line.partition(b" ")[0]: None for line in lines})
+    }
+    columns = {
+        "number": [subjects[line.partition(b" ")[0]] for line in lines],
+        "place": np.arange(len(lines)),
+        "line": pa.array([line.decode() for line in lines], pa.string()),
+    }
+    connection.register("heading", pa.table(columns))
+    connection.execute(
+        """CREATE TABLE ranks AS SELECT number, row_number() OVER (ORDER BY term) - 1 AS rank FROM (
+            SELECT number, term FROM nodes UNION ALL SELECT DISTINCT number, split_part(line, ' ', 1) FROM heading
+        )"""
+    )
+    # Rows in order, so that of a range of subjects no others are read.
+    connection.execute("CREATE TABLE ranked AS SELECT * FROM nodes JOIN ranks USING (number) ORDER BY rank")
+    connection.execute("DROP TABLE nodes")
     relations = [str(ox.NamedNode(namespace.term(edge_type.relation))) for edge_type in graph.edges]
     sources = [str(source_graph(source, namespace)) for source in graph.sources]
-    for name, terms in (("relations", relations), ("sources", sources)):
-        connection.register(name, pa.table({"code": np.arange(len(terms)), "term": pa.array(terms, pa.string())}))
+    predicates = _ranks([*relations, *map(str, (RDF_TYPE, LABEL, TEXT, SAME_AS, _index(namespace)))])
+    for name, terms, ranks in (("relations", relations, predicates), ("sources", sources, _ranks(sources))):
+        columns = {"code": np.arange(len(terms)), "term": pa.array(terms, pa.string())}
+        connection.register(name, pa.table({**columns, "rank": np.array([ranks[term] for term in terms], np.int64)}))
+    return predicates
+
+
+def _ranks(terms: Iterable[str]) -> dict[str, int]:
+    return {term: rank for rank, term in enumerate(sorted(set(terms), key=str.encode))}
+
+
+def _index(namespace: Namespace) -> ox.NamedNode:
+    return ox.NamedNode(namespace.term("index"))
 
 
 def _edges(graph: KnowledgeGraph, first: Mapping[str, int]) -> dict[str, NDArray[Any]]:
@@ -123,55 +151,59 @@ def _edges(graph: KnowledgeGraph, first: Mapping[str, int]) -> dict[str, NDArray
 
 
 def _texts(
-    connection: duckdb.DuckDBPyConnection, edges: Mapping[str, NDArray[Any]], ranks: NDArray[np.int64], lines: str
+    connection: duckdb.DuckDBPyConnection, edges: Mapping[str, NDArray[Any]], lines: str
 ) -> Iterator[memoryview]:
     """Yield the sorted lines: of one range of subjects after the other, as bytes."""
-    starts = ranks[edges["start"]]
+    found = connection.sql("SELECT number, rank FROM ranks ORDER BY number").fetchnumpy()
+    total, ranks = len(found["rank"]), found["rank"][found["number"] >= 0]
+    starts, finishes = ranks[edges["start"]], ranks[edges["finish"]]
     ordered = np.argsort(starts, kind="stable")
-    ends = np.cumsum(np.bincount(starts, minlength=len(ranks)))  # of the edges of each subject, in order of rank
-    number = ends + _FACTS * np.arange(1, len(ranks) + 1)  # of the lines until the end of each subject
-    cuts = np.unique(np.searchsorted(number, np.arange(_PART, number[-1] if len(number) else 0, _PART)))
-    bounds = [0, *(cut for cut in cuts.tolist() if 0 < cut < len(ranks)), len(ranks)]
-    cut_at = connection.sql(
-        "SELECT rank, term FROM terms WHERE list_contains($cuts, rank)", params={"cuts": bounds[1:]}
-    )
-    terms: dict[int, str] = dict(cut_at.fetchall())
+    ends = np.cumsum(np.bincount(starts, minlength=total))  # of the edges of each subject, in order of rank
+    number = ends + _FACTS * np.arange(1, total + 1)  # of the lines until the end of each subject
+    cuts = np.unique(np.searchsorted(number, np.arange(_PART, number[-1], _PART)))
+    bounds = [0, *(cut for cut in cuts.tolist() if 0 < cut < total), total]
     for low, high in pairwise(bounds):
-        rows = ordered[ends[low - 1] if low else 0 : ends[high - 1] if high else 0]
-        connection.register("edges", pa.table({name: column[rows] for name, column in edges.items()}))
-        # The heading belongs to the range in which its lines lie.
-        parameters = {"low_rank": low, "high_rank": high, "low": terms.get(low, ""), "high": terms.get(high)}
-        found = connection.sql(f"SELECT line FROM ({lines}) ORDER BY line", params=parameters)
-        for batch in found.to_arrow_reader(_BATCH):
+        rows = ordered[ends[low - 1] if low else 0 : ends[high - 1]]
+        columns = {"start": starts, "finish": finishes, "relation": edges["relation"], "source": edges["source"]}
+        connection.register("edges", pa.table({name: column[rows] for name, column in columns.items()}))
+        query = f"SELECT line FROM ({lines}) ORDER BY subject, predicate, object, source"
+        for batch in connection.sql(query, params={"low": low, "high": high}).to_arrow_reader(_BATCH):
             column = batch.column(0).cast(pa.large_string())
             offsets = np.frombuffer(column.buffers()[1], np.int64, len(column) + 1, column.offset * 8)
             yield memoryview(column.buffers()[2] or b"")[offsets[0] : offsets[-1]]
         connection.unregister("edges")
 
 
-def _lines(namespace: Namespace) -> str:
-    """Return the query of the lines of a range of subjects, as `kg.store.quads` states them."""
-    index, about = (_quoted(term) for term in (ox.NamedNode(namespace.term("index")), nodes_graph(namespace)))
+def _lines(namespace: Namespace, predicates: Mapping[str, int]) -> str:
+    """Return the query of the lines of a range of subjects, as `kg.store.quads` states them, with what orders them."""
+    concept, removed = (_quoted(term) for term in (CONCEPT, ox.NamedNode(namespace.term("Removed"))))
+    about = _quoted(nodes_graph(namespace))
+    # Predicate, object, which nodes have it, and what orders it among the objects of the predicate.
     facts = (
-        (_quoted(RDF_TYPE), "kind", "NOT removed"),
-        (_quoted(RDF_TYPE), _quoted(CONCEPT), "concept AND NOT removed"),
-        (_quoted(RDF_TYPE), _quoted(ox.NamedNode(namespace.term("Removed"))), "removed"),
-        (index, f"'\"' || position || '\"{_INTEGER}'", "TRUE"),
-        (_quoted(LABEL), "label", "NOT removed"),
-        (_quoted(TEXT), "text", "text IS NOT NULL AND NOT removed"),
-        (_quoted(SAME_AS), "same", "same IS NOT NULL AND NOT removed"),
+        (RDF_TYPE, "kind", "NOT removed", f"CASE WHEN kind < {concept} THEN 0 ELSE 2 END"),
+        (RDF_TYPE, concept, "concept AND NOT removed", "1"),
+        (RDF_TYPE, removed, "removed", "0"),
+        (_index(namespace), f"'\"' || position || '\"{_INTEGER}'", "TRUE", "0"),
+        (LABEL, "label", "NOT removed", "0"),
+        (TEXT, "text", "text IS NOT NULL AND NOT removed", "0"),
+        (SAME_AS, "same", "same IS NOT NULL AND NOT removed", "0"),
     )
     assert len(facts) == _FACTS
     parts = [
-        f"""SELECT term || ' ' || {predicate} || ' ' || {value} || ' ' || {about} || {_END} AS line
-        FROM nodes JOIN terms USING (number) WHERE rank >= $low_rank AND rank < $high_rank AND {wanted}"""
-        for predicate, value, wanted in facts
+        f"""SELECT rank AS subject, {predicates[str(predicate)]} AS predicate, {order} AS object, 0 AS source,
+        concat(term, ' ', {_quoted(predicate)}, ' ', {value}, ' ', {about}, {_END}) AS line
+        FROM ranked WHERE rank >= $low AND rank < $high AND {wanted}"""
+        for predicate, value, wanted, order in facts
     ]
-    heading = "SELECT line FROM heading WHERE line >= $low AND ($high IS NULL OR line < $high)"
-    edges = f"""SELECT a.term || ' ' || r.term || ' ' || b.term || ' ' || s.term || {_END} AS line FROM edges e
-        JOIN terms a ON a.number = e.start JOIN relations r ON r.code = e.relation
-        JOIN terms b ON b.number = e.finish JOIN sources s ON s.code = e.source"""
-    return " UNION ALL ".join([heading, *parts, edges])
+    heading = (
+        "SELECT rank, 0, place, 0, line FROM heading JOIN ranks USING (number) WHERE rank >= $low AND rank < $high"
+    )
+    # A relation may be called as a fact is: a literal begins with a quote, and stands before every IRI.
+    edges = f"""SELECT e.start, r.rank, 3 + e.finish, s.rank,
+        concat(a.term, ' ', r.term, ' ', b.term, ' ', s.term, {_END}) FROM edges e
+        JOIN (FROM ranked WHERE rank >= $low AND rank < $high) a ON a.rank = e.start
+        JOIN relations r ON r.code = e.relation JOIN ranked b ON b.rank = e.finish JOIN sources s ON s.code = e.source"""
+    return " UNION ALL ".join([*parts, heading, edges])
 
 
 def _quoted(term: ox.NamedNode) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from kg.errors import InputError
 from kg.tables import LIST_SEPARATOR, Table
+from kg.tabular.expression import without_matches
 
 __all__ = ["split_cells"]
 
@@ -38,10 +39,9 @@ def split_cells(
     Raises:
         InputError: If the column is missing, or a count is not the number of values that follow, with file and line.
     """
-    # Python's own regular expressions rather than Arrow's, so that patterns mean what people expect.
     cells = table.column(column).astype(object).reset_index(drop=True)
     if remove is not None:
-        cells = cells.str.replace(remove, "", regex=True)
+        cells = without_matches(remove, cells, table.file)
     if split is not None:
         cells = cells.str.replace(split, LIST_SEPARATOR, regex=False)
     lists = cells.str.split(LIST_SEPARATOR)

@@ -13,6 +13,7 @@ from kg.errors import InputError
 from kg.tables import Table
 from kg.tabular.cells import split_cells
 from kg.tabular.entity_description import Concept
+from kg.tabular.expression import first_groups
 
 __all__ = ["concept_id", "concept_label", "concept_values"]
 
@@ -63,7 +64,7 @@ def concept_values(
             remove=concept.remove,
         )
         if concept.pattern is not None:
-            found = values["value"].str.extract(concept.pattern, expand=False)
+            found = first_groups(concept.pattern, values["value"], table.file)
             without_match = int(found.isna().sum())
             values = values.assign(value=found)[found.notna()]
         if concept.bins is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from kg.tables import Table, read_table
 from kg.tabular.code_names import read_names
 from kg.tabular.concepts import concept_id, concept_values
 from kg.tabular.entity_description import ItemTable, Match, UserTable
+from kg.tabular.expression import without_matches
 from kg.tabular.matching import match_titles, normal_title, title_and_year
 from kg.tabular.related import related_items
 from kg.tabular.table_format import LINE
@@ -214,8 +214,8 @@ def _describe(
     if description.text is not None:
         texts, _ = render(table, description.text, missing)
         if description.remove is not None:
-            marks = re.compile(description.remove)
-            texts = [" ".join(marks.sub("", text).split()) or None if text else None for text in texts]
+            cleaned = without_matches(description.remove, pd.Series(texts, dtype=object), table.file)
+            texts = [" ".join(text.split()) or None if text else None for text in cleaned]
         for entity, row in known:
             text = texts[row]
             if text and not any(text in before for before in entities.texts[entity]):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from kg.tabular.expression import check_expression
 
 __all__ = ["LINE", "FileName", "Files", "Name", "Part", "Pattern", "TableFormat", "Text"]
 
@@ -21,10 +22,7 @@ def _as_text(value: object) -> object:
 
 def _as_pattern(value: object) -> object:
     if isinstance(value, str):
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"this is not a regular expression ({error})") from None
+        check_expression(value)
     return value
 
 

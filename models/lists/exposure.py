@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -138,15 +139,39 @@ class Exposure:
         added = np.bincount(user[row >= 0], weights=column[row[row >= 0]], minlength=train.num_users)
         return np.maximum(base + added, _FLOOR).astype(np.float32)
 
+    @cached_property
+    def personal(self) -> Indices:
+        """Items that people come across differently, rising, `[num_personal_items]`: those that $W$ has columns of."""
+        size = len(self.base)
+        added = 0 if self.added is None else self.added.shape[1]
+        return np.concatenate([np.arange(size) if self.head is None else self.head, np.arange(size, size + added)])
+
+    @cached_property
+    def shared(self) -> tuple[Indices, Floats]:
+        """All other items and the exposure to them that everyone has, the highest last."""
+        others = np.setdiff1d(np.arange(len(self.base)), self.personal)
+        share = np.maximum(self.base[others], _FLOOR)
+        order = np.argsort(share, kind="stable")
+        return others[order], share[order]
+
     def __call__(self, seen: Floats) -> Floats:
         """Return exposure for rows of rated items, both `[num_users, num_items]`; at least 0.001 everywhere."""
+        found = self.of_personal(seen)
+        if self.head is None:
+            return found
+        whole = np.empty((len(seen), len(self.personal) + len(self.shared[0])), dtype=np.float32)
+        whole[:, self.personal] = found
+        whole[:, self.shared[0]] = self.shared[1]
+        return whole
+
+    def of_personal(self, seen: Floats) -> Floats:
+        """Return exposure to the `personal` items alone, `[num_users, num_personal_items]`, for rows of rated items."""
         size = len(self.base)
         chosen = seen[:, :size] if self.head is None else seen[:, self.head]
-        found = np.empty((len(seen), size + (0 if self.added is None else self.added.shape[1])), dtype=np.float32)
-        found[:, :size] = self.base
-        found[:, slice(0, size) if self.head is None else self.head] += _added_up(chosen, self.weights)
+        found = _added_up(chosen, self.weights)
+        found += self.base if self.head is None else self.base[self.head]
         if self.added is not None:
-            found[:, size:] = _added_up(chosen, self.added)
+            found = np.concatenate([found, _added_up(chosen, self.added)], axis=1)
         return np.maximum(found, _FLOOR, out=found)
 
     def grown(self, columns: Floats) -> Exposure:

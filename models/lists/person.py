@@ -56,17 +56,6 @@ class Person:
             warm[new] = predictor.cold.for_rows(self.cold.rows, self.cold.offsets, new if items is None else items[new])
         return warm
 
-    def liking(self, predictor: PhasedPredictor, level: int, items: Tensor) -> Tensor:
-        """Return the chance of at least level number `level` for some items, `[num_items]`."""
-        known = predictor.known_items[items]
-        if self.warm is None or not known.any():
-            return predictor.cold.liking(self.cold.rows, self.cold.offsets, level, items)
-        warm = predictor.warm.liking(self.warm.rows, self.warm.offsets, level, items)
-        if not known.all():
-            new = torch.nonzero(~known)[:, 0]
-            warm[new] = predictor.cold.liking(self.cold.rows, self.cold.offsets, level, items[new])
-        return warm
-
 
 def known_person(recommender: Trained, user: str) -> Person:
     """Return a user of the graph; raises `UnknownNameError` for any other."""

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models.lists.exposure import Exposure
+from models.lists.liking import WHOLE, Liking, Part
 from models.lists.person import Person
 from models.network.phases import PhasedPredictor
 
 __all__ = ["best_by_bound", "top_items"]
 
-FIRST, STEP = 64, 128  # items scored at first and then at a time: a call costs as much as some dozens of them
+FIRST, STEP = 64, 256  # items scored at first and then at a time: a call costs as much as some dozens of them
+PARTS: tuple[Part, ...] = ((0.0, 0.5), (0.5, 1.0))  # of the samples, asked one after the other
+_FEW = 32  # samples that are not worth breaking up
 _ROUNDING = 1e-5  # a mean of chances may come out a hair above 1
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 
-def best_by_bound(weight: Floats, liking: Callable[[Indices], Floats], k: int) -> tuple[Indices, Floats]:
+def best_by_bound(
+    weight: Floats,
+    liking: Callable[[Indices, Part], Floats],
+    k: int,
+    *,
+    parts: Sequence[Part] = (WHOLE,),
+    slack: float = 0.0,
+    power: float = 1.0,
+) -> tuple[Indices, Floats]:
     r"""Return the `k` items of largest weight times liking and their scores, best first, equal ones by index.
 
-    Liking is at most 1, so no item scores above its weight: items are scored in falling order of weight until the weight of
-    the next is below the `k`-th best score found. The answer is that of scoring all, as in the threshold algorithm (Fagin,
+    $$s_i = w_i\, \ell_i^{\text{power}}, \qquad \ell_i = \sum_p \ell_{ip}, \quad 0 \le \ell_{ip} \le f_p, \quad \sum_p f_p = 1$$
+
+    Liking is a mean of chances over samples, and $\ell_{ip}$ what part $p$ of them, a fraction $f_p$, adds to it. So no item
+    scores above its weight: items are scored in falling order of weight until the weight of the next is below the `k`-th
+    best score found. And once some parts are known, an item is left as soon as it stays below that score even if
+    all other samples were sure of it. The answer is that of scoring all, as in the threshold algorithm (Fagin,
     Lotem and Naor, "Optimal aggregation algorithms for middleware", PODS 2001). Where weights fall as steeply as
     popularity does, few items are looked at; were all equal, all would be.
 
     Args:
         weight: What an item would score if it were sure to be liked, `[num_items]`; `-inf` leaves it out.
-        liking: Item indices -> their liking, to the power that the ranking has, in [0, 1].
+        liking: Item indices, a part of the samples -> what these add to the liking of each item, `[num_given_items]`.
         k: Number of items.
+        parts: The parts, in the order in which they are asked; together all samples.
+        slack: By how much the rest may add more than its fraction, since samples are whole.
+        power: How much liking counts beside the weight.
     """
     there = int(np.isfinite(weight).sum())
     wanted = min(k, there)
@@ -41,16 +58,26 @@ def best_by_bound(weight: Floats, liking: Callable[[Indices], Floats], k: int) -
     size = min(there, max(FIRST, 2 * k))
     items = np.argpartition(-weight, size - 1)[:size] if size < len(weight) else np.arange(len(weight))
     items = items[np.isfinite(weight[items])]
-    scores = weight[items] * liking(items)
+    scores = weight[items] * liking(items, WHOLE) ** power
     threshold = np.partition(scores, -wanted)[-wanted]
     # Whoever is not among these can not reach the threshold, which only rises.
-    rest = np.setdiff1d(np.flatnonzero(weight * (1 + _ROUNDING) >= threshold), items, assume_unique=True)
+    reaching = weight * (1 + _ROUNDING) >= threshold
+    reaching[items] = False
+    rest = np.flatnonzero(reaching)
     rest = rest[np.argsort(-weight[rest], kind="stable")]
     start = 0
     while start < len(rest) and weight[rest[start]] * (1 + _ROUNDING) >= threshold:
         fresh = rest[start : start + STEP]
+        liked = np.zeros(len(fresh), dtype=np.float32)
+        for part in parts:
+            liked += liking(fresh, part)
+            left = 1 - part[1] + slack if part[1] < 1 else 0.0
+            reaching = weight[fresh] * (liked + left) ** power * (1 + _ROUNDING) >= threshold
+            fresh, liked = fresh[reaching], liked[reaching]
+            if not len(fresh):
+                break
         items = np.concatenate([items, fresh])
-        scores = np.concatenate([scores, weight[fresh] * liking(fresh)])
+        scores = np.concatenate([scores, weight[fresh] * liked**power])
         threshold = np.partition(scores, -wanted)[-wanted]
         start += STEP
     order = np.lexsort((items, -scores))[:wanted]
@@ -69,6 +96,9 @@ def top_items(
 ) -> tuple[Indices, Floats]:
     """Return the best items of a person and their ranking scores, as `Recommender.recommend` ranks them.
 
+    Items that everyone comes across alike stand in one order for all, of which a list reads what can still enter it: their
+    number hardly matters.
+
     Args:
         predictor: Rows of all nodes.
         exposure: Who comes across what.
@@ -78,13 +108,28 @@ def top_items(
         k: Number of items.
         left_out: Items that may not be listed, bool `[num_items]`.
     """
-    weight = exposure(person.seen[None])[0]
-    weight[person.seen > 0] = -np.inf
-    if left_out is not None:
-        weight[left_out] = -np.inf
+    gone = person.seen > 0 if left_out is None else (person.seen > 0) | left_out
+    liking = Liking(predictor, person, level)
 
-    def liking(items: Indices) -> Floats:
-        found = person.liking(predictor, level, torch.from_numpy(items)).numpy()
-        return found if power == 1.0 else np.asarray(found**power, dtype=np.float32)
+    def best(items: Indices, weight: Floats) -> tuple[Indices, Floats]:
+        parts = PARTS if liking.num_samples >= _FEW else (WHOLE,)
+        slack = 0.5 / liking.num_samples
+        places, scores = best_by_bound(
+            weight, lambda some, part: liking(items[some], part), k, parts=parts, slack=slack, power=power
+        )
+        return items[places], scores
 
-    return best_by_bound(weight, liking, k)
+    personal, (shared, share) = exposure.personal, exposure.shared
+    weight = exposure.of_personal(person.seen[None])[0]
+    weight[gone[personal]] = -np.inf
+    items, scores = best(personal, weight)
+    least = scores[-1] / np.float32(1 + _ROUNDING) if len(scores) == k else np.float32(-np.inf)
+    start = int(np.searchsorted(share, least))
+    there = start + np.flatnonzero(~gone[shared[start:]])
+    if len(there):
+        there = there[np.argsort(shared[there])]  # equal ones by index
+        more = best(shared[there], share[there])
+        items, scores = np.concatenate([items, more[0]]), np.concatenate([scores, more[1]])
+        order = np.lexsort((items, -scores))[:k]
+        items, scores = items[order], scores[order]
+    return items, scores

@@ -163,7 +163,11 @@ def _latency(run: Path | None, out: Path | None, as_json: bool) -> None:
         console.print_json(facts)
         return
     table = pd.DataFrame(
-        [(row.name, f"{row.p50:.1f}", f"{row.p95:.1f}") for row in rows], columns=["call", "p50, ms", "p95, ms"]
+        [
+            (row.name, *(f"{time:.1f}" for time in (row.p50, row.p95, row.processor_p50, row.processor_p95)))
+            for row in rows
+        ],
+        columns=["call", "p50, ms", "p95, ms", "processor p50, ms", "processor p95, ms"],
     )
     console.out.print(console.plain_table(f"latency of {run}", table))
 

@@ -28,9 +28,9 @@ _PAGE = """<!doctype html>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
 .wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; width: 100%; margin: 1rem 0; }}
+table {{ border-collapse: collapse; margin: 1rem 0; }}
 th, td {{ text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top; }}
-td.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
+td.number, th.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
 </style></head><body>
 <h1>{title}</h1>
 <p>{about}</p>
@@ -154,7 +154,9 @@ _HABITS = {
 
 
 def _table(heads: list[str], rows: list[list[Any]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    of_columns = [{_class(row[column]) for row in rows} for column in range(len(heads))]
+    classes = [found.pop() if len(found) == 1 else "" for found in of_columns]  # a head stands over its numbers
+    head = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(heads, classes, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td{_class(cell)}>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
     )

@@ -27,6 +27,7 @@ MARKERS = {
     "popularity": "D",
     "random": "D",
 }  # ours: a dot
+SHORT = {INFORMATIVE: "informative"}  # names at the ends of lines
 SETTINGS = {"cold_items": (BLUE, "o"), "cold_users": ("#79aee3", "s"), "cold_both": ("#14304f", "^")}  # all are ours
 NOT_FROM_0 = "RMSE in stars (the axis does not begin at 0)"
 COLOURS = {
@@ -203,7 +204,7 @@ def questions(study: Study) -> Any:
     figure, axes = _figure(1, 3, (12.0, 3.8))
     renamed = table.rename(columns={"strategy": "model", "asked": "given"})
     strategies = tuple(dict.fromkeys(table["strategy"]))
-    _curves(axes[0], renamed, ("rmse", "low", "high"), strategies)
+    _curves(axes[0], renamed, ("rmse", "low", "high"), strategies, banded=(INFORMATIVE,))
     axes[0].set_ylabel(NOT_FROM_0)
     axes[0].set_title("error after some questions")
     percent = renamed.assign(**{name: 100 * renamed[name] for name in ("gain", "gain_low", "gain_high")})
@@ -271,9 +272,17 @@ def _figure(
     return figure, list(axes.ravel())
 
 
-def _curves(axis: Any, table: pd.DataFrame, columns: tuple[str, str, str], models: tuple[str, ...]) -> None:
+def _curves(
+    axis: Any,
+    table: pd.DataFrame,
+    columns: tuple[str, str, str],
+    models: tuple[str, ...],
+    *,
+    banded: tuple[str, ...] | None = None,
+) -> None:
     """Draw a line a model over evenly spaced numbers, with a band where there is an interval; names at the ends.
 
+    Bands that nearly are one hide each other: `banded` names the models that have one, by default all.
     The names stand right of the axis: the layout of the figure makes room for the longest.
     """
     value, low, high = columns
@@ -289,7 +298,7 @@ def _curves(axis: Any, table: pd.DataFrame, columns: tuple[str, str, str], model
             continue
         x = np.array([numbers.index(number) for number in rows["given"]])
         colour, ours = COLOURS.get(model, GREY), model in (OURS, INFORMATIVE)
-        if low != high:
+        if low != high and (banded is None or model in banded):
             axis.fill_between(x, rows[low], rows[high], color=colour, alpha=0.13, linewidth=0)
         marker = MARKERS.get(model, "o")
         axis.plot(
@@ -301,7 +310,13 @@ def _curves(axis: Any, table: pd.DataFrame, columns: tuple[str, str, str], model
     for end, x_end, model, colour, ours in sorted(ends):  # names of lines that meet are moved apart
         last = max(end, last + least)
         axis.text(
-            x_end + 0.12, last, model, color=colour, va="center", fontsize=9, fontweight="bold" if ours else "normal"
+            x_end + 0.12,
+            last,
+            SHORT.get(model, model),
+            color=colour,
+            va="center",
+            fontsize=9,
+            fontweight="bold" if ours else "normal",
         )
     axis.set_xticks(range(len(numbers)), [str(number) for number in numbers])
     axis.set_xlim(-0.25, len(numbers) - 0.85)
