@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from models.people.drift import ChangePoint, Drift
-    from models.people.habits import Habits
-    from models.people.profile import Interest
+from models.people.concept_interest import Interest
+from models.people.drift import ChangePoint, Drift
+from models.people.habits import Habits
 
 __all__ = ["enumeration", "sentence_of", "tags_of"]
 

@@ -15,6 +15,7 @@ from kg.errors import InputError
 from kg.schema import USER
 from models.lists.reasons import concept_reasons
 from models.people.behaviour import Behaviour
+from models.people.concept_interest import Evidence, Interest
 from models.people.drift import Drift, drift_of
 from models.people.edits import EditableTaste, editable_taste
 from models.people.habits import Habits, habits_of
@@ -22,7 +23,7 @@ from models.people.portrait import sentence_of, tags_of
 from models.posterior import expected_value, interval
 from models.trained import Trained
 
-__all__ = ["Evidence", "Interest", "Profile", "profile_of"]
+__all__ = ["Profile", "profile_of"]
 
 LISTED = 12  # interests, and dislikes, of a profile
 LEAST_EVIDENCE = 2  # own ratings that a concept of few items needs: the best of thousands is good by chance
@@ -30,53 +31,6 @@ SIMILAR = 10  # users named
 LEAST_CHANCE = 0.8  # of the sign of a listed interest
 WITHIN = (0.1, 0.9)  # the 80 % interval
 FEW = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """The user's own ratings of items with a concept.
-
-    Attributes:
-        count: Number of ratings.
-        above_expected: Their mean above what the biases of user and items expect, in stars; None without ratings or stars.
-        lift: How much more often the user rates items with the concept than users do together; None without ratings.
-        items: Ids of the items.
-    """
-
-    count: int
-    above_expected: float | None
-    lift: float | None
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interest:
-    """What a concept means to a user.
-
-    Attributes:
-        concept: `relation:id`, the concept's key.
-        name: What people read: `genre: Drama`.
-        relation: The relation in words.
-        label: The concept's label.
-        weight: What it adds at a typical item of the concept, beyond what it adds for the average user; mean over
-            the samples, in the profile's unit.
-        low: Lower end of the 80 % interval of the weight.
-        high: Upper end.
-        chance: Share of the samples in which the weight is positive.
-        of_average: What it adds for the average user.
-        evidence: The ratings behind it; a concept without any is inferred from people of like taste.
-    """
-
-    concept: str
-    name: str
-    relation: str
-    label: str
-    weight: float
-    low: float
-    high: float
-    chance: float
-    of_average: float
-    evidence: Evidence
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

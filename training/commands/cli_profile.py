@@ -12,7 +12,8 @@ from kg.errors import InputError
 from training.commands.cli_options import Json
 
 if TYPE_CHECKING:
-    from models.people.profile import Interest, Profile
+    from models.people.concept_interest import Interest
+    from models.people.profile import Profile
     from models.people.segments import Segments, Trait
 
 __all__ = ["profile", "segments"]

@@ -12,7 +12,8 @@ import pandas as pd
 
 from kg.errors import InputError
 from kg.storage.atomic import make_directory, staged_file, write_file
-from models.people.profile import Interest, Profile
+from models.people.concept_interest import Interest
+from models.people.profile import Profile
 from models.people.segments import Segments
 from models.recommender import Recommender
 from training.progress import Progress, silent

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,9 +9,7 @@ from torch import Tensor
 
 from kg.schema import USER
 from models.cold.newcomers import Taste, taste_from_history
-
-if TYPE_CHECKING:
-    from models.trained import Trained
+from models.trained import Trained
 
 __all__ = ["taste_of", "tastes_of"]
 
