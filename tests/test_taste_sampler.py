@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from models.people import taste_basis
 from models.people.taste_basis import TasteBasis, chances_of
 from models.people.taste_sampler import Evidence, TasteState, posterior_covariance, posterior_draws, sample_tastes
 
@@ -54,6 +55,15 @@ def test_affinities_have_the_prior_of_the_concepts_and_choices_are_independent()
     )
     np.testing.assert_allclose(centred @ basis.to_tastes, basis.features, atol=1e-9)
     assert basis.spectrum.sum() == pytest.approx(1.0)
+
+
+def test_many_items_give_the_same_without_a_dense_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    dense = made(size=5)[0]
+    monkeypatch.setattr(taste_basis, "MOST_DENSE", 1)
+    streamed = made(size=5)[0]
+    np.testing.assert_allclose(streamed.spectrum, dense.spectrum, rtol=1e-9)
+    np.testing.assert_allclose(streamed.features @ streamed.features.T, dense.features @ dense.features.T, atol=1e-9)
+    np.testing.assert_allclose(streamed.to_tastes @ streamed.features.T, dense.to_tastes @ dense.features.T, atol=1e-9)
 
 
 def test_fewer_coordinates_are_the_first_of_all() -> None:

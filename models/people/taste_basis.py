@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, svds
 
 __all__ = ["TasteBasis", "chances_of"]
 
+MOST_DENSE = 2_000  # items up to which a dense decomposition is the faster one
 LEAST_CHOICE = 0.1  # ratings that an item without any counts as, when it comes to what people choose
 
 Floats = NDArray[np.float64]
@@ -52,15 +54,14 @@ class TasteBasis:
         """
         share = np.maximum(counts, LEAST_CHOICE) / np.maximum(counts, LEAST_CHOICE).sum()
         root = np.sqrt(share)
-        centred = membership.toarray().astype(np.float64)
-        centred -= share @ centred
-        half = root[:, None] * centred * np.sqrt(variance)
-        values, vectors = np.linalg.eigh(half @ half.T)
-        kept = np.flatnonzero(values > 1e-9 * max(float(values[-1]), 1e-300))[::-1][:size]
+        mean = np.asarray(share @ membership)
+        vectors, values = _left_singular(membership, root, mean, np.sqrt(variance), size)
+        kept = values > 1e-9 * values.max(initial=1e-300)
         values, vectors = values[kept], vectors[:, kept]
-        total = float(values.sum()) if len(kept) else 1.0
+        total = float(values.sum()) if kept.any() else 1.0
         spectrum = values / total
-        projected = centred.T @ (root[:, None] * vectors)
+        weighted = root[:, None] * vectors
+        projected = membership.T @ weighted - np.outer(mean, weighted.sum(axis=0))
         return cls(
             features=vectors * np.sqrt(spectrum) / root[:, None],
             spectrum=spectrum,
@@ -72,6 +73,30 @@ class TasteBasis:
         r"""Return $\Phi^\top (y - \pi)$ of who rated these items, `[size]`, and their number of free choices $\sum \pi (1 - \pi)$."""
         chance = chances_of(self.share, len(item))
         return self.features[item].sum(axis=0) - chance @ self.features, float((chance * (1 - chance)).sum())
+
+
+def _left_singular(
+    membership: sparse.csr_array, root: Floats, mean: Floats, scale: Floats, size: int
+) -> tuple[Floats, Floats]:
+    r"""Return the first left singular vectors of $\sqrt p\,(X - 1 m^\top)\,\mathrm{diag}(\tau)$ and the squares of its singular values, falling.
+
+    Of many items by Lanczos iterations on sparse products: neither the matrix nor its square is ever made.
+    """
+    if membership.shape[0] <= MOST_DENSE:
+        half = root[:, None] * (membership.toarray().astype(np.float64) - mean) * scale
+        values, vectors = np.linalg.eigh(half @ half.T)
+        return vectors[:, ::-1][:, :size], np.maximum(values[::-1][:size], 0.0)
+    scaled = sparse.csr_array((membership.astype(np.float64) * root[:, None]) * scale)
+    far = mean * scale
+    operator = LinearOperator(
+        shape=scaled.shape,
+        dtype=np.float64,
+        matvec=lambda column: scaled @ column.ravel() - root * float(far @ column.ravel()),
+        rmatvec=lambda column: scaled.T @ column.ravel() - far * float(root @ column.ravel()),
+    )
+    start = np.random.default_rng(0).normal(size=min(scaled.shape))
+    left, values, _ = svds(operator, k=min(size, min(scaled.shape) - 1), v0=start)
+    return left[:, ::-1], values[::-1] ** 2
 
 
 def chances_of(share: Floats, count: int) -> Floats:
