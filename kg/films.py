@@ -12,7 +12,7 @@ broader themes above them, directors, countries, and its decade) the simulation 
 where B, d are sparse and normal (some concepts loved, some disliked, most of no matter), `b_u ~ N(0, 0.4)` is
 generosity, `q_f ~ N(0, 0.4)` the hidden quality of the film, `e ~ N(0, 0.65)` noise, and `scale_u` makes the standard
 deviation of `a_u` log-normal around 0.7 stars. The rank of popularity depends in part on quality and on what draws
-crowds (some genres, English, recent), and as much on chance. Users rate 20 to 120 films, log-normal; films are drawn
+crowds (some genres, English, recent), and as much on chance. Users rate 20 to 120 films, log-normal, unless `Activity` says otherwise; films are drawn
 without replacement. A user joins on a date within three years and rates in sessions: seconds between two ratings,
 then weeks of silence. Age and occupation depend on the archetype, but weakly.
 
@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.storage.atomic import write_file
 
-__all__ = ["FilmWorld", "film_concepts", "read_films", "simulate", "write_source"]
+__all__ = ["Activity", "FilmWorld", "film_concepts", "read_films", "simulate", "write_source"]
 
 Floats = NDArray[np.float64]
 
@@ -85,6 +85,33 @@ users:
 knowledge:
   - {file: films.ttl, source: films, keep: [director, actor, genre, about, countryOfOrigin, broader]}
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """How many films users rate: log-normal, cut off at both ends. The default is that of the demo.
+
+    Attributes:
+        median: Median of the uncut distribution.
+        spread: Standard deviation of its logarithm.
+        least: Fewest films.
+        most: Most films; nobody rates more than there are.
+
+    Raises:
+        InputError: If the numbers do not rise from `least`, at least 1, over `median` to `most`, or `spread` is negative.
+    """
+
+    median: float = 42.0
+    spread: float = 0.5
+    least: int = 20
+    most: int = 120
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.least <= self.median <= self.most and self.spread >= 0):
+            raise InputError(
+                f"expected 1 <= least <= median <= most and spread >= 0, received least {self.least}, median {self.median:g}, "
+                f"most {self.most}, spread {self.spread:g}; change these numbers"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -149,12 +176,13 @@ def film_concepts() -> pd.DataFrame:
     )
 
 
-def simulate(*, num_users: int = 640, seed: int = 0) -> FilmWorld:
+def simulate(*, num_users: int = 640, seed: int = 0, activity: Activity | None = None) -> FilmWorld:
     """Draw the audience; the module's docstring states the formula.
 
     Args:
         num_users: Number of users, at least 1.
         seed: Seed of the one generator; the same seed gives identical frames.
+        activity: How many films users rate; by default as in the demo.
 
     Raises:
         InputError: If `num_users` is below 1.
@@ -174,7 +202,7 @@ def simulate(*, num_users: int = 640, seed: int = 0) -> FilmWorld:
     crowd, english = (membership[known].any(axis=1).to_numpy() for known in (_CROWD_PLEASERS, _ENGLISH))
     recent = (films["year"].to_numpy() - 1980) / 25
     appeal = quality / 0.4 + 0.8 * crowd + 1.2 * english + 0.6 * recent + rng.normal(0.0, 1.2, len(films))
-    user, item, time = _draw_visits(appeal, affinity, rng)
+    user, item, time = _draw_visits(appeal, affinity, activity or Activity(), rng)
     expected = _MEAN + rng.normal(0.0, 0.4, num_users)[user] + quality[item] + affinity[user, item]
     rating = np.clip(np.rint(expected + rng.normal(0.0, 0.65, len(user))), 1, 5).astype(np.int64)
 
@@ -277,7 +305,7 @@ def _draw_users(mixture: Floats, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _draw_visits(
-    appeal: Floats, affinity: Floats, rng: np.random.Generator
+    appeal: Floats, affinity: Floats, activity: Activity, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Draw who rates what and when: user, item and Unix time of each rating, in the order of users and times."""
     num_users, num_films = affinity.shape
@@ -286,7 +314,8 @@ def _draw_visits(
     # Films in falling order of Gumbel scores are draws without replacement, the likely ones first.
     score = -1.1 * np.log(rank + 10.0) + 1.1 * affinity + rng.gumbel(size=affinity.shape)
     order = np.asarray(np.argsort(-score, axis=1), dtype=np.int64)
-    counts: NDArray[np.float64] = np.clip(np.rint(np.exp(rng.normal(np.log(42.0), 0.5, num_users))), 20, 120)
+    drawn = np.exp(rng.normal(np.log(activity.median), activity.spread, num_users))
+    counts: NDArray[np.float64] = np.clip(np.rint(drawn), activity.least, activity.most)
     user, position = np.argwhere(np.arange(num_films) < counts.reshape(-1, 1)).astype(np.int64).T
     new_session = (position > 0) & (rng.random(len(user)) < 0.1)
     pause = np.where(new_session, rng.exponential(25.0 * _DAY, len(user)), rng.uniform(8.0, 90.0, len(user)))

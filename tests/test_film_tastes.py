@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from kg.films import film_concepts, simulate
-from training.benchmarks.film_tastes import recovery_table, run_film_world
+from kg.errors import InputError
+from kg.films import Activity, film_concepts, simulate
+from training.benchmarks.film_tastes import activity_table, mean_rows, recovery_table, run_film_world
 from training.benchmarks.taste_ceiling import best_estimates
+from training.benchmarks.taste_measures import by_activity, correlations
 from training.recipes import quick
 
 
@@ -45,6 +47,45 @@ def test_the_table_shows_every_row() -> None:
     assert shown.to_numpy().tolist() == [["tastes", "all", "0.500 [0.400, 0.600]", "", "0.800"]]
 
 
+def test_more_ratings_tell_more_and_the_ceiling_hears_choices() -> None:
+    few = simulate(num_users=120, seed=3)
+    many = simulate(num_users=120, seed=3, activity=Activity(median=110, spread=0.1, least=90))
+    genres = sorted(set(film_concepts().query("family == 'genre'")["concept"]))
+    found = []
+    for world in (few, many):
+        users = list(world.users["id"])
+        truth = world.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
+        truth = truth.reindex(index=users, columns=genres, fill_value=0.0).to_numpy()
+        values = correlations(best_estimates(world, users, genres), truth, truth != 0)
+        found.append(np.nanmean(values))
+    assert found[0] + 0.03 < found[1]
+
+
+def test_correlations_by_activity_are_means_over_the_users_of_a_bin() -> None:
+    counts = np.array([20, 29, 30, 300, 301])
+    rows = by_activity(counts, {"genre": np.array([0.2, 0.4, 0.9, np.nan, 0.5])})
+    assert [(row["least"], row["most"], row["num_users"], row["value"]) for row in rows] == [
+        (20, 29, 2, pytest.approx(0.3)),
+        (30, 44, 1, 0.9),
+        (250, None, 2, 0.5),
+    ]
+    shown = activity_table({"by_activity": rows})
+    assert shown["ratings"].tolist() == ["20 to 29", "30 to 44", "250 and more"]
+    assert shown["genre"][1] == "0.900 [0.900, 0.900]"
+
+
+def test_rows_of_several_audiences_are_their_mean_and_spread() -> None:
+    row = {"measure": "tastes", "family": "all", "average_alone": None, "ceiling": 0.8}
+    found = mean_rows([{"rows": [{**row, "value": value}]} for value in (0.5, 0.7)])
+    assert found == [{**row, "value": pytest.approx(0.6), "deviation": pytest.approx(np.sqrt(0.02))}]
+    assert recovery_table({"rows": found}).iloc[0]["profiles"] == "0.600 ± 0.141"
+
+
+def test_an_unknown_audience_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no audience 'movielens'; there are demo, movielens-100k"):
+        run_film_world(tmp_path, quick, audience="movielens")
+
+
 @pytest.mark.slow
 def test_profiles_recover_tastes_better_than_the_average_user_does(tmp_path: Path) -> None:
     found = run_film_world(tmp_path, quick)
@@ -55,4 +96,5 @@ def test_profiles_recover_tastes_better_than_the_average_user_does(tmp_path: Pat
         row = rows.loc[("tastes", family)]
         assert row["low"] > row["average_alone"]
         assert row["value"] < row["ceiling"]
-    assert rows.loc[("beyond the average user", "genre"), "low"] > 0.4
+    assert rows.loc[("beyond the average user", "genre"), "low"] > 0.55
+    assert 0.7 < found["coverage_80"]["genre"] < 0.9

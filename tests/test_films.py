@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import kg.films
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
-from kg.films import FilmWorld, film_concepts, read_films, simulate, write_source
+from kg.films import Activity, FilmWorld, film_concepts, read_films, simulate, write_source
 
 SCHEMA = "https://schema.org/"
 SKOS = "http://www.w3.org/2004/02/skos/core#"
@@ -237,3 +238,18 @@ def test_bad_requests_are_sentences(world: FilmWorld, tmp_path: Path) -> None:
 
 def test_one_user_is_enough() -> None:
     assert simulate(num_users=1, seed=3).ratings["user"].unique().tolist() == ["u0001"]
+
+
+def test_an_audience_is_as_active_as_it_should_be() -> None:
+    activity = Activity(median=65, spread=1.0, most=500)
+    counts = simulate(num_users=300, seed=2, activity=activity).ratings["user"].value_counts()
+    assert counts.min() == 20
+    assert counts.max() <= 500
+    assert 52 < counts.median() < 80
+    pd.testing.assert_frame_equal(simulate(num_users=40).ratings, simulate(num_users=40, activity=Activity()).ratings)
+
+
+@pytest.mark.parametrize("wrong", [{"least": 0}, {"median": 10}, {"most": 30}, {"spread": -1.0}])
+def test_impossible_activities_are_told(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="expected 1 <= least <= median <= most"):
+        Activity(**wrong)

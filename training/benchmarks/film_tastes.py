@@ -12,25 +12,38 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.films import FilmWorld, film_concepts, simulate, write_source
+from kg.errors import InputError
+from kg.films import Activity, FilmWorld, film_concepts, simulate, write_source
 from kg.storage.atomic import write_file
 from models.recommender import Recommender
 from training.benchmarks.taste_ceiling import best_estimates
+from training.benchmarks.taste_measures import by_activity, correlations, coverage_of_weights
 from training.bundle import load_run
 from training.config import RunConfig
 from training.metrics import bootstrap
 from training.progress import Progress, silent
 from training.runs import train_run
 
-__all__ = ["Recovery", "recovery", "recovery_table", "run_film_world"]
+__all__ = [
+    "AUDIENCES",
+    "Recovery",
+    "activity_table",
+    "mean_rows",
+    "recovery",
+    "recovery_table",
+    "run_audiences",
+    "run_film_world",
+]
 
 LEAST_RATINGS = 20
-LEAST_CONCEPTS = 4  # of a user, for a rank correlation to mean anything
+AUDIENCES = {
+    "demo": (640, Activity()),
+    "movielens-100k": (943, Activity(median=65, spread=1.0, most=500)),  # as many users and as active as there
+}
 _RELATIONS = {
     "decade": "decade",
     "films:director": "director",
@@ -49,6 +62,8 @@ class Recovery:
     Attributes:
         num_users: Users with at least twenty training ratings.
         num_concepts: Concepts compared: all of at least two films, rated or not.
+        by_activity: `by_activity`: correlations of `tastes` by how much users rated.
+        coverage: `coverage_of_weights`: share of the true weights within the 80 % intervals of profiles, by family.
         rows: A row a measure and family of concepts: `measure`, `family`, `value`, `low`, `high` (95 % bootstrap interval
             over users), `num_users`, and beside them what the average user's taste gives for everyone,
             `average_alone`, and what `taste_ceiling` gives, `ceiling`; None where these say nothing.
@@ -57,10 +72,18 @@ class Recovery:
     num_users: int
     num_concepts: int
     rows: tuple[dict[str, Any], ...]
+    by_activity: tuple[dict[str, Any], ...]
+    coverage: dict[str, float]
 
     def as_json(self) -> dict[str, Any]:
         """Return JSON values."""
-        return {"num_users": self.num_users, "num_concepts": self.num_concepts, "rows": list(self.rows)}
+        return {
+            "num_users": self.num_users,
+            "num_concepts": self.num_concepts,
+            "rows": list(self.rows),
+            "by_activity": list(self.by_activity),
+            "coverage_80": self.coverage,
+        }
 
 
 def run_film_world(
@@ -69,6 +92,7 @@ def run_film_world(
     settings: Sequence[str] = (),
     *,
     seed: int = 0,
+    audience: str = "demo",
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Simulate the audience, train on its ratings, and compare profiles with the tastes it was made with.
@@ -78,12 +102,19 @@ def run_film_world(
         recipe: Configuration by the number of ratings.
         settings: Changes to it. A hundredth of the ratings is held out; nothing is measured on them.
         seed: Seed of the audience.
+        audience: One of `AUDIENCES`: how many users rate how many films.
         progress: Called with (stage, done, total, message).
 
     Returns:
-        `protocol`, `seed`, `train_seconds`, and what `Recovery.as_json` says.
+        `protocol`, `seed`, `audience`, `ratings_per_user` (mean and median), `train_seconds`, and what `Recovery.as_json` says.
+
+    Raises:
+        InputError: If there is no such audience.
     """
-    world = simulate(seed=seed)
+    if audience not in AUDIENCES:
+        raise InputError(f"there is no audience {audience!r}; there are {', '.join(AUDIENCES)}")
+    num_users, activity = AUDIENCES[audience]
+    world = simulate(seed=seed, num_users=num_users, activity=activity)
     with TemporaryDirectory() as folder:
         dataset = build(Description.load(write_source(world, Path(folder))))
     graph = out / "graph"
@@ -93,14 +124,51 @@ def run_film_world(
     train_run(graph, config, out / "run", overwrite=True, keep_same=True, progress=progress)
     run = load_run(out / "run")
     found = recovery(run.recommender, world)
+    counts = world.ratings["user"].value_counts()
     content = {
         "protocol": "film-world",
         "seed": seed,
+        "audience": audience,
+        "ratings_per_user": {"mean": float(counts.mean()), "median": float(counts.median())},
         "train_seconds": run.manifest["train_seconds"],
         **found.as_json(),
     }
     write_file(out / "results.json", json.dumps(content, indent=1) + "\n")
     return content
+
+
+def run_audiences(
+    out: Path,
+    recipe: Callable[[int], RunConfig],
+    settings: Sequence[str] = (),
+    *,
+    seeds: int,
+    audience: str = "demo",
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Run `run_film_world` for several audiences; arguments as there, `seeds` the number of audiences.
+
+    Returns:
+        `protocol`, `audience`, `seeds`, `runs` (what `run_film_world` returned of each), and `rows`: mean over audiences and
+        standard deviation between them of `value`, means of `average_alone` and `ceiling`.
+    """
+    runs = []
+    for seed in range(seeds):
+        folder = out / f"seed-{seed}"
+        runs.append(run_film_world(folder, recipe, settings, seed=seed, audience=audience, progress=progress))
+    content = {"protocol": "film-world", "audience": audience, "seeds": seeds, "rows": mean_rows(runs), "runs": runs}
+    write_file(out / "results.json", json.dumps(content, indent=1) + "\n")
+    return content
+
+
+def mean_rows(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of several audiences as one: mean and standard deviation of `value`, means of what stands beside it."""
+    figures = ["value", "average_alone", "ceiling"]
+    frame = pd.concat([pd.DataFrame(run["rows"]).astype(dict.fromkeys(figures, float)) for run in runs])
+    groups = frame.groupby(["measure", "family"], sort=False)
+    found = groups[figures].mean().assign(deviation=groups["value"].std(ddof=1)).reset_index()
+    plain = found.astype(object).where(found.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in plain]
 
 
 def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
@@ -125,8 +193,7 @@ def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
     columns = _columns(recommender)
     vocabulary = recommender.graph.users.vocabulary
     users = np.flatnonzero(recommender.train.user_counts >= LEAST_RATINGS)
-    rows = recommender.predictor.warm.users[:, users]
-    weights = behaviour.warm.mean_weights(rows)[:, columns["column"]].astype(np.float64)
+    weights = behaviour.mean_weights(recommender, users)[:, columns["column"]].astype(np.float64)
     average = behaviour.warm.of_average[columns["column"]].astype(np.float64)
     table = world.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
     everyone = table.reindex(index=vocabulary.ids, columns=columns["concept"], fill_value=0.0).to_numpy()
@@ -143,16 +210,14 @@ def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
     families |= {name: (columns["family"] == name).to_numpy() for name in sorted(set(columns["family"]))}
     for measure, (given, true, wanted) in measures.items():
         for family, mine in families.items():
-            values = _correlations(given[:, mine], true[:, mine], wanted[:, mine])
+            values = correlations(given[:, mine], true[:, mine], wanted[:, mine])
             absolute = measure != "beyond the average user"
             alone, limit = np.broadcast_to(average, given.shape), best if absolute else best - mean
             beside = {"average_alone": alone if absolute else None, "ceiling": limit}
             found.append(
                 _row(measure, family, values)
                 | {
-                    name: None
-                    if other is None
-                    else _mean(_correlations(other[:, mine], true[:, mine], wanted[:, mine]))
+                    name: None if other is None else _mean(correlations(other[:, mine], true[:, mine], wanted[:, mine]))
                     for name, other in beside.items()
                 }
             )
@@ -160,27 +225,59 @@ def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
     limit = best_estimates(world, list(vocabulary.ids[users]), everything)
     ours, theirs = _affinities(recommender, world, users, limit)
     found.append(_row("affinities", "all", ours) | {"average_alone": None, "ceiling": _mean(theirs)})
-    return Recovery(num_users=len(users), num_concepts=len(columns), rows=tuple(found))
+    shown = {name: families[name] for name in ("genre", "top theme", "decade", "theme", "all")}
+    counts = recommender.train.user_counts[users]
+    per_user = {
+        name: correlations((weights + average)[:, mine], truth[:, mine], has[:, mine]) for name, mine in shown.items()
+    }
+    return Recovery(
+        num_users=len(users),
+        num_concepts=len(columns),
+        rows=tuple(found),
+        by_activity=by_activity(counts, per_user),
+        coverage=coverage_of_weights(recommender, world, columns, users),
+    )
 
 
 def recovery_table(found: Mapping[str, Any]) -> pd.DataFrame:
-    """Lay out what `run_film_world` returned, as text."""
+    """Lay out what `run_film_world` or `run_audiences` returned, as text."""
 
     def figure(value: float | None) -> str:
         return "" if value is None else f"{value:.3f}"
+
+    def told(row: Mapping[str, Any]) -> str:
+        if "deviation" in row:
+            return f"{figure(row['value'])} ± {figure(row['deviation'])}"
+        return f"{figure(row['value'])} [{figure(row['low'])}, {figure(row['high'])}]"
 
     return pd.DataFrame(
         [
             {
                 "compared": row["measure"],
                 "concepts": row["family"],
-                "profiles": f"{figure(row['value'])} [{figure(row['low'])}, {figure(row['high'])}]",
+                "profiles": told(row),
                 "average user alone": figure(row["average_alone"]),
                 "ceiling": figure(row["ceiling"]),
             }
             for row in found["rows"]
         ]
     )
+
+
+def activity_table(found: Mapping[str, Any]) -> pd.DataFrame:
+    """Lay out the correlations by activity that `run_film_world` returned, as text."""
+    bins = list(dict.fromkeys((row["least"], row["most"]) for row in found["by_activity"]))
+    families = list(dict.fromkeys(row["family"] for row in found["by_activity"]))
+    cells = {(row["least"], row["family"]): row for row in found["by_activity"]}
+    lines = []
+    for least, most in bins:
+        some = [cells[least, family] for family in families]
+        line = {"ratings": f"{least} to {most}" if most else f"{least} and more", "users": str(some[0]["num_users"])}
+        for row in some:
+            value = row["value"]
+            line[row["family"]] = "" if value is None else f"{value:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        lines.append(line)
+    return pd.DataFrame(lines)
 
 
 def _columns(recommender: Recommender) -> pd.DataFrame:
@@ -218,17 +315,7 @@ def _affinities(
     true = (true - true.mean(axis=0))[users]
     best = (estimates - tastes.reindex(columns=has.columns, fill_value=0.0).to_numpy().mean(axis=0)) @ shares.T
     every = np.ones(true.shape, dtype=bool)
-    return _correlations(given, true, every), _correlations(best, true, every)
-
-
-def _correlations(given: Floats, true: Floats, wanted: NDArray[np.bool_]) -> Floats:
-    """Return a rank correlation a user over the wanted entries; NaN where there are too few or all are equal."""
-    found = np.full(len(given), np.nan)
-    for user, chosen in enumerate(wanted):
-        mine, theirs = given[user, chosen], true[user, chosen]
-        if len(mine) >= LEAST_CONCEPTS and np.ptp(mine) > 0 and np.ptp(theirs) > 0:
-            found[user] = spearmanr(mine, theirs).statistic
-    return found
+    return correlations(given, true, every), correlations(best, true, every)
 
 
 def _mean(values: Floats) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,26 +11,33 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
 from kg.films import FilmWorld, film_concepts
+from models.people.taste_basis import chances_of
 
 __all__ = ["best_estimates"]
 
 NOISE = 0.65**2 + 1 / 12  # variance of a rating in the simulation: its noise, and rounding to whole stars
 GENEROSITY = 0.4**2  # variance of how generous users are
+CHOOSINESS = 1.1  # by how much the logarithm of the chance that a user sees a film grows with a star of affinity
 FOLDS = 5
 
 Floats = NDArray[np.float64]
 
 
 def best_estimates(world: FilmWorld, users: Sequence[str], concepts: Sequence[str]) -> Floats:
-    r"""Return posterior means of tastes given a user's ratings and everything else of the simulation.
+    r"""Return posterior means of tastes given a user's ratings, choices, and everything else of the simulation.
 
     With $x_f$ the concepts of film $f$ over the root of their number, around the mean film, and the tastes of *other*
     users (those of four fifths at a time) giving mean $\mu$ and covariance $\Sigma$ (Ledoit-Wolf, doi:10.1016/S0047-259X(03)00096-4),
+    ratings are
 
-    $$E[w_u] = \mu + \Sigma X^\top (X \Sigma X^\top + \sigma_b^2 1 1^\top + \sigma^2 I)^{-1} (r_u - q - X \mu - m)$$
+    $$r_u - q - X \mu - m = X (w_u - \mu) + b_u + e, \qquad \sigma_b^2 1 1^\top + \sigma^2 I$$
 
-    The quality $q$ of the films and the mean $m$ come from all ratings less the true affinities. It is the best linear
-    estimator but for the estimate of $\Sigma$: a yardstick of what so many noisy ratings can tell.
+    and choices, with chances $\pi$ of who likes what the average user likes and the simulation's $g$,
+
+    $$X^\top (y_u - \pi) \approx g\, n_u X^\top \mathrm{diag}(p) X (w_u - \mu)$$
+
+    The quality $q$ of the films and the mean $m$ come from all ratings less the true affinities. But for the estimate of
+    $\Sigma$, and choices linear in tastes, it is the best linear estimator: a yardstick of what so much noisy behaviour can tell.
 
     Args:
         world: The audience with its tastes.
@@ -56,12 +64,53 @@ def best_estimates(world: FilmWorld, users: Sequence[str], concepts: Sequence[st
     fold = np.arange(len(truth)) % FOLDS
     for number in range(FOLDS):
         others = LedoitWolf().fit(truth[fold != number])
+        basis = _Coordinates.of(shares, others.covariance_, counts)
         for one in np.flatnonzero(fold == number):
-            mine = user == one
-            x = shares[film[mine]]
-            spread = x @ others.covariance_
-            gram = spread @ x.T + GENEROSITY + NOISE * np.eye(len(x))
-            gap = left[mine] - x @ others.location_
-            estimates[one] = others.location_ + spread.T @ np.linalg.solve(gram, gap)
+            mine = film[user == one]
+            gap = left[user == one] - shares[mine] @ others.location_
+            estimates[one] = others.location_ + basis.posterior(mine, gap)
     rows = pd.Index(world.users["id"]).get_indexer(list(users))
     return np.asarray(estimates[rows][:, has.columns.get_indexer(pd.Index(concepts))], dtype=np.float64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Coordinates:
+    """Tastes $w = L v$ with $v \\sim N(0, I)$, turned so that choices speak of each coordinate on its own.
+
+    Attributes:
+        ratings: Coordinates of the films around the mean film, `[num_films, size]`.
+        strength: What a choice says of each coordinate, `[size]`.
+        to_tastes: `[num_concepts, size]`.
+        share: Shares of the films in all ratings, `[num_films]`.
+    """
+
+    ratings: Floats
+    strength: Floats
+    to_tastes: Floats
+    share: Floats
+
+    @classmethod
+    def of(cls, shares: Floats, covariance: Floats, counts: NDArray[np.int64]) -> _Coordinates:
+        root = np.linalg.cholesky(covariance)
+        share = np.maximum(counts, 0.1) / np.maximum(counts, 0.1).sum()
+        centred = shares @ root - share @ (shares @ root)
+        values, turned = np.linalg.eigh(centred.T @ (share[:, None] * centred))
+        return cls(
+            ratings=shares @ root @ turned,
+            strength=np.maximum(values, 0.0),
+            to_tastes=root @ turned,
+            share=share,
+        )
+
+    def posterior(self, film: NDArray[np.int64], gap: Floats) -> Floats:
+        """Return the mean of the tastes of who rated these films so much above what is expected of everyone."""
+        chance = chances_of(self.share, len(film))
+        free = float((chance * (1 - chance)).sum())
+        told = CHOOSINESS * (self.ratings[film].sum(axis=0) - chance @ self.ratings)
+        loose = 1 / (1 + CHOOSINESS**2 * free * self.strength)
+        rows = self.ratings[film]
+        spread = rows * loose
+        gram = spread @ rows.T + GENEROSITY + NOISE * np.eye(len(rows))
+        alone = loose * told
+        found: Floats = self.to_tastes @ (alone + spread.T @ np.linalg.solve(gram, gap - rows @ alone))
+        return found

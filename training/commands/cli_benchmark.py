@@ -48,6 +48,9 @@ def benchmark(
             help="Of growth: numbers of ratings, 100000,1000000,10000000 by default; of triples: 1000000,10000000."
         ),
     ] = None,
+    audience: Annotated[
+        str, typer.Option(help="Of film-world: demo (about 46 ratings a user) or movielens-100k (as active as there).")
+    ] = "demo",
     as_json: Json = False,
 ) -> None:
     """Repeat a published protocol: ours beside floors, other people's models, and what others reported.
@@ -71,7 +74,7 @@ def benchmark(
         _triples(out or Path("runs") / "benchmark" / protocol, data, sizes, as_json)
         return
     if protocol == "film-world":
-        _film_world(out or Path("runs") / "benchmark" / protocol, recipe, assign or [], as_json)
+        _film_world(out or Path("runs") / "benchmark" / protocol, recipe, assign or [], audience, seeds, as_json)
         return
     from training.benchmark import run_benchmark
     from training.benchmarks.figures import write_figure
@@ -199,21 +202,31 @@ def _numbers(sizes: str | None, otherwise: tuple[int, ...]) -> tuple[int, ...]:
         ) from None
 
 
-def _film_world(out: Path, recipe: str, settings: list[str], as_json: bool) -> None:
-    """Compare profiles with true tastes: `kgrec benchmark film-world --out DIR`."""
-    from training.benchmarks.film_tastes import recovery_table, run_film_world
+def _film_world(out: Path, recipe: str, settings: list[str], audience: str, seeds: int | None, as_json: bool) -> None:
+    """Compare profiles with true tastes: `kgrec benchmark film-world --out DIR --audience movielens-100k`."""
+    from training.benchmarks.film_tastes import activity_table, recovery_table, run_audiences, run_film_world
     from training.commands import console
     from training.recipes import recipe_named
 
     with console.progress_bar() as progress:
-        found = run_film_world(out, recipe_named(recipe), settings, progress=progress)
+        if seeds is None:
+            found = run_film_world(out, recipe_named(recipe), settings, audience=audience, progress=progress)
+        else:
+            found = run_audiences(
+                out, recipe_named(recipe), settings, seeds=seeds, audience=audience, progress=progress
+            )
     if as_json:
         console.print_json(found)
         return
     console.out.print(console.plain_table("film-world: Spearman correlation with true tastes", recovery_table(found)))
+    for run in found.get("runs", [found]):
+        title = f"seed {run['seed']}: tastes, by how many ratings users gave"
+        console.out.print(console.plain_table(title, activity_table(run)))
+        held = ", ".join(f"{family} {share:.0%}" for family, share in run["coverage_80"].items())
+        console.out.print(f"True weights within the 80 % intervals of profiles: {held}.", markup=False)
     console.out.print(
-        f"Means over {found['num_users']} users with at least 20 ratings, [95 % bootstrap interval]; {found['num_concepts']} "
-        "concepts of at least two films. Ceiling: an estimator that knows the tastes of all other users, the quality of the "
-        f"films and the noise. Written to {out}.",
+        "Means over users with at least 20 ratings and concepts of at least two films, [95 % bootstrap interval over users] or ± "
+        "standard deviation between audiences. Ceiling: an estimator that knows the tastes of all other users, the quality of "
+        f"the films, the noise, and how far users choose what they like. Written to {out}.",
         markup=False,
     )

@@ -1,0 +1,89 @@
+"""How well tastes are recovered: by how much users rated, and whether intervals hold what they promise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from kg.films import FilmWorld, film_concepts
+from models.recommender import Recommender
+from training.metrics import bootstrap
+
+__all__ = ["by_activity", "correlations", "coverage_of_weights"]
+
+LEAST_CONCEPTS = 4  # of a user, for a rank correlation to mean anything
+BINS = (20, 30, 45, 65, 100, 150, 250)  # training ratings from which a bin begins
+WITHIN = (0.1, 0.9)  # the 80 % interval
+
+Floats = NDArray[np.float64]
+
+
+def correlations(given: Floats, true: Floats, wanted: NDArray[np.bool_]) -> Floats:
+    """Return a rank correlation a user over the wanted entries; NaN where there are too few or all are equal."""
+    found = np.full(len(given), np.nan)
+    for user, chosen in enumerate(wanted):
+        mine, theirs = given[user, chosen], true[user, chosen]
+        if len(mine) >= LEAST_CONCEPTS and np.ptp(mine) > 0 and np.ptp(theirs) > 0:
+            found[user] = spearmanr(mine, theirs).statistic
+    return found
+
+
+def by_activity(counts: NDArray[np.int64], values: Mapping[str, Floats]) -> tuple[dict[str, Any], ...]:
+    """Return mean correlations by how many ratings users gave.
+
+    Args:
+        counts: Training ratings of each user, `[num_users]`.
+        values: Correlations of each user by family of concepts, NaN where there is none, `[num_users]`.
+
+    Returns:
+        A row a bin that has users and a family: `least`, `most` (None of the last bin), `num_users`, `family`, `value`, `low`, `high`.
+    """
+    rows = []
+    for number, least in enumerate(BINS):
+        most = BINS[number + 1] - 1 if number + 1 < len(BINS) else None
+        mine = (counts >= least) & (counts <= (most or np.inf))
+        if not mine.any():
+            continue
+        for family, found in values.items():
+            known = found[mine][~np.isnan(found[mine])]
+            told = bootstrap(known, rng=0).as_json() if len(known) else {"value": None, "low": None, "high": None}
+            rows.append({"least": least, "most": most, "num_users": int(mine.sum()), "family": family, **told})
+    return tuple(rows)
+
+
+def coverage_of_weights(
+    recommender: Recommender, world: FilmWorld, columns: pd.DataFrame, users: NDArray[np.int64]
+) -> dict[str, float]:
+    r"""Return the share of true weights that lie within the 80 % intervals of profiles, by family of concepts.
+
+    The true weight of concept $c$ for user $u$ is what it adds at its typical film beyond the average user:
+    $(w_{uc} - \bar w_c)$ times the mean of $1 / \sqrt{|C(f)|}$ over its films. All concepts count, those of no matter as well.
+
+    Args:
+        recommender: Trained on the ratings of the audience.
+        world: The audience.
+        columns: `column` of the profile's table, `concept` (IRI) and `family`.
+        users: Whose profiles are held against the truth.
+    """
+    found = film_concepts()
+    found["share"] = found["film"].map(found["film"].value_counts()) ** -0.5
+    typical = found.groupby("concept")["share"].mean().loc[columns["concept"]].to_numpy()
+    table = world.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
+    ids = recommender.graph.users.vocabulary.ids
+    truth = table.reindex(index=ids, columns=columns["concept"], fill_value=0.0).to_numpy()
+    truth = (truth - truth.mean(axis=0)) * typical
+    held = np.zeros(len(columns))
+    for user in users:
+        drawn = recommender.behaviour.weights(recommender, int(user))[:, columns["column"]]
+        low, high = np.quantile(drawn, WITHIN, axis=0)
+        held += (low <= truth[user]) & (truth[user] <= high)
+    family = columns["family"].to_numpy()
+    return {
+        name: float(held[chosen].mean() / len(users))
+        for name, chosen in {"all": family == family, **{one: family == one for one in sorted(set(family))}}.items()
+    }
