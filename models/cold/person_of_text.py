@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from kg.errors import InputError
-from models.cold.tastes import taste_of
+from models.cold.newcomer_taste import taste_of
 from models.cold.wish import Wish
 from models.lists.listing import COLD
 from models.lists.person import Person

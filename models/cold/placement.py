@@ -20,8 +20,8 @@ from kg.hierarchy import with_wider_concepts
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from kg.wording import item_sentences
+from models.cold.newcomer_taste import tastes_of
 from models.cold.newcomers import item_from_raters
-from models.cold.tastes import tastes_of
 from models.encoder import parameter_key
 from models.inputs import TEXT, MessageType, directions, relation_name
 from models.lists.content import Content

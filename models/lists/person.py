@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
+from models.cold.newcomer_taste import tastes_of
 from models.cold.newcomers import Taste
 from models.cold.placement import content_of_person
-from models.cold.tastes import tastes_of
 from models.lists.listing import COLD, POPULARITY
 from models.network.phases import PhasedPredictor
 from models.trained import Trained
