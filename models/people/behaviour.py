@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from kg.ratings import Ratings
-from kg.schema import ITEM
 from models.baselines import Biases
-from models.encoder import parameter_key
-from models.inputs import relation_name
 from models.people.habits import habits_table
 from models.people.interests import ConceptTable, TasteSpace, unit_of_score
-from models.people.tastes import Tastes
 from models.trained import Trained
 
 __all__ = ["Behaviour"]
@@ -36,7 +31,6 @@ class Behaviour:
         habits: `habits_table` of all users.
         expected: What the biases of user and item expect of each training rating, in stars; None of implicit feedback.
         by_user: Positions of the training ratings, those of one user together.
-        tastes: What profiles of people with ratings say of concepts; None of implicit feedback, or without concepts.
         common: Which concepts have at least five items and a hundredth of the training ratings, `[num_concepts]`.
         likeness: Square roots of the covariance of item rows, `[num_samples, embedding_size, embedding_size]`: in these
             coordinates the cosine of two users is the correlation of what they think of the items.
@@ -48,7 +42,6 @@ class Behaviour:
     habits: pd.DataFrame
     expected: NDArray[np.float64] | None
     by_user: NDArray[np.int64]
-    tastes: Tastes | None
     common: NDArray[np.bool_]
     likeness: torch.Tensor
 
@@ -69,10 +62,6 @@ class Behaviour:
         centred = rows - rows.mean(dim=1, keepdim=True)
         values, vectors = torch.linalg.eigh(centred.mT @ centred / rows.shape[1])
         items, share = np.asarray(concepts.holds.sum(axis=0)), _share_of_ratings(concepts, train)
-        by_user = np.argsort(train.user, kind="stable")
-        tastes = None
-        if not recommender.implicit:
-            tastes = Tastes.of(concepts, _learned(recommender), train, by_user)
         return cls(
             concepts=concepts,
             warm=spaces[0],
@@ -84,8 +73,7 @@ class Behaviour:
                 None if biases is None else biases.of_user,
             ),
             expected=None if biases is None else biases.unclipped(train.user, train.item),
-            by_user=by_user,
-            tastes=tastes,
+            by_user=np.argsort(train.user, kind="stable"),
             common=(items >= LEAST_ITEMS) & (share >= LEAST_SHARE) & (share < 1),
             likeness=vectors * values.clamp_min(0).sqrt()[:, None],
         )
@@ -99,38 +87,6 @@ class Behaviour:
         counts = recommender.train.user_counts
         end = int(counts[: user + 1].sum())
         return self.by_user[end - int(counts[user]) : end]
-
-    def weights(self, recommender: Trained, user: int) -> NDArray[np.float32]:
-        """Return what concepts add to a user's ratings beyond the average user's, `[num_draws, num_concepts]`.
-
-        Of users with ratings it is what `tastes` says, of others, and without it, what the network's rows say.
-        """
-        train, mine = recommender.train, self.ratings_of(recommender, user)
-        if len(mine) and self.tastes is not None:
-            return self.tastes.weights(train.item[mine], train.value[mine])
-        space, predictor = (
-            (self.warm, recommender.predictor.warm) if len(mine) else (self.cold, recommender.predictor.cold)
-        )
-        return space.weights(predictor.users[:, user])
-
-    def mean_weights(
-        self, recommender: Trained, users: NDArray[np.int64], samples: Sequence[int] | None = None
-    ) -> NDArray[np.float32]:
-        """Return what concepts add to the ratings of users with ratings beyond the average user's, `[num_users, num_concepts]`.
-
-        Args:
-            recommender: The model.
-            users: Whose.
-            samples: Mean over which samples; by default over all.
-        """
-        if self.tastes is not None:
-            return self.tastes.mean_weights(recommender.train, self.by_user, users, samples)
-        return self.warm.mean_weights(recommender.predictor.warm.users[:, users], samples)
-
-    @property
-    def num_samples(self) -> int:
-        """Samples over which `mean_weights` takes the mean."""
-        return len(self.warm.duals) if self.tastes is None else len(self.tastes.states)
 
     @torch.no_grad()
     def similar(self, recommender: Trained, user: int, rows: torch.Tensor) -> NDArray[np.float32]:
@@ -157,9 +113,3 @@ class Behaviour:
 
 def _share_of_ratings(concepts: ConceptTable, train: Ratings) -> NDArray[np.float64]:
     return np.asarray(train.item_counts @ concepts.holds, dtype=np.float64) / max(len(train), 1)
-
-
-def _learned(recommender: Trained) -> list[float]:
-    """Return the variance of the network's rows for the concepts of each relation, mean over samples and dimensions."""
-    names = [f"items.content.tables.{parameter_key(relation_name(one))}" for one in recommender.data[ITEM].content]
-    return [float(recommender.posterior.warm.spread(name)[:, :-1].mean()) for name in names]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +12,7 @@ from kg.errors import InputError
 from models.people.interests import TasteSpace
 from models.posterior import Posterior, Predictor
 
-__all__ = ["EditableTaste", "cannot_hold", "editable_taste"]
+__all__ = ["EditableTaste", "editable_taste"]
 
 TOLERANCE = 1e-3  # of a weight, in its own unit
 
@@ -49,30 +49,10 @@ class EditableTaste:
         """
         if not wanted:
             return self
-        directions = space.directions(list(wanted))
-        now = (directions @ (self.rows - space.average)[..., None])[..., 0]
-        return self.moved(
-            space, {concept: weight - now[:, place] for place, (concept, weight) in enumerate(wanted.items())}
-        )
-
-    @torch.no_grad()
-    def moved(self, space: TasteSpace, changes: Mapping[int, Tensor | float]) -> EditableTaste:
-        """Return the taste with the weights of concepts changed, in each sample, and else as little as possible.
-
-        Args:
-            space: Directions of the concepts in the same samples.
-            changes: By how much, `[num_samples]` or one number, by the concept's position.
-
-        Raises:
-            InputError: If the changes cannot hold together.
-        """
-        if not changes:
-            return self
-        names = [space.concepts.names[concept] for concept in changes]
-        directions = space.directions(list(changes)).double()
-        gap = torch.stack(
-            [torch.as_tensor(one, dtype=torch.float64).expand(len(directions)) for one in changes.values()], 1
-        )
+        names = [space.concepts.names[concept] for concept in wanted]
+        directions = space.directions(list(wanted)).double()
+        goal = torch.tensor(list(wanted.values()), dtype=torch.float64)
+        gap = goal - (directions @ (self.rows - space.average).double()[..., None])[..., 0]
         spread = self.covariance.double() @ directions.mT
         gram = directions @ spread
         # Wishes of one size: a weak concept is no reason to call a system singular.
@@ -81,19 +61,14 @@ class EditableTaste:
             size
             * (torch.linalg.pinv(size[:, :, None] * gram * size[:, None], rtol=1e-9) @ (size * gap)[..., None])[..., 0]
         )
-        change = (spread @ solved[..., None])[..., 0]
-        reached = (directions @ change[..., None])[..., 0]
-        if not bool((reached - gap).abs().max() <= TOLERANCE):
-            raise cannot_hold(names)
-        return replace(self, rows=(self.rows.double() + change).float())
-
-
-def cannot_hold(names: Sequence[str]) -> InputError:
-    """Return the error of wishes that contradict each other."""
-    return InputError(
-        f"these weights cannot hold together: {', '.join(names)}; the model cannot tell some of these concepts "
-        "apart, so set fewer of them or give them like weights"
-    )
+        rows = self.rows.double() + (spread @ solved[..., None])[..., 0]
+        reached = (directions @ (rows - space.average.double())[..., None])[..., 0]
+        if not bool((reached - goal).abs().max() <= TOLERANCE):
+            raise InputError(
+                f"these weights cannot hold together: {', '.join(names)}; the model cannot tell some of these concepts "
+                "apart, so set fewer of them or give them like weights"
+            )
+        return replace(self, rows=rows.float())
 
 
 @torch.no_grad()

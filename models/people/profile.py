@@ -151,6 +151,7 @@ class _Reader:
         warm = cold
         if predictor.warm is not predictor.cold:
             warm = editable_taste(recommender.posterior.warm, predictor.warm, user, item, level)
+        space, taste = (behaviour.warm, warm) if len(mine) else (behaviour.cold, cold)
         return cls(
             recommender=recommender,
             behaviour=behaviour,
@@ -158,7 +159,7 @@ class _Reader:
             mine=mine,
             warm=warm,
             cold=cold,
-            weights=behaviour.weights(recommender, user),
+            weights=space.weights(taste.rows),
             edits={},
         )
 
@@ -167,14 +168,6 @@ class _Reader:
         origin = _Reader.of(self.recommender, self.behaviour, self.user)
         behaviour = self.behaviour
         wanted = {behaviour.concepts.find(key): weight for key, weight in edits.items()}
-        if len(self.mine) and behaviour.tastes is not None:
-            train, means = self.recommender.train, origin.weights.mean(axis=0)
-            weights = behaviour.tastes.given(origin.weights, train.item[self.mine], train.value[self.mine], wanted)
-            # Lists are ranked by rows: they move by what the wish differs from what was believed.
-            changes = {concept: weight - float(means[concept]) for concept, weight in wanted.items()}
-            warm = origin.warm.moved(behaviour.warm, changes)
-            cold = warm if origin.cold is origin.warm else origin.cold.moved(behaviour.cold, changes)
-            return replace(origin, warm=warm, cold=cold, weights=weights, edits=edits)
         warm = origin.warm.with_weights(behaviour.warm, wanted)
         cold = warm if origin.cold is origin.warm else origin.cold.with_weights(behaviour.cold, wanted)
         space, taste = (behaviour.warm, warm) if len(self.mine) else (behaviour.cold, cold)

@@ -149,14 +149,15 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
             "no concept has five items and a hundredth of the ratings, so nothing can set users apart; "
             "describe the items by concepts and build the graph again"
         )
-    weights = behaviour.mean_weights(recommender, users)[:, matter]
+    rows = recommender.predictor.warm.users[:, users]
+    weights = behaviour.warm.mean_weights(rows)[:, matter]
     labels = cluster(weights, k, seed=seed)
     others = [cluster(weights, k, seed=seed + 1 + number) for number in range(OTHER_SEEDS)]
-    num_samples = behaviour.num_samples
+    num_samples = len(rows)
     halves = None
     if num_samples > 1:
         parts = (range(num_samples // 2), range(num_samples // 2, num_samples))
-        found = [cluster(behaviour.mean_weights(recommender, users, part)[:, matter], k, seed=seed) for part in parts]
+        found = [cluster(behaviour.warm.mean_weights(rows, part)[:, matter], k, seed=seed) for part in parts]
         halves = float(adjusted_rand_score(*found))
     seen = sparse.csr_array((np.ones(len(train)), (train.user, train.item)), shape=(train.num_users, train.num_items))
     counts = np.asarray((seen[users] @ concepts.holds[:, matter]).todense())

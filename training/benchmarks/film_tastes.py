@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,7 @@ from kg.storage.atomic import write_file
 from models.recommender import Recommender
 from training.benchmarks.taste_ceiling import best_estimates
 from training.benchmarks.taste_measures import by_activity, correlations, coverage_of_weights
+from training.benchmarks.taste_tables import mean_rows
 from training.bundle import load_run
 from training.config import RunConfig
 from training.metrics import bootstrap
@@ -31,10 +32,7 @@ from training.runs import train_run
 __all__ = [
     "AUDIENCES",
     "Recovery",
-    "activity_table",
-    "mean_rows",
     "recovery",
-    "recovery_table",
     "run_audiences",
     "run_film_world",
 ]
@@ -161,16 +159,6 @@ def run_audiences(
     return content
 
 
-def mean_rows(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of several audiences as one: mean and standard deviation of `value`, means of what stands beside it."""
-    figures = ["value", "average_alone", "ceiling"]
-    frame = pd.concat([pd.DataFrame(run["rows"]).astype(dict.fromkeys(figures, float)) for run in runs])
-    groups = frame.groupby(["measure", "family"], sort=False)
-    found = groups[figures].mean().assign(deviation=groups["value"].std(ddof=1)).reset_index()
-    plain = found.astype(object).where(found.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in plain]
-
-
 def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
     r"""Compare the weights of profiles with true tastes by Spearman's rank correlation, user by user.
 
@@ -193,7 +181,8 @@ def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
     columns = _columns(recommender)
     vocabulary = recommender.graph.users.vocabulary
     users = np.flatnonzero(recommender.train.user_counts >= LEAST_RATINGS)
-    weights = behaviour.mean_weights(recommender, users)[:, columns["column"]].astype(np.float64)
+    rows = recommender.predictor.warm.users[:, users]
+    weights = behaviour.warm.mean_weights(rows)[:, columns["column"]].astype(np.float64)
     average = behaviour.warm.of_average[columns["column"]].astype(np.float64)
     table = world.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
     everyone = table.reindex(index=vocabulary.ids, columns=columns["concept"], fill_value=0.0).to_numpy()
@@ -237,47 +226,6 @@ def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
         by_activity=by_activity(counts, per_user),
         coverage=coverage_of_weights(recommender, world, columns, users),
     )
-
-
-def recovery_table(found: Mapping[str, Any]) -> pd.DataFrame:
-    """Lay out what `run_film_world` or `run_audiences` returned, as text."""
-
-    def figure(value: float | None) -> str:
-        return "" if value is None else f"{value:.3f}"
-
-    def told(row: Mapping[str, Any]) -> str:
-        if "deviation" in row:
-            return f"{figure(row['value'])} ± {figure(row['deviation'])}"
-        return f"{figure(row['value'])} [{figure(row['low'])}, {figure(row['high'])}]"
-
-    return pd.DataFrame(
-        [
-            {
-                "compared": row["measure"],
-                "concepts": row["family"],
-                "profiles": told(row),
-                "average user alone": figure(row["average_alone"]),
-                "ceiling": figure(row["ceiling"]),
-            }
-            for row in found["rows"]
-        ]
-    )
-
-
-def activity_table(found: Mapping[str, Any]) -> pd.DataFrame:
-    """Lay out the correlations by activity that `run_film_world` returned, as text."""
-    bins = list(dict.fromkeys((row["least"], row["most"]) for row in found["by_activity"]))
-    families = list(dict.fromkeys(row["family"] for row in found["by_activity"]))
-    cells = {(row["least"], row["family"]): row for row in found["by_activity"]}
-    lines = []
-    for least, most in bins:
-        some = [cells[least, family] for family in families]
-        line = {"ratings": f"{least} to {most}" if most else f"{least} and more", "users": str(some[0]["num_users"])}
-        for row in some:
-            value = row["value"]
-            line[row["family"]] = "" if value is None else f"{value:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-        lines.append(line)
-    return pd.DataFrame(lines)
 
 
 def _columns(recommender: Recommender) -> pd.DataFrame:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
 from kg.films import FilmWorld, film_concepts
-from models.people.taste_basis import chances_of
 
-__all__ = ["best_estimates"]
+__all__ = ["best_estimates", "chances_of"]
 
 NOISE = 0.65**2 + 1 / 12  # variance of a rating in the simulation: its noise, and rounding to whole stars
 GENEROSITY = 0.4**2  # variance of how generous users are
@@ -114,3 +113,23 @@ class _Coordinates:
         alone = loose * told
         found: Floats = self.to_tastes @ (alone + spread.T @ np.linalg.solve(gram, gap - rows @ alone))
         return found
+
+
+def chances_of(share: Floats, count: int) -> Floats:
+    r"""Return $\pi = 1 - e^{-c p}$ with $\sum \pi$ = count: the chance that someone who rates so many items rates each.
+
+    Nobody rates an item twice, so who rated nearly all of them chose nearly nothing.
+
+    Args:
+        share: $p$, positive, `[num_items]`.
+        count: How many items the person rates.
+    """
+    if count >= len(share):
+        return np.ones(len(share))
+    low, high = 0.0, 1.0
+    while -np.expm1(-high * share).sum() < count:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if -np.expm1(-middle * share).sum() < count else (low, middle)
+    return -np.expm1(-high * share)

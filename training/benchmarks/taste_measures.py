@@ -77,9 +77,9 @@ def coverage_of_weights(
     ids = recommender.graph.users.vocabulary.ids
     truth = table.reindex(index=ids, columns=columns["concept"], fill_value=0.0).to_numpy()
     truth = (truth - truth.mean(axis=0)) * typical
-    held = np.zeros(len(columns))
+    space, held = recommender.behaviour.warm, np.zeros(len(columns))
     for user in users:
-        drawn = recommender.behaviour.weights(recommender, int(user))[:, columns["column"]]
+        drawn = space.weights(recommender.predictor.warm.users[:, int(user)])[:, columns["column"]]
         low, high = np.quantile(drawn, WITHIN, axis=0)
         held += (low <= truth[user]) & (truth[user] <= high)
     family = columns["family"].to_numpy()

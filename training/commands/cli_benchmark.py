@@ -204,7 +204,8 @@ def _numbers(sizes: str | None, otherwise: tuple[int, ...]) -> tuple[int, ...]:
 
 def _film_world(out: Path, recipe: str, settings: list[str], audience: str, seeds: int | None, as_json: bool) -> None:
     """Compare profiles with true tastes: `kgrec benchmark film-world --out DIR --audience movielens-100k`."""
-    from training.benchmarks.film_tastes import activity_table, recovery_table, run_audiences, run_film_world
+    from training.benchmarks.film_tastes import run_audiences, run_film_world
+    from training.benchmarks.taste_tables import activity_table, recovery_table
     from training.commands import console
     from training.recipes import recipe_named
 
