@@ -19,6 +19,7 @@ __all__ = ["Taste", "item_from_raters", "messages_sent", "taste_from_history"]
 
 NEWTON_STEPS = 8
 HALVINGS = 8
+ROUNDING = 1e-5  # of a log density: a loss that small is no loss
 CONVERGED = 1e-2  # of the largest step, in units of the latent scale: its square is about what is still missing then
 
 
@@ -194,7 +195,7 @@ def _free_row(
         length = torch.ones_like(step[:, :1])
         there = log_density(score + along, free + step)
         for _ in range(HALVINGS):
-            worse = (there < here)[:, None]
+            worse = (there < here - ROUNDING * here.abs().clamp_min(1))[:, None]
             if not worse.any():
                 break
             length = torch.where(worse, length / 2, length)
