@@ -13,6 +13,7 @@ import pandas as pd
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.ratings import Ratings
+from kg.schema import ITEM, USER
 from kg.storage.atomic import make_directory, write_file
 from kg.storage.manifest import canonical, sha256
 from kg.wording import item_sentences
@@ -121,8 +122,8 @@ def cold_start(
     tables = {
         "settings": _settings(measured, parts, liked_from(dataset.scale)),
         "gains": part_gains(by_name, parts),
-        "few_shot_users": keep("few-shot-users", lambda: _users(run, parts["cold_users"], limit, progress)),
-        "few_shot_items": keep("few-shot-items", lambda: _items(run, parts["cold_items"], limit, progress)),
+        "few_shot_users": keep("few-shot-users", lambda: _few_shot(run, parts["cold_users"], USER, limit, progress)),
+        "few_shot_items": keep("few-shot-items", lambda: _few_shot(run, parts["cold_items"], ITEM, limit, progress)),
         "bins": bins_table(by_name, parts["cold_items"], dataset.graph, item_sentences(dataset.graph)),
         "calibration": calibration_table(by_name[OURS], parts),
         "questions": keep("questions", lambda: _questions(run, parts["cold_users"], asked, progress)),
@@ -134,12 +135,12 @@ def cold_start(
         "split": experiment.split.sentence,
         "ratings": {part: len(ratings) for part, ratings in parts.items()},
         "training_ratings": len(experiment.split.train),
-        "few_shot_users": len(
-            draw_given(parts["cold_users"], by="user", limit=limit, seed=chosen.split.seed).newcomers
-        ),
-        "few_shot_items": len(
-            draw_given(parts["cold_items"], by="item", limit=limit, seed=chosen.split.seed).newcomers
-        ),
+        **{
+            f"few_shot_{by}s": len(
+                draw_given(parts[f"cold_{by}s"], by=by, limit=limit, seed=chosen.split.seed).newcomers
+            )
+            for by in (USER, ITEM)
+        },
         "quick": quick,
         "scale": list(dataset.scale),
         "seed": chosen.seed,
@@ -202,11 +203,13 @@ def _settings(
     return table
 
 
-def _users(run: Path, part: Ratings, limit: int | None, progress: Progress) -> pd.DataFrame:
+def _few_shot(run: Path, part: Ratings, by: str, limit: int | None, progress: Progress) -> pd.DataFrame:
+    """Return the curve of new users, or of new items, with those of the floors."""
     loaded = load_run(run)
     recommender = loaded.recommender
-    draw = draw_given(part, by="user", limit=limit, seed=loaded.experiment.config.split.seed)
-    curves = {OURS: user_curve(recommender, part, draw, GIVEN, progress=progress)}
+    draw = draw_given(part, by=by, limit=limit, seed=loaded.experiment.config.split.seed)
+    curve = user_curve if by == USER else item_curve
+    curves = {OURS: curve(recommender, part, draw, GIVEN, progress=progress)}
     curves |= floor_curves(
         recommender.train,
         part,
@@ -214,25 +217,7 @@ def _users(run: Path, part: Ratings, limit: int | None, progress: Progress) -> p
         recommender.item_vectors,
         recommender.scale,
         recommender.relevant_from,
-        lists=True,
-        progress=progress,
-    )
-    return few_shot_table(curves, draw, part, recommender.levels)
-
-
-def _items(run: Path, part: Ratings, limit: int | None, progress: Progress) -> pd.DataFrame:
-    loaded = load_run(run)
-    recommender = loaded.recommender
-    draw = draw_given(part, by="item", limit=limit, seed=loaded.experiment.config.split.seed)
-    curves = {OURS: item_curve(recommender, part, draw, GIVEN, progress=progress)}
-    curves |= floor_curves(
-        recommender.train,
-        part,
-        draw,
-        recommender.item_vectors,
-        recommender.scale,
-        recommender.relevant_from,
-        lists=False,
+        lists=by == USER,
         progress=progress,
     )
     return few_shot_table(curves, draw, part, recommender.levels)
