@@ -21,6 +21,7 @@ What is *not* simulated: tastes that change, friends, fashions, and ratings that
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -129,6 +130,12 @@ class FilmWorld:
     users: pd.DataFrame
     ratings: pd.DataFrame
     tastes: pd.DataFrame
+
+    def weights_of(self, users: Iterable[str], concepts: Iterable[str]) -> Floats:
+        """Return true tastes in stars, `[num_users, num_concepts]`; 0 where someone has none for a concept."""
+        table = self.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
+        found: Floats = table.reindex(index=list(users), columns=list(concepts), fill_value=0.0).to_numpy()
+        return found
 
 
 def read_films() -> pd.DataFrame:

@@ -234,8 +234,8 @@ def received_from_history(
 ) -> Received:
     r"""Take someone new apart into what each of their ratings brings.
 
-    A newcomer's row beyond what the messages of these ratings are believed to say, $w$, maximises $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps
-    its uncertainty (`taste_from_history`). Where the gradient vanishes
+    A newcomer's row beyond what the messages of these ratings are believed to say, $w$, maximises
+    $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps its uncertainty (`taste_from_history`). Where the gradient vanishes
 
     $$w = \mu + \Sigma \sum_j \frac{\partial \log P(r_j \mid f_j)}{\partial f_j} (z_j, 1),$$
 

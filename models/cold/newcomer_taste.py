@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -33,16 +35,7 @@ def tastes_of(
     prior = None if only_concepts else recommender.newcomer_prior(USER, len(item), informed=content is not None)
     if prior is None:
         return None, taste_of(recommender, item, level, content=None if content is None else content[:num_cold])
-    taste = taste_from_history(
-        recommender.posterior.warm,
-        recommender.predictor.warm,
-        recommender.data,
-        torch.from_numpy(item),
-        torch.from_numpy(level.astype(np.int64)),
-        content=content,
-        prior=prior,
-        generator=torch.Generator().manual_seed(0),
-    )
+    taste = _read(recommender, "warm", item, level, content=content, prior=prior)
     return taste, taste.part(slice(num_cold))
 
 
@@ -54,13 +47,17 @@ def taste_of(
     content: Tensor | None = None,
 ) -> Taste:
     """Return the taste that the cold view and items rated at levels give; a weight below 1 is less evidence than a rating."""
+    return _read(recommender, "cold", item, level, weight=weight, content=content)
+
+
+def _read(recommender: Trained, phase: str, item: NDArray[np.int64], level: NDArray[np.int64], **known: Any) -> Taste:
+    """Return what the samples of a phase make of ratings, and of what else is known of the person."""
     return taste_from_history(
-        recommender.posterior.cold,
-        recommender.predictor.cold,
+        getattr(recommender.posterior, phase),
+        getattr(recommender.predictor, phase),
         recommender.data,
         torch.from_numpy(item),
         torch.from_numpy(level.astype(np.int64)),
-        weight=weight,
-        content=content,
         generator=torch.Generator().manual_seed(0),
+        **known,
     )

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kg.storage.atomic import write_file
 from training.benchmarks.protocols import Protocol
 from training.benchmarks.results import LOWER_IS_BETTER, OURS, THIS_RUN
+from training.figure_files import save_figure
 
 __all__ = ["Dot", "dots", "write_figure"]
 
@@ -87,7 +86,6 @@ def write_figure(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: st
         The files; none if no model has the metric there.
     """
     # Here, for it takes half a second that no other command should wait.
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     metric = protocol.metrics[0]
@@ -101,15 +99,7 @@ def write_figure(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: st
     better = "lower" if metric in LOWER_IS_BETTER else "higher"
     axes.set_xlabel(f"{METRIC_NAMES.get(metric, metric)} on the test ratings ({better} is better)")
     figure.text(0.01, -0.01, _caption(found), va="top", fontsize=8, color=GREY)
-    files = []
-    for kind in ("png", "svg"):
-        content = BytesIO()
-        with rc_context({"svg.hashsalt": protocol.name}):  # the same figure has the same bytes
-            dateless = {"Date": None} if kind == "svg" else None
-            figure.savefig(content, format=kind, dpi=160, bbox_inches="tight", metadata=dateless)
-        files.append(out / f"{protocol.name}-{part}.{kind}")
-        write_file(files[-1], content.getvalue())
-    return files
+    return save_figure(figure, out, f"{protocol.name}-{part}", salt=protocol.name)
 
 
 def _draw(axes: Any, found: Sequence[Dot], metric: str) -> None:

@@ -42,6 +42,7 @@ AUDIENCES = {
     "demo": (640, Activity()),
     "movielens-100k": (943, Activity(median=65, spread=1.0, most=500)),  # as many users and as active as there
 }
+_SHOWN_BY_ACTIVITY = ("genre", "top theme", "decade", "theme", "all")  # families with enough tastes a user
 _RELATIONS = {
     "decade": "decade",
     "films:director": "director",
@@ -184,8 +185,7 @@ def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
     rows = recommender.predictor.warm.users[:, users]
     weights = behaviour.warm.mean_weights(rows)[:, columns["column"]].astype(np.float64)
     average = behaviour.warm.of_average[columns["column"]].astype(np.float64)
-    table = world.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
-    everyone = table.reindex(index=vocabulary.ids, columns=columns["concept"], fill_value=0.0).to_numpy()
+    everyone = world.weights_of(vocabulary.ids, columns["concept"])
     truth, mean = everyone[users], everyone.mean(axis=0)
     has = truth != 0
     measures = {
@@ -193,14 +193,19 @@ def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
         "tastes and indifference": (weights + average, truth, np.ones_like(has)),
         "beyond the average user": (weights, truth - mean, has),
     }
-    best = best_estimates(world, list(vocabulary.ids[users]), list(columns["concept"]))
+    everything = sorted(set(film_concepts()["concept"]))
+    limit_of_all = best_estimates(world, list(vocabulary.ids[users]), everything)
+    best = limit_of_all[:, pd.Index(everything).get_indexer(columns["concept"])]
     found = []
+    per_user: dict[str, Floats] = {}
     families = {"all": np.ones(len(columns), dtype=bool)}
     families |= {name: (columns["family"] == name).to_numpy() for name in sorted(set(columns["family"]))}
     for measure, (given, true, wanted) in measures.items():
         for family, mine in families.items():
             values = correlations(given[:, mine], true[:, mine], wanted[:, mine])
             absolute = measure != "beyond the average user"
+            if measure == "tastes":
+                per_user[family] = values
             alone, limit = np.broadcast_to(average, given.shape), best if absolute else best - mean
             beside = {"average_alone": alone if absolute else None, "ceiling": limit}
             found.append(
@@ -210,20 +215,14 @@ def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
                     for name, other in beside.items()
                 }
             )
-    everything = sorted(set(film_concepts()["concept"]))
-    limit = best_estimates(world, list(vocabulary.ids[users]), everything)
-    ours, theirs = _affinities(recommender, world, users, limit)
+    ours, theirs = _affinities(recommender, world, users, limit_of_all)
     found.append(_row("affinities", "all", ours) | {"average_alone": None, "ceiling": _mean(theirs)})
-    shown = {name: families[name] for name in ("genre", "top theme", "decade", "theme", "all")}
     counts = recommender.train.user_counts[users]
-    per_user = {
-        name: correlations((weights + average)[:, mine], truth[:, mine], has[:, mine]) for name, mine in shown.items()
-    }
     return Recovery(
         num_users=len(users),
         num_concepts=len(columns),
         rows=tuple(found),
-        by_activity=by_activity(counts, per_user),
+        by_activity=by_activity(counts, {name: per_user[name] for name in _SHOWN_BY_ACTIVITY}),
         coverage=coverage_of_weights(recommender, world, columns, users),
     )
 
@@ -250,9 +249,8 @@ def _affinities(
     concepts = film_concepts()
     has = pd.crosstab(concepts["film"], concepts["concept"])
     shares = has.to_numpy(dtype=np.float64) / np.sqrt(has.to_numpy().sum(axis=1, keepdims=True))
-    tastes = world.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
-    ids = recommender.graph.users.vocabulary.ids
-    true = tastes.reindex(index=ids, columns=has.columns, fill_value=0.0).to_numpy() @ shares.T
+    tastes = world.weights_of(recommender.graph.users.vocabulary.ids, has.columns)
+    true = tastes @ shares.T
     phase, space = recommender.predictor.warm, recommender.behaviour.warm
     films = recommender.graph.items.vocabulary.indices(list(has.index))
     given = np.zeros((len(users), len(films)))
@@ -261,7 +259,7 @@ def _affinities(
         given += (own @ phase.items[number, films, :-1].t()).numpy()
     true = true - true.mean(axis=1, keepdims=True)
     true = (true - true.mean(axis=0))[users]
-    best = (estimates - tastes.reindex(columns=has.columns, fill_value=0.0).to_numpy().mean(axis=0)) @ shares.T
+    best = (estimates - tastes.mean(axis=0)) @ shares.T
     every = np.ones(true.shape, dtype=bool)
     return correlations(given, true, every), correlations(best, true, every)
 

@@ -50,8 +50,7 @@ def best_estimates(world: FilmWorld, users: Sequence[str], concepts: Sequence[st
     has = pd.crosstab(found["film"], found["concept"]).astype(np.float64)
     shares = has.to_numpy() / np.sqrt(has.to_numpy().sum(axis=1, keepdims=True))
     shares -= shares.mean(axis=0)
-    tastes = world.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
-    truth = tastes.reindex(index=world.users["id"], columns=has.columns, fill_value=0.0).to_numpy()
+    truth = world.weights_of(world.users["id"], has.columns)
     film = pd.Index(has.index).get_indexer(world.ratings["item"])
     user = pd.Index(world.users["id"]).get_indexer(world.ratings["user"])
     rest = world.ratings["rating"].to_numpy(dtype=np.float64) - (truth @ shares.T)[user, film]

@@ -73,9 +73,7 @@ def coverage_of_weights(
     found = film_concepts()
     found["share"] = found["film"].map(found["film"].value_counts()) ** -0.5
     typical = found.groupby("concept")["share"].mean().loc[columns["concept"]].to_numpy()
-    table = world.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
-    ids = recommender.graph.users.vocabulary.ids
-    truth = table.reindex(index=ids, columns=columns["concept"], fill_value=0.0).to_numpy()
+    truth = world.weights_of(recommender.graph.users.vocabulary.ids, columns["concept"])
     truth = (truth - truth.mean(axis=0)) * typical
     space, held = recommender.behaviour.warm, np.zeros(len(columns))
     for user in users:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from kg.storage.atomic import write_file
 from models.accounts.explanation import Explanation, Part
 from models.accounts.received import MEAN
 from training.benchmarks.figures import BLUE, DARK, GREY
+from training.figure_files import rendered
 
 __all__ = ["draw_explanation", "explanation_figure", "shown_parts"]
 
@@ -67,14 +67,7 @@ def draw_explanation(explanation: Explanation, file: Path) -> None:
     kind = file.suffix.lower().removeprefix(".")
     if kind not in ("png", "svg"):
         raise InputError(f"a figure is written as .png or .svg, not {file.suffix or 'without an ending'!r}", file=file)
-    figure = explanation_figure(explanation)
-    from matplotlib import rc_context
-
-    content = BytesIO()
-    with rc_context({"svg.hashsalt": "explanation"}):  # the same figure has the same bytes
-        dateless = {"Date": None} if kind == "svg" else None
-        figure.savefig(content, format=kind, dpi=160, bbox_inches="tight", metadata=dateless)
-    write_file(file, content.getvalue())
+    write_file(file, rendered(explanation_figure(explanation), kind, salt="explanation"))
 
 
 def _draw(axes: Any, explanation: Explanation, parts: Sequence[Part]) -> None:

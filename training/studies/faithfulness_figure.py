@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from kg.storage.atomic import write_file
 from training.benchmarks.figures import BLUE, DARK, GREY
+from training.figure_files import save_figure
 
 __all__ = ["draw_curves"]
 
@@ -24,7 +23,6 @@ def draw_curves(report: Mapping[str, Any], out: Path) -> list[Path]:
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     rows = [report, *([report["gnn_explainer"]] if "gnn_explainer" in report else [])]
@@ -43,15 +41,7 @@ def draw_curves(report: Mapping[str, Any], out: Path) -> list[Path]:
         fontsize=8,
         color=GREY,
     )
-    files = []
-    for kind in ("png", "svg"):
-        content = BytesIO()
-        with rc_context({"svg.hashsalt": "faithfulness"}):  # the same figure has the same bytes
-            dateless = {"Date": None} if kind == "svg" else None
-            figure.savefig(content, format=kind, dpi=160, bbox_inches="tight", metadata=dateless)
-        files.append(out / f"faithfulness.{kind}")
-        write_file(files[-1], content.getvalue())
-    return files
+    return save_figure(figure, out, "faithfulness")
 
 
 def _draw(axes: Any, shown: Mapping[str, Any], shares: list[float]) -> None:

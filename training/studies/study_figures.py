@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 
 from kg.storage.atomic import write_file
 from training.benchmarks.results import OURS
+from training.figure_files import rendered
 from training.studies.asking import INFORMATIVE, POPULAR
 from training.studies.cold_start import PARTS, Study
 
@@ -241,7 +241,6 @@ def draw(study: Study, name: str) -> Any:
 
 def write_figures(study: Study, out: Path) -> dict[str, str]:
     """Draw every figure into `out/figures` as PNG and SVG, and return the SVG texts by name."""
-    from matplotlib import rc_context
 
     from kg.storage.atomic import make_directory
 
@@ -252,13 +251,10 @@ def write_figures(study: Study, out: Path) -> dict[str, str]:
         if figure is None:
             continue
         for kind in ("png", "svg"):
-            content = BytesIO()
-            with rc_context({**STYLE, "svg.hashsalt": name}):  # the same figure has the same bytes
-                dateless = {"Date": None} if kind == "svg" else None
-                figure.savefig(content, format=kind, dpi=170, bbox_inches="tight", metadata=dateless)
-            write_file(out / "figures" / f"{name}.{kind}", content.getvalue())
+            content = rendered(figure, kind, salt=name, dpi=170, style=STYLE)
+            write_file(out / "figures" / f"{name}.{kind}", content)
             if kind == "svg":
-                found[name] = content.getvalue().decode()
+                found[name] = content.decode()
     return found
 
 

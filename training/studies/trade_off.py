@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from kg.storage.atomic import write_file
 from models.lists.rerank import POOL, greedy, pool_of
 from models.recommender import Recommender
 from training.answers import LIST_LENGTH
+from training.figure_files import save_figure
 from training.studies.beyond import NDCG, OURS, Shelf
 
 __all__ = ["WEIGHTS", "trade_off", "trade_off_figure", "write_trade_off"]
@@ -89,20 +89,11 @@ def write_trade_off(
         The files.
     """
     # Here, for it takes half a second that no other command should wait.
-    from matplotlib import rc_context
 
     out.mkdir(parents=True, exist_ok=True)
     files = [out / "trade-off.csv"]
     write_file(files[0], rows.to_csv(index=False, float_format="%.6g"))
-    figure = trade_off_figure(rows, models)
-    for kind in ("png", "svg"):
-        content = BytesIO()
-        with rc_context({"svg.hashsalt": "trade-off"}):  # the same figure has the same bytes
-            dateless = {"Date": None} if kind == "svg" else None
-            figure.savefig(content, format=kind, dpi=160, bbox_inches="tight", metadata=dateless)
-        files.append(out / f"trade-off.{kind}")
-        write_file(files[-1], content.getvalue())
-    return files
+    return [*files, *save_figure(trade_off_figure(rows, models), out, "trade-off")]
 
 
 def trade_off_figure(rows: pd.DataFrame, models: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Any:
