@@ -18,7 +18,7 @@ from training.benchmarks.results import OURS
 from training.cli import app
 from training.studies.asking import INFORMATIVE, POPULAR, RANDOM, Interview
 from training.studies.cold_start import PARTS, TABLES, Study
-from training.studies.cold_tables import asking_table, few_shot_table, with_holm
+from training.studies.cold_tables import INFORMED, asking_table, few_shot_table, with_holm
 from training.studies.few_shot import Draw, Served
 from training.studies.study_figures import FIGURES, draw, write_figures
 from training.studies.study_page import findings, write_page
@@ -29,7 +29,9 @@ def curve_of(errors: dict[int, float], values: np.ndarray) -> dict[int, Served]:
     return {number: Served(stars=values + sign * size) for number, size in errors.items()}
 
 
-def few_shot(ours: dict[int, float], biases: dict[int, float]) -> pd.DataFrame:
+def few_shot(
+    ours: dict[int, float], biases: dict[int, float], informed: dict[int, float] | None = None
+) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     values = rng.integers(1, 6, 60).astype(np.float32)
     part = Ratings(user=np.repeat(np.arange(6), 10), item=np.arange(60), value=values, num_users=6, num_items=60)
@@ -40,6 +42,8 @@ def few_shot(ours: dict[int, float], biases: dict[int, float]) -> pd.DataFrame:
         owner=np.repeat(np.arange(6), 10),
     )
     curves = {OURS: curve_of(ours, values), "biases": curve_of(biases, values)}
+    if informed:
+        curves[INFORMED] = curve_of(informed, values)
     return few_shot_table(curves, draw, part, np.arange(1, 6, dtype=np.float32))
 
 
@@ -76,7 +80,7 @@ def study(ours: dict[int, float], biases: dict[int, float]) -> Study:
     tables = {
         "settings": pd.DataFrame(lines),
         "gains": with_holm(pd.DataFrame(lines), family=["part"]),
-        "few_shot_users": few_shot(ours, biases),
+        "few_shot_users": few_shot(ours, biases, informed={number: 0.75 * size for number, size in biases.items()}),
         "few_shot_items": few_shot(ours, biases),
         "bins": with_holm(pd.DataFrame(bins), family=[]),
         "calibration": pd.DataFrame(calibration),
@@ -101,6 +105,8 @@ def test_sentences_follow_the_tables() -> None:
     good, bad = findings(study(FALLING, FLAT)), findings(study(FLAT, FALLING))
     assert "20.0 % lower" in good["few_shot_users"][0]
     assert "It falls at every step" in good["few_shot_users"][1]
+    assert "are known as well, it is 0.750 with 5 ratings: kgrec's is 25.0 % lower" in good["few_shot_users"][2]
+    assert len(good["few_shot_items"]) == 2
     assert "25.0 % higher" in bad["few_shot_users"][0]
     rising = findings(study({0: 0.5, 5: 0.9, 20: 1.4}, FLAT))
     assert "It does not fall throughout" in rising["few_shot_items"][1]

@@ -20,7 +20,7 @@ from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.runs import train_run
 from training.studies.asking import INFORMATIVE, POPULAR, RANDOM, interviews, predicted_ratings
-from training.studies.few_shot import draw_given, floor_curves, item_curve, served, user_curve
+from training.studies.few_shot import concepts_of, draw_given, floor_curves, item_curve, served, user_curve
 
 
 def part(counts: list[int], num_items: int = 50) -> Ratings:
@@ -87,7 +87,7 @@ ratings: {file: ratings.csv, scale: [1, 5]}
 items:
   - {file: items.csv, id: id, label: id, concepts: {genre: {column: genre}}}
 users:
-  - {file: users.csv, id: id}
+  - {file: users.csv, id: id, concepts: {club: {column: club}}}
 """
 
 
@@ -107,7 +107,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pd.DataFrame(rows, columns=["user", "item", "rating"]).to_csv(folder / "ratings.csv", index=False)
     genres = ["war" if number % 2 else "drama" for number in range(60)]
     pd.DataFrame({"id": items, "genre": genres}).to_csv(folder / "items.csv", index=False)
-    pd.DataFrame({"id": users}).to_csv(folder / "users.csv", index=False)
+    clubs = ["veterans" if number % 2 else "theatre" for number in range(120)]  # each has the people of one genre
+    pd.DataFrame({"id": users, "club": clubs}).to_csv(folder / "users.csv", index=False)
     (folder / "genres.yaml").write_text(DESCRIPTION)
     build(Description.load(folder / "genres.yaml")).save(folder / "graph")
     config = RunConfig(
@@ -137,6 +138,25 @@ def test_curves_answer_by_the_code_path_of_recommend(run: Path) -> None:
     _, scores = served(recommender, history)
     best = [ids.id_of(int(item)) for item in np.argsort(-scores, kind="stable")[:10]]
     assert best == list(recommender.recommend(history=history, k=10, exclude_seen=False)["id"])
+
+
+def test_the_concepts_of_new_users_are_told_where_wanted_and_bring_their_error_down(run: Path) -> None:
+    loaded = load_run(run)
+    recommender = loaded.recommender
+    held_out = loaded.experiment.split.test["cold_users"]
+    draw = draw_given(held_out, by="user", most=5, least_test=5, seed=0)
+    user = int(draw.newcomers[0])
+    club = "veterans" if int(recommender.graph.users.vocabulary.id_of(user)[1:]) % 2 else "theatre"
+    assert concepts_of(recommender, user) == {"club": [club]}
+    plain, informed = (user_curve(recommender, held_out, draw, (0, 1), informed=told) for told in (False, True))
+    values = held_out.value[draw.test]
+    for number in (0, 1):
+        errors = [np.sqrt(np.mean((curve[number].stars - values) ** 2)) for curve in (plain, informed)]
+        assert errors[1] < 0.9 * errors[0]
+    listed = recommender.recommend(history={}, concepts={"club": club}, k=60).set_index("id")["score"]
+    ids = recommender.graph.items.vocabulary
+    expected = [listed[ids.id_of(int(item))] for item in held_out.item[draw.of(0)]]
+    np.testing.assert_allclose(informed[0].stars[draw.owner == 0], expected, rtol=1e-5)  # type: ignore[index]
 
 
 def test_ratings_bring_the_error_of_new_items_down(run: Path) -> None:

@@ -29,6 +29,7 @@ from training.recipes import quick as quick_recipe
 from training.splits import liked_from
 from training.studies.asking import ASKED, interviews, predicted_ratings
 from training.studies.cold_tables import (
+    INFORMED,
     asking_table,
     bins_table,
     calibration_table,
@@ -36,14 +37,14 @@ from training.studies.cold_tables import (
     part_gains,
     with_holm,
 )
-from training.studies.few_shot import GIVEN, draw_given, floor_curves, item_curve, user_curve
+from training.studies.few_shot import GIVEN, concepts_of, draw_given, floor_curves, item_curve, user_curve
 
 __all__ = ["PARTS", "TABLES", "Study", "cold_start"]
 
 PARTS = ("cold_items", "cold_users", "cold_both")
 TABLES = ("settings", "gains", "few_shot_users", "few_shot_items", "bins", "calibration", "questions")
 TEST_SHARE = 0.2
-STUDY_VERSION = 2  # of what is computed from a run; tables of another one are made anew
+STUDY_VERSION = 3  # of what is computed from a run; tables of another one are made anew
 ABLATIONS: Mapping[str, str] = {
     f"{OURS} without text": "model.leave_out=[text]",
     f"{OURS} without concepts": "model.leave_out=[concepts]",
@@ -210,6 +211,8 @@ def _few_shot(run: Path, part: Ratings, by: str, limit: int | None, progress: Pr
     draw = draw_given(part, by=by, limit=limit, seed=loaded.experiment.config.split.seed)
     curve = user_curve if by == USER else item_curve
     curves = {OURS: curve(recommender, part, draw, GIVEN, progress=progress)}
+    if by == USER and any(concepts_of(recommender, int(user)) for user in draw.newcomers):
+        curves[INFORMED] = user_curve(recommender, part, draw, GIVEN, informed=True, progress=progress)
     curves |= floor_curves(
         recommender.train,
         part,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.ratings import Ratings
-from kg.schema import ITEM
+from kg.schema import ITEM, USER
 from models.baselines import Baseline, Biases, ContentKNN, Ease, Mean, Popularity
 from models.cold.newcomers import item_from_raters
 from models.head import level_probabilities
@@ -28,6 +28,7 @@ __all__ = [
     "Curve",
     "Draw",
     "Served",
+    "concepts_of",
     "draw_given",
     "floor_curves",
     "history_of",
@@ -128,11 +129,18 @@ def user_curve(
     draw: Draw,
     numbers: Sequence[int] = GIVEN,
     *,
+    informed: bool = False,
     progress: Progress = silent,
 ) -> Curve:
     """Serve each new user by a history of their first ratings, as `Recommender.recommend(history=...)` does.
 
-    The model knows nothing else of them: neither age nor occupation, even where the graph does.
+    Args:
+        recommender: What answers; it has learned from no rating of theirs.
+        part: Held-out ratings of new users.
+        draw: What is given, and what is predicted.
+        numbers: Numbers of given ratings.
+        informed: Whether it is told their concepts as well, such as age and occupation, as far as the graph knows them.
+        progress: Called with (stage, done, total, message).
     """
     found = {}
     for step, number in enumerate(numbers):
@@ -140,7 +148,8 @@ def user_curve(
         for place in range(len(draw.newcomers)):
             progress("few-shot", step * len(draw.newcomers) + place, len(numbers) * len(draw.newcomers), "new users")
             given, test = draw.given[place, :number], draw.of(place)
-            chances, scores = served(recommender, history_of(recommender, part, given))
+            concepts = concepts_of(recommender, int(draw.newcomers[place])) if informed else None
+            chances, scores = served(recommender, history_of(recommender, part, given), concepts)
             probabilities.append(chances[part.item[test]])
             ndcg.append(_ndcg(scores, part, given, test, recommender.relevant_from))
         joined = np.concatenate(probabilities)
@@ -173,12 +182,14 @@ def item_curve(
     return found
 
 
-def served(recommender: Recommender, history: Mapping[str, float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def served(
+    recommender: Recommender, history: Mapping[str, float], concepts: Mapping[str, Sequence[str]] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return level probabilities `[num_items, num_levels]` and ranking scores `[num_items]` for someone with a history.
 
-    The very steps of `Recommender.recommend(history=...)`, for all items instead of the best.
+    The very steps of `Recommender.recommend(history=..., concepts=...)`, for all items instead of the best.
     """
-    person = recommender.person(history=history)
+    person = recommender.person(history=history, concepts=concepts)
     chances = person.chances(recommender.predictor)
     liking = chances[:, recommender.relevant_level :].sum(1).numpy()
     exposure = recommender.exposure(person.seen[None])[0]
@@ -278,6 +289,18 @@ def history_of(recommender: Recommender, part: Ratings, rows: Rows) -> dict[str,
     """Return some ratings as a history: item id -> stars."""
     ids = recommender.graph.items.vocabulary
     return {ids.id_of(int(part.item[row])): float(part.value[row]) for row in rows}
+
+
+def concepts_of(recommender: Recommender, user: int) -> dict[str, list[str]]:
+    """Return what the graph knows of a user: relation -> ids of concepts, as `Recommender.recommend(concepts=...)` takes them."""
+    graph = recommender.graph
+    found: dict[str, list[str]] = {}
+    for edge_type, edges in graph.edges.items():
+        if edge_type.source == USER and edge_type.target not in (USER, ITEM):
+            ids = graph.nodes[edge_type.target].vocabulary
+            mine = edges.index[1][edges.index[0] == user]
+            found.setdefault(edge_type.relation, []).extend(ids.id_of(int(concept)) for concept in mine)
+    return {relation: concepts for relation, concepts in found.items() if concepts}
 
 
 def _ndcg(scores: NDArray[np.floating], part: Ratings, given: Rows, test: Rows, relevant_from: float) -> float | None:

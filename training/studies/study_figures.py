@@ -14,11 +14,13 @@ from training.benchmarks.results import OURS
 from training.figure_files import rendered
 from training.studies.asking import INFORMATIVE, POPULAR
 from training.studies.cold_start import PARTS, Study
+from training.studies.cold_tables import INFORMED
 
 __all__ = ["FIGURES", "PART_TITLES", "STYLE", "draw", "write_figures"]
 
 PART_TITLES = {"cold_items": "new items", "cold_users": "new users", "cold_both": "both new"}
-BLUE, ORANGE, GREEN, DARK, GREY, PALE = "#1f5fa8", "#d9772b", "#3a8f6b", "#2f3437", "#8f979d", "#e8ebee"
+BLUE, LIGHT_BLUE, ORANGE, GREEN = "#1f5fa8", "#79aee3", "#d9772b", "#3a8f6b"
+DARK, GREY, PALE = "#2f3437", "#8f979d", "#e8ebee"
 MARKERS = {
     "biases": "s",
     "EASE": "s",
@@ -27,11 +29,12 @@ MARKERS = {
     "popularity": "D",
     "random": "D",
 }  # ours: a dot
-SHORT = {INFORMATIVE: "informative"}  # names at the ends of lines
-SETTINGS = {"cold_items": (BLUE, "o"), "cold_users": ("#79aee3", "s"), "cold_both": ("#14304f", "^")}  # all are ours
+SHORT = {INFORMATIVE: "informative", INFORMED: "concepts known"}  # names at the ends of lines
+SETTINGS = {"cold_items": (BLUE, "o"), "cold_users": (LIGHT_BLUE, "s"), "cold_both": ("#14304f", "^")}  # all are ours
 NOT_FROM_0 = "RMSE in stars (the axis does not begin at 0)"
 COLOURS = {
     OURS: BLUE,
+    INFORMED: LIGHT_BLUE,
     "biases": ORANGE,
     "content kNN": GREEN,
     "mean": GREY,
@@ -124,10 +127,11 @@ def few_shot_users(study: Study) -> Any:
     """The few-shot curve of new users: error, and quality of the lists, as ratings come in."""
     table = study.tables["few_shot_users"]
     figure, axes = _figure(1, 2, (10.5, 4.1))
-    _curves(axes[0], table, ("rmse", "low", "high"), (OURS, "biases", "content kNN"))
+    stars, lists = (OURS, "biases", "content kNN"), (OURS, "EASE", "popularity", "content kNN")
+    _curves(axes[0], table, ("rmse", "low", "high"), (*stars, INFORMED), banded=stars)
     axes[0].set_ylabel(NOT_FROM_0)
     axes[0].set_title("stars: lower is better")
-    _curves(axes[1], table, ("ndcg", "ndcg_low", "ndcg_high"), (OURS, "EASE", "popularity", "content kNN"))
+    _curves(axes[1], table, ("ndcg", "ndcg_low", "ndcg_high"), lists)
     axes[1].set_ylabel("NDCG@20")
     axes[1].set_title("lists: higher is better")
     for axis in axes:

@@ -15,6 +15,7 @@ from kg.storage.atomic import write_file
 from training.benchmarks.results import OURS
 from training.studies.asking import INFORMATIVE
 from training.studies.cold_start import PARTS, Study
+from training.studies.cold_tables import INFORMED
 
 __all__ = ["findings", "write_page"]
 
@@ -84,7 +85,8 @@ _TITLES = {
     "few_shot_users": (
         "The first ratings of a new user",
         "Bands are 95 % bootstrap intervals over users. Everyone is predicted on the same test ratings whatever they have "
-        "given. The model knows only the history, as in <code>recommend --history</code>.",
+        "given. The model knows only the history, as in <code>recommend --history</code>; where it also knows age, occupation "
+        "and the like, the line says so.",
     ),
     "few_shot_items": (
         "The first ratings of a new item",
@@ -240,11 +242,17 @@ def _few_shot(study: Study, name: str, who: str) -> list[str]:
     )
     five = ours[ours["given"] == 5].iloc[0]
     first, last = ours.iloc[0], ours.iloc[-1]
+    informed = [
+        f"Where the {who}'s concepts, such as age and occupation, are known as well, it is {row['rmse']:.3f} with 5 ratings: "
+        f"{_compared(row)}."
+        for _, row in table[(table["model"] == INFORMED) & (table["given"] == 5)].iterrows()
+    ]
     return [
         f"With 5 ratings of a new {who}, the RMSE is {five['rmse']:.3f}; against the bias baseline with the same ratings: "
         f"{_compared(five)}.",
         f"The curve goes from {first['rmse']:.3f} without any rating to {last['rmse']:.3f} with {int(last['given'])}. {shape}. "
         f"At {int(last['given'])} ratings, against the bias baseline: {_compared(last)}.",
+        *informed,
     ]
 
 
