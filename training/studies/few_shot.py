@@ -142,14 +142,14 @@ def user_curve(
         informed: Whether it is told their concepts as well, such as age and occupation, as far as the graph knows them.
         progress: Called with (stage, done, total, message).
     """
+    concepts = [concepts_of(recommender, int(user)) if informed else None for user in draw.newcomers]
     found = {}
     for step, number in enumerate(numbers):
         probabilities, ndcg = [], []
         for place in range(len(draw.newcomers)):
             progress("few-shot", step * len(draw.newcomers) + place, len(numbers) * len(draw.newcomers), "new users")
             given, test = draw.given[place, :number], draw.of(place)
-            concepts = concepts_of(recommender, int(draw.newcomers[place])) if informed else None
-            chances, scores = served(recommender, history_of(recommender, part, given), concepts)
+            chances, scores = served(recommender, history_of(recommender, part, given), concepts[place])
             probabilities.append(chances[part.item[test]])
             ndcg.append(_ndcg(scores, part, given, test, recommender.relevant_from))
         joined = np.concatenate(probabilities)
