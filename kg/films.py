@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.storage.atomic import write_file
 
-__all__ = ["Activity", "FilmWorld", "film_concepts", "read_films", "simulate", "write_source"]
+__all__ = ["NOISE", "Activity", "FilmWorld", "film_concepts", "read_films", "simulate", "write_source"]
 
 Floats = NDArray[np.float64]
 
@@ -61,6 +61,7 @@ _OCCUPATIONS = (
     *("salesperson", "scientist", "student", "teacher", "writer"),
 )
 _NUM_ARCHETYPES = 9
+NOISE = 0.65  # standard deviation of a rating in stars
 _MEAN = 3.08  # people see what they tend to like, so that the mean of what they rate is about 3.6
 _START = 1_704_067_200  # 1 January 2024: every film is out
 _DAY = 86_400
@@ -124,12 +125,14 @@ class FilmWorld:
         users: id (`u0001`), age in years, occupation.
         ratings: user, item, rating (1 to 5 stars), time (Unix seconds); sorted by user and time.
         tastes: user, concept (IRI), weight in stars: the hidden truth, for tests only; never written to files.
+        expected: What each rating would be without noise and on an endless, even scale, in stars: as hidden, `[num_ratings]`.
     """
 
     films: pd.DataFrame
     users: pd.DataFrame
     ratings: pd.DataFrame
     tastes: pd.DataFrame
+    expected: Floats
 
     def weights_of(self, users: Iterable[str], concepts: Iterable[str]) -> Floats:
         """Return true tastes in stars, `[num_users, num_concepts]`; 0 where someone has none for a concept."""
@@ -211,7 +214,7 @@ def simulate(*, num_users: int = 640, seed: int = 0, activity: Activity | None =
     appeal = quality / 0.4 + 0.8 * crowd + 1.2 * english + 0.6 * recent + rng.normal(0.0, 1.2, len(films))
     user, item, time = _draw_visits(appeal, affinity, activity or Activity(), rng)
     expected = _MEAN + rng.normal(0.0, 0.4, num_users)[user] + quality[item] + affinity[user, item]
-    rating = np.clip(np.rint(expected + rng.normal(0.0, 0.65, len(user))), 1, 5).astype(np.int64)
+    rating = np.clip(np.rint(expected + rng.normal(0.0, NOISE, len(user))), 1, 5).astype(np.int64)
 
     user_id = users["id"].to_numpy()
     rows, columns = np.nonzero(tastes)
@@ -224,6 +227,7 @@ def simulate(*, num_users: int = 640, seed: int = 0, activity: Activity | None =
         tastes=pd.DataFrame(
             {"user": user_id[rows], "concept": membership.columns[columns], "weight": tastes[rows, columns]}
         ),
+        expected=expected,
     )
 
 

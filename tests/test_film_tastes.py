@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 
 from kg.errors import InputError
 from kg.films import Activity, film_concepts, simulate
+from models.people.concept_weights import ConceptWeights
 from models.recommender import Recommender
 from training.benchmarks.film_tastes import run_film_world
 from training.benchmarks.taste_ceiling import best_estimates, chances_of
@@ -120,10 +121,10 @@ def test_the_coverage_of_weights_is_the_share_of_intervals_that_hold_the_truth(s
     columns = pd.DataFrame(
         {"column": np.arange(len(concepts)), "concept": concepts["concept"].to_numpy(), "family": "genre"}
     )
-    draws = np.linspace(-1, 1, 11)[:, None] * np.full(len(columns), spread) + 50.0 * (spread == 0)
+    middle = np.full(len(columns), 50.0 * (spread == 0))
+    weights = ConceptWeights(mean=middle, low=middle - spread, high=middle + spread, chance=np.ones(len(columns)))
     silent = SimpleNamespace(
-        behaviour=SimpleNamespace(warm=SimpleNamespace(weights=lambda rows: draws)),
-        predictor=SimpleNamespace(warm=SimpleNamespace(users=np.zeros((1, 30)))),
+        behaviour=SimpleNamespace(weights=lambda recommender, user: weights),
         graph=SimpleNamespace(users=SimpleNamespace(vocabulary=SimpleNamespace(ids=world.users["id"].to_numpy()))),
     )
     found = coverage_of_weights(cast(Recommender, silent), world, columns, np.arange(5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,13 @@ from numpy.typing import NDArray
 
 from kg.ratings import Ratings
 from models.baselines import Biases
+from models.people.concept_table import ConceptTable
+from models.people.concept_weights import ConceptWeights
 from models.people.habits import habits_table
-from models.people.interests import ConceptTable, TasteSpace, unit_of_score
+from models.people.interests import TasteSpace, unit_of_score
+from models.people.own_tastes import OwnTastes, slopes
+from models.people.relation_ridges import relation_ridges
+from models.posterior import Predictor, bilinear
 from models.trained import Trained
 
 __all__ = ["Behaviour"]
@@ -28,6 +34,7 @@ class Behaviour:
         concepts: The concepts of the items.
         warm: Directions in the samples for known users.
         cold: Directions in the samples for everyone else; the same object where training had one phase.
+        own: How large tastes are that no row can say; None of implicit feedback, where what was not chosen says nothing of it.
         habits: `habits_table` of all users.
         expected: What the biases of user and item expect of each training rating, in stars; None of implicit feedback.
         by_user: Positions of the training ratings, those of one user together.
@@ -39,6 +46,7 @@ class Behaviour:
     concepts: ConceptTable
     warm: TasteSpace
     cold: TasteSpace
+    own: OwnTastes | None
     habits: pd.DataFrame
     expected: NDArray[np.float64] | None
     by_user: NDArray[np.int64]
@@ -50,12 +58,14 @@ class Behaviour:
         """Compute all of it from a trained model."""
         train, predictor = recommender.train, recommender.predictor
         concepts = ConceptTable.of(recommender.data, recommender.graph)
+        ridge = relation_ridges(concepts, predictor.warm, train)
         spaces = [
-            TasteSpace.of(concepts, phase, train, unit_of_score(phase, train, recommender.levels))
+            TasteSpace.of(concepts, phase, train, unit_of_score(phase, train, recommender.levels), ridge=ridge)
             for phase in ([predictor.warm] if predictor.cold is predictor.warm else [predictor.warm, predictor.cold])
         ]
-        biases = None
+        biases = own = None
         if not recommender.implicit:
+            own = OwnTastes.of(concepts, predictor.warm, train, recommender.levels)
             biases = Biases(recommender.scale).fit(train, np.zeros((train.num_items, 1), dtype=np.float32))
         rated = torch.from_numpy(train.item_counts > 0)
         rows = predictor.warm.items[:, rated, :-1]
@@ -66,6 +76,7 @@ class Behaviour:
             concepts=concepts,
             warm=spaces[0],
             cold=spaces[-1],
+            own=own,
             habits=habits_table(
                 train,
                 concepts.holds[:, concepts.broad],
@@ -89,6 +100,38 @@ class Behaviour:
         return self.by_user[end - int(counts[user]) : end]
 
     @torch.no_grad()
+    def weights(
+        self,
+        recommender: Trained,
+        user: int,
+        rows: torch.Tensor | None = None,
+        settled: Sequence[int] = (),
+    ) -> ConceptWeights:
+        """Return what all concepts add for a user beyond what they add for the average user.
+
+        The intervals count three doubts: what the user's row is, what direction a concept is, and what the user
+        thinks of it beyond anything a row can say.
+
+        Args:
+            recommender: The model.
+            user: Whose weights they are.
+            rows: An edited taste, in the samples that answer for the user.
+            settled: Positions of concepts whose weights were set, and so are certain.
+        """
+        mine = self.ratings_of(recommender, user)
+        space, phase = self.warm, recommender.predictor.warm
+        if not len(mine):
+            space, phase = self.cold, recommender.predictor.cold
+        rows = phase.users[:, user] if rows is None else rows
+        beyond = space.open_variance(rows)
+        if self.own is not None:
+            item = recommender.train.item[mine]
+            information = _information(phase, user, torch.from_numpy(item))
+            beyond = beyond + self.own.left_open(self.concepts.membership[item], information) * space.scale**2
+        beyond[list(settled)] = 0.0
+        return ConceptWeights.of(space.weights(rows), beyond)
+
+    @torch.no_grad()
     def similar(self, recommender: Trained, user: int, rows: torch.Tensor) -> NDArray[np.float32]:
         """Return how alike each user's taste is to a taste, in [-1, 1], NaN for the user and those without ratings.
 
@@ -109,6 +152,14 @@ class Behaviour:
         found[user] = np.nan
         found[recommender.train.user_counts == 0] = np.nan
         return found
+
+
+def _information(phase: Predictor, user: int, item: torch.Tensor) -> NDArray[np.float64]:
+    """Return what a rating of each item tells of a user's score for it, mean over samples, `[num_ratings]`."""
+    scores = bilinear(phase.users[:, [user]], phase.items[:, item])
+    cuts = (phase.thresholds + phase.user_offsets[:, user])[:, None] + phase.item_offsets[:, item]
+    _, information = slopes(scores, cuts, torch.zeros_like(scores, dtype=torch.int64))
+    return np.asarray(information.double().mean(dim=0).numpy(), dtype=np.float64)
 
 
 def _share_of_ratings(concepts: ConceptTable, train: Ratings) -> NDArray[np.float64]:

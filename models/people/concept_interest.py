@@ -37,7 +37,7 @@ class Interest:
             the samples, in the profile's unit.
         low: Lower end of the 80 % interval of the weight.
         high: Upper end.
-        chance: Share of the samples in which the weight is positive.
+        chance: That the weight is positive.
         of_average: What it adds for the average user.
         evidence: The ratings behind it; a concept without any is inferred from people of like taste.
     """

@@ -16,6 +16,7 @@ from kg.schema import USER
 from models.lists.reasons import concept_reasons
 from models.people.behaviour import Behaviour
 from models.people.concept_interest import Evidence, Interest
+from models.people.concept_weights import ConceptWeights
 from models.people.drift import Drift, drift_of
 from models.people.edits import EditableTaste, editable_taste
 from models.people.habits import Habits, habits_of
@@ -29,7 +30,6 @@ LISTED = 12  # interests, and dislikes, of a profile
 LEAST_EVIDENCE = 2  # own ratings that a concept of few items needs: the best of thousands is good by chance
 SIMILAR = 10  # users named
 LEAST_CHANCE = 0.8  # of the sign of a listed interest
-WITHIN = (0.1, 0.9)  # the 80 % interval
 FEW = 5
 
 
@@ -72,7 +72,7 @@ class Profile:
 
     def weight(self, concept: str) -> float:
         """Return the weight of any concept, by `relation:id`, `genre: Drama`, or its label alone."""
-        return float(self._reader.weights[:, self._reader.behaviour.concepts.find(concept)].mean())
+        return float(self._reader.weights.mean[self._reader.behaviour.concepts.find(concept)])
 
     def interest(self, concept: str) -> Interest:
         """Return all that is known of one concept, whether listed or not."""
@@ -136,7 +136,7 @@ class _Reader:
     mine: NDArray[np.int64]
     warm: EditableTaste
     cold: EditableTaste
-    weights: NDArray[np.float32]
+    weights: ConceptWeights
     edits: Mapping[str, float]
 
     @classmethod
@@ -151,7 +151,6 @@ class _Reader:
         warm = cold
         if predictor.warm is not predictor.cold:
             warm = editable_taste(recommender.posterior.warm, predictor.warm, user, item, level)
-        space, taste = (behaviour.warm, warm) if len(mine) else (behaviour.cold, cold)
         return cls(
             recommender=recommender,
             behaviour=behaviour,
@@ -159,7 +158,7 @@ class _Reader:
             mine=mine,
             warm=warm,
             cold=cold,
-            weights=space.weights(taste.rows),
+            weights=behaviour.weights(recommender, user),
             edits={},
         )
 
@@ -170,19 +169,19 @@ class _Reader:
         wanted = {behaviour.concepts.find(key): weight for key, weight in edits.items()}
         warm = origin.warm.with_weights(behaviour.warm, wanted)
         cold = warm if origin.cold is origin.warm else origin.cold.with_weights(behaviour.cold, wanted)
-        space, taste = (behaviour.warm, warm) if len(self.mine) else (behaviour.cold, cold)
-        return replace(origin, warm=warm, cold=cold, weights=space.weights(taste.rows), edits=edits)
+        rows = (warm if len(self.mine) else cold).rows
+        weights = behaviour.weights(self.recommender, self.user, rows, list(wanted))
+        return replace(origin, warm=warm, cold=cold, weights=weights, edits=edits)
 
     def profile(self, before: Profile | None = None) -> Profile:
         """Put the profile together; what an edit does not move is taken from the profile before it."""
         recommender, behaviour = self.recommender, self.behaviour
         concepts, nodes = behaviour.concepts, recommender.graph.users
-        low, high = np.quantile(self.weights, WITHIN, axis=0) if len(concepts) else (np.zeros(0), np.zeros(0))
         rated = np.asarray(concepts.holds[recommender.train.item[self.mine]].sum(axis=0))
         fit = behaviour.common | (rated >= LEAST_EVIDENCE)
-        chance = (self.weights > 0).mean(axis=0)
-        loved = self._listed(np.argsort(-low, kind="stable"), fit & (chance >= LEAST_CHANCE))
-        avoided = self._listed(np.argsort(high, kind="stable"), fit & (chance <= 1 - LEAST_CHANCE))
+        weights, chance = self.weights, self.weights.chance
+        loved = self._listed(np.argsort(-weights.low, kind="stable"), fit & (chance >= LEAST_CHANCE))
+        avoided = self._listed(np.argsort(weights.high, kind="stable"), fit & (chance <= 1 - LEAST_CHANCE))
         count = len(self.mine)
         habits = before.habits if before else habits_of(behaviour.habits, self.user)
         drift = before.drift if before else self._drift()
@@ -216,8 +215,7 @@ class _Reader:
 
     def interest(self, concept: int) -> Interest:
         """Return all that is known of one concept."""
-        concepts, weights = self.behaviour.concepts, self.weights[:, concept]
-        low, high = np.quantile(weights, WITHIN)
+        concepts, weights = self.behaviour.concepts, self.weights
         space = self.behaviour.warm if len(self.mine) else self.behaviour.cold
         name, label = concepts.names[concept], concepts.labels[concept]
         return Interest(
@@ -225,10 +223,10 @@ class _Reader:
             name=name,
             relation=name.removesuffix(f": {label}"),
             label=label,
-            weight=float(weights.mean()),
-            low=float(low),
-            high=float(high),
-            chance=float((weights > 0).mean()),
+            weight=float(weights.mean[concept]),
+            low=float(weights.low[concept]),
+            high=float(weights.high[concept]),
+            chance=float(weights.chance[concept]),
             of_average=float(space.of_average[concept]),
             evidence=self._evidence(concept),
         )

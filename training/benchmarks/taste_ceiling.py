@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
-from kg.films import FilmWorld, film_concepts
+from kg.films import NOISE, FilmWorld, film_concepts
 
 __all__ = ["best_estimates", "chances_of"]
 
-NOISE = 0.65**2 + 1 / 12  # variance of a rating in the simulation: its noise, and rounding to whole stars
+VARIANCE = NOISE**2 + 1 / 12  # variance of a rating in the simulation: its noise, and rounding to whole stars
 GENEROSITY = 0.4**2  # variance of how generous users are
 CHOOSINESS = 1.1  # by how much the logarithm of the chance that a user sees a film grows with a star of affinity
 FOLDS = 5
@@ -56,7 +56,7 @@ def best_estimates(world: FilmWorld, users: Sequence[str], concepts: Sequence[st
     rest = world.ratings["rating"].to_numpy(dtype=np.float64) - (truth @ shares.T)[user, film]
     middle = rest.mean()
     counts = np.bincount(film, minlength=len(has))
-    quality = np.bincount(film, rest - middle, minlength=len(has)) / (counts + NOISE / GENEROSITY)
+    quality = np.bincount(film, rest - middle, minlength=len(has)) / (counts + VARIANCE / GENEROSITY)
     left = world.ratings["rating"].to_numpy(dtype=np.float64) - middle - quality[film]
     estimates = np.zeros_like(truth)
     fold = np.arange(len(truth)) % FOLDS
@@ -108,7 +108,7 @@ class _Coordinates:
         loose = 1 / (1 + CHOOSINESS**2 * free * self.strength)
         rows = self.ratings[film]
         spread = rows * loose
-        gram = spread @ rows.T + GENEROSITY + NOISE * np.eye(len(rows))
+        gram = spread @ rows.T + GENEROSITY + VARIANCE * np.eye(len(rows))
         alone = loose * told
         found: Floats = self.to_tastes @ (alone + spread.T @ np.linalg.solve(gram, gap - rows @ alone))
         return found

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import norm, spearmanr
 
-from kg.films import FilmWorld, film_concepts
+from kg.films import NOISE, FilmWorld, film_concepts
 from models.recommender import Recommender
 from training.metrics import bootstrap
 
@@ -18,7 +18,6 @@ __all__ = ["by_activity", "correlations", "coverage_of_weights"]
 
 LEAST_CONCEPTS = 4  # of a user, for a rank correlation to mean anything
 BINS = (20, 30, 45, 65, 100, 150, 250)  # training ratings from which a bin begins
-WITHIN = (0.1, 0.9)  # the 80 % interval
 
 Floats = NDArray[np.float64]
 
@@ -61,8 +60,9 @@ def coverage_of_weights(
 ) -> dict[str, float]:
     r"""Return the share of true weights that lie within the 80 % intervals of profiles, by family of concepts.
 
-    The true weight of concept $c$ for user $u$ is what it adds at its typical film beyond the average user:
-    $(w_{uc} - \bar w_c)$ times the mean of $1 / \sqrt{|C(f)|}$ over its films. All concepts count, those of no matter as well.
+    The true weight of concept $c$ for user $u$ is what it adds to ratings of its typical film beyond the average user:
+    $(w_{uc} - \bar w_c)$ times the mean of $1 / \sqrt{|C(f)|}$ over its films, times what a star of affinity adds to an
+    expected rating, of which the ends of the scale take their part. All concepts count, those of no matter as well.
 
     Args:
         recommender: Trained on the ratings of the audience.
@@ -74,14 +74,18 @@ def coverage_of_weights(
     found["share"] = found["film"].map(found["film"].value_counts()) ** -0.5
     typical = found.groupby("concept")["share"].mean().loc[columns["concept"]].to_numpy()
     truth = world.weights_of(recommender.graph.users.vocabulary.ids, columns["concept"])
-    truth = (truth - truth.mean(axis=0)) * typical
-    space, held = recommender.behaviour.warm, np.zeros(len(columns))
+    truth = (truth - truth.mean(axis=0)) * typical * _stars_of_a_star(world.expected)
+    held, mine = np.zeros(len(columns)), columns["column"].to_numpy()
     for user in users:
-        drawn = space.weights(recommender.predictor.warm.users[:, int(user)])[:, columns["column"]]
-        low, high = np.quantile(drawn, WITHIN, axis=0)
-        held += (low <= truth[user]) & (truth[user] <= high)
+        weights = recommender.behaviour.weights(recommender, int(user))
+        held += (weights.low[mine] <= truth[user]) & (truth[user] <= weights.high[mine])
     family = columns["family"].to_numpy()
     return {
         name: float(held[chosen].mean() / len(users))
         for name, chosen in {"all": family == family, **{one: family == one for one in sorted(set(family))}}.items()
     }
+
+
+def _stars_of_a_star(expected: Floats) -> float:
+    r"""Return $\frac{d}{dx} E[\mathrm{clip}(\mathrm{round}(x + e), 1, 5)] = \sum_k \varphi(k + \tfrac12 - x)$ at typical ratings."""
+    return float(sum(norm.pdf(cut, expected, NOISE).mean() for cut in (1.5, 2.5, 3.5, 4.5)))

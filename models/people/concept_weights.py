@@ -1,0 +1,46 @@
+"""What all concepts mean to one person, with how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ConceptWeights"]
+
+WITHIN = (0.1, 0.9)  # the 80 % interval
+
+
+@dataclass(frozen=True, eq=False)
+class ConceptWeights:
+    """Weights of all concepts for one person, each `[num_concepts]`, in the profile's unit.
+
+    Attributes:
+        mean: Mean over the samples.
+        low: Lower end of the 80 % interval.
+        high: Upper end.
+        chance: That the weight is positive.
+    """
+
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    chance: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, drawn: NDArray[np.floating], beyond: NDArray[np.float64]) -> ConceptWeights:
+        """Put together what samples say and what they leave out.
+
+        The samples keep their shape and are spread until they have both variances.
+
+        Args:
+            drawn: Weights in every sample, `[num_samples, num_concepts]`.
+            beyond: Variance that no sample has, `[num_concepts]`.
+        """
+        mean = drawn.mean(axis=0, dtype=np.float64)
+        off = drawn - mean
+        inside = off.var(axis=0)
+        off = off * np.sqrt(1 + beyond / np.maximum(inside, 1e-12))
+        low, high = np.quantile(off, WITHIN, axis=0) if drawn.size else (mean, mean)
+        return cls(mean=mean, low=mean + low, high=mean + high, chance=(mean + off > 0).mean(axis=0))

@@ -1,0 +1,111 @@
+r"""What someone thinks of a concept beyond what their row can say: how large that is, and what their ratings settle of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+
+from kg.ratings import Ratings
+from models.head import level_probabilities, ordered
+from models.people.concept_table import ConceptTable
+from models.posterior import Predictor, bilinear
+
+__all__ = ["OwnTastes", "slopes"]
+
+MOST_USERS, MOST_SAMPLES = 1_000, 16
+
+
+@dataclass(frozen=True, eq=False)
+class OwnTastes:
+    r"""Tastes that rows of a few dozen numbers leave out: $f_{ui} = \langle z_u, z_i\rangle + \dots + \sum_c w_{ic} e_{uc}$.
+
+    The model has no $e_{uc} \sim N(0, \sigma_r^2)$, so the ratings of one user that share a concept go together more than it
+    expects. With the slope $g_j = \partial \log P(r_j) / \partial f_j$ and the information $h_j = E[g_j^2]$ of each rating in a
+    posterior sample, $E[g_i g_j] = h_i h_j w_i w_j \sigma_r^2$ for two ratings of a user with a concept of relation $r$, to first
+    order, and 0 if the model holds. So over users and concepts
+
+    $$\hat\sigma_r^2 = \frac{\sum (\sum_j w_j g_j)^2 - \sum_j w_j^2 g_j^2}{\sum (\sum_j w_j^2 h_j)^2 - \sum_j w_j^4 h_j^2}$$
+
+    What the rows have taken up of such tastes is missing from it: it is too small rather than too large.
+
+    Attributes:
+        variance: $\sigma_r^2$ of every concept's relation, in squared units of the score, `[num_concepts]`.
+    """
+
+    variance: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, concepts: ConceptTable, predictor: Predictor, train: Ratings, levels: NDArray[np.float32], *, seed: int = 0
+    ) -> OwnTastes:
+        """Estimate it from training ratings.
+
+        Args:
+            concepts: The concepts.
+            predictor: Rows of all nodes; some samples are looked at.
+            train: Training ratings in stars; those of some users are looked at.
+            levels: Values of the levels, rising.
+            seed: Seed of the choice of users.
+        """
+        known = np.flatnonzero(train.user_counts)
+        if len(known) > MOST_USERS:
+            known = np.random.default_rng(seed).choice(known, MOST_USERS, replace=False)
+        part = train.select(np.flatnonzero(np.isin(train.user, known)))
+        user, item = torch.from_numpy(part.user.copy()), torch.from_numpy(part.item.copy())
+        level = torch.from_numpy(np.abs(part.value[:, None] - levels).argmin(axis=1))
+        held = concepts.membership[part.item].astype(np.float64)
+        squared = sparse.csr_array(held.multiply(held))
+        of_user = sparse.csr_array((np.ones(len(part)), (part.user, np.arange(len(part)))))
+        together, alone = np.zeros(len(concepts)), np.zeros(len(concepts))
+        for sample in np.unique(np.linspace(0, len(predictor) - 1, MOST_SAMPLES).astype(np.int64)):
+            score = bilinear(predictor.users[sample, user], predictor.items[sample, item])
+            cuts = predictor.thresholds[sample] + predictor.user_offsets[sample, user]
+            slope, information = (
+                one.double().numpy() for one in slopes(score, cuts + predictor.item_offsets[sample, item], level)
+            )
+            together += _pairs(of_user, held, slope)
+            alone += _pairs(of_user, squared, information)
+        relation, count = concepts.relation, len(concepts.relations)
+        found = np.bincount(relation, together, count) / np.maximum(np.bincount(relation, alone, count), 1e-12)
+        return cls(np.maximum(found, 0.0)[relation])
+
+    def left_open(self, held: sparse.csr_array, information: NDArray[np.float64]) -> NDArray[np.float64]:
+        r"""Return what someone's ratings leave of the variance, $(1 / \sigma_r^2 + \sum_j w_j^2 h_j)^{-1}$, `[num_concepts]`.
+
+        Args:
+            held: Weights of the concepts of what they rated, `[num_ratings, num_concepts]`.
+            information: $h$ of each of these ratings, `[num_ratings]`.
+        """
+        settled = information @ held.multiply(held)
+        return np.asarray(self.variance / (1 + self.variance * settled), dtype=np.float64)
+
+
+@torch.no_grad()
+def slopes(score: Tensor, cuts: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Return the slope of each rating's log-likelihood in the score, and its variance if the model holds, each `[...]`.
+
+    With $P(r \le k) = F_k$ the slope is $F_{r-1} + F_r - 1$; it has mean 0, and as variance the Fisher information.
+
+    Args:
+        score: Bilinear scores, `[...]`.
+        cuts: Thresholds with all offsets added, `[..., num_levels - 1]`.
+        level: Index of each rating's level, `[...]`.
+    """
+    below = torch.sigmoid(ordered(cuts) - score[..., None])
+    ends = below.new_zeros(*below.shape[:-1], 1)
+    below = torch.cat([ends, below, ends + 1], dim=-1)
+    slope = below[..., :-1] + below[..., 1:] - 1
+    information = (level_probabilities(score, cuts) * slope.square()).sum(-1)
+    return slope.gather(-1, level[..., None])[..., 0], information
+
+
+def _pairs(of_user: sparse.csr_array, held: sparse.csr_array, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of `x_i x_j` over pairs of different ratings of one user, `x = held * value`, `[num_concepts]`."""
+    each = sparse.csr_array(held.multiply(value[:, None]))
+    total = of_user @ each
+    return np.asarray((total.multiply(total)).sum(axis=0) - each.multiply(each).sum(axis=0), dtype=np.float64)
