@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -157,3 +157,11 @@ class KnowledgeGraph:
     def num_edges(self) -> int:
         """Number of edges of all types."""
         return sum(len(edges) for edges in self.edges.values())
+
+    def concepts_of(self, kind: str, node: int) -> Iterator[tuple[EdgeType, NDArray[np.int64]]]:
+        """Yield the relations in which a node's own edges lead to concepts, with the indices of these, in the order of the edges."""
+        for edge_type, edges in self.edges.items():
+            if edge_type.source == kind and edge_type.target not in (USER, ITEM):
+                found = edges.index[1][edges.index[0] == node]
+                if len(found):
+                    yield edge_type, found

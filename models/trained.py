@@ -19,7 +19,8 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from models.cold.newcomer_prior import NewcomerPriors, RowPrior
 from models.cold.newcomers import messages_sent
-from models.cold.residuals import Residuals, beyond_content, content_rows
+from models.cold.others_content import content_from_others
+from models.cold.residuals import Residuals, beyond_content
 from models.cold.sentence_map import SentenceMap
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
@@ -133,11 +134,12 @@ class Trained:
         return self._priors[kind](number, informed=informed)
 
     def _content_of_users(self) -> Tensor:
-        """Return what concepts say of all users in all samples, half precision, `[num_samples, num_users, size]`."""
-        posterior, encoder = self.posterior.warm, self.model.users.content
-        messages = hybrid_inputs(self.data, self.sessions).users.content
-        said = (content_rows(posterior, encoder, "users", messages, number) for number in range(len(posterior)))
-        return torch.stack([rows.half() for rows in said])
+        """Return what concepts say of each user, learned from the others, half precision, `[num_samples, num_users, size]`."""
+        messages, counts = (
+            hybrid_inputs(self.data, self.sessions).users.content,
+            torch.from_numpy(self.train.user_counts),
+        )
+        return content_from_others(self.posterior.warm, self.model.users.content, "users", messages, counts)
 
     def residuals(self, kind: str) -> Residuals:
         """Return what content cannot say of the rated users or items in the samples that answer for new ones."""

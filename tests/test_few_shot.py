@@ -14,13 +14,23 @@ from kg.description import Description
 from kg.errors import InputError
 from kg.ratings import Ratings
 from models.baselines import Biases
+from models.network.phases import PhasedPosterior
 from models.text import TextEncoder
 from training.bundle import load_run
 from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
+from training.experiment import Experiment
 from training.runs import train_run
 from training.studies.asking import INFORMATIVE, POPULAR, RANDOM, interviews, predicted_ratings
-from training.studies.few_shot import concepts_of, draw_given, floor_curves, item_curve, served, user_curve
+from training.studies.few_shot import (
+    concepts_of,
+    draw_given,
+    floor_curves,
+    item_curve,
+    retrained_curve,
+    served,
+    user_curve,
+)
 
 
 def part(counts: list[int], num_items: int = 50) -> Ratings:
@@ -191,3 +201,28 @@ def test_questions_on_the_command_line(run: Path) -> None:
     assert asked["known"].between(0, 1).all()
     given = {str(asked["id"][0]): 5.0}
     assert str(asked["id"][0]) not in list(recommender.questions(given, k=3)["id"])
+
+
+def test_training_anew_learns_from_the_given_ratings_and_from_no_other(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = load_run(run).experiment
+    held_out = experiment.split.test["cold_users"]
+    draw = draw_given(held_out, by="user", most=5, least_test=5, seed=0)
+    seen: list[Ratings] = []
+    trained = Experiment.run
+
+    def spied(self: Experiment, checkpoint: Path) -> PhasedPosterior:
+        seen.append(self.split.train)
+        return trained(self, checkpoint)
+
+    monkeypatch.setattr(Experiment, "run", spied)
+    monkeypatch.setattr(TextEncoder, "encode", lambda encoder, texts, **_: np.ones((len(texts), 2), dtype=np.float32))
+    found = retrained_curve(experiment, held_out, draw, (5,))
+    before, given = experiment.split.train, held_out.select(draw.given[:, :5].ravel())
+    assert len(seen) == 1
+    np.testing.assert_array_equal(seen[0].user, np.concatenate([before.user, given.user]))
+    np.testing.assert_array_equal(seen[0].item, np.concatenate([before.item, given.item]))
+    errors = found[5].stars - held_out.value[draw.test]  # type: ignore[operator]
+    unknown = user_curve(load_run(run).recommender, held_out, draw, (0,))[0].stars - held_out.value[draw.test]  # type: ignore[operator]
+    assert np.sqrt(np.mean(errors**2)) < 0.85 * np.sqrt(np.mean(unknown**2))

@@ -111,14 +111,15 @@ def test_messages_are_believed_as_far_as_they_told_the_rows_of_known_users(belie
     np.testing.assert_allclose(prior.covariance[0].numpy(), 0.09 * np.eye(SIZE), atol=0.02)
 
 
-def test_half_of_what_concepts_told_of_known_users_is_believed() -> None:
-    priors, _ = told_world(1.0, 0.3, 5, content=True)
+@pytest.mark.parametrize("believed", [0.4, 1.0])
+def test_concepts_are_believed_as_far_as_they_told_the_rows_of_known_users(believed: float) -> None:
+    priors, _ = told_world(believed, 0.3, 5, content=True)
     prior = priors(5, informed=True)
     assert prior is not None
     assert prior.of_content is not None
-    np.testing.assert_allclose(prior.of_content[0].numpy(), 0.5 * np.eye(SIZE), atol=0.06)
+    np.testing.assert_allclose(prior.of_content[0].numpy(), believed * np.eye(SIZE), atol=0.06)
     said = torch.tensor([[2.0, 0.0, -2.0]])
-    np.testing.assert_allclose(prior.believed_content(said)[0].numpy(), [1.0, 0.0, -1.0], atol=0.2)
+    np.testing.assert_allclose(prior.believed_content(said)[0].numpy(), believed * np.array([2.0, 0.0, -2.0]), atol=0.2)
     uninformed = priors(5)
     assert uninformed is not None
     assert uninformed.of_content is None

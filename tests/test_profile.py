@@ -13,12 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import norm
 
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError, UnknownNameError
 from kg.schema import ITEM
+from models.people.concept_weights import ConceptWeights
 from models.people.interests import TasteSpace
+from models.people.own_tastes import OwnTastes
 from models.people.relation_ridges import relation_ridges
 from models.recommender import Recommender
 from models.text import TextEncoder
@@ -335,3 +338,35 @@ def test_concepts_are_found_by_key_name_and_label(recommender: Recommender) -> N
     with pytest.raises(UnknownNameError, match="Did you mean 'genre: drama'"):
         concepts.find("genre: Drana")
     assert {concepts.labels[one] for one in concepts.broad} == {"Drama", "War"}
+
+
+# How sure weights are
+
+
+def test_intervals_count_what_samples_leave_out() -> None:
+    drawn = np.random.default_rng(0).normal(0.2, [0.3, 0.3, 1e-9], (40_000, 3))
+    found = ConceptWeights.of(drawn, np.array([0.0, 0.16, 0.0]))
+    spread = np.array([0.3, 0.5, 1e-9])  # 0.09 + 0.16 is the square of 0.5
+    np.testing.assert_allclose(found.mean, 0.2, atol=0.01)
+    np.testing.assert_allclose(found.high - found.low, 2 * norm.ppf(0.9) * spread, rtol=0.02)
+    np.testing.assert_allclose(found.chance, norm.cdf(0.2 / spread), atol=0.01)
+
+
+def test_a_weight_that_was_set_is_certain_and_others_stay_open(recommender: Recommender) -> None:
+    before = recommender.profile("u3")
+    after = before.set("War", 0.5)
+    assert after.interest("War").low == pytest.approx(0.5, abs=1e-4)
+    assert after.interest("War").high == pytest.approx(0.5, abs=1e-4)
+    assert before.interest("War").high - before.interest("War").low > 0.05
+    assert after.interest("1990s").high - after.interest("1990s").low > 0.01
+
+
+def test_a_rating_of_a_concept_makes_its_weight_surer(recommender: Recommender) -> None:
+    behaviour = recommender.behaviour
+    assert behaviour.own is not None
+    held = behaviour.concepts.membership[[0]]
+    certain = OwnTastes(np.full(len(behaviour.concepts), 0.4))
+    nobody, once = (certain.left_open(held[:count], np.full(count, 0.3)) for count in (0, 1))
+    has = held.toarray()[0] > 0
+    assert (once[has] < nobody[has]).all()
+    assert (once[~has] == nobody[~has]).all()

@@ -61,14 +61,18 @@ class Experiment:
     Args:
         dataset: Graph and ratings.
         config: What to do.
+        split: Taken instead of the one that the configuration names.
         progress: Called with (stage, done, total, message).
     """
 
-    def __init__(self, dataset: Dataset, config: RunConfig, *, progress: Progress = silent) -> None:
+    def __init__(
+        self, dataset: Dataset, config: RunConfig, *, split: Split | None = None, progress: Progress = silent
+    ) -> None:
         self.dataset = dataset
         self.config = config
         self.progress = progress
         self.history = History()
+        self._split = split
 
     @cached_property
     def identity(self) -> str:
@@ -78,6 +82,8 @@ class Experiment:
     @cached_property
     def split(self) -> Split:
         """Training, validation and test ratings."""
+        if self._split is not None:
+            return self._split
         wanted = self.config.split
         return make_split(
             self.dataset,

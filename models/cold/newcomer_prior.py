@@ -17,9 +17,8 @@ from kg.ratings import Ratings
 __all__ = ["NewcomerPriors", "RowPrior", "even_draws"]
 
 NUMBERS = (0, 1, 2, 3, 5, 8, 12, 20, 32, 50)  # numbers of ratings a prior is made for; others take the nearest one
-MOST_USERS = 1000  # known users a prior is learned from
+MOST_USERS = 3000  # known users a prior is learned from
 RIDGE = 1.0  # ratings that pull the mean towards the mean over users
-DOUBT_OF_CONTENT = 1.0  # of the variance: half of what content says of those it was learned from is believed of others
 SEED = 0
 
 Places = NDArray[np.int64]
@@ -87,10 +86,10 @@ class NewcomerPriors:
     A known user $u$ is taken back to the time of their first $n$ ratings: $m_u$ are the messages of $n$ of their items,
     drawn at random, and the row $z_u$ is what they turned out to be. A regression over users reads one from the other,
     $z_u = \mu + A m_u + C c_u + w_u$, since few messages, each with the weight $1 / \sqrt n$, say too much: with $A = 1$
-    what they got wrong would have to be taken back by the ratings. $C$ is there for those whose concepts are known. The
-    covariance of the prior is that of the $w_u$; so dimensions that go together are learned together, and what few
-    messages leave open is not taken for known. Ridges pull $A$ towards 1 by as many users as there are dimensions, and $C$
-    to half of what least squares find: the tables of content were learned from these very users.
+    what they got wrong would have to be taken back by the ratings. $C$ is there for those whose concepts are known; $c_u$ is
+    what concepts say of $u$ when learned from all others (`models.cold.others_content`). The covariance of the prior is that of the
+    $w_u$; so dimensions that go together are learned together, and what few messages leave open is not taken for known.
+    A ridge pulls $A$ and $C$ towards 1 by as many users as there are dimensions.
 
     The mean is not that of the users. People rate what they will like: of the pairs that are rated, scores are higher than
     of pairs at random, and predictions are of the former. So the mean is the one row that tells the scores of the
@@ -102,7 +101,7 @@ class NewcomerPriors:
         items: Rows of all items, `[num_samples, num_items, size]`.
         messages: Returns what each item adds to whoever rated it, before the weight $1 / \sqrt n$,
             `[num_samples, num_items, size]`.
-        content: Returns what the concepts of all users say, `[num_samples, num_users, size]`; None where nobody's count.
+        content: Returns what concepts say of all users, `[num_samples, num_users, size]`; None where nobody's count.
     """
 
     train: Ratings
@@ -140,15 +139,12 @@ class NewcomerPriors:
         owner, item = place[self.train.user[mine]], self.train.item[mine]
         rows = self.rows()[:, torch.from_numpy(known)]
         count, size = rows.shape[1:]
-        told: list[tuple[Tensor, float, float]] = []  # with what is believed of it beforehand, and how firmly
-        if number:
-            told.append((self._messages(owner, item, count, number, rng), 1.0, size / count))
+        told = [self._messages(owner, item, count, number, rng)] if number else []
         if informed:
-            content = self._once("content", self.content)[:, torch.from_numpy(known)]
-            told.append((content.float(), 0.0, DOUBT_OF_CONTENT))
+            told.append(self._once("content", self.content)[:, torch.from_numpy(known)].float())
         maps = _read(rows, told)
         beyond = rows
-        for (part, _, _), found in zip(told, maps, strict=True):
+        for part, found in zip(told, maps, strict=True):
             beyond = beyond - part @ found.mT
         centre = beyond.mean(1)
         spread = beyond - centre[:, None]
@@ -193,26 +189,23 @@ class NewcomerPriors:
         return self._kept[name]
 
 
-def _read(rows: Tensor, told: Sequence[tuple[Tensor, float, float]]) -> list[Tensor]:
+def _read(rows: Tensor, told: Sequence[Tensor]) -> list[Tensor]:
     """Return the matrix by which rows are best read from each part of what is told, each `[num_samples, size, size]`.
 
     Args:
         rows: What users turned out to be, `[num_samples, num_users, size]`.
-        told: Parts `[num_samples, num_users, size]`, each with the multiple of one that its matrix is pulled to, and how
-            strongly, as a share of the part's variance.
+        told: Parts `[num_samples, num_users, size]`; their matrices are pulled to 1.
     """
     if not told:
         return []
-    size = rows.shape[2]
-    joint = torch.cat([part for part, _, _ in told], dim=2)
+    count, size = rows.shape[1:]
+    joint = torch.cat(list(told), dim=2)
     joint = joint - joint.mean(1, keepdim=True)
-    rest = rows - sum(before * part for part, before, _ in told)
+    rest = rows - sum(told)
     gram = joint.mT @ joint
-    pull = torch.cat([torch.full((size,), firmness) for _, _, firmness in told])
-    ridge = torch.diag_embed(gram.diagonal(dim1=1, dim2=2) * pull + 1e-6)
+    ridge = torch.diag_embed(gram.diagonal(dim1=1, dim2=2) * (size / count) + 1e-6)
     found = torch.linalg.solve(gram + ridge, joint.mT @ (rest - rest.mean(1, keepdim=True))).mT
-    parts = found.split(size, dim=2)
-    return [part + before * torch.eye(size) for part, (_, before, _) in zip(parts, told, strict=True)]
+    return [part + torch.eye(size) for part in found.split(size, dim=2)]
 
 
 def _summed(rows: Tensor, receiver: Places, sender: Places, weight: NDArray[np.floating], num_receivers: int) -> Tensor:

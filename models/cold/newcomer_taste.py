@@ -21,8 +21,8 @@ def tastes_of(
 ) -> tuple[Taste | None, Taste]:
     """Return the taste of someone new who rated items at levels: in all samples, and in those that know new items.
 
-    What known users turned out to be stands in for a cold view, so all samples can answer. Only where nobody is known,
-    where ratings are mere choices, or where there are concepts and no rating, those that trained the cold view answer alone.
+    What known users turned out to be stands in for a cold view, so all samples can answer. Only where nobody is known, or
+    where ratings are mere choices, those that trained the cold view answer alone.
 
     Args:
         recommender: What answers.
@@ -31,8 +31,7 @@ def tastes_of(
         content: What the person's concepts say, in all samples; None where none is known.
     """
     num_cold = recommender.posterior.num_cold
-    only_concepts = content is not None and not len(item)
-    prior = None if only_concepts else recommender.newcomer_prior(USER, len(item), informed=content is not None)
+    prior = recommender.newcomer_prior(USER, len(item), informed=content is not None)
     if prior is None:
         return None, taste_of(recommender, item, level, content=None if content is None else content[:num_cold])
     taste = _read(recommender, "warm", item, level, content=content, prior=prior)

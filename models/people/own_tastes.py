@@ -31,7 +31,8 @@ class OwnTastes:
 
     $$\hat\sigma_r^2 = \frac{\sum (\sum_j w_j g_j)^2 - \sum_j w_j^2 g_j^2}{\sum (\sum_j w_j^2 h_j)^2 - \sum_j w_j^4 h_j^2}$$
 
-    What the rows have taken up of such tastes is missing from it: it is too small rather than too large.
+    What the rows have taken up of such tastes is missing from it. Each relation is asked on its own: where two go along, as
+    the actors of sequels do with their directors, each answers for both, so that intervals are too wide rather than too narrow.
 
     Attributes:
         variance: $\sigma_r^2$ of every concept's relation, in squared units of the score, `[num_concepts]`.

@@ -300,10 +300,9 @@ class _Reader:
     def _groups(self) -> tuple[str, ...]:
         graph = self.recommender.graph
         return tuple(
-            f"{relation}: {graph.nodes[target].labels[int(concept)]}"
-            for (source, relation, target), edges in graph.edges.items()
-            if source == USER
-            for concept in edges.index[1][edges.index[0] == self.user]
+            f"{edge_type.relation}: {label}"
+            for edge_type, concepts in graph.concepts_of(USER, self.user)
+            for label in graph.nodes[edge_type.target].labels[concepts]
         )
 
     def _drift(self) -> Drift:

@@ -18,6 +18,9 @@ def cold_start(
     out: Annotated[Path, typer.Option(help="Where the report goes.")],
     quick: Annotated[bool, typer.Option("--quick", help="A first look: short training, few newcomers.")] = False,
     ablate: Annotated[bool, typer.Option(help="Also train without text, concepts, factors.")] = True,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Also train anew with 5 ratings of every new user, to compare.")
+    ] = False,
     assign: Annotated[
         list[str] | None, typer.Option("--set", help="Change one setting, e.g. split.seed=1; may be repeated.")
     ] = None,
@@ -45,7 +48,7 @@ def cold_start(
         config = standard(len(Dataset.load(graph).ratings))
     config = config.updated(assign or [])
     with console.progress_bar() as progress:
-        study = study_of(graph, config, out, quick=quick, ablate=ablate, progress=progress)
+        study = study_of(graph, config, out, quick=quick, ablate=ablate, retrain=retrain, progress=progress)
     page = write_page(study, write_figures(study, out), out)
     if as_json:
         console.print_json(study.as_json() | {"findings": findings(study), "page": str(page)})

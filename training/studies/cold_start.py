@@ -30,6 +30,7 @@ from training.splits import liked_from
 from training.studies.asking import ASKED, interviews, predicted_ratings
 from training.studies.cold_tables import (
     INFORMED,
+    RETRAINED,
     asking_table,
     bins_table,
     calibration_table,
@@ -37,14 +38,22 @@ from training.studies.cold_tables import (
     part_gains,
     with_holm,
 )
-from training.studies.few_shot import GIVEN, concepts_of, draw_given, floor_curves, item_curve, user_curve
+from training.studies.few_shot import (
+    GIVEN,
+    concepts_of,
+    draw_given,
+    floor_curves,
+    item_curve,
+    retrained_curve,
+    user_curve,
+)
 
 __all__ = ["PARTS", "TABLES", "Study", "cold_start"]
 
 PARTS = ("cold_items", "cold_users", "cold_both")
 TABLES = ("settings", "gains", "few_shot_users", "few_shot_items", "bins", "calibration", "questions")
 TEST_SHARE = 0.2
-STUDY_VERSION = 3  # of what is computed from a run; tables of another one are made anew
+STUDY_VERSION = 4  # of what is computed from a run; tables of another one are made anew
 ABLATIONS: Mapping[str, str] = {
     f"{OURS} without text": "model.leave_out=[text]",
     f"{OURS} without concepts": "model.leave_out=[concepts]",
@@ -52,7 +61,8 @@ ABLATIONS: Mapping[str, str] = {
     f"{OURS} without factors": "model.leave_out=[factors]",
 }
 QUICK_ABLATIONS = (f"{OURS} without text", f"{OURS} without concepts", f"{OURS} without text and concepts")
-QUICK_NEWCOMERS, QUICK_ASKED = 80, 60
+QUICK_NEWCOMERS, QUICK_ASKED, MOST_ASKED = 80, 60, 200  # an interview weighs every item after every answer
+RETRAINED_WITH = (5,)  # ratings; a training each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +91,7 @@ def cold_start(
     *,
     quick: bool = False,
     ablate: bool = True,
+    retrain: bool = False,
     progress: Progress = silent,
 ) -> Study:
     """Run the study; what an earlier, perhaps killed, call has finished is kept.
@@ -95,6 +106,7 @@ def cold_start(
         out: Where `runs/`, `rows/` and the tables (CSV) are written.
         quick: A first look: the quick recipe, fewer ablations, fewer newcomers.
         ablate: Also train without text, without concepts, without both, without factors.
+        retrain: Also train once more with five ratings of every new user, to see what an answer without training costs.
         progress: Called with (stage, done, total, message).
 
     Raises:
@@ -117,13 +129,16 @@ def cold_start(
         measured.append((row, measured_row(row, graph, dataset.fingerprint, out, progress=progress)))
     by_name = {row.model: found for row, found in measured}
     limit = QUICK_NEWCOMERS if quick else None
-    asked = QUICK_ASKED if quick else None
+    asked = QUICK_ASKED if quick else MOST_ASKED
     keep = _Kept(out / "rows", [measured[0][1].facts["run"], dataset.fingerprint, limit, asked, STUDY_VERSION])
     run = out / "runs" / plan[0].slug
     tables = {
         "settings": _settings(measured, parts, liked_from(dataset.scale)),
         "gains": part_gains(by_name, parts),
-        "few_shot_users": keep("few-shot-users", lambda: _few_shot(run, parts["cold_users"], USER, limit, progress)),
+        "few_shot_users": keep(
+            "few-shot-users-retrained" if retrain else "few-shot-users",
+            lambda: _few_shot(run, parts["cold_users"], USER, limit, progress, RETRAINED_WITH if retrain else ()),
+        ),
         "few_shot_items": keep("few-shot-items", lambda: _few_shot(run, parts["cold_items"], ITEM, limit, progress)),
         "bins": bins_table(by_name, parts["cold_items"], dataset.graph, item_sentences(dataset.graph)),
         "calibration": calibration_table(by_name[OURS], parts),
@@ -204,7 +219,9 @@ def _settings(
     return table
 
 
-def _few_shot(run: Path, part: Ratings, by: str, limit: int | None, progress: Progress) -> pd.DataFrame:
+def _few_shot(
+    run: Path, part: Ratings, by: str, limit: int | None, progress: Progress, retrained: Sequence[int] = ()
+) -> pd.DataFrame:
     """Return the curve of new users, or of new items, with those of the floors."""
     loaded = load_run(run)
     recommender = loaded.recommender
@@ -213,6 +230,8 @@ def _few_shot(run: Path, part: Ratings, by: str, limit: int | None, progress: Pr
     curves = {OURS: curve(recommender, part, draw, GIVEN, progress=progress)}
     if by == USER and any(concepts_of(recommender, int(user)) for user in draw.newcomers):
         curves[INFORMED] = user_curve(recommender, part, draw, GIVEN, informed=True, progress=progress)
+    if retrained:
+        curves[RETRAINED] = retrained_curve(loaded.experiment, part, draw, retrained, progress=progress)
     curves |= floor_curves(
         recommender.train,
         part,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from models.lists.ranking import ranking
 from models.posterior import bilinear
 from models.recommender import Recommender
 from training.answers import LIST_LENGTH
+from training.experiment import Experiment
 from training.metrics import ndcg_at, top_k
 from training.progress import Progress, silent
 
@@ -33,6 +36,7 @@ __all__ = [
     "floor_curves",
     "history_of",
     "item_curve",
+    "retrained_curve",
     "served",
     "user_curve",
 ]
@@ -158,6 +162,33 @@ def user_curve(
             probabilities=joined,
             ndcg=np.array([value for value in ndcg if value is not None]),
         )
+    return found
+
+
+def retrained_curve(
+    experiment: Experiment, part: Ratings, draw: Draw, numbers: Sequence[int], *, progress: Progress = silent
+) -> Curve:
+    """Train once more for every number, the first ratings of all new users among the others, and answer as for anyone known.
+
+    It takes a training each and needs all newcomers at once; what it is better by is the price of an answer without training.
+
+    Args:
+        experiment: How the recommender was trained; its graph knows the users, and what their concepts are.
+        part: Held-out ratings of new users.
+        draw: What is given, and what is predicted.
+        numbers: Numbers of given ratings.
+        progress: Called with (stage, done, total, message).
+    """
+    found = {}
+    user, item = torch.from_numpy(part.user[draw.test]), torch.from_numpy(part.item[draw.test])
+    for number in numbers:
+        given = part.select(draw.given[:, :number].ravel())
+        split = replace(experiment.split, train=experiment.split.train.concat(given))
+        again = Experiment(experiment.dataset, experiment.config, split=split, progress=progress)
+        with TemporaryDirectory() as folder:
+            recommender = again.recommender(again.run(Path(folder) / "checkpoint.safetensors"))
+        chances = recommender.predictor.probabilities(user, item).numpy()
+        found[number] = Served(stars=chances.astype(np.float64) @ recommender.levels, probabilities=chances)
     return found
 
 
@@ -295,12 +326,10 @@ def concepts_of(recommender: Recommender, user: int) -> dict[str, list[str]]:
     """Return what the graph knows of a user: relation -> ids of concepts, as `Recommender.recommend(concepts=...)` takes them."""
     graph = recommender.graph
     found: dict[str, list[str]] = {}
-    for edge_type, edges in graph.edges.items():
-        if edge_type.source == USER and edge_type.target not in (USER, ITEM):
-            ids = graph.nodes[edge_type.target].vocabulary
-            mine = edges.index[1][edges.index[0] == user]
-            found.setdefault(edge_type.relation, []).extend(ids.id_of(int(concept)) for concept in mine)
-    return {relation: concepts for relation, concepts in found.items() if concepts}
+    for edge_type, concepts in graph.concepts_of(USER, user):
+        ids = graph.nodes[edge_type.target].vocabulary
+        found.setdefault(edge_type.relation, []).extend(ids.id_of(int(concept)) for concept in concepts)
+    return found
 
 
 def _ndcg(scores: NDArray[np.floating], part: Ratings, given: Rows, test: Rows, relevant_from: float) -> float | None:

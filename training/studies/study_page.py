@@ -15,7 +15,7 @@ from kg.storage.atomic import write_file
 from training.benchmarks.results import OURS
 from training.studies.asking import INFORMATIVE
 from training.studies.cold_start import PARTS, Study
-from training.studies.cold_tables import INFORMED
+from training.studies.cold_tables import INFORMED, RETRAINED
 
 __all__ = ["findings", "write_page"]
 
@@ -247,12 +247,17 @@ def _few_shot(study: Study, name: str, who: str) -> list[str]:
         f"{_compared(row)}."
         for _, row in table[(table["model"] == INFORMED) & (table["given"] == 5)].iterrows()
     ]
+    anew = [
+        f"Trained anew with {int(row['given'])} ratings of every new {who} among the others, it is {row['rmse']:.3f}: {_compared(row)}."
+        for _, row in table[table["model"] == RETRAINED].iterrows()
+    ]
     return [
         f"With 5 ratings of a new {who}, the RMSE is {five['rmse']:.3f}; against the bias baseline with the same ratings: "
         f"{_compared(five)}.",
         f"The curve goes from {first['rmse']:.3f} without any rating to {last['rmse']:.3f} with {int(last['given'])}. {shape}. "
         f"At {int(last['given'])} ratings, against the bias baseline: {_compared(last)}.",
         *informed,
+        *anew,
     ]
 
 
