@@ -30,7 +30,6 @@ from models.accounts.chords import Chords
 from models.accounts.received import BIAS, CONCEPT, DATES, FACTORS, LEVELS, MEAN, NEIGHBOUR, NEW, RATERS, TEXTS, PartKey
 from models.encoder import parameter_key
 from models.inputs import HOP, RATED, InputLimits, hetero_data, hybrid_inputs, relation_name
-from models.network.phases import PhasedPosterior
 from models.posterior import Posterior, Predictor
 from models.recommender import Recommender
 from models.text import TextEncoder
@@ -183,7 +182,8 @@ def test_the_parts_of_every_pair_sum_to_the_prediction(which: str, request: pyte
 
 def test_the_world_asks_both_phases_for_known_and_new(recommender: Recommender) -> None:
     assert recommender.posterior.num_cold < len(recommender.posterior.warm)
-    assert recommender.predictor.known_users.sum() == NUM_USERS - 2
+    assert recommender.learned(USER).sum() == NUM_USERS - 2
+    assert recommender.predictor.known_users.all()  # what is expected of the two stands in all samples
     assert recommender.predictor.known_items.sum() == NUM_ITEMS - 2
 
 
@@ -261,7 +261,7 @@ def without_row(recommender: Recommender, table: str, row: int) -> Recommender:
     samples = dict(recommender.posterior.warm.samples)
     samples[table] = samples[table].clone()
     samples[table][:, row] = 0
-    return replace(recommender, posterior=PhasedPosterior(Posterior(samples), recommender.posterior.num_cold))
+    return replace(recommender, posterior=replace(recommender.posterior, warm=Posterior(samples)))
 
 
 def genre_of(recommender: Recommender, item: int, label: str) -> tuple[PartKey, str, int]:

@@ -13,12 +13,12 @@ import pytest
 from scipy.stats import spearmanr
 
 from kg.errors import InputError
-from kg.films import Activity, film_concepts, simulate
+from kg.films import NOISE, Activity, film_concepts, simulate
 from models.people.concept_weights import ConceptWeights
 from models.recommender import Recommender
 from training.benchmarks.film_tastes import run_film_world
 from training.benchmarks.taste_ceiling import best_estimates, chances_of
-from training.benchmarks.taste_measures import by_activity, correlations, coverage_of_weights
+from training.benchmarks.taste_measures import by_activity, correlations, coverage_of_weights, stars_of_a_star
 from training.benchmarks.taste_tables import activity_table, mean_rows, recovery_table
 from training.recipes import quick
 
@@ -93,7 +93,7 @@ def test_an_unknown_audience_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_profiles_recover_tastes_better_than_the_average_user_does(tmp_path: Path) -> None:
-    found = run_film_world(tmp_path, quick)
+    found = run_film_world(tmp_path, quick, audience="demo")
     assert json.loads((tmp_path / "results.json").read_text()) == found
     rows = pd.DataFrame(found["rows"]).set_index(["measure", "family"])
     assert 600 < found["num_users"] <= 640  # a few keep less than twenty ratings
@@ -129,3 +129,12 @@ def test_the_coverage_of_weights_is_the_share_of_intervals_that_hold_the_truth(s
     )
     found = coverage_of_weights(cast(Recommender, silent), world, columns, np.arange(5))
     assert found == {"all": held, "genre": held}
+
+
+def test_a_star_of_affinity_is_worth_less_than_a_star_near_the_ends_of_the_scale() -> None:
+    """Against the mean of simulated ratings: what a little more affinity adds to rounded and clipped stars."""
+    rng, step = np.random.default_rng(0), 0.05
+    for expected in (np.array([3.0]), np.array([4.6]), np.linspace(1, 5, 9)):
+        noise = rng.normal(0.0, NOISE, (200_000, 1))
+        stars = [np.clip(np.rint(expected + side * step + noise), 1, 5).mean() for side in (-1, 1)]
+        assert stars_of_a_star(expected) == pytest.approx((stars[1] - stars[0]) / (2 * step), abs=0.02)

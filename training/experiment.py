@@ -20,6 +20,7 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.ratings import Ratings
 from kg.wording import item_sentences
+from models.cold.expected_users import with_expected_users
 from models.hybrid import HybridInputs, HybridModel
 from models.inputs import InputLimits, hetero_data, hybrid_inputs
 from models.lists.content import Content
@@ -321,7 +322,7 @@ class Experiment:
     ) -> Recommender:
         """Put together what answers; exposure and encoder fingerprint of a saved run may be given."""
         content = self._content
-        return Recommender(
+        trained = Recommender(
             graph=self.dataset.graph,
             train=self.split.train,
             levels=self.levels,
@@ -338,3 +339,4 @@ class Experiment:
             projection=self.projection,
             sessions=self.sessions,
         )
+        return with_expected_users(trained)

@@ -25,7 +25,7 @@ from models.cold.newcomers import item_from_raters
 from models.encoder import parameter_key
 from models.inputs import TEXT, MessageType, directions, relation_name
 from models.lists.content import Content
-from models.network.phases import PhasedPosterior, PhasedPredictor
+from models.network.phases import PhasedPredictor
 from models.network.sessions import Sessions
 from models.posterior import Posterior, Predictor, rows_of
 from models.trained import Trained
@@ -77,9 +77,9 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
 
     A new node gets the cold view of training, $z_v = \mathrm{content}_v + c + \epsilon_v$. Its content comes from the
     tables that all others are read by, $\epsilon_v$ is drawn from what rated nodes have beyond their content
-    (`models.cold.residuals`). With a few ratings, $\epsilon_v$ is what these say instead (`models.cold.newcomers`). Samples of
-    the first phase answer for it; of a user with ratings all, as of someone with that history. Nothing that was known
-    changes: the ratings of a new item move no user.
+    (`models.cold.residuals`). With a few ratings, $\epsilon_v$ is what these say instead (`models.cold.newcomers`); of a user
+    also without any, what is to be expected of someone with their concepts. Samples of the first phase answer for it; of a user
+    all, as of someone with that history. Nothing that was known changes: the ratings of a new item move no user.
 
     Args:
         recommender: What answered so far.
@@ -92,11 +92,13 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
     before, phased = recommender.predictor, recommender.posterior
     content = _content_rows(phased.warm, kind, edges, features, count)
     shared = phased.warm.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
-    # Only samples of the first phase are asked of a new node, but for a user whose ratings place them in all.
+    # Only samples of the first phase are asked of a new node, but for a user placed in all.
     residual, first = torch.zeros_like(content), phased.num_cold
     residual[:first] = recommender.residuals(kind).draw(kind, list(additions.nodes.vocabulary))
     placed_in_all = torch.zeros(count, dtype=torch.bool)
-    for new in np.unique(additions.new).tolist():
+    # Of an item without ratings nothing beyond its content is known; of a user the prior of newcomers still says something.
+    expected = kind == USER and recommender.newcomer_prior(USER, 0) is not None
+    for new in range(count) if expected else np.unique(additions.new).tolist():
         row, placed_in_all[new] = _rated_row(recommender, additions, new, content[:, new])
         residual[: len(row), new] = row - content[: len(row), new] - shared[: len(row), 0]
     residual = residual.half()  # as all samples are kept
@@ -116,7 +118,7 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
         recommender,
         graph=additions.grown(recommender.graph),
         train=_grown_ratings(recommender.train, additions),
-        posterior=PhasedPosterior(_grown_posterior(phased.warm, kind, residual), first),
+        posterior=replace(phased, warm=_grown_posterior(phased.warm, kind, residual)),
         data=_grown_data(recommender.data, additions, edges, features),
         item_vectors=item_vectors,
         exposure=exposure,
@@ -214,7 +216,7 @@ def _content_rows(
 
 
 def _rated_row(recommender: Trained, additions: Additions, new: int, content: Tensor) -> tuple[Tensor, bool]:
-    """Return the row of a new node that has ratings, `[num_samples, size]`, and whether it is placed in all samples.
+    """Return the row of a new node by its ratings, `[num_samples, size]`, and whether it is placed in all samples.
 
     An item is placed in the first ones alone, since its content is; so is a user where nothing says what users are like.
     """

@@ -28,10 +28,12 @@ class PhasedPosterior:
     Attributes:
         warm: All samples, for pairs whose user and item both have training ratings; those of the first phase stand first.
         num_cold: Number of samples of the first phase; all where training had one phase.
+        expects_users: Whether all samples answer for users without ratings as well (`models.cold.expected_users`).
     """
 
     warm: Posterior
     num_cold: int
+    expects_users: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_cold <= len(self.warm):
@@ -81,9 +83,9 @@ class PhasedPosterior:
         self, model: HybridModel, inputs: HybridInputs, known_users: Tensor, known_items: Tensor
     ) -> PhasedPredictor:
         """Encode all nodes once for every sample; see `Posterior.predictor`."""
-        return PhasedPredictor(
-            self.warm.predictor(model, inputs, known_users, known_items), self.num_cold, known_users, known_items
-        )
+        predictor = self.warm.predictor(model, inputs, known_users, known_items)
+        known = torch.ones_like(known_users) if self.expects_users else known_users
+        return PhasedPredictor(predictor, self.num_cold, known, known_items)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +93,9 @@ class PhasedPredictor:
     """Rows of all users and items in every sample of both phases.
 
     Attributes:
-        warm: All samples: they answer for pairs whose user and item both have training ratings.
+        warm: All samples: they answer for pairs whose user and item are both known.
         num_cold: Number of samples of the first phase, which stand first.
-        known_users: Which users have training ratings, bool `[num_users]`.
+        known_users: Which users have rows in all samples, bool `[num_users]`: by training ratings, or as newcomers.
         known_items: Which items have training ratings, bool `[num_items]`.
     """
 

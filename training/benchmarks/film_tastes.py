@@ -91,7 +91,7 @@ def run_film_world(
     settings: Sequence[str] = (),
     *,
     seed: int = 0,
-    audience: str = "demo",
+    audience: str = "movielens-100k",
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Simulate the audience, train on its ratings, and compare profiles with the tastes it was made with.
@@ -142,7 +142,7 @@ def run_audiences(
     settings: Sequence[str] = (),
     *,
     seeds: int,
-    audience: str = "demo",
+    audience: str = "movielens-100k",
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Run `run_film_world` for several audiences; arguments as there, `seeds` the number of audiences.

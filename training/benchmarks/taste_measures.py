@@ -14,7 +14,7 @@ from kg.films import NOISE, FilmWorld, film_concepts
 from models.recommender import Recommender
 from training.metrics import bootstrap
 
-__all__ = ["by_activity", "correlations", "coverage_of_weights"]
+__all__ = ["by_activity", "correlations", "coverage_of_weights", "stars_of_a_star"]
 
 LEAST_CONCEPTS = 4  # of a user, for a rank correlation to mean anything
 BINS = (20, 30, 45, 65, 100, 150, 250)  # training ratings from which a bin begins
@@ -74,7 +74,7 @@ def coverage_of_weights(
     found["share"] = found["film"].map(found["film"].value_counts()) ** -0.5
     typical = found.groupby("concept")["share"].mean().loc[columns["concept"]].to_numpy()
     truth = world.weights_of(recommender.graph.users.vocabulary.ids, columns["concept"])
-    truth = (truth - truth.mean(axis=0)) * typical * _stars_of_a_star(world.expected)
+    truth = (truth - truth.mean(axis=0)) * typical * stars_of_a_star(world.expected)
     held, mine = np.zeros(len(columns)), columns["column"].to_numpy()
     for user in users:
         weights = recommender.behaviour.weights(recommender, int(user))
@@ -86,6 +86,12 @@ def coverage_of_weights(
     }
 
 
-def _stars_of_a_star(expected: Floats) -> float:
-    r"""Return $\frac{d}{dx} E[\mathrm{clip}(\mathrm{round}(x + e), 1, 5)] = \sum_k \varphi(k + \tfrac12 - x)$ at typical ratings."""
+def stars_of_a_star(expected: Floats) -> float:
+    r"""Return what a star of affinity adds to expected ratings, mean over these:
+
+    $\frac{d}{dx} E[\mathrm{clip}(\mathrm{round}(x + e), 1, 5)] = \sum_k \varphi(k + \tfrac12 - x)$ with $\varphi$ the density of the noise.
+
+    Args:
+        expected: Ratings before noise, rounding and the ends of the scale, in stars.
+    """
     return float(sum(norm.pdf(cut, expected, NOISE).mean() for cut in (1.5, 2.5, 3.5, 4.5)))

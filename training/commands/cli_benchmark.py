@@ -49,8 +49,9 @@ def benchmark(
         ),
     ] = None,
     audience: Annotated[
-        str, typer.Option(help="Of film-world: demo (about 46 ratings a user) or movielens-100k (as active as there).")
-    ] = "demo",
+        str,
+        typer.Option(help="Of film-world: movielens-100k (as large and active as there), or demo (46 ratings a user)."),
+    ] = "movielens-100k",
     as_json: Json = False,
 ) -> None:
     """Repeat a published protocol: ours beside floors, other people's models, and what others reported.
@@ -203,7 +204,7 @@ def _numbers(sizes: str | None, otherwise: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _film_world(out: Path, recipe: str, settings: list[str], audience: str, seeds: int | None, as_json: bool) -> None:
-    """Compare profiles with true tastes: `kgrec benchmark film-world --out DIR --audience movielens-100k`."""
+    """Compare profiles with true tastes: `kgrec benchmark film-world --out DIR --audience demo`."""
     from training.benchmarks.film_tastes import run_audiences, run_film_world
     from training.benchmarks.taste_tables import activity_table, recovery_table
     from training.commands import console

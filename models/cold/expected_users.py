@@ -1,0 +1,86 @@
+"""Users of the graph who have rated nothing: what is to be expected of them, as of anyone new with their concepts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kg.schema import USER
+from models.cold.newcomer_prior import RowPrior, even_draws
+from models.cold.residuals import content_rows
+from models.inputs import hybrid_inputs
+from models.network.phases import PhasedPosterior
+from models.posterior import Posterior
+from models.trained import Trained
+
+__all__ = ["with_expected_users"]
+
+RESIDUAL = "cold_users.residual.rows"
+SEED = 5
+
+Model = TypeVar("Model", bound=Trained)
+
+
+@torch.no_grad()
+def with_expected_users(recommender: Model) -> Model:
+    """Return a recommender that expects of users without ratings what known users with such concepts turned out to be.
+
+    Training draws their rows from the cold view. The prior of newcomers (`models.cold.newcomer_prior`) is nearer to what
+    people rate, and in all samples; `recommend(concepts=...)` reads someone new by it as well. The rows become
+    those of the cold view with other residuals, so that whatever takes a score apart finds the same messages.
+
+    Args:
+        recommender: As training left it. It is returned as it is where nobody is known, or ratings are mere choices.
+    """
+    unrated = np.flatnonzero((recommender.train.user_counts == 0) & recommender.graph.users.present)
+    if not len(unrated):
+        return recommender
+    plain, informed = (recommender.newcomer_prior(USER, 0, informed=told) for told in (False, True))
+    if plain is None or informed is None:
+        return recommender
+    phased, found = recommender.posterior, recommender.predictor
+    content = _content(recommender, unrated)
+    says = content.any(dim=2).any(dim=0)
+    rows = torch.empty_like(content)
+    generator = torch.Generator().manual_seed(SEED)
+    for prior, mine in ((plain, ~says), (informed, says)):
+        rows[:, mine] = _drawn(prior, int(mine.sum()), generator) + content[:, mine] @ _matrix(prior)
+    samples = dict(phased.warm.samples)
+    beside = content + samples["cold_users.shared.rows"].float()
+    residual = (rows - beside).half()  # as all samples are kept
+    place = torch.from_numpy(unrated)
+    samples[RESIDUAL] = samples[RESIDUAL].index_copy(1, place, residual)
+    rows = beside + residual.float()
+    warm = replace(found.warm, users=found.warm.users.index_copy(1, place, rows))
+    if warm.dated is not None:
+        warm = replace(warm, dated=replace(warm.dated, users=warm.dated.users.index_copy(1, place, rows)))
+    expecting = replace(recommender, posterior=PhasedPosterior(Posterior(samples), phased.num_cold, expects_users=True))
+    everyone = torch.ones_like(found.known_users)
+    expecting.keep(predictor=replace(found, warm=warm, known_users=everyone), learned_from=recommender)
+    return expecting
+
+
+def _content(recommender: Trained, users: NDArray[np.int64]) -> Tensor:
+    """Return what concepts say of some users in all samples, `[num_samples, num_users, size]`."""
+    posterior, encoder = recommender.posterior.warm, recommender.model.users.content
+    messages = hybrid_inputs(recommender.data, recommender.sessions).users.content
+    said = (content_rows(posterior, encoder, "users", messages, number) for number in range(len(posterior)))
+    return torch.stack([rows[users] for rows in said])
+
+
+def _drawn(prior: RowPrior, count: int, generator: torch.Generator) -> Tensor:
+    """Draw rows of several people, `[num_samples, count, size]`; a single sample has no spread to draw: there it is the mean."""
+    middle = prior.mean[:, None].expand(-1, count, -1)
+    if len(middle) == 1:
+        return middle
+    return middle + even_draws(middle, generator) @ torch.linalg.cholesky(prior.covariance).mT
+
+
+def _matrix(prior: RowPrior) -> Tensor:
+    size = prior.mean.shape[1]
+    return torch.zeros(size, size) if prior.of_content is None else prior.of_content.mT

@@ -1,0 +1,95 @@
+"""Users without ratings stand where known users with their concepts stand, and answer as someone new does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from kg.build import build
+from kg.description import Description
+from kg.schema import ITEM, USER
+from models.cold.expected_users import with_expected_users
+from models.inputs import hybrid_inputs
+from models.recommender import Recommender
+from models.text import TextEncoder
+from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
+from training.experiment import Experiment
+
+DESCRIPTION = """name: clubs
+ratings: {file: ratings.csv, scale: [1, 5]}
+items: [{file: items.csv, id: id, concepts: {genre: {column: genre}}}]
+users: [{file: users.csv, id: id, concepts: {club: {column: club}}}]
+splits: {last: {test: test.csv}}
+"""
+UNRATED = {"new veteran": "veterans", "new actor": "theatre", "nobody": ""}
+
+
+@pytest.fixture(scope="module")
+def recommender(tmp_path_factory: pytest.TempPathFactory) -> Recommender:
+    """Veterans like war, the theatre likes drama; three users have not rated anything."""
+    folder, rng = tmp_path_factory.mktemp("clubs"), np.random.default_rng(0)
+    rows = [
+        (f"u{i}", f"i{j}", int(np.clip(round(3 + (1.2 if i % 2 == j % 2 else -1.2) + rng.normal(0, 0.5)), 1, 5)))
+        for i in range(80)
+        for j in range(40)
+        if rng.random() < 0.6
+    ]
+    table = pd.DataFrame(rows, columns=["user", "item", "rating"])
+    table.to_csv(folder / "ratings.csv", index=False)
+    table.tail(5).to_csv(folder / "test.csv", index=False)
+    genres = [("war", "drama")[j % 2] for j in range(40)]
+    pd.DataFrame({"id": [f"i{j}" for j in range(40)], "genre": genres}).to_csv(folder / "items.csv", index=False)
+    people = [(f"u{i}", ("veterans", "theatre")[i % 2]) for i in range(80)] + list(UNRATED.items())
+    pd.DataFrame(people, columns=["id", "club"]).to_csv(folder / "users.csv", index=False)
+    (folder / "clubs.yaml").write_text(DESCRIPTION)
+    config = RunConfig(
+        split=SplitConfig(name="last"),
+        text=TextConfig(num_features=0),
+        model=ModelConfig(embedding_size=3, leave_out=("text",)),
+        training=LangevinConfig(epochs=200, burn_in=100, hold=50, keep_every=4),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TextEncoder, "encode", lambda encoder, texts, **_: np.ones((len(texts), 2), dtype=np.float32))
+        experiment = Experiment(build(Description.load(folder / "clubs.yaml")), config)
+        return experiment.recommender(experiment.run(Path(folder) / "checkpoint.safetensors"))
+
+
+def scores(listed: pd.DataFrame) -> np.ndarray:
+    return np.asarray(listed.sort_values("id")["score"], dtype=np.float64)
+
+
+@pytest.mark.parametrize("user", list(UNRATED))
+def test_they_are_told_what_someone_new_with_their_concepts_is_told(recommender: Recommender, user: str) -> None:
+    concepts = {"club": UNRATED[user]} if UNRATED[user] else None
+    in_graph = scores(recommender.recommend(user=user, k=40))
+    outside = scores(recommender.recommend(history={}, concepts=concepts, k=40))
+    np.testing.assert_allclose(in_graph, outside, atol=0.15)  # other draws of what is open
+    assert np.corrcoef(in_graph, outside)[0, 1] > (0.95 if concepts else 0.8)  # nobody's scores are near each other
+    joined = recommender.add_users([{"id": "joined"} | (concepts or {})])
+    np.testing.assert_allclose(scores(joined.recommend(user="joined", k=40)), outside, atol=1e-3)  # rounded rows
+
+
+def test_concepts_decide_what_is_expected(recommender: Recommender) -> None:
+    war = [f"i{j}" for j in range(0, 40, 2)]
+    veteran, actor, nobody = (recommender.recommend(user=user, k=40).set_index("id")["score"] for user in UNRATED)
+    assert veteran[war].mean() > nobody[war].mean() + 0.3
+    assert actor[war].mean() < nobody[war].mean() - 0.3
+
+
+def test_all_samples_answer_and_nobody_who_rated_moves(recommender: Recommender) -> None:
+    assert recommender.predictor.known_users.all()
+    rated = recommender.learned(USER)
+    again = with_expected_users(recommender)
+    for before, after in (
+        (recommender.predictor.warm.users, again.predictor.warm.users),
+        (recommender.posterior.warm.samples["cold_users.residual.rows"],
+         again.posterior.warm.samples["cold_users.residual.rows"]),
+    ):  # fmt: skip
+        assert torch.equal(before, after)  # what is expected depends on those who rated alone
+    inputs = hybrid_inputs(recommender.data, recommender.sessions)
+    encoded = recommender.posterior.predictor(recommender.model, inputs, rated, recommender.learned(ITEM))
+    torch.testing.assert_close(encoded.warm.users, recommender.predictor.warm.users, atol=1e-5, rtol=1e-5)
