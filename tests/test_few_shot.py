@@ -25,12 +25,12 @@ from training.studies.asking import INFORMATIVE, POPULAR, RANDOM, interviews, pr
 from training.studies.few_shot import (
     concepts_of,
     draw_given,
-    floor_curves,
     item_curve,
     retrained_curve,
     served,
     user_curve,
 )
+from training.studies.few_shot_floors import floor_curves
 
 
 def part(counts: list[int], num_items: int = 50) -> Ratings:

@@ -42,11 +42,11 @@ from training.studies.few_shot import (
     GIVEN,
     concepts_of,
     draw_given,
-    floor_curves,
     item_curve,
     retrained_curve,
     user_curve,
 )
+from training.studies.few_shot_floors import floor_curves
 
 __all__ = ["PARTS", "TABLES", "Study", "cold_start"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from models.baselines import Baseline, Biases, ContentKNN, Ease, Mean, Popularity
 from models.cold.newcomers import item_from_raters
 from models.head import level_probabilities
 from models.lists.ranking import ranking
@@ -26,16 +25,15 @@ from training.metrics import ndcg_at, top_k
 from training.progress import Progress, silent
 
 __all__ = [
-    "FLOORS",
     "GIVEN",
     "Curve",
     "Draw",
     "Served",
     "concepts_of",
     "draw_given",
-    "floor_curves",
     "history_of",
     "item_curve",
+    "ndcg_of_newcomer",
     "retrained_curve",
     "served",
     "user_curve",
@@ -155,7 +153,7 @@ def user_curve(
             given, test = draw.given[place, :number], draw.of(place)
             chances, scores = served(recommender, history_of(recommender, part, given), concepts[place])
             probabilities.append(chances[part.item[test]])
-            ndcg.append(_ndcg(scores, part, given, test, recommender.relevant_from))
+            ndcg.append(ndcg_of_newcomer(scores, part, given, test, recommender.relevant_from))
         joined = np.concatenate(probabilities)
         found[number] = Served(
             stars=joined.astype(np.float64) @ recommender.levels,
@@ -253,69 +251,6 @@ def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Ro
     return level_probabilities(scores, cuts).mean(0).numpy()
 
 
-FLOORS: Mapping[str, Callable[[tuple[float, float]], Baseline]] = {
-    "mean": Mean,
-    "biases": Biases,
-    "content kNN": ContentKNN,
-    "popularity": Popularity,
-    "EASE": lambda scale: Ease(),
-}
-"""What is fitted anew, for every number of given ratings, on the training ratings and the given ones together."""
-
-
-def floor_curves(
-    train: Ratings,
-    part: Ratings,
-    draw: Draw,
-    content: NDArray[np.float32],
-    scale: tuple[float, float],
-    relevant_from: float,
-    numbers: Sequence[int] = GIVEN,
-    *,
-    lists: bool,
-    progress: Progress = silent,
-) -> dict[str, Curve]:
-    """Fit every floor on training and given ratings together, and ask it about the same test ratings.
-
-    `biases` is the bias baseline of the curve: mean, item biases, and a user bias (or the new item's bias) that its
-    n given ratings move, as a regularised mean does.
-
-    Args:
-        train: Training ratings.
-        part: Held-out ratings of newcomers.
-        draw: What is given, and what is predicted.
-        content: Text vectors of the items.
-        scale: Lowest and highest possible rating in stars.
-        relevant_from: A rating of at least so many stars says that an item was liked.
-        numbers: Numbers of given ratings.
-        lists: Whether the newcomers are users, for whom items are ranked.
-        progress: Called with (stage, done, total, message).
-    """
-    found: dict[str, dict[int, Served]] = {name: {} for name in FLOORS}
-    for step, number in enumerate(numbers):
-        known = train.concat(part.select(draw.given[:, :number].ravel()))
-        for place, (name, make) in enumerate(FLOORS.items()):
-            progress("few-shot", step * len(FLOORS) + place, len(numbers) * len(FLOORS), f"{name}, {number} given")
-            rates, ranks = name in ("mean", "biases", "content kNN"), name in ("content kNN", "popularity", "EASE")
-            if not rates and not lists:
-                continue
-            if name == "EASE" and train.num_items > Ease.max_items:
-                continue
-            floor = make(scale).fit(known, content)
-            stars = ndcg = None
-            if rates:
-                stars = floor.predict(part.user[draw.test], part.item[draw.test]).astype(np.float64)
-            if ranks and lists:
-                scores = floor.rank(draw.newcomers)
-                values = (
-                    _ndcg(scores[place], part, draw.given[place, :number], draw.of(place), relevant_from)
-                    for place in range(len(draw.newcomers))
-                )
-                ndcg = np.array([value for value in values if value is not None])
-            found[name][number] = Served(stars=stars, ndcg=ndcg)
-    return {name: curve for name, curve in found.items() if curve}
-
-
 def history_of(recommender: Recommender, part: Ratings, rows: Rows) -> dict[str, float]:
     """Return some ratings as a history: item id -> stars."""
     ids = recommender.graph.items.vocabulary
@@ -332,7 +267,9 @@ def concepts_of(recommender: Recommender, user: int) -> dict[str, list[str]]:
     return found
 
 
-def _ndcg(scores: NDArray[np.floating], part: Ratings, given: Rows, test: Rows, relevant_from: float) -> float | None:
+def ndcg_of_newcomer(
+    scores: NDArray[np.floating], part: Ratings, given: Rows, test: Rows, relevant_from: float
+) -> float | None:
     """NDCG@20 of one newcomer among all items they have not given, or None if they like none of the test items."""
     liked = part.item[test[part.value[test] >= relevant_from]]
     if not len(liked):

@@ -1,0 +1,77 @@
+"""The few-shot curve of simpler models, each fitted anew with the ratings that newcomers give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kg.ratings import Ratings
+from models.baselines import Baseline, Biases, ContentKNN, Ease, Mean, Popularity
+from training.progress import Progress, silent
+from training.studies.few_shot import GIVEN, Curve, Draw, Served, ndcg_of_newcomer
+
+__all__ = ["FLOORS", "floor_curves"]
+
+FLOORS: Mapping[str, Callable[[tuple[float, float]], Baseline]] = {
+    "mean": Mean,
+    "biases": Biases,
+    "content kNN": ContentKNN,
+    "popularity": Popularity,
+    "EASE": lambda scale: Ease(),
+}
+"""What is fitted anew, for every number of given ratings, on the training ratings and the given ones together."""
+
+
+def floor_curves(
+    train: Ratings,
+    part: Ratings,
+    draw: Draw,
+    content: NDArray[np.float32],
+    scale: tuple[float, float],
+    relevant_from: float,
+    numbers: Sequence[int] = GIVEN,
+    *,
+    lists: bool,
+    progress: Progress = silent,
+) -> dict[str, Curve]:
+    """Fit every floor on training and given ratings together, and ask it about the same test ratings.
+
+    `biases` is the bias baseline of the curve: mean, item biases, and a user bias (or the new item's bias) that its
+    n given ratings move, as a regularised mean does.
+
+    Args:
+        train: Training ratings.
+        part: Held-out ratings of newcomers.
+        draw: What is given, and what is predicted.
+        content: Text vectors of the items.
+        scale: Lowest and highest possible rating in stars.
+        relevant_from: A rating of at least so many stars says that an item was liked.
+        numbers: Numbers of given ratings.
+        lists: Whether the newcomers are users, for whom items are ranked.
+        progress: Called with (stage, done, total, message).
+    """
+    found: dict[str, dict[int, Served]] = {name: {} for name in FLOORS}
+    for step, number in enumerate(numbers):
+        known = train.concat(part.select(draw.given[:, :number].ravel()))
+        for place, (name, make) in enumerate(FLOORS.items()):
+            progress("few-shot", step * len(FLOORS) + place, len(numbers) * len(FLOORS), f"{name}, {number} given")
+            rates, ranks = name in ("mean", "biases", "content kNN"), name in ("content kNN", "popularity", "EASE")
+            if not rates and not lists:
+                continue
+            if name == "EASE" and train.num_items > Ease.max_items:
+                continue
+            floor = make(scale).fit(known, content)
+            stars = ndcg = None
+            if rates:
+                stars = floor.predict(part.user[draw.test], part.item[draw.test]).astype(np.float64)
+            if ranks and lists:
+                scores = floor.rank(draw.newcomers)
+                values = (
+                    ndcg_of_newcomer(scores[place], part, draw.given[place, :number], draw.of(place), relevant_from)
+                    for place in range(len(draw.newcomers))
+                )
+                ndcg = np.array([value for value in values if value is not None])
+            found[name][number] = Served(stars=stars, ndcg=ndcg)
+    return {name: curve for name, curve in found.items() if curve}
