@@ -94,10 +94,11 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
     shared = phased.warm.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
     # Only samples of the first phase are asked of a new node, but for a user placed in all.
     residual, first = torch.zeros_like(content), phased.num_cold
-    residual[:first] = recommender.residuals(kind).draw(kind, list(additions.nodes.vocabulary))
-    placed_in_all = torch.zeros(count, dtype=torch.bool)
     # Of an item without ratings nothing beyond its content is known; of a user the prior of newcomers still says something.
     expected = kind == USER and recommender.newcomer_prior(USER, 0) is not None
+    if not expected:
+        residual[:first] = recommender.residuals(kind).draw(kind, list(additions.nodes.vocabulary))
+    placed_in_all = torch.zeros(count, dtype=torch.bool)
     for new in range(count) if expected else np.unique(additions.new).tolist():
         row, placed_in_all[new] = _rated_row(recommender, additions, new, content[:, new])
         residual[: len(row), new] = row - content[: len(row), new] - shared[: len(row), 0]
