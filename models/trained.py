@@ -20,7 +20,7 @@ from kg.schema import ITEM, USER
 from models.cold.newcomer_prior import NewcomerPriors, RowPrior
 from models.cold.newcomers import messages_sent
 from models.cold.others_content import content_from_others
-from models.cold.residuals import Residuals, beyond_content
+from models.cold.residuals import Residuals
 from models.cold.sentence_map import SentenceMap
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
@@ -29,6 +29,7 @@ from models.lists.exposure import ContentRegression, Exposure
 from models.network.phases import PhasedPosterior, PhasedPredictor
 from models.network.projection import TextProjection
 from models.network.sessions import Sessions
+from models.posterior import Posterior
 from models.text import TextEncoder
 
 __all__ = ["Trained"]
@@ -124,22 +125,23 @@ class Trained:
             if kind == USER:
                 rows = self.predictor.warm
                 sent = partial(messages_sent, self.posterior.warm, self.data, kind)
-                self._priors[kind] = NewcomerPriors(
-                    self.train, lambda: rows.users, rows.items, sent, self._content_of_users
-                )
+                content = partial(self._content_from_others, kind, self.posterior.warm)
+                self._priors[kind] = NewcomerPriors(self.train, lambda: rows.users, rows.items, sent, content)
             else:
                 sent = partial(messages_sent, self.posterior.cold, self.data, kind)
-                beyond = partial(beyond_content, self.posterior.cold, partial(self.residuals, ITEM), "cold_items")
-                self._priors[kind] = NewcomerPriors(self.train.turned(), beyond, self.predictor.cold.users, sent)
+                rows = self.predictor.cold
+                content = partial(self._content_from_others, kind, self.posterior.cold)
+                self._priors[kind] = NewcomerPriors(
+                    self.train.turned(), lambda: rows.items - content().float(), rows.users, sent
+                )
         return self._priors[kind](number, informed=informed)
 
-    def _content_of_users(self) -> Tensor:
-        """Return what concepts say of each user, learned from the others, half precision, `[num_samples, num_users, size]`."""
-        messages, counts = (
-            hybrid_inputs(self.data, self.sessions).users.content,
-            torch.from_numpy(self.train.user_counts),
-        )
-        return content_from_others(self.posterior.warm, self.model.users.content, "users", messages, counts)
+    def _content_from_others(self, kind: str, posterior: Posterior) -> Tensor:
+        """Return what text and concepts say of all users or items, learned from the others, half precision, `[num_samples, num_nodes, size]`."""
+        side = "users" if kind == USER else "items"
+        messages = getattr(hybrid_inputs(self.data, self.sessions), side).content
+        counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts)
+        return content_from_others(posterior, getattr(self.model, side).content, side, messages, counts)
 
     def residuals(self, kind: str) -> Residuals:
         """Return what content cannot say of the rated users or items in the samples that answer for new ones."""

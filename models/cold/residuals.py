@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -14,7 +14,7 @@ from models.encoder import Messages, RelationalEncoder
 from models.network.tower import ColdTower
 from models.posterior import Posterior
 
-__all__ = ["Residuals", "beyond_content", "drawn_residuals"]
+__all__ = ["Residuals", "content_rows", "drawn_residuals"]
 
 
 def drawn_residuals(beyond: Tensor, counts: Tensor, num_rows: int, generator: torch.Generator) -> Tensor:
@@ -116,14 +116,3 @@ def content_rows(
         if full.startswith(prefix)
     }
     return functional_call(encoder, tables, (messages,)) if tables else torch.zeros(factors.shape[1:])
-
-
-def beyond_content(posterior: Posterior, residuals: Callable[[], Residuals], name: str) -> Tensor:
-    """Return what the rows of nodes are beyond their content, shared part included, `[num_samples, num_nodes, size]`.
-
-    Args:
-        posterior: Kept samples.
-        residuals: Returns the residuals of the nodes.
-        name: Name of their cold tower in the samples, `cold_users` or `cold_items`.
-    """
-    return residuals().beyond.float() + posterior.samples[f"{name}.shared.rows"].float()
