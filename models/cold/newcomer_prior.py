@@ -89,7 +89,8 @@ class NewcomerPriors:
     what they got wrong would have to be taken back by the ratings. $C$ is there for those whose concepts are known; $c_u$ is
     what concepts say of $u$ when learned from all others (`models.cold.others_content`). The covariance of the prior is that of the
     $w_u$; so dimensions that go together are learned together, and what few messages leave open is not taken for known.
-    A ridge pulls $A$ and $C$ towards 1 by as many users as there are dimensions.
+    A ridge pulls $A$ and $C$ towards 1 by as many users as there are dimensions. Of an item, $z_i$ is what it is beyond content
+    that the other items taught: a new item taught its concepts nothing, and its own content would say too much for it.
 
     The mean is not that of the users. People rate what they will like: of the pairs that are rated, scores are higher than
     of pairs at random, and predictions are of the former. So the mean is the one row that tells the scores of the
