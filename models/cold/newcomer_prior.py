@@ -138,7 +138,7 @@ class NewcomerPriors:
         place[known] = np.arange(len(known))
         mine = place[self.train.user] >= 0
         owner, item = place[self.train.user[mine]], self.train.item[mine]
-        rows = self.rows()[:, torch.from_numpy(known)]
+        rows = self._once("rows", self.rows)[:, torch.from_numpy(known)]
         count, size = rows.shape[1:]
         told = [self._messages(owner, item, count, number, rng)] if number else []
         if informed:
