@@ -210,13 +210,17 @@ class Predictor:
         columns, of_items = self.items, self.item_offsets
         if items is not None:
             columns, of_items = rows_of(columns, items), rows_of(of_items, items)
-        cuts = self.thresholds[:, None] + offsets[:, None] + of_items
         # The bias meets a one, as in a column of its own.
         own = torch.cat([rows[:, :-1], torch.ones_like(rows[:, -1:])], dim=1)
         scores = torch.bmm(own[:, None], columns.mT)[:, 0] + rows[:, -1:]
-        below = ordered(cuts).sub_(scores[..., None]).sigmoid_().mean(0)
-        ends = below.new_zeros(len(below), 1)
-        return torch.diff(torch.cat([ends, below, ends + 1], dim=1), dim=1)
+        cuts, below = self.thresholds + offsets, scores.new_zeros(scores.shape[1], self.thresholds.shape[1] + 2)
+        highest = torch.full_like(scores, -torch.inf)
+        # Level by level, so that what lies between stays in the cache; cuts in order as in `level_probabilities`.
+        for level in range(cuts.shape[1]):
+            torch.maximum(highest, of_items[..., level] + cuts[:, level, None], out=highest)
+            below[:, level + 1] = (highest - scores).sigmoid_().mean(0)
+        below[:, -1] = 1.0
+        return torch.diff(below, dim=1)
 
     @torch.no_grad()
     def at_least(self, users: Tensor, level: int) -> Tensor:

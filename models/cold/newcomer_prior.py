@@ -56,9 +56,14 @@ class RowPrior:
     of_content: Tensor | None = None
 
     @cached_property
+    def factor(self) -> Tensor:
+        """Lower Cholesky factor of the covariance; kept once taken, as the precision is, since each newcomer needs both."""
+        return torch.linalg.cholesky(self.covariance)
+
+    @cached_property
     def precision(self) -> Tensor:
-        """The inverse of the covariance; kept once taken, since each newcomer needs it."""
-        return torch.cholesky_inverse(torch.linalg.cholesky(self.covariance))
+        """The inverse of the covariance."""
+        return torch.cholesky_inverse(self.factor)
 
     def part(self, chosen: slice) -> RowPrior:
         """Return the prior in some of the samples, in the same memory."""
@@ -76,7 +81,7 @@ class RowPrior:
     def draw(self, generator: torch.Generator) -> Tensor:
         """Draw one row in every sample, `[num_samples, size]`."""
         noise = even_draws(self.mean, generator)
-        return self.mean + (torch.linalg.cholesky(self.covariance) @ noise[..., None])[..., 0]
+        return self.mean + (self.factor @ noise[..., None])[..., 0]
 
 
 @dataclass(frozen=True, eq=False)

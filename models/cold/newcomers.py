@@ -20,7 +20,7 @@ __all__ = ["Taste", "item_from_raters", "messages_sent", "taste_from_history"]
 NEWTON_STEPS = 8
 HALVINGS = 8
 ROUNDING = 1e-5  # of a log density: a loss that small is no loss
-CONVERGED = 1e-2  # of the largest step, in units of the latent scale: its square is about what is still missing then
+CONVERGED = 5e-2  # of the largest step, in units of the prior's spread: its square is about what is still missing then
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +100,8 @@ def taste_from_history(
     free, factor = _free_row(
         base,
         prior,
-        predictor.items[:, item],
-        predictor.thresholds[:, None] + predictor.item_offsets[:, item],
+        rows_of(predictor.items, item),
+        predictor.thresholds[:, None] + rows_of(predictor.item_offsets, item),
         level,
         weight=weight,
         generator=generator,
@@ -136,10 +136,10 @@ def item_from_raters(
         prior: Prior of the free row beyond content and messages; by default that of the known items' free rows.
         generator: Source of the draws.
     """
-    cuts = predictor.thresholds[:, None] + predictor.user_offsets[:, user]
+    cuts = predictor.thresholds[:, None] + rows_of(predictor.user_offsets, user)
     prior = prior or _independent(posterior.spread("items.factors.rows"))
     base = content + prior.believed(_messages(posterior, data, ITEM, user)).sum(1)
-    free, _ = _free_row(base, prior, predictor.users[:, user], cuts, level, generator=generator)
+    free, _ = _free_row(base, prior, rows_of(predictor.users, user), cuts, level, generator=generator)
     return base + free
 
 
@@ -169,43 +169,70 @@ def _free_row(
         generator: Source of the draws.
     """
     design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
-    fixed = _times(design, base) + partners[..., -1]
     bounded = pad(cuts, (1, 1))
     bounded[..., 0], bounded[..., -1] = -1e4, 1e4
     position = level.expand(len(base), -1)[..., None]
     lower, upper = bounded.gather(2, position)[..., 0], bounded.gather(2, position + 1)[..., 0]
-    mean, precision = prior.mean, prior.precision
-    free = mean.clone()
+    start = _times(design, base + prior.mean) + partners[..., -1]
+    spread = prior.factor
+    if design.shape[1] < design.shape[2]:
+        # Few ratings tell of the directions of their partners alone: the search needs no others.
+        spread = spread @ torch.linalg.qr((design @ spread).mT).Q
+    standard, score = _mode(start, design @ spread, lower, upper, weight)
+    curvature = _curvature(*_beyond(score, lower, upper), weight)
+    factor = torch.linalg.cholesky(design.mT @ (curvature[..., None] * design) + prior.precision)
+    drawn = even_draws(base, generator)
+    drawn = torch.linalg.solve_triangular(factor.mT, drawn[..., None], upper=True)[..., 0]
+    return prior.mean + _times(spread, standard) + drawn, factor
+
+
+def _mode(start: Tensor, design: Tensor, lower: Tensor, upper: Tensor, weight: float) -> tuple[Tensor, Tensor]:
+    r"""Return the most likely $v \sim N(0, I)$, `[num_samples, size]`, and the scores there, `[num_samples, num_ratings]`.
+
+    Args:
+        start: Scores at zero, `[num_samples, num_ratings]`.
+        design: What each entry of $v$ adds to them, `[num_samples, num_ratings, size]`.
+        lower: Threshold below each rating's level, `[num_samples, num_ratings]`.
+        upper: Threshold above it.
+        weight: Evidence of each rating.
+    """
 
     def log_density(score: Tensor, row: Tensor) -> Tensor:
         likelihood = (logsigmoid(upper - score) + logsigmoid(score - lower)).sum(1)
-        off = row - mean
-        return weight * likelihood - 0.5 * (off * _times(precision, off)).sum(1)
+        return weight * likelihood - 0.5 * row.square().sum(1)
 
-    score = fixed + _times(design, free)
-    here = log_density(score, free)
+    row, score = design.new_zeros(len(design), design.shape[2]), start
+    prior = torch.eye(design.shape[2])
+    here = log_density(score, row)
     for _ in range(NEWTON_STEPS):
-        below, above = torch.sigmoid(lower - score), torch.sigmoid(upper - score)
-        gradient = weight * ((below + above - 1)[:, None] @ design)[:, 0] - _times(precision, free - mean)
-        curvature = weight * (below * (1 - below) + above * (1 - above))
-        factor = torch.linalg.cholesky(design.mT @ (curvature[..., None] * design) + precision)
+        below, above = _beyond(score, lower, upper)
+        gradient = weight * _times(design.mT, below + above - 1) - row
+        curvature = _curvature(below, above, weight)
+        factor = torch.linalg.cholesky(design.mT @ (curvature[..., None] * design) + prior)
         step = torch.cholesky_solve(gradient[..., None], factor)[..., 0]
         along = _times(design, step)
         # Undamped, a step can swing between the likelihood's flat tails for ever.
         length = torch.ones_like(step[:, :1])
-        there = log_density(score + along, free + step)
+        there = log_density(score + along, row + step)
         for _ in range(HALVINGS):
             worse = (there < here - ROUNDING * here.abs().clamp_min(1))[:, None]
             if not worse.any():
                 break
             length = torch.where(worse, length / 2, length)
-            there = log_density(score + length * along, free + length * step)
-        free, score, here = free + length * step, score + length * along, there
+            there = log_density(score + length * along, row + length * step)
+        row, score, here = row + length * step, score + length * along, there
         if float((length * step).abs().max()) < CONVERGED:
             break
-    drawn = even_draws(free, generator)
-    drawn = torch.linalg.solve_triangular(factor.mT, drawn[..., None], upper=True)[..., 0]
-    return free + drawn, factor
+    return row, score
+
+
+def _beyond(score: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the chances of a level below the rating's own, and of one not above it."""
+    return torch.sigmoid(lower - score), torch.sigmoid(upper - score)
+
+
+def _curvature(below: Tensor, above: Tensor, weight: float) -> Tensor:
+    return weight * (below * (1 - below) + above * (1 - above))
 
 
 def _times(matrix: Tensor, vector: Tensor) -> Tensor:
