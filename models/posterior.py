@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from models.head import level_probabilities, ordered
+from models.head import level_probabilities
 from models.hybrid import HybridInputs, HybridModel
 from models.network.sessions import DatedUsers
 

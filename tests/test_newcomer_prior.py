@@ -77,7 +77,7 @@ def test_nobody_known_gives_no_prior(num_users: int) -> None:
 def test_two_users_give_a_prior_that_can_be_drawn_from() -> None:
     prior = world(2)[0](3)
     assert prior is not None
-    assert bool(torch.isfinite(prior.draw(torch.Generator().manual_seed(0))).all())
+    assert bool(torch.isfinite(prior.draw(1, torch.Generator().manual_seed(0))).all())
     assert float(torch.linalg.eigvalsh(prior.covariance[0]).min()) > 0
 
 
@@ -119,7 +119,9 @@ def test_concepts_are_believed_as_far_as_they_told_the_rows_of_known_users(belie
     assert prior.of_content is not None
     np.testing.assert_allclose(prior.of_content[0].numpy(), believed * np.eye(SIZE), atol=0.06)
     said = torch.tensor([[2.0, 0.0, -2.0]])
-    np.testing.assert_allclose(prior.believed_content(said)[0].numpy(), believed * np.array([2.0, 0.0, -2.0]), atol=0.2)
+    np.testing.assert_allclose(
+        prior.believed_content(said[:, None])[0, 0].numpy(), believed * np.array([2.0, 0.0, -2.0]), atol=0.2
+    )
     uninformed = priors(5)
     assert uninformed is not None
     assert uninformed.of_content is None

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.schema import USER
-from models.cold.newcomer_prior import RowPrior, even_draws
 from models.cold.residuals import content_rows
 from models.inputs import hybrid_inputs
 from models.network.phases import PhasedPosterior
@@ -49,7 +48,7 @@ def with_expected_users(recommender: Model) -> Model:
     rows = torch.empty_like(content)
     generator = torch.Generator().manual_seed(SEED)
     for prior, mine in ((plain, ~says), (informed, says)):
-        rows[:, mine] = _drawn(prior, int(mine.sum()), generator) + content[:, mine] @ _matrix(prior)
+        rows[:, mine] = prior.draw(int(mine.sum()), generator) + prior.believed_content(content[:, mine])
     samples = dict(phased.warm.samples)
     beside = content + samples["cold_users.shared.rows"].float()
     residual = (rows - beside).half()  # as all samples are kept
@@ -71,16 +70,3 @@ def _content(recommender: Trained, users: NDArray[np.int64]) -> Tensor:
     messages = hybrid_inputs(recommender.data, recommender.sessions).users.content
     said = (content_rows(posterior, encoder, "users", messages, number) for number in range(len(posterior)))
     return torch.stack([rows[users] for rows in said])
-
-
-def _drawn(prior: RowPrior, count: int, generator: torch.Generator) -> Tensor:
-    """Draw rows of several people, `[num_samples, count, size]`; a single sample has no spread to draw: there it is the mean."""
-    middle = prior.mean[:, None].expand(-1, count, -1)
-    if len(middle) == 1:
-        return middle
-    return middle + even_draws(middle, generator) @ torch.linalg.cholesky(prior.covariance).mT
-
-
-def _matrix(prior: RowPrior) -> Tensor:
-    size = prior.mean.shape[1]
-    return torch.zeros(size, size) if prior.of_content is None else prior.of_content.mT

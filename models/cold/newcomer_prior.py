@@ -75,13 +75,13 @@ class RowPrior:
         return messages if self.of_messages is None else messages @ self.of_messages.mT
 
     def believed_content(self, content: Tensor) -> Tensor:
-        r"""Return $C c$ of content `[num_samples, size]`."""
-        return content if self.of_content is None else (self.of_content @ content[..., None])[..., 0]
+        r"""Return $C c$ of content `[num_samples, num_people, size]`."""
+        return content if self.of_content is None else content @ self.of_content.mT
 
-    def draw(self, generator: torch.Generator) -> Tensor:
-        """Draw one row in every sample, `[num_samples, size]`."""
-        noise = even_draws(self.mean, generator)
-        return self.mean + (self.factor @ noise[..., None])[..., 0]
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw rows of several people, `[num_samples, count, size]`; a single sample has no spread to draw: there it is the mean."""
+        middle = self.mean[:, None].expand(-1, count, -1)
+        return middle if len(middle) == 1 else middle + even_draws(middle, generator) @ self.factor.mT
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,8 +85,8 @@ def taste_from_history(
     """
     offsets = torch.zeros_like(predictor.thresholds)
     if not len(item) and prior is not None:
-        rows = prior.draw(generator)
-        rows = rows if content is None else rows + prior.believed_content(content)
+        rows = prior.draw(1, generator)[:, 0]
+        rows = rows if content is None else rows + prior.believed_content(content[:, None])[:, 0]
         return Taste(rows, offsets, torch.linalg.cholesky(prior.precision))
     if not len(item):
         shared = posterior.samples["cold_users.shared.rows"][:, 0].float()
@@ -96,7 +96,7 @@ def taste_from_history(
         return Taste(rows, offsets, torch.diag_embed(residual.clamp_min(1e-6).reciprocal()))
     prior = prior or _independent(posterior.spread("users.factors.rows"))
     base = prior.believed(_messages(posterior, data, USER, item)).sum(1)
-    base = base if content is None else base + prior.believed_content(content)
+    base = base if content is None else base + prior.believed_content(content[:, None])[:, 0]
     free, factor = _free_row(
         base,
         prior,
