@@ -144,14 +144,23 @@ class Trained:
         return content_from_others(posterior, getattr(self.model, side).content, side, messages, counts)
 
     def residuals(self, kind: str) -> Residuals:
-        """Return what content cannot say of the rated users or items in the samples that answer for new ones."""
+        """Return what content cannot say of users or items without ratings, in the samples that answer for new ones."""
         if kind not in self._residuals:
             side = "users" if kind == USER else "items"
             inputs = getattr(hybrid_inputs(self.data, self.sessions), side).content
             rows, learned = getattr(self.predictor.cold, side), self.learned(kind)
             counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts) * learned
-            tower = getattr(self.model, f"cold_{side}")
-            self._residuals[kind] = Residuals.of(self.posterior.cold, tower, f"cold_{side}", inputs, rows, counts)
+            tower, prior = getattr(self.model, f"cold_{side}"), self.newcomer_prior(kind, 0) if kind == ITEM else None
+            self._residuals[kind] = Residuals.of(
+                self.posterior.cold,
+                tower,
+                f"cold_{side}",
+                inputs,
+                rows,
+                counts,
+                beyond_others=None if prior is None else self._priors[kind].known_rows,
+                expected=None if prior is None else prior.mean,
+            )
         return self._residuals[kind]
 
     def keep(self, *, predictor: PhasedPredictor, learned_from: Trained) -> None:

@@ -20,6 +20,7 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.ratings import Ratings
 from kg.wording import item_sentences
+from models.cold.expected_items import with_expected_items
 from models.cold.expected_users import with_expected_users
 from models.hybrid import HybridInputs, HybridModel
 from models.inputs import InputLimits, hetero_data, hybrid_inputs
@@ -339,4 +340,4 @@ class Experiment:
             projection=self.projection,
             sessions=self.sessions,
         )
-        return with_expected_users(trained)
+        return with_expected_items(with_expected_users(trained))

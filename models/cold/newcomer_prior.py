@@ -138,12 +138,17 @@ class NewcomerPriors:
             self._made[key] = self._prior(known, *key, rng)
         return self._made[key]
 
+    @property
+    def known_rows(self) -> Tensor:
+        """What `rows` returned, `[num_samples, num_users, size]`; worked out once."""
+        return self._once("rows", self.rows)
+
     def _prior(self, known: Places, number: int, informed: bool, rng: np.random.Generator) -> RowPrior:
         place = np.full(self.train.num_users, -1)
         place[known] = np.arange(len(known))
         mine = place[self.train.user] >= 0
         owner, item = place[self.train.user[mine]], self.train.item[mine]
-        rows = self._once("rows", self.rows)[:, torch.from_numpy(known)]
+        rows = self.known_rows[:, torch.from_numpy(known)]
         count, size = rows.shape[1:]
         told = [self._messages(owner, item, count, number, rng)] if number else []
         if informed:

@@ -94,7 +94,7 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
     shared = phased.warm.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
     # Only samples of the first phase are asked of a new node, but for a user placed in all.
     residual, first = torch.zeros_like(content), phased.num_cold
-    # Of an item without ratings nothing beyond its content is known; of a user the prior of newcomers still says something.
+    # Of an item without ratings residuals say what is expected; of a user the prior of newcomers does, in all samples.
     expected = kind == USER and recommender.newcomer_prior(USER, 0) is not None
     if not expected:
         residual[:first] = recommender.residuals(kind).draw(kind, list(additions.nodes.vocabulary))

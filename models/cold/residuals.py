@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 
 import torch
@@ -36,22 +37,37 @@ def drawn_residuals(beyond: Tensor, counts: Tensor, num_rows: int, generator: to
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
-    """Residuals of the rated nodes of one kind in every sample, for nodes that join later.
+    """Residuals of the rated nodes of one kind in every sample, for nodes without ratings.
+
+    What a node has beyond its content understates what content leaves open of another, since the node taught its own
+    concepts; beyond content that only the others taught (`models.cold.others_content`) it overstates it, since each
+    relation gives its share back as if the others stayed. Where both are known a residual is the mean of the two.
 
     Attributes:
         beyond: Half precision, `[num_samples, num_nodes, size]`.
         mean: Their mean by number of ratings, `[num_samples, size]`.
         counts: Numbers of training ratings, `[num_nodes]`.
+        expected: What is to be expected of a node, beyond its content and what all share, `[num_samples, size]`; None: nothing.
     """
 
     beyond: Tensor
     mean: Tensor
     counts: Tensor
+    expected: Tensor | None = None
 
     @classmethod
     @torch.no_grad()
     def of(
-        cls, posterior: Posterior, tower: ColdTower, name: str, messages: Messages, rows: Tensor, counts: Tensor
+        cls,
+        posterior: Posterior,
+        tower: ColdTower,
+        name: str,
+        messages: Messages,
+        rows: Tensor,
+        counts: Tensor,
+        *,
+        beyond_others: Tensor | None = None,
+        expected: Tensor | None = None,
     ) -> Residuals:
         """Take them from the rows of rated nodes.
 
@@ -62,38 +78,45 @@ class Residuals:
             messages: Content messages to the nodes.
             rows: Rows of the nodes, warm where they are rated, `[num_samples, num_nodes, size]`.
             counts: Numbers of training ratings, `[num_nodes]`.
+            beyond_others: What they are beyond content that the others taught, of the same shape, if it is known.
+            expected: What is to be expected of a node beyond its content, `[num_samples, size]`; by default what all share.
         """
         side = name.removeprefix("cold_")
-        shared = posterior.samples[f"{name}.shared.rows"]
+        shared = posterior.samples[f"{name}.shared.rows"][:, 0].float()
         weight = counts.float() / counts.sum().clamp_min(1)
         beyond, means = [], []
         for number in range(len(posterior)):
-            mine = (
-                rows[number] - content_rows(posterior, tower.content, side, messages, number) - shared[number].float()
-            )
+            mine = rows[number] - content_rows(posterior, tower.content, side, messages, number)
+            if beyond_others is not None:
+                mine = (mine + beyond_others[number]) / 2
+            mine = mine - shared[number]
             beyond.append(mine.half())
             means.append(weight @ mine)
-        return cls(torch.stack(beyond), torch.stack(means), counts)
+        return cls(torch.stack(beyond), torch.stack(means), counts, None if expected is None else expected - shared)
+
+    @cached_property
+    def _up_to(self) -> Tensor:
+        """Ratings of each node and all before it: a draw by numbers of ratings finds its node among them."""
+        return self.counts.double().cumsum(0)
 
     def draw(self, kind: str, ids: Sequence[str]) -> Tensor:
-        """Draw residuals for new nodes, `[num_samples, num_new_nodes, size]`, the same ones for the same id.
+        """Draw residuals for nodes without ratings, `[num_samples, num_nodes, size]`, the same ones for the same id.
 
-        As in training (`drawn_residuals`), every second sample holds the mirror image of the one before. A single
-        sample has no spread to draw from: there a new node is its content.
+        As in training (`drawn_residuals`), every second sample holds the mirror image of the one before, here around what is
+        expected. A single sample has no spread to draw from: there a node is its content and what is expected.
         """
         num_samples, _, size = self.beyond.shape
         found = torch.zeros(num_samples, len(ids), size)
-        if num_samples == 1 or not int(self.counts.sum()):
-            return found
         even = torch.arange(0, num_samples, 2)
-        for place, raw_id in enumerate(ids):
+        for place, raw_id in enumerate(ids if num_samples > 1 and int(self.counts.sum()) else ()):
             seed = int.from_bytes(sha256(f"{kind}\n{raw_id}".encode()).digest()[:7])
             generator = torch.Generator().manual_seed(seed)
-            picked = torch.multinomial(self.counts.float(), len(even), replacement=True, generator=generator)
+            chance = torch.rand(len(even), generator=generator, dtype=torch.float64)
+            picked = torch.searchsorted(self._up_to, chance * self._up_to[-1], right=True)
             drawn = self.beyond[even, picked].float() - self.mean[even]
             found[0::2, place] = drawn
             found[1::2, place] = -drawn[: num_samples // 2]
-        return found
+        return found if self.expected is None else found + self.expected[:, None]
 
 
 @torch.no_grad()

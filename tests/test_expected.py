@@ -1,7 +1,8 @@
-"""Users without ratings stand where known users with their concepts stand, and answer as someone new does."""
+"""Users and items without ratings stand where known ones with their concepts stand, and answer as new ones do."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from kg.build import build
 from kg.description import Description
 from kg.schema import ITEM, USER
+from models.cold.expected_items import with_expected_items
 from models.cold.expected_users import with_expected_users
 from models.inputs import hybrid_inputs
 from models.recommender import Recommender
@@ -26,11 +28,18 @@ users: [{file: users.csv, id: id, concepts: {club: {column: club}}}]
 splits: {last: {test: test.csv}}
 """
 UNRATED = {"new veteran": "veterans", "new actor": "theatre", "nobody": ""}
+RATED = [f"i{j}" for j in range(40)]
+UNSEEN = {"new war": "war", "new drama": "drama", "anything": ""}
+
+
+def nothing(encoder: TextEncoder, texts: Sequence[str], **_: object) -> np.ndarray:
+    """The same vector for every text: this world has none."""
+    return np.ones((len(texts), 2), dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
 def recommender(tmp_path_factory: pytest.TempPathFactory) -> Recommender:
-    """Veterans like war, the theatre likes drama; three users have not rated anything."""
+    """Veterans like war, the theatre likes drama; three users have not rated anything, and nobody has rated three items."""
     folder, rng = tmp_path_factory.mktemp("clubs"), np.random.default_rng(0)
     rows = [
         (f"u{i}", f"i{j}", int(np.clip(round(3 + (1.2 if i % 2 == j % 2 else -1.2) + rng.normal(0, 0.5)), 1, 5)))
@@ -42,7 +51,8 @@ def recommender(tmp_path_factory: pytest.TempPathFactory) -> Recommender:
     table.to_csv(folder / "ratings.csv", index=False)
     table.tail(5).to_csv(folder / "test.csv", index=False)
     genres = [("war", "drama")[j % 2] for j in range(40)]
-    pd.DataFrame({"id": [f"i{j}" for j in range(40)], "genre": genres}).to_csv(folder / "items.csv", index=False)
+    films = [*((f"i{j}", genre) for j, genre in enumerate(genres)), *UNSEEN.items()]
+    pd.DataFrame(films, columns=["id", "genre"]).to_csv(folder / "items.csv", index=False)
     people = [(f"u{i}", ("veterans", "theatre")[i % 2]) for i in range(80)] + list(UNRATED.items())
     pd.DataFrame(people, columns=["id", "club"]).to_csv(folder / "users.csv", index=False)
     (folder / "clubs.yaml").write_text(DESCRIPTION)
@@ -53,7 +63,7 @@ def recommender(tmp_path_factory: pytest.TempPathFactory) -> Recommender:
         training=LangevinConfig(epochs=200, burn_in=100, hold=50, keep_every=4),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", lambda encoder, texts, **_: np.ones((len(texts), 2), dtype=np.float32))
+        patch.setattr(TextEncoder, "encode", nothing)
         experiment = Experiment(build(Description.load(folder / "clubs.yaml")), config)
         return experiment.recommender(experiment.run(Path(folder) / "checkpoint.safetensors"))
 
@@ -65,17 +75,21 @@ def scores(listed: pd.DataFrame) -> np.ndarray:
 @pytest.mark.parametrize("user", list(UNRATED))
 def test_they_are_told_what_someone_new_with_their_concepts_is_told(recommender: Recommender, user: str) -> None:
     concepts = {"club": UNRATED[user]} if UNRATED[user] else None
-    in_graph = scores(recommender.recommend(user=user, k=40))
-    outside = scores(recommender.recommend(history={}, concepts=concepts, k=40))
+    in_graph = scores(recommender.recommend(user=user, k=40, candidates=RATED))
+    outside = scores(recommender.recommend(history={}, concepts=concepts, k=40, candidates=RATED))
     np.testing.assert_allclose(in_graph, outside, atol=0.15)  # other draws of what is open
     assert np.corrcoef(in_graph, outside)[0, 1] > (0.95 if concepts else 0.8)  # nobody's scores are near each other
     joined = recommender.add_users([{"id": "joined"} | (concepts or {})])
-    np.testing.assert_allclose(scores(joined.recommend(user="joined", k=40)), outside, atol=1e-3)  # rounded rows
+    np.testing.assert_allclose(
+        scores(joined.recommend(user="joined", k=40, candidates=RATED)), outside, atol=1e-3
+    )  # rounded rows
 
 
 def test_concepts_decide_what_is_expected(recommender: Recommender) -> None:
     war = [f"i{j}" for j in range(0, 40, 2)]
-    veteran, actor, nobody = (recommender.recommend(user=user, k=40).set_index("id")["score"] for user in UNRATED)
+    veteran, actor, nobody = (
+        recommender.recommend(user=user, k=40, candidates=RATED).set_index("id")["score"] for user in UNRATED
+    )
     assert veteran[war].mean() > nobody[war].mean() + 0.3
     assert actor[war].mean() < nobody[war].mean() - 0.3
 
@@ -93,3 +107,44 @@ def test_all_samples_answer_and_nobody_who_rated_moves(recommender: Recommender)
     inputs = hybrid_inputs(recommender.data, recommender.sessions)
     encoded = recommender.posterior.predictor(recommender.model, inputs, rated, recommender.learned(ITEM))
     torch.testing.assert_close(encoded.warm.users, recommender.predictor.warm.users, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("item", list(UNSEEN))
+def test_an_item_is_told_what_one_that_joins_with_its_concepts_is_told(
+    recommender: Recommender, item: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their residuals are drawn by id: over many ids an item that joins stands where the one in the graph stands."""
+    joined = [{"id": f"joined {number}"} | ({"genre": UNSEEN[item]} if UNSEEN[item] else {}) for number in range(20)]
+    monkeypatch.setattr(TextEncoder, "encode", nothing)
+    grown = recommender.add_items(joined)
+    users = [f"u{number}" for number in range(10)]
+    in_graph = recommender.predict([(user, item) for user in users])["score"]
+    outside = grown.predict([(user, str(new["id"])) for user in users for new in joined])["score"]
+    np.testing.assert_allclose(in_graph, outside.to_numpy().reshape(10, -1).mean(axis=1), atol=0.2)
+    assert grown.predict([(user, item) for user in users])["score"].tolist() == in_graph.tolist()
+
+
+def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(recommender: Recommender) -> None:
+    prior = recommender.newcomer_prior(ITEM, 0)
+    assert prior is not None
+    shared = recommender.posterior.cold.samples["cold_items.shared.rows"].float()
+    residual = recommender.posterior.cold.samples["cold_items.residual.rows"]
+    unseen = np.flatnonzero(recommender.train.item_counts == 0)
+    beyond = (shared + residual[:, torch.from_numpy(unseen)].float()) - prior.mean[:, None]
+    pairs = beyond[: len(beyond) // 2 * 2].unflatten(0, (-1, 2))
+    torch.testing.assert_close(pairs[:, 0], -pairs[:, 1], atol=5e-3, rtol=0)  # rounded to half precision
+    drawn = recommender.residuals(ITEM).draw(ITEM, [str(number) for number in range(400)])
+    spread = (drawn - drawn.mean(1, keepdim=True)).square().mean((0, 1)).sqrt()
+    of_others = recommender._priors[ITEM].known_rows[:, recommender.learned(ITEM)]
+    assert (spread < 1.05 * of_others.square().mean((0, 1)).sqrt()).all()
+    assert (spread > 0).all()
+
+
+def test_nothing_but_items_without_ratings_moves(recommender: Recommender) -> None:
+    again = with_expected_items(recommender)
+    assert torch.equal(again.predictor.warm.items, recommender.predictor.warm.items)
+    inputs = hybrid_inputs(recommender.data, recommender.sessions)
+    encoded = recommender.posterior.predictor(
+        recommender.model, inputs, recommender.learned(USER), recommender.learned(ITEM)
+    )
+    torch.testing.assert_close(encoded.warm.items, recommender.predictor.warm.items, atol=1e-5, rtol=1e-5)

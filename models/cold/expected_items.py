@@ -1,0 +1,47 @@
+"""Items of the graph that nobody has rated: what is to be expected of them, as of any that joins later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from kg.schema import ITEM
+from models.posterior import Posterior
+from models.trained import Trained
+
+__all__ = ["with_expected_items"]
+
+RESIDUAL = "cold_items.residual.rows"
+
+Model = TypeVar("Model", bound=Trained)
+
+
+@torch.no_grad()
+def with_expected_items(recommender: Model) -> Model:
+    """Return a recommender that expects of items without ratings what it expects of items that join later.
+
+    Training draws their residuals around what all items share in the cold view, as wide as the content of rated items
+    leaves them; but content was learned from these very items. `models.cold.residuals` says what others' content leaves
+    open and where rated pairs lie. The same id gets the same draw, whether it is in the graph or is added.
+
+    Args:
+        recommender: As training left it. It is returned as it is where nobody is known, or ratings are mere choices.
+    """
+    unrated = np.flatnonzero((recommender.train.item_counts == 0) & recommender.graph.items.present)
+    if not len(unrated) or recommender.newcomer_prior(ITEM, 0) is None:
+        return recommender
+    phased, found = recommender.posterior, recommender.predictor
+    place, first = torch.from_numpy(unrated), phased.num_cold
+    ids = [str(raw_id) for raw_id in recommender.graph.items.vocabulary.ids[unrated]]
+    drawn = recommender.residuals(ITEM).draw(ITEM, ids).half()  # as all samples are kept
+    samples, rows = dict(phased.warm.samples), found.warm.items.clone()
+    residual = samples[RESIDUAL].clone()
+    rows[:first, place] += drawn.float() - residual[:first, place].float()
+    residual[:first, place] = drawn
+    samples[RESIDUAL] = residual
+    expecting = replace(recommender, posterior=replace(phased, warm=Posterior(samples)))
+    expecting.keep(predictor=replace(found, warm=replace(found.warm, items=rows)), learned_from=recommender)
+    return expecting
