@@ -15,7 +15,7 @@ test: $(READY)
 	$(BIN)/pytest $(SHARED) -m "not slow and not gpu"
 
 test-slow: $(READY)
-	$(BIN)/pytest $(SHARED) -m "slow and not gpu"
+	$(BIN)/pytest $(SHARED) --durations 12 -m "slow and not gpu"
 
 # 450 MB of Spark and a Java, which the other tests do without.
 test-spark: $(READY)

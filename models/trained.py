@@ -150,10 +150,10 @@ class Trained:
             inputs = getattr(hybrid_inputs(self.data, self.sessions), side).content
             rows, learned = getattr(self.predictor.cold, side), self.learned(kind)
             counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts) * learned
-            tower, prior = getattr(self.model, f"cold_{side}"), self.newcomer_prior(kind, 0) if kind == ITEM else None
+            prior = self.newcomer_prior(ITEM, 0) if kind == ITEM else None
             self._residuals[kind] = Residuals.of(
                 self.posterior.cold,
-                tower,
+                getattr(self.model, f"cold_{side}"),
                 f"cold_{side}",
                 inputs,
                 rows,
