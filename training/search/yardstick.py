@@ -59,14 +59,8 @@ def newness(split: Split) -> float:
 
 
 def validation_rmse(experiment: Experiment, posterior: PhasedPosterior) -> float:
-    """Root mean squared error of the expected ratings, in stars."""
-    train, held_out = experiment.split.train, validation_of(experiment.split)
-    predictor = posterior.predictor(
-        experiment.new_model(torch.Generator()),
-        experiment.inputs,
-        torch.from_numpy(train.user_counts > 0),
-        torch.from_numpy(train.item_counts > 0),
-    )
+    """Root mean squared error of the expected ratings, in stars, as the run would answer."""
+    held_out, predictor = validation_of(experiment.split), experiment.recommender(posterior).predictor
     user, item = torch.from_numpy(held_out.user.copy()), torch.from_numpy(held_out.item.copy())
     levels = torch.from_numpy(experiment.levels.copy())
     return rmse(expected_value(predictor.probabilities(user, item), levels).numpy() - held_out.value)
