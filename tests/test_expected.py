@@ -15,6 +15,8 @@ from kg.description import Description
 from kg.schema import ITEM, USER
 from models.cold.expected_items import with_expected_items
 from models.cold.expected_users import with_expected_users
+from models.cold.others_content import content_from_others
+from models.cold.residuals import content_rows
 from models.inputs import hybrid_inputs
 from models.recommender import Recommender
 from models.text import TextEncoder
@@ -133,11 +135,24 @@ def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(
     beyond = (shared + residual[:, torch.from_numpy(unseen)].float()) - prior.mean[:, None]
     pairs = beyond[: len(beyond) // 2 * 2].unflatten(0, (-1, 2))
     torch.testing.assert_close(pairs[:, 0], -pairs[:, 1], atol=5e-3, rtol=0)  # rounded to half precision
-    drawn = recommender.residuals(ITEM).draw(ITEM, [str(number) for number in range(400)])
+    drawn = recommender.residuals(ITEM).draw(ITEM, [str(number) for number in range(4000)])
     spread = (drawn - drawn.mean(1, keepdim=True)).square().mean((0, 1)).sqrt()
     of_others = recommender._priors[ITEM].known_rows[:, recommender.learned(ITEM)]
     assert (spread < 1.05 * of_others.square().mean((0, 1)).sqrt()).all()
     assert (spread > 0).all()
+    # Anew, by a loop: half of what an item is beyond its own content, half of what it is beyond content of the others.
+    posterior, rows = recommender.posterior.cold, recommender.predictor.cold.items
+    counts = torch.from_numpy(recommender.train.item_counts).float()
+    messages = hybrid_inputs(recommender.data, recommender.sessions).items.content
+    squares = []
+    for number in range(0, len(posterior), 2):  # every other one holds mirror images
+        own = content_rows(posterior, recommender.model.items.content, "items", messages, number)
+        others = content_from_others(posterior, recommender.model.items.content, "items", messages, counts)[number]
+        halfway = rows[number] - (own + others.float()) / 2
+        centre = (counts[:, None] * halfway).sum(0) / counts.sum()
+        squares.append((counts[:, None] * (halfway - centre).square()).sum(0) / counts.sum())
+    around = (drawn - (prior.mean - shared[:, 0])[:, None]).square().mean((0, 1))
+    torch.testing.assert_close(around, torch.stack(squares).mean(0), rtol=0.05, atol=1e-4)
 
 
 def test_nothing_but_items_without_ratings_moves(recommender: Recommender) -> None:
