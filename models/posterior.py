@@ -96,6 +96,11 @@ class Posterior:
         """Return one sample in full precision."""
         return {name: stacked[number].float() for name, stacked in self.samples.items()}
 
+    def _offsets(self, name: str, known: Tensor) -> Tensor:
+        """Return offsets of known nodes and of those that joined; of others training has only drawn what it believes of anyone."""
+        place = torch.arange(len(known))
+        return self.samples[name].float() * (known | (place >= len(known) - self._added.get(name, 0)))[:, None]
+
     @torch.no_grad()
     def predictor(
         self, model: HybridModel, inputs: HybridInputs, known_users: Tensor, known_items: Tensor
@@ -118,14 +123,14 @@ class Posterior:
                 timeless.append(torch.where(known_users[:, None], rows.users, rows.cold_users))
             items.append(torch.where(known_items[:, None], rows.items, rows.cold_items))
         of_items = torch.stack(items)
-        item_offsets = self.samples["head.item_offsets"].float() * known_items[None, :, None]
+        item_offsets = self._offsets("head.item_offsets", known_items)
         if of_items.shape[1] > LARGE:
             of_items, item_offsets = by_node(of_items), by_node(item_offsets)
         return Predictor(
             users=torch.stack(users),
             items=of_items,
             thresholds=self.samples["head.thresholds"].float(),
-            user_offsets=self.samples["head.user_offsets"].float() * known_users[None, :, None],
+            user_offsets=self._offsets("head.user_offsets", known_users),
             item_offsets=item_offsets,
             dated=None
             if sessions is None

@@ -21,6 +21,7 @@ from models.cold.newcomer_prior import NewcomerPriors, RowPrior
 from models.cold.newcomers import messages_sent
 from models.cold.others_content import content_from_others
 from models.cold.residuals import Residuals
+from models.cold.scale_use import ScaleUse
 from models.cold.sentence_map import SentenceMap
 from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
@@ -136,6 +137,11 @@ class Trained:
                 )
         return self._priors[kind](number, informed=informed)
 
+    @cached_property
+    def scale_use(self) -> ScaleUse:
+        """What is to be expected of a new user's use of the scale, in all samples."""
+        return ScaleUse.of(self.predictor.warm.user_offsets[:, self.learned(USER)])
+
     def _content_from_others(self, kind: str, posterior: Posterior) -> Tensor:
         """Return what text and concepts say of all users or items, learned from the others, half precision, `[num_samples, num_nodes, size]`."""
         side = "users" if kind == USER else "items"
@@ -166,7 +172,7 @@ class Trained:
     def keep(self, *, predictor: PhasedPredictor, learned_from: Trained) -> None:
         """Take over what another recommender of the same model has worked out, so that it is not done twice."""
         self.__dict__["predictor"] = predictor
-        for name in ("content_regression", "_residuals", "_priors"):
+        for name in ("content_regression", "scale_use", "_residuals", "_priors"):
             if name in learned_from.__dict__:
                 self.__dict__[name] = learned_from.__dict__[name]
 

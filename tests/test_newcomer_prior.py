@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from kg.ratings import Ratings
-from models.cold.newcomer_prior import NewcomerPriors, even_draws
+from models.cold.laplace import even_draws
+from models.cold.newcomer_prior import NewcomerPriors
 
 USERS, ITEMS, SIZE = 900, 12, 3
 

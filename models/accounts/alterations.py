@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -136,7 +136,13 @@ def _encoded(
     phased = recommender.predictor
     # The network gives those who joined later the cold view, even where all samples answer for them.
     known = {USER: phased.known_users & recommender.learned(USER), ITEM: phased.known_items}
-    return kept.predictor(model, hybrid_inputs(data), *(known[side][sides[side].nodes] for side in (USER, ITEM)))
+    rows = kept.predictor(model, hybrid_inputs(data), *(known[side][sides[side].nodes] for side in (USER, ITEM)))
+    # No message moves how someone uses the scale.
+    return replace(
+        rows,
+        user_offsets=predictor.user_offsets[:, sides[USER].nodes],
+        item_offsets=predictor.item_offsets[:, sides[ITEM].nodes],
+    )
 
 
 def _fill(data: HeteroData, recommender: Trained, side: str, variants: _Variants, *, renormalise: bool) -> None:

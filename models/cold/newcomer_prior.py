@@ -13,8 +13,9 @@ from scipy import sparse
 from torch import Tensor
 
 from kg.ratings import Ratings
+from models.cold.laplace import even_draws
 
-__all__ = ["NewcomerPriors", "RowPrior", "even_draws"]
+__all__ = ["NewcomerPriors", "RowPrior"]
 
 NUMBERS = (0, 1, 2, 3, 5, 8, 12, 20, 32, 50)  # numbers of ratings a prior is made for; others take the nearest one
 MOST_USERS = 3000  # known users a prior is learned from
@@ -22,20 +23,6 @@ RIDGE = 1.0  # ratings that pull the mean towards the mean over users
 SEED = 0
 
 Places = NDArray[np.int64]
-
-
-def even_draws(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw standard normal rows, in every second sample the mirror image of the sample before.
-
-    Neighbouring samples are alike, so what they say together has little noise of the draw.
-
-    Args:
-        like: Tensor of the wanted shape, `[num_samples, ...]`.
-        generator: Source of the draws.
-    """
-    drawn = torch.randn(like.shape, generator=generator)
-    drawn[1::2] = -drawn[: len(drawn) // 2 * 2 : 2]
-    return drawn
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ def tastes_of(
     prior = recommender.newcomer_prior(USER, len(item), informed=content is not None)
     if prior is None:
         return None, taste_of(recommender, item, level, content=None if content is None else content[:num_cold])
-    taste = _read(recommender, "warm", item, level, content=content, prior=prior)
+    taste = _read(recommender, "warm", item, level, content=content, prior=prior, scale_use=recommender.scale_use)
     return taste, taste.part(slice(num_cold))
 
 

@@ -10,17 +10,14 @@ from torch.nn.functional import logsigmoid, pad
 from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM, USER
-from models.cold.newcomer_prior import RowPrior, even_draws
+from models.cold.laplace import drawn_around, mode
+from models.cold.newcomer_prior import RowPrior
+from models.cold.scale_use import ScaleUse
 from models.encoder import parameter_key
 from models.inputs import HOP, RATED, RATED_BY, relation_name
-from models.posterior import Posterior, Predictor, rows_of
+from models.posterior import Posterior, Predictor, bilinear, rows_of
 
 __all__ = ["Taste", "item_from_raters", "messages_sent", "taste_from_history"]
-
-NEWTON_STEPS = 8
-HALVINGS = 8
-ROUNDING = 1e-5  # of a log density: a loss that small is no loss
-CONVERGED = 5e-2  # of the largest step, in units of the prior's spread: its square is about what is still missing then
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +57,7 @@ def taste_from_history(
     weight: float = 1.0,
     content: Tensor | None = None,
     prior: RowPrior | None = None,
+    scale_use: ScaleUse | None = None,
     generator: torch.Generator,
 ) -> Taste:
     r"""Return the taste of a newcomer who rated some items, without training.
@@ -81,6 +79,7 @@ def taste_from_history(
         prior: What is to be expected of someone with so many ratings (`models.cold.newcomer_prior`). By default $\mu = 0$
             and $\Sigma$ is the variance of the known users' free rows in the sample; without ratings,
             the cold view.
+        scale_use: What is to be expected of their use of the scale; by default that it is nobody's own.
         generator: Source of the draws.
     """
     offsets = torch.zeros_like(predictor.thresholds)
@@ -97,16 +96,13 @@ def taste_from_history(
     prior = prior or _independent(posterior.spread("users.factors.rows"))
     base = prior.believed(_messages(posterior, data, USER, item)).sum(1)
     base = base if content is None else base + prior.believed_content(content[:, None])[:, 0]
-    free, factor = _free_row(
-        base,
-        prior,
-        rows_of(predictor.items, item),
-        predictor.thresholds[:, None] + rows_of(predictor.item_offsets, item),
-        level,
-        weight=weight,
-        generator=generator,
-    )
-    return Taste(base + free, offsets, factor)
+    partners = rows_of(predictor.items, item)
+    cuts = predictor.thresholds[:, None] + rows_of(predictor.item_offsets, item)
+    free, factor = _free_row(base, prior, partners, cuts, level, weight=weight, generator=generator)
+    rows = base + free
+    if scale_use is not None:
+        offsets = scale_use.draw(bilinear(rows[:, None], partners), cuts, level, generator)
+    return Taste(rows, offsets, factor)
 
 
 @torch.no_grad()
@@ -181,9 +177,7 @@ def _free_row(
     standard, score = _mode(start, design @ spread, lower, upper, weight)
     curvature = _curvature(*_beyond(score, lower, upper), weight)
     factor = torch.linalg.cholesky(design.mT @ (curvature[..., None] * design) + prior.precision)
-    drawn = even_draws(base, generator)
-    drawn = torch.linalg.solve_triangular(factor.mT, drawn[..., None], upper=True)[..., 0]
-    return prior.mean + _times(spread, standard) + drawn, factor
+    return drawn_around(prior.mean + _times(spread, standard), factor, generator), factor
 
 
 def _mode(start: Tensor, design: Tensor, lower: Tensor, upper: Tensor, weight: float) -> tuple[Tensor, Tensor]:
@@ -197,33 +191,22 @@ def _mode(start: Tensor, design: Tensor, lower: Tensor, upper: Tensor, weight: f
         weight: Evidence of each rating.
     """
 
-    def log_density(score: Tensor, row: Tensor) -> Tensor:
+    def scores(row: Tensor) -> Tensor:
+        return start + _times(design, row)
+
+    def log_density(row: Tensor) -> Tensor:
+        score = scores(row)
         likelihood = (logsigmoid(upper - score) + logsigmoid(score - lower)).sum(1)
         return weight * likelihood - 0.5 * row.square().sum(1)
 
-    row, score = design.new_zeros(len(design), design.shape[2]), start
+    def derivatives(row: Tensor) -> tuple[Tensor, Tensor]:
+        below, above = _beyond(scores(row), lower, upper)
+        curvature = _curvature(below, above, weight)[..., None]
+        return weight * _times(design.mT, below + above - 1) - row, design.mT @ (curvature * design) + prior
+
     prior = torch.eye(design.shape[2])
-    here = log_density(score, row)
-    for _ in range(NEWTON_STEPS):
-        below, above = _beyond(score, lower, upper)
-        gradient = weight * _times(design.mT, below + above - 1) - row
-        curvature = _curvature(below, above, weight)
-        factor = torch.linalg.cholesky(design.mT @ (curvature[..., None] * design) + prior)
-        step = torch.cholesky_solve(gradient[..., None], factor)[..., 0]
-        along = _times(design, step)
-        # Undamped, a step can swing between the likelihood's flat tails for ever.
-        length = torch.ones_like(step[:, :1])
-        there = log_density(score + along, row + step)
-        for _ in range(HALVINGS):
-            worse = (there < here - ROUNDING * here.abs().clamp_min(1))[:, None]
-            if not worse.any():
-                break
-            length = torch.where(worse, length / 2, length)
-            there = log_density(score + length * along, row + length * step)
-        row, score, here = row + length * step, score + length * along, there
-        if float((length * step).abs().max()) < CONVERGED:
-            break
-    return row, score
+    row = mode(log_density, derivatives, design.new_zeros(len(design), design.shape[2]))
+    return row, scores(row)
 
 
 def _beyond(score: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:

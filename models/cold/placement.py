@@ -77,7 +77,8 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
 
     A new node gets the cold view of training, $z_v = \mathrm{content}_v + c + \epsilon_v$. Its content comes from the
     tables that all others are read by, $\epsilon_v$ is drawn from what rated nodes have beyond their content
-    (`models.cold.residuals`). With a few ratings, $\epsilon_v$ is what these say instead (`models.cold.newcomers`); of a user
+    (`models.cold.residuals`). With a few ratings, $\epsilon_v$ is what these say instead (`models.cold.newcomers`), and a user has offsets of
+    their own; of a user
     also without any, what is to be expected of someone with their concepts. Samples of the first phase answer for it; of a user
     all, as of someone with that history. Nothing that was known changes: the ratings of a new item move no user.
 
@@ -94,15 +95,16 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
     shared = phased.warm.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
     # Only samples of the first phase are asked of a new node, but for a user placed in all.
     residual, first = torch.zeros_like(content), phased.num_cold
+    offsets = content.new_zeros(*content.shape[:2], before.warm.thresholds.shape[1])
     # Of an item without ratings residuals say what is expected; of a user the prior of newcomers does, in all samples.
     expected = kind == USER and recommender.newcomer_prior(USER, 0) is not None
     if not expected:
         residual[:first] = recommender.residuals(kind).draw(kind, list(additions.nodes.vocabulary))
     placed_in_all = torch.zeros(count, dtype=torch.bool)
     for new in range(count) if expected else np.unique(additions.new).tolist():
-        row, placed_in_all[new] = _rated_row(recommender, additions, new, content[:, new])
+        row, offsets[:, new], placed_in_all[new] = _rated(recommender, additions, new, content[:, new])
         residual[: len(row), new] = row - content[: len(row), new] - shared[: len(row), 0]
-    residual = residual.half()  # as all samples are kept
+    residual, offsets = residual.half(), offsets.half()  # as all samples are kept
     rows = content + shared + residual.float()
     known = {
         USER: torch.cat([before.known_users, placed_in_all]) if kind == USER else before.known_users,
@@ -119,7 +121,7 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
         recommender,
         graph=additions.grown(recommender.graph),
         train=_grown_ratings(recommender.train, additions),
-        posterior=replace(phased, warm=_grown_posterior(phased.warm, kind, residual)),
+        posterior=replace(phased, warm=_grown_posterior(phased.warm, kind, residual, offsets)),
         data=_grown_data(recommender.data, additions, edges, features),
         item_vectors=item_vectors,
         exposure=exposure,
@@ -129,7 +131,9 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
         notes=(*recommender.notes, *additions.notes, *notes),
     )
     grown.keep(
-        predictor=PhasedPredictor(_grown_predictor(before.warm, kind, rows), first, known[USER], known[ITEM]),
+        predictor=PhasedPredictor(
+            _grown_predictor(before.warm, kind, rows, offsets.float()), first, known[USER], known[ITEM]
+        ),
         learned_from=recommender,
     )
     return grown
@@ -216,8 +220,10 @@ def _content_rows(
     return total
 
 
-def _rated_row(recommender: Trained, additions: Additions, new: int, content: Tensor) -> tuple[Tensor, bool]:
-    """Return the row of a new node by its ratings, `[num_samples, size]`, and whether it is placed in all samples.
+def _rated(
+    recommender: Trained, additions: Additions, new: int, content: Tensor
+) -> tuple[Tensor, Tensor | float, bool]:
+    """Return the row of a new node by its ratings, its offsets, and whether it is placed in all samples.
 
     An item is placed in the first ones alone, since its content is; so is a user where nothing says what users are like.
     """
@@ -228,7 +234,7 @@ def _rated_row(recommender: Trained, additions: Additions, new: int, content: Te
         # Nothing said is not the same as an average concept: a history alone is read as `recommend(history=...)` reads it.
         concepts = content if bool(content.any()) else None
         warm, cold = tastes_of(recommender, other.numpy(), level, concepts)
-        return (cold.rows, False) if warm is None else (warm.rows, True)
+        return (cold.rows, 0.0, False) if warm is None else (warm.rows, warm.offsets, True)
     rows = item_from_raters(
         recommender.posterior.cold,
         recommender.predictor.cold,
@@ -239,22 +245,20 @@ def _rated_row(recommender: Trained, additions: Additions, new: int, content: Te
         prior=recommender.newcomer_prior(ITEM, len(other)),
         generator=torch.Generator().manual_seed(SEED),
     )
-    return rows, False
+    return rows, 0.0, False
 
 
-def _grown_posterior(posterior: Posterior, kind: str, residual: Tensor) -> Posterior:
-    offsets = posterior.samples[f"head.{kind}_offsets"]
+def _grown_posterior(posterior: Posterior, kind: str, residual: Tensor, offsets: Tensor) -> Posterior:
     return posterior.grown(
         {
             f"{TOWER[kind]}.factors.rows": torch.zeros_like(residual),
             f"cold_{TOWER[kind]}.residual.rows": residual,
-            f"head.{kind}_offsets": offsets.new_zeros(len(offsets), residual.shape[1], offsets.shape[2]),
+            f"head.{kind}_offsets": offsets,
         }
     )
 
 
-def _grown_predictor(predictor: Predictor, kind: str, rows: Tensor) -> Predictor:
-    offsets = rows.new_zeros(*rows.shape[:2], predictor.thresholds.shape[1])
+def _grown_predictor(predictor: Predictor, kind: str, rows: Tensor, offsets: Tensor) -> Predictor:
     if kind == ITEM:
         return replace(
             predictor,

@@ -103,7 +103,7 @@ def best_questions(
     covariance, rows = covariance[::step].clone(), predictor.items[::step][:, chosen]
     design = torch.cat([rows[..., :-1], torch.ones_like(rows[..., -1:])], dim=-1)
     score = (design @ person.cold.rows[::step, :, None])[..., 0] + rows[..., -1]
-    cuts = predictor.thresholds[::step, None] + predictor.item_offsets[::step][:, chosen]
+    cuts = (predictor.thresholds + person.cold.offsets)[::step, None] + predictor.item_offsets[::step][:, chosen]
     precision = _precision(score, cuts)
     chance = torch.from_numpy(open_to_ask[items]).float()
     weight = torch.from_numpy(known[items]).float()
