@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# One process a core; the tests of one file stay together, for they share what they train.
-SHARED := --numprocesses auto --dist loadfile
+# One process a core, each with one thread; the tests of one file stay together, for they share what they train.
+SHARED := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-slow test-spark check lock clean
 
@@ -12,10 +12,10 @@ demo: $(READY)
 	$(BIN)/kgrec demo
 
 test: $(READY)
-	$(BIN)/pytest $(SHARED) -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(SHARED) -m "not slow and not gpu"
 
 test-slow: $(READY)
-	$(BIN)/pytest $(SHARED) --durations 12 -m "slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(SHARED) --durations 12 -m "slow and not gpu"
 
 # 450 MB of Spark and a Java, which the other tests do without.
 test-spark: $(READY)

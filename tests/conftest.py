@@ -27,6 +27,14 @@ settings.load_profile("kgrec")
 
 PROJECT = Path(__file__).resolve().parents[1]
 
+LONGEST = ("test_fuzz.py", "test_update.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, so that no core waits for one of them at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 DESCRIPTION = r"""name: small
 ratings:
   file: ratings.tsv

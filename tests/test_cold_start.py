@@ -207,3 +207,17 @@ def test_a_first_look_at_real_data_and_a_second_call_that_trains_nothing(real_da
     again = runner.invoke(app, command)
     assert json.loads(again.stdout)["tables"] == found["tables"]
     assert (out / "runs" / "kgrec-0" / "model.safetensors").stat().st_mtime_ns == stamp
+
+
+def test_the_log_loss_is_that_of_the_chance_of_what_was_given() -> None:
+    values = np.array([1, 5, 5, 2], dtype=np.float32)
+    owner = np.array([0, 0, 1, 1])
+    part = Ratings(user=owner, item=np.arange(4), value=values, num_users=2, num_items=4)
+    draw = Draw(newcomers=np.arange(2), given=np.zeros((2, 0), np.int64), test=np.arange(4), owner=owner)
+    chances = np.array([[0.5, 0.5, 0, 0, 0], [0, 0, 0, 0, 1], [0.75, 0, 0, 0, 0.25], [0, 0.5, 0.5, 0, 0]], np.float32)
+    levels = np.arange(1, 6, dtype=np.float32)
+    served = Served(stars=chances.astype(np.float64) @ levels, probabilities=chances)
+    biases = Served(stars=np.full(4, 3.0))
+    table = few_shot_table({OURS: {5: served}, "biases": {5: biases}}, draw, part, levels).set_index("model")
+    assert table.loc[OURS, "log_loss"] == pytest.approx(np.log([2, 1, 4, 2]).mean())
+    assert np.isnan(table.loc["biases", "log_loss"])

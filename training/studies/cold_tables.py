@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.metrics import log_loss
 
 from kg.graph import KnowledgeGraph
 from kg.ratings import Ratings
@@ -80,7 +81,8 @@ def few_shot_table(
     """Return a row a model and number of given ratings, with intervals over the newcomers.
 
     Returns:
-        `model`, `given`, `rmse`, `low`, `high`, `ndcg`, `ndcg_low`, `ndcg_high`, and of our model against the bias
+        `model`, `given`, `rmse`, `low`, `high`, `ndcg`, `ndcg_low`, `ndcg_high`; of models with chances `coverage_80` and
+        `log_loss` (mean of -ln of the chance of what was given, nats); and of our model against the bias
         baseline with the same ratings: `gain`, `gain_low`, `gain_high`, `p`, `p_holm` (over the numbers),
         also where the concepts of new users are known to it, and where it was trained anew.
     """
@@ -98,6 +100,7 @@ def few_shot_table(
                 level = np.abs(values[:, None] - levels[None]).argmin(axis=1)
                 pit = randomised_pit(served.probabilities, level, SEED)
                 line["coverage_80"] = float(interval_coverage(pit).mean())
+                line["log_loss"] = float(log_loss(level, served.probabilities, labels=range(len(levels))))
             if model in (OURS, INFORMED, RETRAINED) and served.stars is not None:
                 other = curves[reference][number].stars
                 assert other is not None
