@@ -120,6 +120,29 @@ def test_a_grown_run_answers_as_the_one_in_memory(run: Path, grown: Path) -> Non
     )
 
 
+def test_a_table_like_the_one_of_the_build_is_read_by_its_description(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.csv").write_text("id,title,genre\nnew,Film 9,Drama\nodd,Film 10,Opera\n")
+    (tmp_path / "people.csv").write_text("id,job\nzoe,cook\n")
+    by = ("--description", run.parent / "tiny.yaml")
+    told = call("add-items", run, tmp_path / "more.csv", *by, "--out", tmp_path / "grown")
+    assert told["items"] == ["new", "odd"]
+    assert told["notes"] == ["genre 'Opera' of item 'odd' is not known to the graph and says nothing"]
+    call("add-users", tmp_path / "grown", tmp_path / "people.csv", *by, "--out", tmp_path / "both")
+    there = load_run(tmp_path / "both").recommender
+    here = (
+        load_run(run)
+        .recommender.add_items(
+            [
+                {"id": "new", "title": "Film 9", "text": "Film 9", "genre": "Drama"},
+                {"id": "odd", "title": "Film 10", "text": "Film 10"},
+            ]
+        )
+        .add_users([{"id": "zoe", "job": "cook"}])
+    )
+    pairs = [(user, item) for user in ("ann", "zoe") for item in ("new", "odd", "2")]
+    pd.testing.assert_frame_equal(there.predict(pairs), here.predict(pairs), check_exact=True)
+
+
 def test_a_grown_run_grows_again_and_the_old_ones_stay(run: Path, grown: Path, tmp_path: Path) -> None:
     before = load_run(grown).recommender.predict([("ann", "007")])
     (tmp_path / "people.csv").write_text("id,label,job,ratings\nzoe,Zoe,cook,007=5|2=1\nold,,smith,\n")

@@ -12,6 +12,7 @@ from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM, USER
 from models.cold.newcomers import Taste, taste_from_history
+from models.cold.scale_use import ScaleUse
 from models.posterior import Posterior, Predictor
 
 DRAWS, ITEMS, SIZE = 6_000, 8, 3  # equal samples, so that the draws of all of them show the distribution
@@ -62,7 +63,13 @@ def data() -> HeteroData:
 
 
 def taste(
-    history: list[int], levels: list[int], *, weight: float = 1.0, seed: int = 0, inputs: HeteroData | None = None
+    history: list[int],
+    levels: list[int],
+    *,
+    weight: float = 1.0,
+    seed: int = 0,
+    inputs: HeteroData | None = None,
+    scale_use: ScaleUse | None = None,
 ) -> Taste:
     return taste_from_history(
         posterior(),
@@ -71,6 +78,7 @@ def taste(
         torch.tensor(history, dtype=torch.int64),
         torch.tensor(levels, dtype=torch.int64),
         weight=weight,
+        scale_use=scale_use,
         generator=torch.Generator().manual_seed(seed),
     )
 
@@ -183,3 +191,29 @@ def test_draws_are_decided_by_the_generator_and_offsets_are_zero() -> None:
     assert not torch.equal(first.rows, other.rows)
     assert first.offsets.shape == (DRAWS, 4)
     assert not first.offsets.any()
+
+
+def scale_use(spread: float) -> ScaleUse:
+    """Known users whose offsets differ by so much, each by itself, around those of nobody."""
+    signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 4)
+    return ScaleUse.of((signs * spread).expand(DRAWS, 16, 4))
+
+
+def test_where_all_use_the_scale_alike_the_row_is_as_without() -> None:
+    plain, alike = taste(HISTORY, LEVELS).rows.double(), taste(HISTORY, LEVELS, scale_use=scale_use(0.0)).rows.double()
+    error = plain.std(0) * (2 / DRAWS) ** 0.5
+    assert ((plain.mean(0) - alike.mean(0)).abs() < 5 * error + 0.01).all()
+    torch.testing.assert_close(alike.std(0), plain.std(0), rtol=0.08, atol=0)
+
+
+def test_offsets_explain_what_else_the_row_would_have_to() -> None:
+    """All fives: the more people differ in how freely they give them, the less it says of taste."""
+    history, levels = list(range(ITEMS)), [4] * ITEMS
+    biases, offsets = [], []
+    for spread in (0.0, 0.5, 1.0):
+        found = taste(history, levels, scale_use=scale_use(spread))
+        biases.append(float(found.rows[:, -1].mean()))
+        offsets.append(float(found.offsets[:, 3].mean()))
+    assert biases == sorted(biases, reverse=True)
+    assert offsets == sorted(offsets, reverse=True)
+    assert offsets[2] < -0.3

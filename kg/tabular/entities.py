@@ -62,7 +62,7 @@ class Entities:
 
 def read_entities(
     kind: str,
-    tables: Sequence[ItemTable] | Sequence[UserTable],
+    tables: Sequence[ItemTable | UserTable],
     folder: Path,
     files: dict[str, FileAccount],
     notes: list[str],

@@ -113,7 +113,7 @@ def account_of_history(recommender: Trained, person: Person, ratings: Mapping[in
     chords = Chords.of(rows, torch.from_numpy(recommender.levels), taste.rows, taste.offsets, item)
     sides = {
         USER: received_from_history(
-            samples, rows, recommender.data, taste.rows, *given, prior=_in(samples, recommender, len(rated))
+            samples, rows, recommender.data, taste, *given, prior=_in(samples, recommender, len(rated))
         ),
         ITEM: received_by(samples, rows, recommender.data, learned_ratings(recommender), ITEM, item),
     }

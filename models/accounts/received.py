@@ -12,7 +12,7 @@ from torch_geometric.data import HeteroData
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from models.cold.newcomer_prior import RowPrior
-from models.cold.newcomers import messages_sent
+from models.cold.newcomers import Taste, messages_sent
 from models.encoder import parameter_key
 from models.inputs import HOP, RATED, RATED_BY, MessageType, relation_name
 from models.posterior import Posterior, Predictor
@@ -226,7 +226,7 @@ def received_from_history(
     posterior: Posterior,
     predictor: Predictor,
     data: HeteroData,
-    rows: Tensor,
+    taste: Taste,
     item: Tensor,
     level: Tensor,
     *,
@@ -246,12 +246,12 @@ def received_from_history(
         posterior: Kept samples.
         predictor: Rows of known nodes.
         data: Graph inputs.
-        rows: The newcomer's rows, `[num_samples, size]`.
+        taste: The newcomer's rows and offsets.
         item: Rated items, int64 `[num_ratings]`, possibly none.
         level: Index of each rating's level, int64 `[num_ratings]`.
         prior: What the taste was made with; by default $\mu = 0$ and the variance of the known free rows.
     """
-    samples = posterior.samples
+    samples, rows = posterior.samples, taste.rows
     collect = _Collector()
     if prior is not None:
         collect.add([PartKey(NEW, USER)], prior.mean[:, None])
@@ -266,7 +266,7 @@ def received_from_history(
         partners = predictor.items[:, item].double()
         design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
         score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
-        cuts = predictor.thresholds.double()[:, None] + predictor.item_offsets[:, item].double()
+        cuts = (predictor.thresholds + taste.offsets).double()[:, None] + predictor.item_offsets[:, item].double()
         ends = torch.full_like(cuts[..., :1], torch.inf)
         cuts = torch.cat([-ends, cuts, ends], dim=-1)
         place = level.expand(len(rows), -1)[..., None]

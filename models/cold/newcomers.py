@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, pad
 from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM, USER
-from models.cold.laplace import drawn_around, mode
+from models.cold.free_row import FreeRow
 from models.cold.newcomer_prior import RowPrior
 from models.cold.scale_use import ScaleUse
 from models.encoder import parameter_key
@@ -64,9 +63,10 @@ def taste_from_history(
 
     The messages from rated items and over two hops are those of any user, believed as far as the prior says. What the row
     is beyond them, $w$, has the posterior
-    $p(w \mid r) \propto N(w; \mu, \Sigma) \prod_j P(r_j \mid f_j^0 + \langle w, z_j\rangle)$;
+    $p(w \mid r) \propto N(w; \mu, \Sigma) \prod_j P(r_j \mid f_j^0 + \langle w, z_j\rangle)$ (`models.cold.free_row`);
     it is log-concave, so a few Newton steps in every sample find its mode, and one draw from the
-    Laplace approximation there keeps the uncertainty that a few ratings leave.
+    Laplace approximation there keeps the uncertainty that a few ratings leave. Offsets of the scale are drawn given that row,
+    and the row once more given the offsets, as a Gibbs sampler does.
 
     Args:
         posterior: Kept samples.
@@ -98,11 +98,15 @@ def taste_from_history(
     base = base if content is None else base + prior.believed_content(content[:, None])[:, 0]
     partners = rows_of(predictor.items, item)
     cuts = predictor.thresholds[:, None] + rows_of(predictor.item_offsets, item)
-    free, factor = _free_row(base, prior, partners, cuts, level, weight=weight, generator=generator)
-    rows = base + free
+    free = FreeRow.of(base, prior, partners, level, weight)
+    likely = free.mode(cuts)
     if scale_use is not None:
-        offsets = scale_use.draw(bilinear(rows[:, None], partners), cuts, level, generator)
-    return Taste(rows, offsets, factor)
+        row, _ = free.draw(likely, cuts, generator)
+        offsets = scale_use.draw(bilinear((base + row)[:, None], partners), cuts, level, generator)
+        cuts = cuts + offsets[:, None]
+        likely = free.mode(cuts, near=likely)
+    row, factor = free.draw(likely, cuts, generator)
+    return Taste(base + row, offsets, factor)
 
 
 @torch.no_grad()
@@ -135,91 +139,12 @@ def item_from_raters(
     cuts = predictor.thresholds[:, None] + rows_of(predictor.user_offsets, user)
     prior = prior or _independent(posterior.spread("items.factors.rows"))
     base = content + prior.believed(_messages(posterior, data, ITEM, user)).sum(1)
-    free, _ = _free_row(base, prior, rows_of(predictor.users, user), cuts, level, generator=generator)
-    return base + free
+    free = FreeRow.of(base, prior, rows_of(predictor.users, user), level)
+    return base + free.draw(free.mode(cuts), cuts, generator)[0]
 
 
 def _independent(variance: Tensor) -> RowPrior:
     return RowPrior(torch.zeros_like(variance), torch.diag_embed(variance.clamp_min(1e-6)))
-
-
-def _free_row(
-    base: Tensor,
-    prior: RowPrior,
-    partners: Tensor,
-    cuts: Tensor,
-    level: Tensor,
-    *,
-    weight: float = 1.0,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Draw what a newcomer's few ratings say beyond `base`, `[num_samples, size]`, and return the Cholesky factor of their precision.
-
-    Args:
-        base: What is known without their values, `[num_samples, size]`.
-        prior: Prior of the free row.
-        partners: Rows of what was rated, or of who rated, `[num_samples, num_ratings, size]`.
-        cuts: Their thresholds with offsets, `[num_samples, num_ratings, num_levels - 1]`.
-        level: Index of each rating's level, `[num_ratings]`.
-        weight: Evidence of each rating.
-        generator: Source of the draws.
-    """
-    design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
-    bounded = pad(cuts, (1, 1))
-    bounded[..., 0], bounded[..., -1] = -1e4, 1e4
-    position = level.expand(len(base), -1)[..., None]
-    lower, upper = bounded.gather(2, position)[..., 0], bounded.gather(2, position + 1)[..., 0]
-    start = _times(design, base + prior.mean) + partners[..., -1]
-    spread = prior.factor
-    if design.shape[1] < design.shape[2]:
-        # Few ratings tell of the directions of their partners alone: the search needs no others.
-        spread = spread @ torch.linalg.qr((design @ spread).mT).Q
-    standard, score = _mode(start, design @ spread, lower, upper, weight)
-    curvature = _curvature(*_beyond(score, lower, upper), weight)
-    factor = torch.linalg.cholesky(design.mT @ (curvature[..., None] * design) + prior.precision)
-    return drawn_around(prior.mean + _times(spread, standard), factor, generator), factor
-
-
-def _mode(start: Tensor, design: Tensor, lower: Tensor, upper: Tensor, weight: float) -> tuple[Tensor, Tensor]:
-    r"""Return the most likely $v \sim N(0, I)$, `[num_samples, size]`, and the scores there, `[num_samples, num_ratings]`.
-
-    Args:
-        start: Scores at zero, `[num_samples, num_ratings]`.
-        design: What each entry of $v$ adds to them, `[num_samples, num_ratings, size]`.
-        lower: Threshold below each rating's level, `[num_samples, num_ratings]`.
-        upper: Threshold above it.
-        weight: Evidence of each rating.
-    """
-
-    def scores(row: Tensor) -> Tensor:
-        return start + _times(design, row)
-
-    def log_density(row: Tensor) -> Tensor:
-        score = scores(row)
-        likelihood = (logsigmoid(upper - score) + logsigmoid(score - lower)).sum(1)
-        return weight * likelihood - 0.5 * row.square().sum(1)
-
-    def derivatives(row: Tensor) -> tuple[Tensor, Tensor]:
-        below, above = _beyond(scores(row), lower, upper)
-        curvature = _curvature(below, above, weight)[..., None]
-        return weight * _times(design.mT, below + above - 1) - row, design.mT @ (curvature * design) + prior
-
-    prior = torch.eye(design.shape[2])
-    row = mode(log_density, derivatives, design.new_zeros(len(design), design.shape[2]))
-    return row, scores(row)
-
-
-def _beyond(score: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the chances of a level below the rating's own, and of one not above it."""
-    return torch.sigmoid(lower - score), torch.sigmoid(upper - score)
-
-
-def _curvature(below: Tensor, above: Tensor, weight: float) -> Tensor:
-    return weight * (below * (1 - below) + above * (1 - above))
-
-
-def _times(matrix: Tensor, vector: Tensor) -> Tensor:
-    return (matrix @ vector[..., None])[..., 0]
 
 
 @torch.no_grad()

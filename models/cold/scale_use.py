@@ -27,7 +27,7 @@ class ScaleUse:
     $$p(a \mid r) \propto N(a; \mu, \Sigma) \prod_j [\sigma(\theta_{j, r_j} + a_{r_j} - f_j) - \sigma(\theta_{j, r_j - 1} + a_{r_j - 1} - f_j)],$$
 
     which is log-concave where the cuts are in order: Newton finds its mode, and a draw from the Laplace approximation there keeps
-    what is still open. The scores are taken as the row of the newcomer gives them, a block at a time.
+    what is still open.
 
     Attributes:
         mean: $\mu$, `[num_samples, num_levels - 1]`.

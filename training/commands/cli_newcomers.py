@@ -14,32 +14,44 @@ __all__ = ["add_items", "add_users", "predict", "similar"]
 
 RunArgument = Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Directory of the new run; the old one stays as it is.")]
+LikeBefore = Annotated[
+    str | None,
+    typer.Option(
+        "--description",
+        help="What the graph was built from: the table has the columns of the one described there. By default a column a relation.",
+    ),
+]
+Data = Annotated[Path | None, typer.Option(help="Folder that the description's other files are in.")]
 
 
 def add_items(
     run: RunArgument,
     items: Annotated[Path, typer.Argument(help="YAML, JSON or table of new items.", show_default=False)],
     out: Out,
+    description: LikeBefore = None,
+    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Let new items join a run by what is known of them, without training: text, concepts, maybe a few ratings.
 
     Example: kgrec add-items runs/u1 new.yaml --out runs/u1-new
     """
-    _add(run, items, out, "item", as_json)
+    _add(run, items, out, "item", description, data, as_json)
 
 
 def add_users(
     run: RunArgument,
     users: Annotated[Path, typer.Argument(help="YAML, JSON or table of new users.", show_default=False)],
     out: Out,
+    description: LikeBefore = None,
+    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Let new users join a run by what is known of them, without training: concepts such as age, maybe a few ratings.
 
     Example: kgrec add-users runs/u1 people.csv --out runs/u1-new
     """
-    _add(run, users, out, "user", as_json)
+    _add(run, users, out, "user", description, data, as_json)
 
 
 def predict(
@@ -98,13 +110,21 @@ def similar(
     console.out.print(console.plain_table(f"items like {item}", shown))
 
 
-def _add(run: Path, file: Path, out: Path, kind: str, as_json: bool) -> None:
+def _add(
+    run: Path, file: Path, out: Path, kind: str, description: str | None, data: Path | None, as_json: bool
+) -> None:
+    from kg.description import Description
     from kg.growth.addition_files import read_records
+    from kg.growth.described_additions import described_records
     from training.additions import write_grown_run
     from training.bundle import load_run
     from training.commands import console
 
-    records = read_records(file, kind)
+    records, notes = (
+        (read_records(file, kind), [])
+        if description is None
+        else described_records(file, kind, Description.load(description, data=data))
+    )
     if not records:
         raise InputError(f"there is no {kind} in this file", file=file)
     found = load_run(run)
@@ -112,7 +132,7 @@ def _add(run: Path, file: Path, out: Path, kind: str, as_json: bool) -> None:
     add = found.recommender.add_items if kind == "item" else found.recommender.add_users
     grown = add(records, source=file.name)
     write_grown_run(found.directory, found.manifest, grown, out)
-    notes = list(grown.notes[before:])
+    notes += grown.notes[before:]
     if as_json:
         console.print_json({"run": str(out), f"{kind}s": [str(record["id"]) for record in records], "notes": notes})
         return

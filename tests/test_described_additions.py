@@ -1,0 +1,134 @@
+"""New rows read by the description a graph was built from say what a rebuilt graph would hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kg.build import build
+from kg.dataset import Dataset
+from kg.description import Description
+from kg.errors import InputError
+from kg.growth.additions import Additions
+from kg.growth.described_additions import described_records
+from kg.schema import ITEM, USER
+
+DESCRIPTION = r"""name: shop
+ratings: {file: ratings.csv, scale: [1, 5]}
+items:
+  - file: films.csv
+    id: key
+    label: "{name} ({year})"
+    text: "{name}. {plot}"
+    same_as: link
+    missing: ["", "N/A"]
+    concepts:
+      genre: {column: genres, split: ";"}
+      director: {column: by, kind: person}
+      decade: {column: year, pattern: '(\d{3})\d', wording: "{}0s"}
+    relations: {sequel: {column: after, split: ",", unknown_ids: drop}}
+users:
+  - {file: people.csv, id: nr, concepts: {age: {column: age, bins: [18, 40]}, job: {column: job, names: {c: cook, s: spy}}}}
+"""
+FILMS = "key,name,year,plot,genres,by,after,link\n"
+OLD_FILMS = "a,Alpha,1999,A war.,War;Drama,Ann Lee,,http://x/a\nb,Beta,1987,Love.,Love,Bo Ek,a,\nc,Gamma,2001,N/A,Drama;Love,N/A,,\n"
+NEW_FILMS = 'd 1,Delta,1985,"Love, and war.",War;Love,Bo Ek,"a,b",http://x/d\né,N/A,2003,,N/A,Ann Lee,c,\n'
+PEOPLE, OLD_PEOPLE, NEW_PEOPLE = "nr,age,job\n", "1,17,c\n2,25,s\n3,44,c\n", "007,39,s\n8,40,c\n"
+RATINGS = "user,item,rating\n1,a,5\n2,b,4\n3,c,2\n"
+
+
+def shop(folder: Path, films: str, people: str) -> Dataset:
+    folder.mkdir()
+    for name, content in (("shop.yaml", DESCRIPTION), ("films.csv", FILMS + films), ("people.csv", PEOPLE + people), ("ratings.csv", RATINGS)):  # fmt: skip
+        (folder / name).write_text(content, encoding="utf-8")
+    return build(Description.load(folder / "shop.yaml"))
+
+
+def said(graph: Dataset | object, kind: str, raw_id: str) -> dict[str, object]:
+    """What a graph says of one node, by ids."""
+    found = graph.graph if isinstance(graph, Dataset) else graph
+    nodes = found.nodes[kind]  # type: ignore[attr-defined]
+    index = nodes.vocabulary.index_of(raw_id)
+    edges = set()
+    for edge_type, part in found.edges.items():  # type: ignore[attr-defined]
+        for start, end in part.index.T:
+            if (edge_type.source, start) == (kind, index) or (edge_type.target, end) == (kind, index):
+                ends = [
+                    found.nodes[side].vocabulary.id_of(int(place))  # type: ignore[attr-defined]
+                    for side, place in ((edge_type.source, start), (edge_type.target, end))
+                ]
+                edges.add((edge_type.relation, *ends))
+    return {"label": nodes.labels[index], "text": nodes.texts[index], "edges": edges}
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "rows", "ids"),
+    [(ITEM, FILMS, NEW_FILMS, ["d 1", "é"]), (USER, PEOPLE, NEW_PEOPLE, ["007", "8"])],
+)
+def test_new_rows_say_what_a_rebuilt_graph_holds(
+    tmp_path: Path, kind: str, header: str, rows: str, ids: list[str]
+) -> None:
+    before = shop(tmp_path / "before", OLD_FILMS, OLD_PEOPLE)
+    rebuilt = shop(tmp_path / "rebuilt", OLD_FILMS + NEW_FILMS, OLD_PEOPLE + NEW_PEOPLE)
+    (tmp_path / "new.csv").write_text(header + rows, encoding="utf-8")
+    description = Description.load(tmp_path / "before" / "shop.yaml")
+    records, notes = described_records(tmp_path / "new.csv", kind, description)
+    additions = Additions.of(before.graph, kind, records, scale=(1, 5))
+    assert not notes
+    unknown = [note for note in additions.notes if "not known" in note]
+    grown = additions.grown(before.graph)
+    assert list(additions.nodes.vocabulary) == ids
+    for raw_id in ids:
+        mine, wanted = said(grown, kind, raw_id), said(rebuilt, kind, raw_id)
+        assert (mine["label"], mine["text"]) == (wanted["label"], wanted["text"])
+        assert mine["edges"] == wanted["edges"]
+    assert not unknown
+
+
+def test_what_only_the_new_rows_name_is_a_note(tmp_path: Path) -> None:
+    before = shop(tmp_path / "before", OLD_FILMS, OLD_PEOPLE)
+    (tmp_path / "new.csv").write_text(FILMS + "d,Delta,198?,,Opera;War,Cy Doe,,\n", encoding="utf-8")
+    description = Description.load(tmp_path / "before" / "shop.yaml")
+    records, notes = described_records(tmp_path / "new.csv", ITEM, description)
+    assert notes == ["new.csv: 1 values of decade without a match of the pattern"]
+    found = Additions.of(before.graph, ITEM, records, scale=(1, 5))
+    assert sorted(note.partition(" of ")[0] for note in found.notes) == ["director 'Cy Doe'", "genre 'Opera'"]
+    assert {edge_type.relation for edge_type in found.edges} == {"genre"}
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        ("key,name,year,plot,genres,by\nd,Delta,1985,,War,Bo Ek\n", "expected a column 'after'"),
+        (FILMS + ",Delta,1985,,War,Bo Ek,,\n", "expected an item id in the column 'key'"),
+        (FILMS + "d,D,1985,,War,Bo Ek,,\nd,D,1985,,War,Bo Ek,,\n", "'d' stands here for the second time"),
+    ],
+)
+def test_a_broken_table_is_a_sentence_with_its_file(tmp_path: Path, content: str, wanted: str) -> None:
+    shop(tmp_path / "before", OLD_FILMS, OLD_PEOPLE)
+    (tmp_path / "new.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"new\.csv") as caught:
+        described_records(tmp_path / "new.csv", ITEM, Description.load(tmp_path / "before" / "shop.yaml"))
+    assert wanted in str(caught.value)
+
+
+def test_a_description_without_such_a_table_says_so(tmp_path: Path) -> None:
+    (tmp_path / "bare.yaml").write_text("name: bare\nratings: {file: ratings.csv, scale: [1, 5]}\n", encoding="utf-8")
+    (tmp_path / "new.csv").write_text(PEOPLE + NEW_PEOPLE, encoding="utf-8")
+    with pytest.raises(InputError, match="no table of users is described here"):
+        described_records(tmp_path / "new.csv", USER, Description.load(tmp_path / "bare.yaml"))
+
+
+def test_the_description_and_the_table_stay_as_they_are(tmp_path: Path) -> None:
+    shop(tmp_path / "before", OLD_FILMS, OLD_PEOPLE)
+    (tmp_path / "new.csv").write_text(FILMS + NEW_FILMS, encoding="utf-8")
+    description = Description.load(tmp_path / "before" / "shop.yaml")
+    described = description.model_dump()
+    first, _ = described_records(tmp_path / "new.csv", ITEM, description)
+    again, _ = described_records(tmp_path / "new.csv", ITEM, description)
+    assert first == again
+    assert description.model_dump() == described
+    assert (tmp_path / "new.csv").read_text(encoding="utf-8") == FILMS + NEW_FILMS
+    assert np.all([set(record) <= {"id", "label", "text", "concepts"} for record in first])
