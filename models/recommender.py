@@ -247,7 +247,13 @@ class Recommender(Trained):
         _check_length(k)
         return similar_items(self, item, k)
 
-    def add_items(self, items: pd.DataFrame | Iterable[Mapping[str, Any]], *, source: str = "additions") -> Recommender:
+    def add_items(
+        self,
+        items: pd.DataFrame | Iterable[Mapping[str, Any]],
+        *,
+        source: str = "additions",
+        lines: Sequence[int] = (),
+    ) -> Recommender:
         """Return a recommender that knows more items, without training; this one stays as it is.
 
         Their texts are read by the encoder, text and concepts by the tables that the model has learned, as those of any item
@@ -257,6 +263,7 @@ class Recommender(Trained):
             items: One record an item: `id`, and what is known of `label` (or `title`), `text`, `concepts` (relation ->
                 labels or ids) and `ratings` (user id -> stars); see `kg.growth.additions.Additions.of`.
             source: Name of the place that states this, for `evidence`.
+            lines: Line of each record there; by default its number.
 
         Returns:
             The new recommender. What could not be used of the records, as concepts that nobody knows, is told in its `notes`.
@@ -264,16 +271,23 @@ class Recommender(Trained):
         Raises:
             InputError: If a record has no id, an id is known already, or a field, relation, user or rating is none.
         """
-        found = Additions.of(self.graph, ITEM, items, scale=self.scale, source=source)
+        found = Additions.of(self.graph, ITEM, items, scale=self.scale, source=source, lines=lines)
         return placed(self, found, text_vectors(self, found))
 
-    def add_users(self, users: pd.DataFrame | Iterable[Mapping[str, Any]], *, source: str = "additions") -> Recommender:
+    def add_users(
+        self,
+        users: pd.DataFrame | Iterable[Mapping[str, Any]],
+        *,
+        source: str = "additions",
+        lines: Sequence[int] = (),
+    ) -> Recommender:
         """Return a recommender that knows more users, without training; this one stays as it is.
 
         Args:
             users: One record a user: `id`, and what is known of `label`, `concepts` (such as age and occupation) and
                 `ratings` (item id -> stars). Without ratings the concepts alone speak.
             source: Name of the place that states this.
+            lines: Line of each record there; by default its number.
 
         Returns:
             The new recommender; its `notes` tell what could not be used.
@@ -281,7 +295,7 @@ class Recommender(Trained):
         Raises:
             InputError: As for `add_items`.
         """
-        found = Additions.of(self.graph, USER, users, scale=self.scale, source=source)
+        found = Additions.of(self.graph, USER, users, scale=self.scale, source=source, lines=lines)
         return placed(self, found, text_vectors(self, found))
 
     def questions(self, history: Mapping[str, float] | None = None, *, k: int = 5) -> pd.DataFrame:

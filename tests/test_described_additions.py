@@ -74,11 +74,13 @@ def test_new_rows_say_what_a_rebuilt_graph_holds(
     rebuilt = shop(tmp_path / "rebuilt", OLD_FILMS + NEW_FILMS, OLD_PEOPLE + NEW_PEOPLE)
     (tmp_path / "new.csv").write_text(header + rows, encoding="utf-8")
     description = Description.load(tmp_path / "before" / "shop.yaml")
-    records, notes = described_records(tmp_path / "new.csv", kind, description)
-    additions = Additions.of(before.graph, kind, records, scale=(1, 5))
-    assert not notes
+    told = described_records(tmp_path / "new.csv", kind, description)
+    additions = Additions.of(before.graph, kind, told.records, scale=(1, 5), lines=told.lines)
+    assert not told.notes
+    assert told.lines == [2, 3]
     unknown = [note for note in additions.notes if "not known" in note]
     grown = additions.grown(before.graph)
+    assert {int(line) for found in additions.edges.values() for line in found.lines} == {2, 3}
     assert list(additions.nodes.vocabulary) == ids
     for raw_id in ids:
         mine, wanted = said(grown, kind, raw_id), said(rebuilt, kind, raw_id)
@@ -91,9 +93,9 @@ def test_what_only_the_new_rows_name_is_a_note(tmp_path: Path) -> None:
     before = shop(tmp_path / "before", OLD_FILMS, OLD_PEOPLE)
     (tmp_path / "new.csv").write_text(FILMS + "d,Delta,198?,,Opera;War,Cy Doe,,\n", encoding="utf-8")
     description = Description.load(tmp_path / "before" / "shop.yaml")
-    records, notes = described_records(tmp_path / "new.csv", ITEM, description)
-    assert notes == ["new.csv: 1 values of decade without a match of the pattern"]
-    found = Additions.of(before.graph, ITEM, records, scale=(1, 5))
+    told = described_records(tmp_path / "new.csv", ITEM, description)
+    assert told.notes == ["new.csv: 1 values of decade without a match of the pattern"]
+    found = Additions.of(before.graph, ITEM, told.records, scale=(1, 5))
     assert sorted(note.partition(" of ")[0] for note in found.notes) == ["director 'Cy Doe'", "genre 'Opera'"]
     assert {edge_type.relation for edge_type in found.edges} == {"genre"}
 
@@ -126,8 +128,7 @@ def test_the_description_and_the_table_stay_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text(FILMS + NEW_FILMS, encoding="utf-8")
     description = Description.load(tmp_path / "before" / "shop.yaml")
     described = description.model_dump()
-    first, _ = described_records(tmp_path / "new.csv", ITEM, description)
-    again, _ = described_records(tmp_path / "new.csv", ITEM, description)
+    first, again = (described_records(tmp_path / "new.csv", ITEM, description).records for _ in range(2))
     assert first == again
     assert description.model_dump() == described
     assert (tmp_path / "new.csv").read_text(encoding="utf-8") == FILMS + NEW_FILMS

@@ -114,6 +114,7 @@ def test_a_grown_run_answers_as_the_one_in_memory(run: Path, grown: Path) -> Non
     pairs = [(user, item) for user in ("ann", "3", "8") for item in ("007", "plain", "2")]
     pd.testing.assert_frame_equal(there.predict(pairs), here.predict(pairs), check_exact=True)
     assert there.graph.items.labels[-2:].tolist() == ["The seventh", "plain"]
+    assert there.additions[0].lines == (1, 6)  # where each record begins in the YAML
     assert there.recommend(user="3", k=3, candidates=["007"])["evidence"][0] in (
         [],
         [{"reason": "genre: Drama", "source": "new.yaml", "line": 1}],

@@ -37,6 +37,7 @@ class Said:
         kind: `item` or `user`.
         source: Where it was said.
         records: What was said.
+        lines: Line of each record in the source; none in runs that were written before lines were kept.
         vectors: Text vectors of the new nodes, `[num_new_nodes, dimension]`.
     """
 
@@ -44,6 +45,7 @@ class Said:
     source: str
     records: Sequence[dict[str, Any]]
     vectors: NDArray[np.float32]
+    lines: Sequence[int] = ()
 
     def without(self, people: Collection[str]) -> Said:
         """Return it without some people: without new users of these ids, and without their ratings of new items."""
@@ -57,7 +59,8 @@ class Said:
             }
             for number in kept
         ]
-        return replace(self, records=records, vectors=self.vectors[kept])
+        lines = [self.lines[number] for number in kept] if self.lines else ()
+        return replace(self, records=records, vectors=self.vectors[kept], lines=lines)
 
 
 def said_of(recommender: Recommender) -> list[Said]:
@@ -70,7 +73,13 @@ def said_of(recommender: Recommender) -> list[Said]:
             vectors = recommender.item_vectors[place : place + len(additions)]
             place += len(additions)
         found.append(
-            Said(kind=additions.kind, source=additions.source, records=_plain(additions.records), vectors=vectors)
+            Said(
+                kind=additions.kind,
+                source=additions.source,
+                records=_plain(additions.records),
+                vectors=vectors,
+                lines=additions.lines,
+            )
         )
     return found
 
@@ -79,7 +88,10 @@ def write_additions(said: Sequence[Said], folder: Path) -> tuple[str, ...]:
     """Write what was added into the folder of a run; returns the names of the files, none if nothing was."""
     if not said:
         return ()
-    content = [{"kind": part.kind, "source": part.source, "records": list(part.records)} for part in said]
+    content = [
+        {"kind": part.kind, "source": part.source, "records": list(part.records), "lines": list(part.lines)}
+        for part in said
+    ]
     write_file(folder / ADDITION_FILES[0], pretty(content))
     write_file(folder / ADDITION_FILES[1], save({str(number): part.vectors for number, part in enumerate(said)}))
     return ADDITION_FILES
@@ -98,7 +110,12 @@ def replayed(recommender: Recommender, said: Sequence[Said]) -> Recommender:
     """Return a trained recommender with everything that was added to it."""
     for part in said:
         additions = Additions.of(
-            recommender.graph, part.kind, part.records, scale=recommender.scale, source=part.source
+            recommender.graph,
+            part.kind,
+            part.records,
+            scale=recommender.scale,
+            source=part.source,
+            lines=part.lines,
         )
         recommender = placed(recommender, additions, part.vectors)
     return recommender

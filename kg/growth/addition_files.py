@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,26 @@ from kg.growth.additions import SEPARATOR, records_of
 from kg.storage.packed import read_bytes
 from kg.tables import LIST_SEPARATOR, read_table
 
-__all__ = ["read_records"]
+__all__ = ["Told", "read_records"]
 
 
-def read_records(file: Path, kind: str) -> list[dict[str, Any]]:
-    """Read new items or users, as `kg.growth.additions.Additions.of` takes them.
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a file says of new items or users.
+
+    Attributes:
+        records: One a new node, as `kg.growth.additions.Additions.of` takes them.
+        lines: Line of each in the file, from 1; its number where the file has no lines (JSON, Parquet).
+        notes: What was left out, as sentences.
+    """
+
+    records: list[dict[str, Any]]
+    lines: list[int]
+    notes: list[str] = field(default_factory=list)
+
+
+def read_records(file: Path, kind: str) -> Told:
+    """Read new items or users.
 
     YAML and JSON hold a list of records. A table (CSV, TSV, Parquet) has a row each; a column that is neither `id`, `label`,
     `title`, `text` nor `ratings` is a relation; several values of a cell are separated by `|`, ratings are `id=stars|id=stars`.
@@ -27,33 +43,42 @@ def read_records(file: Path, kind: str) -> list[dict[str, Any]]:
     """
     suffix = Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
     if suffix in (".yaml", ".yml", ".json"):
-        found = _structured(file, suffix)
+        found, lines = _structured(file, suffix)
         if not isinstance(found, list):
             raise InputError(
                 f'expected a list of {kind}s with ids, as in [{{"id": "1", "title": "..."}}]; found {type(found).__name__}',
                 file=file,
             )
         try:
-            return records_of(found, kind)
+            records = records_of(found, kind)
         except InputError as error:
             raise InputError(str(error), file=file) from None
+        return Told(records=records, lines=lines or list(range(1, len(records) + 1)))
     table = read_table(file)
     table.column("id", remedy=f"name the column of the {kind} ids so")
     rows: list[dict[str, Any]] = [
         {str(name): cell.replace(LIST_SEPARATOR, SEPARATOR) for name, cell in row.items() if cell.strip()}
         for row in table.frame.to_dict("records")
     ]
-    return [
-        {**row, "ratings": _ratings(row["ratings"], file, table.line(number))} if "ratings" in row else row
-        for number, row in enumerate(rows)
+    lines = [table.line(number) for number in range(len(rows))]
+    records = [
+        {**row, "ratings": _ratings(row["ratings"], file, line)} if "ratings" in row else row
+        for row, line in zip(rows, lines, strict=True)
     ]
+    return Told(records=records, lines=lines)
 
 
-def _structured(file: Path, suffix: str) -> object:
+def _structured(file: Path, suffix: str) -> tuple[object, list[int]]:
+    """Return what a YAML or JSON file holds, and the line of each member of its list where it has lines."""
     content = read_bytes(file)
     try:
+        if suffix == ".json":
+            return json.loads(content), []
         # Ids stay the text that they are written as: 007 is no number.
-        return json.loads(content) if suffix == ".json" else yaml.load(content.decode(), Loader=_TextLoader)
+        loader = _TextLoader(content.decode())
+        node = loader.get_single_node()
+        lines = [member.start_mark.line + 1 for member in node.value] if isinstance(node, yaml.SequenceNode) else []
+        return None if node is None else loader.construct_document(node), lines
     except UnicodeDecodeError:
         raise InputError("expected UTF-8, found bytes that are not", file=file) from None
     except json.JSONDecodeError as error:

@@ -39,6 +39,7 @@ class Additions:
         value: The ratings, in stars, float32 `[num_ratings]`.
         notes: What was said but could not be used, as sentences.
         records: What was said, as JSON values, to be said again.
+        lines: Line of each record in its source, from 1.
         source: Where it was said.
     """
 
@@ -50,6 +51,7 @@ class Additions:
     value: NDArray[np.float32]
     notes: tuple[str, ...]
     records: tuple[dict[str, Any], ...] = field(repr=False)
+    lines: tuple[int, ...] = field(repr=False)
     source: str
 
     def __len__(self) -> int:
@@ -64,6 +66,7 @@ class Additions:
         *,
         scale: tuple[float, float],
         source: str = "additions",
+        lines: Sequence[int] = (),
     ) -> Additions:
         """Match records to a graph.
 
@@ -77,6 +80,7 @@ class Additions:
             given: One record a new node, or a table with one row each.
             scale: Lowest and highest possible rating, in stars.
             source: Name of the place that states all this, kept with every edge.
+            lines: Line of each record there; by default its number, from 1.
 
         Raises:
             InputError: If a record lacks its id, an id is there already, a field or relation is unknown, or a rating is
@@ -89,6 +93,9 @@ class Additions:
             if ids.count(raw_id) > 1:
                 raise InputError(f"the new {kind} {raw_id!r} stands twice; give each once")
         relations = _relations(graph, kind)
+        lines = tuple(lines) or tuple(range(1, len(records) + 1))
+        if len(lines) != len(records):
+            raise InputError(f"{len(lines)} lines for {len(records)} {kind}s; give one a record, or none")
         names = Names(graph)
         notes: list[str] = []
         ends: dict[EdgeType, list[tuple[int, int, int]]] = {}
@@ -100,7 +107,7 @@ class Additions:
                     found = {value: names.find(side, value) for value in values}
                     # A relation may lead to several kinds; a value is unknown if none of them knows it.
                     for index in dict.fromkeys(index for index in found.values() if index >= 0):
-                        ends.setdefault(edge_type, []).append((len(nodes) + number, index, number + 1))
+                        ends.setdefault(edge_type, []).append((len(nodes) + number, index, lines[number]))
                         said += 1
                 for value in values:
                     kinds = [t.target if t.source == kind else t.source for t in relations[relation]]
@@ -132,6 +139,7 @@ class Additions:
             value=stars,
             notes=tuple(notes),
             records=tuple(records),
+            lines=lines,
             source=source,
         )
 

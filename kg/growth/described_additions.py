@@ -7,6 +7,7 @@ from typing import Any
 
 from kg.description import Description
 from kg.errors import InputError
+from kg.growth.addition_files import Told
 from kg.growth.forgotten import Forgotten
 from kg.report import FileAccount
 from kg.schema import ITEM
@@ -18,7 +19,7 @@ from kg.tabular.entity_description import ItemTable, UserTable
 __all__ = ["described_records"]
 
 
-def described_records(file: Path, kind: str, description: Description) -> tuple[list[dict[str, Any]], list[str]]:
+def described_records(file: Path, kind: str, description: Description) -> Told:
     """Read new items or users from a table like the first one of their kind in a description.
 
     Columns, templates of label and text, splits, bins, names of codes and marks for unknown values are those of the
@@ -30,7 +31,7 @@ def described_records(file: Path, kind: str, description: Description) -> tuple[
         description: What the graph was built from.
 
     Returns:
-        Records as `kg.growth.additions.Additions.of` takes them, in the order of the table, and notes on what was left out.
+        The records in the order of the table.
 
     Raises:
         InputError: If the description has no table of this kind, or something in the file is wrong, with file and line.
@@ -54,11 +55,15 @@ def described_records(file: Path, kind: str, description: Description) -> tuple[
     for claims in found.claims:
         for entity, relation, concept in zip(claims["entity"], claims["relation"], claims["label"], strict=True):
             records[entity]["concepts"].setdefault(relation, []).append(concept)
-    if isinstance(table, ItemTable) and table.relations:
-        rows = read_table(file, table.format)
+    rows = read_table(file, table.format)
+    if isinstance(table, ItemTable):
         for name, relation in table.relations.items():
             unknown = {*(table.missing if relation.missing is None else relation.missing), ""}
             others = split_cells(rows, relation.column, split=relation.split, unknown=unknown, counted=relation.counted)
             for row, other in zip(others["row"], others["value"], strict=True):
                 records[row]["concepts"].setdefault(name, []).append(other)
-    return records, [f"{file.name}: {number:,} {what}" for what, number in accounts[place].counts.items()]
+    return Told(
+        records=records,
+        lines=[rows.line(number) for number in range(len(rows))],
+        notes=[f"{file.name}: {number:,} {what}" for what, number in accounts[place].counts.items()],
+    )

@@ -120,19 +120,20 @@ def _add(
     from training.bundle import load_run
     from training.commands import console
 
-    records, notes = (
-        (read_records(file, kind), [])
+    told = (
+        read_records(file, kind)
         if description is None
         else described_records(file, kind, Description.load(description, data=data))
     )
+    records = told.records
     if not records:
         raise InputError(f"there is no {kind} in this file", file=file)
     found = load_run(run)
     before = len(found.recommender.notes)
     add = found.recommender.add_items if kind == "item" else found.recommender.add_users
-    grown = add(records, source=file.name)
+    grown = add(records, source=file.name, lines=told.lines)
     write_grown_run(found.directory, found.manifest, grown, out)
-    notes += grown.notes[before:]
+    notes = [*told.notes, *grown.notes[before:]]
     if as_json:
         console.print_json({"run": str(out), f"{kind}s": [str(record["id"]) for record in records], "notes": notes})
         return
