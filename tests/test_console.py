@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -15,6 +17,23 @@ HOSTILE = ["urn:x:1", "a:b:c", r"\[bold]hi[/bold]", "[x]", ":smile:"]
 def test_json_is_exact(capsys: pytest.CaptureFixture[str]) -> None:
     console.print_json({"ids": HOSTILE})
     assert json.loads(capsys.readouterr().out) == {"ids": HOSTILE}
+
+
+def test_the_same_note_is_said_once() -> None:
+    code = """
+import logging
+from training.commands.console import set_up_logging
+set_up_logging()
+for number in range(200):
+    logging.getLogger("models.any").info("read as before")
+    logging.getLogger("models.any").info("read %d", number % 2)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [line.strip() for line in told.stderr.splitlines()] == [
+        "note: read as before",
+        "note: read 0",
+        "note: read 1",
+    ]
 
 
 def test_tables_show_labels_and_ids_as_they_are() -> None:

@@ -52,9 +52,24 @@ _METRICS = ("rmse", "mae", "ndcg@20", "recall@20", "coverage_80", "interval_80")
 def set_up_logging() -> None:
     """Send the notes of the libraries' loggers that are ours to standard error."""
     handler = RichHandler(console=notes, show_time=False, show_path=False, show_level=False)
+    handler.addFilter(_Once())
     logging.basicConfig(level=logging.WARNING, format="note: %(message)s", handlers=[handler])
     for name in ("kg", "models", "training"):
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+class _Once(logging.Filter):
+    """Lets each note through once: a study that asks for two hundred people says it two hundred times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        new = text not in self._said
+        self._said.add(text)
+        return new
 
 
 @contextmanager
