@@ -20,6 +20,7 @@ __all__ = ["NewcomerPriors", "RowPrior"]
 NUMBERS = (0, 1, 2, 3, 5, 8, 12, 20, 32, 50)  # numbers of ratings a prior is made for; others take the nearest one
 MOST_USERS = 3000  # known users a prior is learned from
 RIDGE = 1.0  # ratings that pull the mean towards the mean over users
+SAMPLES = 32  # samples at once
 SEED = 0
 
 Places = NDArray[np.int64]
@@ -56,6 +57,13 @@ class RowPrior:
         """Return the prior in some of the samples, in the same memory."""
         found = (self.mean, self.covariance, self.of_messages, self.of_content)
         return RowPrior(*(None if part is None else part[chosen] for part in found))  # type: ignore[arg-type]
+
+    @classmethod
+    def joined(cls, parts: Sequence[RowPrior]) -> RowPrior:
+        """Return the prior in all samples from that in some, in order."""
+        columns = zip(*((part.mean, part.covariance, part.of_messages, part.of_content) for part in parts), strict=True)
+        found = [None if column[0] is None else torch.cat(column) for column in columns]
+        return cls(*found)  # type: ignore[arg-type]
 
     def believed(self, messages: Tensor) -> Tensor:
         r"""Return $A m$ of messages `[num_samples, num_messages, size]`."""
@@ -135,12 +143,25 @@ class NewcomerPriors:
         place[known] = np.arange(len(known))
         mine = place[self.train.user] >= 0
         owner, item = place[self.train.user[mine]], self.train.item[mine]
-        rows = self.known_rows[:, torch.from_numpy(known)]
+        people, given = torch.from_numpy(known), _some(owner, len(known), number, rng)
+        parts = []
+        # A few samples at a time: what lies between is as large as the rows of all these people.
+        for start in range(0, len(self.items), SAMPLES):
+            chosen = slice(start, start + SAMPLES)
+            rows = self.known_rows[chosen, people]
+            told = [self._messages(chosen, owner[given], item[given], len(known))] if number else []
+            if informed:
+                told.append(self._once("content", self.content)[chosen, people].float())
+            maps = _read(rows, told)
+            mean, covariance = self._beyond(chosen, rows, told, maps, owner, item)
+            parts.append(RowPrior(mean, covariance, maps[0] if number else None, maps[-1] if informed else None))
+        return RowPrior.joined(parts)
+
+    def _beyond(
+        self, chosen: slice, rows: Tensor, told: Sequence[Tensor], maps: Sequence[Tensor], owner: Places, item: Places
+    ) -> tuple[Tensor, Tensor]:
+        """Return mean and covariance of what is told does not say, in some samples."""
         count, size = rows.shape[1:]
-        told = [self._messages(owner, item, count, number, rng)] if number else []
-        if informed:
-            told.append(self._once("content", self.content)[:, torch.from_numpy(known)].float())
-        maps = _read(rows, told)
         beyond = rows
         for part, found in zip(told, maps, strict=True):
             beyond = beyond - part @ found.mT
@@ -150,30 +171,20 @@ class NewcomerPriors:
         # Few users tell nothing of how dimensions go together: as many as there are dimensions hold them apart.
         apart = torch.diag_embed(rows.var(1, unbiased=False).clamp_min(1e-6))
         covariance = (covariance + size * apart) / (count + size)
-        return RowPrior(
-            self._mean(beyond, centre, owner, item),
-            covariance,
-            of_messages=maps[0] if number else None,
-            of_content=maps[-1] if informed else None,
-        )
+        return self._mean(chosen, spread, centre, owner, item), covariance
 
-    def _messages(self, owner: Places, item: Places, num_users: int, number: int, rng: np.random.Generator) -> Tensor:
-        """Return the messages of `number` random ratings of each user, of all of theirs where they have fewer."""
-        order = np.lexsort((rng.random(len(owner)), owner))
-        owner, item = owner[order], item[order]
-        first = np.searchsorted(owner, np.arange(num_users))
-        chosen = np.arange(len(owner)) - first[owner] < number
-        owner, item = owner[chosen], item[chosen]
+    def _messages(self, chosen: slice, owner: Places, item: Places, num_users: int) -> Tensor:
+        """Return the messages of some ratings of each user, in some samples."""
         share = np.bincount(owner, minlength=num_users)[owner] ** -0.5
-        return _summed(self._once("messages", self.messages), owner, item, share, num_users)
+        return _summed(self._once("messages", self.messages)[chosen], owner, item, share, num_users)
 
-    def _mean(self, beyond: Tensor, centre: Tensor, owner: Places, item: Places) -> Tensor:
-        """Return the row that tells the scores of rated pairs best, `[num_samples, size]`."""
+    def _mean(self, chosen: slice, spread: Tensor, centre: Tensor, owner: Places, item: Places) -> Tensor:
+        """Return the row that tells the scores of rated pairs best, `[num_chosen, size]`."""
         num_items = self.items.shape[1]
         counts = torch.from_numpy(np.bincount(item, minlength=num_items)).float()
-        sums = _summed(beyond - centre[:, None], item, owner, np.ones(len(item)), num_items)
+        sums = _summed(spread, item, owner, np.ones(len(item)), num_items)
         found = []
-        for total, items, middle in zip(sums, self.items, centre, strict=True):
+        for total, items, middle in zip(sums, self.items[chosen], centre, strict=True):
             design = torch.cat([items[:, :-1], torch.ones_like(items[:, -1:])], dim=1)
             curvature = (design * counts[:, None]).mT @ design + RIDGE * torch.eye(items.shape[1])
             score = (design * total).sum(1)
@@ -185,6 +196,13 @@ class NewcomerPriors:
             assert make is not None
             self._kept[name] = make()
         return self._kept[name]
+
+
+def _some(owner: Places, num_users: int, number: int, rng: np.random.Generator) -> Places:
+    """Return the places of `number` random ratings of each user, of all of theirs where they have fewer."""
+    order = np.lexsort((rng.random(len(owner)), owner))
+    first = np.searchsorted(owner[order], np.arange(num_users))
+    return order[np.arange(len(owner)) - first[owner[order]] < number]
 
 
 def _read(rows: Tensor, told: Sequence[Tensor]) -> list[Tensor]:
