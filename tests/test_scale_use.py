@@ -89,12 +89,6 @@ def test_cuts_that_offsets_of_an_item_have_crossed_break_nothing() -> None:
         assert float(found.abs().max()) < 6
 
 
-def test_a_part_of_the_samples_says_the_same() -> None:
-    whole, part = prior(6), prior(6).part(slice(2, 5))
-    assert torch.equal(part.mean, whole.mean[2:5])
-    assert torch.equal(part.factor, whole.factor[2:5])
-
-
 def test_without_known_users_that_differ_nobody_is_expected_to() -> None:
     same = ScaleUse.of(torch.zeros(30, 5, 4))
     found = same.draw(torch.zeros(30, 4), CUTS.expand(30, 4, 4), torch.tensor([0, 4, 0, 4]), torch.Generator())

@@ -58,7 +58,8 @@ def described_records(file: Path, kind: str, description: Description) -> Told:
     rows = read_table(file, table.format)
     if isinstance(table, ItemTable):
         for name, relation in table.relations.items():
-            unknown = {*(table.missing if relation.missing is None else relation.missing), ""}
+            missing = table.missing if relation.missing is None else relation.missing
+            unknown = {value.strip() for value in missing} | {""}
             others = split_cells(rows, relation.column, split=relation.split, unknown=unknown, counted=relation.counted)
             for row, other in zip(others["row"], others["value"], strict=True):
                 records[row]["concepts"].setdefault(name, []).append(other)

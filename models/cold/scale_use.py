@@ -45,10 +45,6 @@ class ScaleUse:
         covariance = beyond.mT @ beyond / offsets.shape[1] + SPREAD * torch.eye(offsets.shape[2])
         return cls(mean, torch.linalg.cholesky(covariance))
 
-    def part(self, chosen: slice) -> ScaleUse:
-        """Return it in some of the samples, in the same memory."""
-        return ScaleUse(self.mean[chosen], self.factor[chosen])
-
     def draw(self, scores: Tensor, cuts: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
         """Return a newcomer's offsets given ratings, `[num_samples, num_levels - 1]`.
 
