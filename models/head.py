@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from models.network.likelihood import ordinal_log_likelihood
 from models.network.priors import ScalePrior
@@ -94,6 +95,19 @@ def level_probabilities(scores: Tensor, cuts: Tensor) -> Tensor:
     cumulated = torch.sigmoid(ordered(cuts) - scores[..., None])
     ends = cumulated.new_zeros(*cumulated.shape[:-1], 1)
     return torch.diff(torch.cat([ends, cumulated, ends + 1], dim=-1), dim=-1)
+
+
+def cuts_around(cuts: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the cuts below and above the level of each rating, each `[num_samples, num_ratings]`; no score reaches the ends.
+
+    Args:
+        cuts: Thresholds with all offsets added, `[num_samples, num_ratings, num_levels - 1]`.
+        level: Index of each rating's level, int64 `[num_ratings]`.
+    """
+    bounded = pad(cuts, (1, 1), value=INFINITE)
+    bounded[..., 0] = -INFINITE
+    place = level.expand(len(cuts), -1)[..., None]
+    return bounded.gather(2, place)[..., 0], bounded.gather(2, place + 1)[..., 0]
 
 
 def ordered(cuts: Tensor) -> Tensor:

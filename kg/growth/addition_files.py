@@ -23,7 +23,7 @@ class Told:
 
     Attributes:
         records: One a new node, as `kg.growth.additions.Additions.of` takes them.
-        lines: Line of each in the file, from 1; its number where the file has no lines (JSON, Parquet).
+        lines: Line of each in the file, from 1; none where the file has no lines (JSON): then its number counts.
         notes: What was left out, as sentences.
     """
 
@@ -53,7 +53,7 @@ def read_records(file: Path, kind: str) -> Told:
             records = records_of(found, kind)
         except InputError as error:
             raise InputError(str(error), file=file) from None
-        return Told(records=records, lines=lines or list(range(1, len(records) + 1)))
+        return Told(records=records, lines=lines)
     table = read_table(file)
     table.column("id", remedy=f"name the column of the {kind} ids so")
     rows: list[dict[str, Any]] = [

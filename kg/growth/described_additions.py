@@ -12,9 +12,9 @@ from kg.growth.forgotten import Forgotten
 from kg.report import FileAccount
 from kg.schema import ITEM
 from kg.tables import read_table
-from kg.tabular.cells import split_cells
 from kg.tabular.entities import read_entities
 from kg.tabular.entity_description import ItemTable, UserTable
+from kg.tabular.related import related_ids
 
 __all__ = ["described_records"]
 
@@ -58,9 +58,7 @@ def described_records(file: Path, kind: str, description: Description) -> Told:
     rows = read_table(file, table.format)
     if isinstance(table, ItemTable):
         for name, relation in table.relations.items():
-            missing = table.missing if relation.missing is None else relation.missing
-            unknown = {value.strip() for value in missing} | {""}
-            others = split_cells(rows, relation.column, split=relation.split, unknown=unknown, counted=relation.counted)
+            others = related_ids(rows, relation, table.missing)
             for row, other in zip(others["row"], others["value"], strict=True):
                 records[row]["concepts"].setdefault(name, []).append(other)
     return Told(

@@ -14,9 +14,21 @@ from kg.tabular.cells import split_cells
 from kg.tabular.entity_description import ItemRelation
 from kg.vocabulary import Vocabulary
 
-__all__ = ["related_items"]
+__all__ = ["related_ids", "related_items"]
 
 _SHOWN_CANDIDATES = 100_000
+
+
+def related_ids(table: Table, relation: ItemRelation, missing: Sequence[str]) -> pd.DataFrame:
+    """Return the ids that the rows of a table name in the column of a relation: the columns `row` and `value`.
+
+    Args:
+        table: The table.
+        relation: How its column is read.
+        missing: Values that mean unknown, unless the relation has its own.
+    """
+    unknown = {value.strip() for value in (missing if relation.missing is None else relation.missing)} | {""}
+    return split_cells(table, relation.column, split=relation.split, unknown=unknown, counted=relation.counted)
 
 
 def related_items(
@@ -43,8 +55,7 @@ def related_items(
     Raises:
         InputError: If the column is missing, a count is wrong, or an id is unknown and `unknown_ids` is `error`.
     """
-    unknown = {value.strip() for value in (missing if relation.missing is None else relation.missing)} | {""}
-    values = split_cells(table, relation.column, split=relation.split, unknown=unknown, counted=relation.counted)
+    values = related_ids(table, relation, missing)
     other = items.find(values["value"].to_numpy(dtype=object))
     absent = other < 0
     if absent.any() and relation.unknown_ids == "error":

@@ -14,6 +14,7 @@ from kg.schema import ITEM, USER
 from models.cold.newcomer_prior import RowPrior
 from models.cold.newcomers import Taste, messages_sent
 from models.encoder import parameter_key
+from models.head import cuts_around
 from models.inputs import HOP, RATED, RATED_BY, MessageType, relation_name
 from models.posterior import Posterior, Predictor
 from models.trained import Trained
@@ -267,10 +268,7 @@ def received_from_history(
         design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
         score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
         cuts = (predictor.thresholds + taste.offsets).double()[:, None] + predictor.item_offsets[:, item].double()
-        ends = torch.full_like(cuts[..., :1], torch.inf)
-        cuts = torch.cat([-ends, cuts, ends], dim=-1)
-        place = level.expand(len(rows), -1)[..., None]
-        below, above = (torch.sigmoid(cuts.gather(2, place + step)[..., 0] - score) for step in (0, 1))
+        below, above = (torch.sigmoid(cut - score) for cut in cuts_around(cuts, level))
         pulls = (below + above - 1)[..., None] * design
         if prior is None:
             pulls = posterior.spread("users.factors.rows").double()[:, None] * pulls

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, pad
+from torch.nn.functional import logsigmoid
 
 from models.cold.laplace import drawn_around, mode
 from models.cold.newcomer_prior import RowPrior
+from models.head import cuts_around
 
 __all__ = ["FreeRow"]
-
-FAR = 1e4  # a cut that no score passes
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +27,7 @@ class FreeRow:
         design: Rows $\tilde z_j = (z_j, 1)$ of what was rated, or of who rated, `[num_samples, num_ratings, size]`.
         start: Scores at $v = 0$, `[num_samples, num_ratings]`.
         spread: $F$, `[num_samples, size, num_directions]`.
+        effect: What each entry of $v$ adds to the scores, `[num_samples, num_ratings, num_directions]`.
         level: Index of each rating's level, int64 `[num_ratings]`.
         weight: Evidence of each rating.
     """
@@ -36,6 +36,7 @@ class FreeRow:
     design: Tensor
     start: Tensor
     spread: Tensor
+    effect: Tensor
     level: Tensor
     weight: float = 1.0
 
@@ -55,11 +56,11 @@ class FreeRow:
         spread = prior.factor
         if design.shape[1] < design.shape[2]:
             spread = spread @ torch.linalg.qr((design @ spread).mT).Q
-        return cls(prior, design, start, spread, level, weight)
+        return cls(prior, design, start, spread, design @ spread, level, weight)
 
     def scores(self, standard: Tensor) -> Tensor:
         """Return the scores of the ratings at some $v$, `[num_samples, num_ratings]`."""
-        return self.start + _times(self.design, _times(self.spread, standard))
+        return self.start + _times(self.effect, standard)
 
     def mode(self, cuts: Tensor, near: Tensor | None = None) -> Tensor:
         """Return the most likely $v$, `[num_samples, num_directions]`.
@@ -68,20 +69,20 @@ class FreeRow:
             cuts: Thresholds of the ratings with offsets, `[num_samples, num_ratings, num_levels - 1]`.
             near: Where to start, if it is about known.
         """
-        design, (lower, upper) = self.design @ self.spread, self._ends(cuts)
-        prior = torch.eye(design.shape[2])
+        (lower, upper), effect = cuts_around(cuts, self.level), self.effect
+        prior = torch.eye(effect.shape[2])
 
         def log_density(standard: Tensor) -> Tensor:
-            score = self.start + _times(design, standard)
+            score = self.scores(standard)
             likelihood = (logsigmoid(upper - score) + logsigmoid(score - lower)).sum(1)
             return self.weight * likelihood - 0.5 * standard.square().sum(1)
 
         def derivatives(standard: Tensor) -> tuple[Tensor, Tensor]:
-            below, above = _beyond(self.start + _times(design, standard), lower, upper)
-            gradient = self.weight * _times(design.mT, below + above - 1) - standard
-            return gradient, design.mT @ (self._curvature(below, above) * design) + prior
+            below, above = _beyond(self.scores(standard), lower, upper)
+            gradient = self.weight * _times(effect.mT, below + above - 1) - standard
+            return gradient, effect.mT @ (self._curvature(below, above) * effect) + prior
 
-        zero = design.new_zeros(len(design), design.shape[2])
+        zero = effect.new_zeros(len(effect), effect.shape[2])
         return mode(log_density, derivatives, zero if near is None else near)
 
     def draw(self, standard: Tensor, cuts: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -92,16 +93,9 @@ class FreeRow:
             cuts: The thresholds that it was found with.
             generator: Source of the draw.
         """
-        curvature = self._curvature(*_beyond(self.scores(standard), *self._ends(cuts)))
+        curvature = self._curvature(*_beyond(self.scores(standard), *cuts_around(cuts, self.level)))
         factor = torch.linalg.cholesky(self.design.mT @ (curvature * self.design) + self.prior.precision)
         return drawn_around(self.prior.mean + _times(self.spread, standard), factor, generator), factor
-
-    def _ends(self, cuts: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the cuts below and above each rating's level, each `[num_samples, num_ratings]`."""
-        bounded = pad(cuts, (1, 1))
-        bounded[..., 0], bounded[..., -1] = -FAR, FAR
-        place = self.level.expand(len(cuts), -1)[..., None]
-        return bounded.gather(2, place)[..., 0], bounded.gather(2, place + 1)[..., 0]
 
     def _curvature(self, below: Tensor, above: Tensor) -> Tensor:
         return (self.weight * (below * (1 - below) + above * (1 - above)))[..., None]

@@ -55,15 +55,17 @@ class RowPrior:
 
     def part(self, chosen: slice) -> RowPrior:
         """Return the prior in some of the samples, in the same memory."""
-        found = (self.mean, self.covariance, self.of_messages, self.of_content)
-        return RowPrior(*(None if part is None else part[chosen] for part in found))  # type: ignore[arg-type]
+        return RowPrior(*(None if found is None else found[chosen] for found in self._tensors))  # type: ignore[arg-type]
 
     @classmethod
     def joined(cls, parts: Sequence[RowPrior]) -> RowPrior:
         """Return the prior in all samples from that in some, in order."""
-        columns = zip(*((part.mean, part.covariance, part.of_messages, part.of_content) for part in parts), strict=True)
-        found = [None if column[0] is None else torch.cat(column) for column in columns]
-        return cls(*found)  # type: ignore[arg-type]
+        columns = zip(*(part._tensors for part in parts), strict=True)
+        return cls(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
+
+    @property
+    def _tensors(self) -> tuple[Tensor | None, ...]:
+        return self.mean, self.covariance, self.of_messages, self.of_content
 
     def believed(self, messages: Tensor) -> Tensor:
         r"""Return $A m$ of messages `[num_samples, num_messages, size]`."""

@@ -77,9 +77,8 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
 
     A new node gets the cold view of training, $z_v = \mathrm{content}_v + c + \epsilon_v$. Its content comes from the
     tables that all others are read by, $\epsilon_v$ is drawn from what rated nodes have beyond their content
-    (`models.cold.residuals`). With a few ratings, $\epsilon_v$ is what these say instead (`models.cold.newcomers`), and a user has offsets of
-    their own; of a user
-    also without any, what is to be expected of someone with their concepts. Samples of the first phase answer for it; of a user
+    (`models.cold.residuals`). With a few ratings, $\epsilon_v$ is what these say instead (`models.cold.newcomers`), beside
+    offsets of the scale for a user; of a user also without any, what is to be expected of someone with their concepts. Samples of the first phase answer for it; of a user
     all, as of someone with that history. Nothing that was known changes: the ratings of a new item move no user.
 
     Args:

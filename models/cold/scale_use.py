@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, one_hot, pad
+from torch.nn.functional import logsigmoid, one_hot
 
 from models.cold.laplace import drawn_around, mode
+from models.head import cuts_around
 
 __all__ = ["ScaleUse"]
 
-FAR = 30.0  # a cut that no score passes
 CLOSEST = 1e-2  # gap of two cuts below which their level is as good as impossible
 SPREAD = 1e-4  # least variance of an offset
 
@@ -55,12 +55,10 @@ class ScaleUse:
             generator: Source of the draw.
         """
         num_cuts = cuts.shape[2]
-        bounded = pad(cuts, (1, 1), value=FAR) - scores[..., None]
-        bounded[..., 0] = -FAR
-        place = level.expand(len(cuts), -1)[..., None]
+        lower, upper = cuts_around(cuts, level)
         # Which offset moves the cut above a rating's level, and which the one below; the ends have none.
         ends = one_hot(level + 1, num_cuts + 2).float()[:, 1:-1], one_hot(level, num_cuts + 2).float()[:, 1:-1]
-        start = [bounded.gather(2, place + step)[..., 0] for step in (1, 0)]
+        start = [upper - scores, lower - scores]
         moves = [end @ self.factor for end in ends]
         shift = [self.mean @ end.mT for end in ends]
 
