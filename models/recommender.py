@@ -162,23 +162,28 @@ class Recommender(Trained):
             raise InputError("concepts say more of someone with a history, which may be empty; give history as well")
         _check_length(k)
         person = self.person(user=user, history=history, text=text, concepts=concepts)
-        probabilities = person.chances(self.predictor)
-        scores = self._ranked(person, probabilities, adjustment_of(rules, implicit=self.implicit))
+        adjustment = adjustment_of(rules, implicit=self.implicit)
+        left_out = ~self.graph.items.present if adjustment is None else ~self.graph.items.present | adjustment.hidden
         if candidates is not None:
-            left_out = np.ones(len(scores), dtype=bool)
-            left_out[self.graph.items.vocabulary.indices(list(candidates))] = False
-            scores[left_out] = -np.inf
+            others = np.ones(len(left_out), dtype=bool)
+            others[self.graph.items.vocabulary.indices(list(candidates))] = False
+            left_out |= others
         if filters:
-            scores[~items_with(self.graph, filters)] = -np.inf
+            left_out |= ~items_with(self.graph, filters)
         if exclude_seen and text is None:
-            scores[person.seen > 0] = -np.inf
-        mixed = diversity != 0 or novelty != 0
-        best = self.reranker.best(scores, k, diversity=diversity, novelty=novelty) if mixed else best_of(scores, k)
+            left_out |= person.seen > 0
+        mixed, moved = diversity != 0 or novelty != 0, adjustment is not None and adjustment.boost.any()
+        if mixed or moved or text is not None:
+            scores = self._ranked(person, person.chances(self.predictor), adjustment)
+            scores[left_out] = -np.inf
+            best = self.reranker.best(scores, k, diversity=diversity, novelty=novelty) if mixed else best_of(scores, k)
+        else:
+            best, _ = self._top(person, k, left_out)
         stands_on = sources(np.full(len(best), person.num_ratings), self.train.item_counts[best])
         rows = listed(
             self.graph.items,
             best,
-            probabilities[torch.from_numpy(best)],
+            person.chances(self.predictor, torch.from_numpy(best)),
             self.levels,
             [person.source] * len(best) if person.source else stands_on,
             self._reasons_of(person, best, most=num_reasons),
@@ -188,8 +193,7 @@ class Recommender(Trained):
     def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:
         """Return ids and ranking scores of the best unseen items of someone, exact and fast on large catalogues.
 
-        The head of the list that `recommend` makes, without what is said of each item; only items that can still enter
-        it are scored (`models.lists.top_items`).
+        The head of the list that `recommend` makes, without what is said of each item.
 
         Args:
             k: Number of items.
@@ -201,15 +205,8 @@ class Recommender(Trained):
         _check_length(k)
         if len(who.keys() & {"user", "history"}) != 1 or who.keys() - {"user", "history", "concepts"}:
             raise InputError("give exactly one of user and history")
-        items, scores = top_items(
-            self.predictor,
-            self.exposure,
-            self.person(**who),
-            level=self.relevant_level,
-            power=self.liking_power,
-            k=k,
-            left_out=~self.graph.items.present,
-        )
+        person = self.person(**who)
+        items, scores = self._top(person, k, ~self.graph.items.present | (person.seen > 0))
         ids = [self.graph.items.vocabulary.id_of(int(item)) for item in items]
         return list(zip(ids, scores.tolist(), strict=True))
 
@@ -413,8 +410,15 @@ class Recommender(Trained):
             scores[:, rules.hidden] = -np.inf
         return scores
 
+    def _top(
+        self, person: Person, k: int, left_out: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the best items and their ranking scores; only items that can still enter the list are scored."""
+        level, power = self.relevant_level, self.liking_power
+        return top_items(self.predictor, self.exposure, person, level=level, power=power, k=k, left_out=left_out)
+
     def _ranked(self, person: Person, probabilities: Tensor, rules: Adjustment | None) -> NDArray[np.float32]:
-        """Return the scores that order a person's list, `[num_items]`; items that are gone or hidden have `-inf`."""
+        """Return the scores that order a person's list, `[num_items]`; only items that are gone have `-inf`."""
         if rules is not None:
             probabilities = rules.boosted(probabilities, torch.from_numpy(self.levels))
         liking = probabilities[:, self.relevant_level :].sum(1).numpy()
@@ -422,8 +426,6 @@ class Recommender(Trained):
         power = self.liking_power if person.comes_across else 1.0
         scores = ranking(liking, power, exposure=exposure, nearness=person.nearness)
         scores[~self.graph.items.present] = -np.inf
-        if rules is not None:
-            scores[rules.hidden] = -np.inf
         return scores
 
     def _reasons_of(self, person: Person, items: NDArray[np.int64], *, most: int) -> list[list[Reason]]:

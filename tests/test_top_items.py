@@ -127,12 +127,12 @@ def test_the_top_of_a_person_is_that_of_all_chances(num_samples: int, num_cold: 
         torch.randn(num_samples, LEVELS - 1, generator=generator),
     )
     warm, cold = Taste(rows, 0.1 * offsets), Taste(rows[:num_cold], 0.1 * offsets[:num_cold])
-    left_out = rng.random(ITEMS) < 0.1
+    left_out = (seen > 0) | (rng.random(ITEMS) < 0.1)
     for person in (Person(warm=warm, cold=cold, seen=seen), Person(cold=cold, seen=seen)):
         items, scores = top_items(phased, exposure, person, level=3, power=0.7, k=k, left_out=left_out)
         chances = person.chances(phased)
         whole = chances[:, 3:].sum(1).numpy() ** 0.7 * exposure(seen[None])[0]
-        whole[(seen > 0) | left_out] = -np.inf
+        whole[left_out] = -np.inf
         best = np.argsort(-whole, kind="stable")[: min(k, int(np.isfinite(whole).sum()))]
         assert {int(item) for item in items} - set(
             exposure.personal.tolist()

@@ -102,19 +102,20 @@ class Additions:
         for number, (raw_id, record) in enumerate(zip(ids, records, strict=True)):
             said = 0
             for relation, values in _concepts(record, kind, relations).items():
+                unknown = set(values)
                 for edge_type in relations[relation]:
                     side = edge_type.target if edge_type.source == kind else edge_type.source
-                    found = {value: names.find(side, value) for value in values}
+                    found = {value: index for value in values if (index := names.find(side, value)) >= 0}
                     # A relation may lead to several kinds; a value is unknown if none of them knows it.
-                    for index in dict.fromkeys(index for index in found.values() if index >= 0):
+                    unknown -= found.keys()
+                    for index in dict.fromkeys(found.values()):
                         ends.setdefault(edge_type, []).append((len(nodes) + number, index, lines[number]))
                         said += 1
-                for value in values:
-                    kinds = [t.target if t.source == kind else t.source for t in relations[relation]]
-                    if all(names.find(side, value) < 0 for side in kinds):
-                        notes.append(
-                            f"{relation} {value!r} of {kind} {raw_id!r} is not known to the graph and says nothing"
-                        )
+                notes += [
+                    f"{relation} {value!r} of {kind} {raw_id!r} is not known to the graph and says nothing"
+                    for value in values
+                    if value in unknown
+                ]
             if not said and not str(record.get("text") or "").strip() and not record.get("ratings"):
                 what = "neither text nor a known concept" if kind == ITEM else "no known concept"
                 notes.append(f"{kind} {raw_id!r} has {what}: it counts as an average one")

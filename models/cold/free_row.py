@@ -1,4 +1,4 @@
-"""What the values of a few ratings say of a row, beside what is known without them."""
+"""What the values of a few ratings say of a row, and of how someone uses the scale, beside what is known without them."""
 
 from __future__ import annotations
 
@@ -6,104 +6,131 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, one_hot
 
-from models.cold.laplace import drawn_around, mode
+from models.cold.laplace import Evaluation, drawn_around, even_draws, mode
 from models.cold.newcomer_prior import RowPrior
+from models.cold.scale_use import ScaleUse
 from models.head import cuts_around
 
 __all__ = ["FreeRow"]
 
+CLOSEST = 1e-2  # gap of two cuts below which their level is as good as impossible
+
 
 @dataclass(frozen=True, eq=False)
 class FreeRow:
-    r"""The posterior of a free row $w$ in every sample, $p(w \mid r) \propto N(w; \mu, \Sigma) \prod_j P(r_j \mid f_j^0 + \langle w, \tilde z_j\rangle)$.
+    r"""The posterior of a free row $w$ and of offsets $a$ in every sample, given ratings at the levels $r_j$.
 
-    It is written as $w = \mu + F v$ with $v \sim N(0, I)$. A few ratings tell of the directions of their partners alone, so
-    $v$ is searched in their span.
+    $$p(w, a \mid r) \propto N(w; \mu, \Sigma) \, N(a; \mu_a, L L^\top) \prod_j [\sigma(u_j) - \sigma(-l_j)], \quad
+    u_j = \theta_{j, r_j} + a_{r_j} - f_j, \quad l_j = f_j - \theta_{j, r_j - 1} - a_{r_j - 1}, \quad
+    f_j = f_j^0 + \langle w, \tilde z_j\rangle$$
+
+    It is written as $w = \mu + F v$ and $a = \mu_a + L s$ with $x = (v, s) \sim N(0, I)$. How far the score lies below the
+    upper cut, $u_j$, and above the lower one, $l_j$, and their sum $g_j$, the gap of the two, are affine in $x$, and
+    $\sigma(u) - \sigma(-l) = \sigma(u) \, \sigma(l) \, (1 - e^{-g})$ is log-concave where cuts are in order. A few ratings
+    tell of the directions of their partners alone: $v$ is searched in their span, and is anyone's beyond it.
 
     Attributes:
         prior: Prior of $w$.
+        scale_use: Prior of $a$; None: there are no offsets.
         design: Rows $\tilde z_j = (z_j, 1)$ of what was rated, or of who rated, `[num_samples, num_ratings, size]`.
-        start: Scores at $v = 0$, `[num_samples, num_ratings]`.
-        spread: $F$, `[num_samples, size, num_directions]`.
-        effect: What each entry of $v$ adds to the scores, `[num_samples, num_ratings, num_directions]`.
-        level: Index of each rating's level, int64 `[num_ratings]`.
+        basis: Orthonormal directions in which $v$ is searched, `[num_samples, size, num_directions]`; None: all there are.
+        start: $u$ and $l$ at $x = 0$, one after the other, `[num_samples, 2 * num_ratings]`.
+        effect: What each entry of $x$ adds to them, `[num_samples, 2 * num_ratings, num_directions + num_offsets]`.
+        apart: What each entry of $s$ adds to $g$, `[num_samples, num_ratings, num_offsets]`; None without offsets.
         weight: Evidence of each rating.
     """
 
     prior: RowPrior
+    scale_use: ScaleUse | None
     design: Tensor
+    basis: Tensor | None
     start: Tensor
-    spread: Tensor
     effect: Tensor
-    level: Tensor
+    apart: Tensor | None
     weight: float = 1.0
 
     @classmethod
-    def of(cls, base: Tensor, prior: RowPrior, partners: Tensor, level: Tensor, weight: float = 1.0) -> FreeRow:
+    def of(
+        cls,
+        base: Tensor,
+        prior: RowPrior,
+        partners: Tensor,
+        cuts: Tensor,
+        level: Tensor,
+        *,
+        scale_use: ScaleUse | None = None,
+        weight: float = 1.0,
+    ) -> FreeRow:
         """Prepare it.
 
         Args:
             base: What is known without the values of the ratings, `[num_samples, size]`.
             prior: Prior of the free row.
             partners: Rows of what was rated, or of who rated, `[num_samples, num_ratings, size]`.
+            cuts: Thresholds with the offsets of the partners, `[num_samples, num_ratings, num_levels - 1]`.
             level: Index of each rating's level, int64 `[num_ratings]`.
+            scale_use: Prior of the offsets; None: there are none.
             weight: Evidence of each rating.
         """
         design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
-        start = _times(design, base + prior.mean) + partners[..., -1]
-        spread = prior.factor
+        moves, basis = design @ prior.factor, None
         if design.shape[1] < design.shape[2]:
-            spread = spread @ torch.linalg.qr((design @ spread).mT).Q
-        return cls(prior, design, start, spread, design @ spread, level, weight)
+            basis = torch.linalg.qr(moves.mT).Q
+            moves = moves @ basis
+        score = _times(design, base + prior.mean) + partners[..., -1]
+        lower, upper = cuts_around(cuts, level)
+        start, effect = torch.cat([upper - score, score - lower], dim=1), torch.cat([-moves, moves], dim=1)
+        if scale_use is None:
+            return cls(prior, None, design, basis, start, effect, None, weight)
+        # Which offset moves the cut above a rating's level, and which the one below; the ends of the scale have none.
+        above, below = (one_hot(level + up, cuts.shape[2] + 2)[:, 1:-1].float() for up in (1, 0))
+        ends = torch.cat([above, -below])
+        start, effect = start + scale_use.mean @ ends.T, torch.cat([effect, ends @ scale_use.factor], dim=2)
+        return cls(prior, scale_use, design, basis, start, effect, (above - below) @ scale_use.factor, weight)
 
-    def scores(self, standard: Tensor) -> Tensor:
-        """Return the scores of the ratings at some $v$, `[num_samples, num_ratings]`."""
-        return self.start + _times(self.effect, standard)
-
-    def mode(self, cuts: Tensor, near: Tensor | None = None) -> Tensor:
-        """Return the most likely $v$, `[num_samples, num_directions]`.
-
-        Args:
-            cuts: Thresholds of the ratings with offsets, `[num_samples, num_ratings, num_levels - 1]`.
-            near: Where to start, if it is about known.
-        """
-        (lower, upper), effect = cuts_around(cuts, self.level), self.effect
-        prior = torch.eye(effect.shape[2])
-
-        def log_density(standard: Tensor) -> Tensor:
-            score = self.scores(standard)
-            likelihood = (logsigmoid(upper - score) + logsigmoid(score - lower)).sum(1)
-            return self.weight * likelihood - 0.5 * standard.square().sum(1)
-
-        def derivatives(standard: Tensor) -> tuple[Tensor, Tensor]:
-            below, above = _beyond(self.scores(standard), lower, upper)
-            gradient = self.weight * _times(effect.mT, below + above - 1) - standard
-            return gradient, effect.mT @ (self._curvature(below, above) * effect) + prior
-
-        zero = effect.new_zeros(len(effect), effect.shape[2])
-        return mode(log_density, derivatives, zero if near is None else near)
-
-    def draw(self, standard: Tensor, cuts: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw $w$ from the Laplace approximation, `[num_samples, size]`, and return the Cholesky factor of its precision.
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor | None, Tensor]:
+        r"""Draw from the Laplace approximation: around the mode, with the curvature there.
 
         Args:
-            standard: The most likely $v$.
-            cuts: The thresholds that it was found with.
-            generator: Source of the draw.
+            generator: Source of the draws.
+
+        Returns:
+            $w$, `[num_samples, size]`; $a$, `[num_samples, num_offsets]`, or None; and the precision of $w$ given $a$,
+            `[num_samples, size, size]`.
         """
-        curvature = self._curvature(*_beyond(self.scores(standard), *cuts_around(cuts, self.level)))
-        factor = torch.linalg.cholesky(self.design.mT @ (curvature * self.design) + self.prior.precision)
-        return drawn_around(self.prior.mean + _times(self.spread, standard), factor, generator), factor
+        likely, curvature = mode(self._evaluate, torch.zeros_like(self.effect[:, 0]))
+        drawn = drawn_around(likely, torch.linalg.cholesky(curvature), generator)
+        num_offsets = 0 if self.apart is None else self.apart.shape[2]
+        standard, use = drawn.split([drawn.shape[1] - num_offsets, num_offsets], dim=1)
+        if self.basis is not None:
+            anyone = even_draws(self.prior.mean, generator)
+            standard = anyone + _times(self.basis, standard - _times(self.basis.mT, anyone))
+        row = self.prior.mean + _times(self.prior.factor, standard)
+        offsets = None if self.scale_use is None else self.scale_use.mean + _times(self.scale_use.factor, use)
+        chance = torch.sigmoid(self.start + _times(self.effect, likely))
+        above, below = (self.weight * chance * (1 - chance)).chunk(2, dim=1)
+        known = self.design.mT @ ((above + below)[..., None] * self.design)
+        return row, offsets, known + self.prior.precision
 
-    def _curvature(self, below: Tensor, above: Tensor) -> Tensor:
-        return (self.weight * (below * (1 - below) + above * (1 - above)))[..., None]
-
-
-def _beyond(score: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the chances of a level below the rating's own, and of one not above it."""
-    return torch.sigmoid(lower - score), torch.sigmoid(upper - score)
+    def _evaluate(self, standard: Tensor) -> Evaluation:
+        """Return log density, gradient and negative Hessian at some $x$."""
+        ends = self.start + _times(self.effect, standard)
+        chance = torch.sigmoid(ends)
+        likelihood, slope = logsigmoid(ends).sum(1), 1 - chance
+        curvature = self.effect.mT @ ((chance * slope)[..., None] * self.effect)
+        if self.apart is not None:  # offsets alone move the two cuts apart
+            above, below = ends.chunk(2, dim=1)
+            gap = (above + below).clamp_min(CLOSEST)
+            pull = torch.expm1(gap).reciprocal()
+            likelihood -= torch.log1p(pull).sum(1)
+            slope += pull.repeat(1, 2)
+            num_offsets = self.apart.shape[2]
+            curvature[:, -num_offsets:, -num_offsets:] += self.apart.mT @ ((pull * (1 + pull))[..., None] * self.apart)
+        log_density = self.weight * likelihood - 0.5 * standard.square().sum(1)
+        gradient = self.weight * _times(self.effect.mT, slope) - standard
+        return log_density, gradient, self.weight * curvature + torch.eye(standard.shape[1])
 
 
 def _times(matrix: Tensor, vector: Tensor) -> Tensor:

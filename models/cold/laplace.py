@@ -3,46 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-__all__ = ["drawn_around", "even_draws", "mode"]
+__all__ = ["Evaluation", "drawn_around", "even_draws", "mode"]
 
 NEWTON_STEPS = 8
 HALVINGS = 8
 ROUNDING = 1e-5  # of a log density: a loss that small is no loss
-CONVERGED = 5e-2  # of the largest step, in units of the prior's spread: its square is about what is still missing then
+CONVERGED = 0.1  # mean over samples of the largest step, in spreads of the prior: about its square is missing then
+
+# Log density, `[num_samples]`, its gradient, `[num_samples, size]`, and its negative Hessian, positive definite,
+# `[num_samples, size, size]`.
+Evaluation: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
-def mode(
-    log_density: Callable[[Tensor], Tensor], derivatives: Callable[[Tensor], tuple[Tensor, Tensor]], start: Tensor
-) -> Tensor:
-    """Return the most likely point of every sample, by Newton's method with step halving, `[num_samples, size]`.
+def mode(evaluate: Callable[[Tensor], Evaluation], start: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the most likely point of every sample, by Newton's method with step halving, and the curvature there.
 
     Args:
-        log_density: Takes points `[num_samples, size]`, returns `[num_samples]`.
-        derivatives: Takes points, returns the gradient `[num_samples, size]` and the negative Hessian, positive
-            definite, `[num_samples, size, size]`.
+        evaluate: Takes points `[num_samples, size]`, returns what the density is like there.
         start: Where the search begins; its unit is the spread of the prior.
+
+    Returns:
+        Points, `[num_samples, size]`; negative Hessians there, `[num_samples, size, size]`.
     """
-    point, here = start, log_density(start)
+    point, (here, gradient, curvature) = start, evaluate(start)
     for _ in range(NEWTON_STEPS):
-        gradient, curvature = derivatives(point)
         step = torch.cholesky_solve(gradient[..., None], torch.linalg.cholesky(curvature))[..., 0]
         # Undamped, a step can swing between the likelihood's flat tails for ever.
-        length = torch.ones_like(step[:, :1])
-        there = log_density(point + step)
+        there, gradient, curvature = evaluate(point + step)
         for _ in range(HALVINGS):
-            worse = (there < here - ROUNDING * here.abs().clamp_min(1))[:, None]
+            worse = there < here - ROUNDING * here.abs().clamp_min(1)
             if not worse.any():
                 break
-            length = torch.where(worse, length / 2, length)
-            there = log_density(point + length * step)
-        point, here = point + length * step, there
-        if float((length * step).abs().max()) < CONVERGED:
+            step = torch.where(worse[:, None], step / 2, step)
+            there, gradient, curvature = evaluate(point + step)
+        point, here = point + step, there
+        if float(step.abs().amax(1).mean()) < CONVERGED:
             break
-    return point
+    return point, curvature
 
 
 def drawn_around(middle: Tensor, precision_factor: Tensor, generator: torch.Generator) -> Tensor:

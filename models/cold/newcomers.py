@@ -14,7 +14,7 @@ from models.cold.newcomer_prior import RowPrior
 from models.cold.scale_use import ScaleUse
 from models.encoder import parameter_key
 from models.inputs import HOP, RATED, RATED_BY, relation_name
-from models.posterior import Posterior, Predictor, bilinear, rows_of
+from models.posterior import Posterior, Predictor, rows_of
 
 __all__ = ["Taste", "item_from_raters", "messages_sent", "taste_from_history"]
 
@@ -26,23 +26,23 @@ class Taste:
     Attributes:
         rows: `[num_samples, embedding_size + 1]`.
         offsets: `[num_samples, num_levels - 1]`.
-        precision_factor: Lower Cholesky factor of the precision with which each sample knows the row,
-            `[num_samples, embedding_size + 1, embedding_size + 1]`; None of someone the model has learned.
+        precision: How well each sample knows the row, `[num_samples, embedding_size + 1, embedding_size + 1]`; None of
+            someone the model has learned.
     """
 
     rows: Tensor
     offsets: Tensor
-    precision_factor: Tensor | None = None
+    precision: Tensor | None = None
 
     @property
     def covariance(self) -> Tensor | None:
         """What is still open in each sample, `[num_samples, embedding_size + 1, embedding_size + 1]`."""
-        return None if self.precision_factor is None else torch.cholesky_inverse(self.precision_factor)
+        return None if self.precision is None else torch.cholesky_inverse(torch.linalg.cholesky(self.precision))
 
     def part(self, chosen: slice) -> Taste:
         """Return the taste in some of the samples, in the same memory."""
-        factor = None if self.precision_factor is None else self.precision_factor[chosen]
-        return Taste(self.rows[chosen], self.offsets[chosen], factor)
+        precision = None if self.precision is None else self.precision[chosen]
+        return Taste(self.rows[chosen], self.offsets[chosen], precision)
 
 
 @torch.no_grad()
@@ -65,8 +65,8 @@ def taste_from_history(
     is beyond them, $w$, has the posterior
     $p(w \mid r) \propto N(w; \mu, \Sigma) \prod_j P(r_j \mid f_j^0 + \langle w, z_j\rangle)$ (`models.cold.free_row`);
     it is log-concave, so a few Newton steps in every sample find its mode, and one draw from the
-    Laplace approximation there keeps the uncertainty that a few ratings leave. Offsets of the scale are drawn given that row,
-    and the row once more given the offsets, as a Gibbs sampler does.
+    Laplace approximation there keeps the uncertainty that a few ratings leave. Offsets of the scale are found and drawn together
+    with it.
 
     Args:
         posterior: Kept samples.
@@ -86,27 +86,21 @@ def taste_from_history(
     if not len(item) and prior is not None:
         rows = prior.draw(1, generator)[:, 0]
         rows = rows if content is None else rows + prior.believed_content(content[:, None])[:, 0]
-        return Taste(rows, offsets, torch.linalg.cholesky(prior.precision))
+        return Taste(rows, offsets, prior.precision)
     if not len(item):
         shared = posterior.samples["cold_users.shared.rows"][:, 0].float()
         residual = posterior.spread("cold_users.residual.rows").sqrt()
         drawn = torch.randn(shared.shape, generator=generator) * residual
         rows = shared + drawn + (0.0 if content is None else content)
-        return Taste(rows, offsets, torch.diag_embed(residual.clamp_min(1e-6).reciprocal()))
+        return Taste(rows, offsets, torch.diag_embed(residual.clamp_min(1e-6) ** -2))
     prior = prior or _independent(posterior.spread("users.factors.rows"))
     base = prior.believed(_messages(posterior, data, USER, item)).sum(1)
     base = base if content is None else base + prior.believed_content(content[:, None])[:, 0]
     partners = rows_of(predictor.items, item)
     cuts = predictor.thresholds[:, None] + rows_of(predictor.item_offsets, item)
-    free = FreeRow.of(base, prior, partners, level, weight)
-    likely = free.mode(cuts)
-    if scale_use is not None:
-        row, _ = free.draw(likely, cuts, generator)
-        offsets = scale_use.draw(bilinear((base + row)[:, None], partners), cuts, level, generator)
-        cuts = cuts + offsets[:, None]
-        likely = free.mode(cuts, near=likely)
-    row, factor = free.draw(likely, cuts, generator)
-    return Taste(base + row, offsets, factor)
+    free = FreeRow.of(base, prior, partners, cuts, level, scale_use=scale_use, weight=weight)
+    row, use, precision = free.draw(generator)
+    return Taste(base + row, offsets if use is None else use, precision)
 
 
 @torch.no_grad()
@@ -139,8 +133,8 @@ def item_from_raters(
     cuts = predictor.thresholds[:, None] + rows_of(predictor.user_offsets, user)
     prior = prior or _independent(posterior.spread("items.factors.rows"))
     base = content + prior.believed(_messages(posterior, data, ITEM, user)).sum(1)
-    free = FreeRow.of(base, prior, rows_of(predictor.users, user), level)
-    return base + free.draw(free.mode(cuts), cuts, generator)[0]
+    row, _, _ = FreeRow.of(base, prior, rows_of(predictor.users, user), cuts, level).draw(generator)
+    return base + row
 
 
 def _independent(variance: Tensor) -> RowPrior:

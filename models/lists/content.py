@@ -48,15 +48,14 @@ class Content:
     def of(cls, data: HeteroData, item_vectors: NDArray[np.float32]) -> Content:
         """Take the content from graph inputs and text vectors `[num_items, dimension]`; nothing depends on ratings."""
         size = len(item_vectors)
-        blocks, columns = [], {}
+        edges, columns = {}, {}
         for edge_type in data[ITEM].content:
             sender, item = data[edge_type].edge_index.numpy()
             if edge_type[0] == ITEM:  # an item that another one names is also what both are about
                 named = np.unique(sender)
                 sender, item = np.concatenate([sender, named]), np.concatenate([item, named])
-            columns[edge_type] = np.unique(sender)
-            blocks.append(_ones(sender, item, columns[edge_type], size))
-        shared = sparse.hstack(blocks, format="csr") if blocks else sparse.csr_array((size, 0), dtype=np.float32)
+            edges[edge_type], columns[edge_type] = (sender, item), np.unique(sender)
+        shared = _shared(edges, columns, size)
         rarity = np.log(data[ITEM].num_present / np.maximum(shared.sum(axis=0), 1.0)).astype(np.float32)
         known = item_vectors.any(axis=1)
         mean: NDArray[np.float32] = item_vectors[known].sum(axis=0) / np.float32(max(known.sum(), 1))
@@ -71,10 +70,7 @@ class Content:
             item_vectors: Text vectors of the new items, `[num_new_items, at least dimension]`.
             edges: Senders and, counted from 0, receiving new items of each edge type.
         """
-        size = len(item_vectors)
-        none = np.zeros(0, dtype=np.int64)
-        blocks = [_ones(*edges.get(name, (none, none)), senders, size) for name, senders in self.columns.items()]
-        shared = sparse.hstack(blocks, format="csr") if blocks else sparse.csr_array((size, 0), dtype=np.float32)
+        shared = _shared(edges, self.columns, len(item_vectors))
         return replace(
             self,
             text=np.concatenate([self.text, _directions(item_vectors[:, : len(self.mean)], self.mean)]),
@@ -94,14 +90,24 @@ class Content:
         return found
 
 
-def _ones(sender: Indices, item: Indices, columns: Indices, size: int) -> sparse.csr_array:
+def _shared(
+    edges: Mapping[tuple[str, str, str], tuple[Indices, Indices]],
+    columns: Mapping[tuple[str, str, str], Indices],
+    size: int,
+) -> sparse.csr_array:
     """Return which items have which concepts, as ones, `[size, num_columns]`; concepts without a column are left out."""
-    there = np.isin(sender, columns)
-    sender, item = sender[there], item[there]
-    place = np.searchsorted(columns, sender)
-    block = sparse.csr_array((np.ones(len(item), dtype=np.float32), (item, place)), shape=(size, len(columns)))
-    block.data[:] = 1.0
-    return block
+    items, places, width = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)], 0
+    for edge_type, senders in columns.items():
+        if edge_type in edges:
+            sender, item = edges[edge_type]
+            there = np.isin(sender, senders)
+            items.append(item[there])
+            places.append(width + np.searchsorted(senders, sender[there]))
+        width += len(senders)
+    item, place = np.concatenate(items), np.concatenate(places)
+    found = sparse.csr_array((np.ones(len(item), dtype=np.float32), (item, place)), shape=(size, width))
+    found.data[:] = 1.0
+    return found
 
 
 def _weighed(shared: sparse.csr_array, rarity: NDArray[np.float32]) -> sparse.csr_array:

@@ -104,4 +104,4 @@ class _Side:
             highest = torch.maximum(highest, cuts[..., step])
         # In place and added up by hand: as products of matrices these are too small, and too far apart in memory.
         products *= self.own[samples]
-        return products.sum(2).sub_(highest).sigmoid_().sum(1).div_(len(self.own))
+        return (products @ torch.ones(products.shape[2])).sub_(highest).sigmoid_().sum(1).div_(len(self.own))

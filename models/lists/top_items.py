@@ -15,7 +15,12 @@ from models.network.phases import PhasedPredictor
 __all__ = ["best_by_bound", "top_items"]
 
 FIRST, STEP = 64, 256  # items scored at first and then at a time: a call costs as much as some dozens of them
-PARTS: tuple[Part, ...] = ((0.0, 0.5), (0.5, 1.0))  # of the samples, asked one after the other
+PARTS: tuple[Part, ...] = (
+    (0.0, 0.25),
+    (0.25, 0.5),
+    (0.5, 0.75),
+    (0.75, 1.0),
+)  # of the samples, asked one after the other
 _FEW = 32  # samples that are not worth breaking up
 _ROUNDING = 1e-5  # a mean of chances may come out a hair above 1
 
@@ -102,13 +107,13 @@ def top_items(
     Args:
         predictor: Rows of all nodes.
         exposure: Who comes across what.
-        person: Whose list it is; what they rated is left out.
+        person: Whose list it is.
         level: Index of the lowest level that counts as liking.
         power: How much liking counts beside exposure.
         k: Number of items.
-        left_out: Items that may not be listed, bool `[num_items]`.
+        left_out: Items that may not be listed, bool `[num_items]`; by default what the person rated.
     """
-    gone = person.seen > 0 if left_out is None else (person.seen > 0) | left_out
+    gone = person.seen > 0 if left_out is None else left_out
     liking = Liking(predictor, person, level)
 
     def best(items: Indices, weight: Floats) -> tuple[Indices, Floats]:
