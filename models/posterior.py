@@ -113,22 +113,23 @@ class Posterior:
             known_users: Which users have training ratings, bool `[num_users]`; the others get the cold view.
             known_items: Which items have training ratings, bool `[num_items]`.
         """
-        sessions = inputs.sessions
-        users, timeless, items = [], [], []
+        sessions, size = inputs.sessions, self.samples["users.factors.rows"].shape[2]
+        # Written where they stay: a list of them, stacked afterwards, would hold all twice.
+        users, items = (torch.empty(len(self), len(known), size) for known in (known_users, known_items))
+        timeless = users if sessions is None else torch.empty_like(users)
         for number in range(len(self)):
             rows = functional_call(model, self.sample(number), (inputs,), tie_weights=False)
             warm = rows.users if sessions is None else sessions.mean_of_users(rows.raters)
-            users.append(torch.where(known_users[:, None], warm, rows.cold_users))
+            users[number] = torch.where(known_users[:, None], warm, rows.cold_users)
             if sessions is not None:
-                timeless.append(torch.where(known_users[:, None], rows.users, rows.cold_users))
-            items.append(torch.where(known_items[:, None], rows.items, rows.cold_items))
-        of_items = torch.stack(items)
+                timeless[number] = torch.where(known_users[:, None], rows.users, rows.cold_users)
+            items[number] = torch.where(known_items[:, None], rows.items, rows.cold_items)
         item_offsets = self._offsets("head.item_offsets", known_items)
-        if of_items.shape[1] > LARGE:
-            of_items, item_offsets = by_node(of_items), by_node(item_offsets)
+        if items.shape[1] > LARGE:
+            items, item_offsets = by_node(items), by_node(item_offsets)
         return Predictor(
-            users=torch.stack(users),
-            items=of_items,
+            users=users,
+            items=items,
             thresholds=self.samples["head.thresholds"].float(),
             user_offsets=self._offsets("head.user_offsets", known_users),
             item_offsets=item_offsets,
@@ -137,7 +138,7 @@ class Posterior:
             else DatedUsers(
                 sessions=sessions,
                 known=known_users,
-                users=torch.stack(timeless),
+                users=timeless,
                 weeks=self.samples["sessions.weeks"].float(),
                 residual=self.samples["sessions.residual"],
             ),
