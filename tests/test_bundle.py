@@ -19,6 +19,7 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
+from models.network.phases import PhasedPosterior, PhasedPredictor
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training.bundle import FORMAT_VERSION, load_run, write_run
@@ -110,6 +111,19 @@ def test_a_loaded_run_predicts_the_same_bits(original: tuple[Recommender, Path])
     assert torch.equal(before.predictor.probabilities(user, item), after.predictor.probabilities(user, item))
     pairs = [(str(u), str(i)) for u in range(9) for i in range(7)]
     pd.testing.assert_frame_equal(before.predict(pairs), after.predict(pairs), check_exact=True)
+
+
+def test_loading_encodes_the_graph_once(original: tuple[Recommender, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = []
+    encode = PhasedPosterior.predictor
+
+    def counted(posterior: PhasedPosterior, *inputs: Any) -> PhasedPredictor:
+        encoded.append(posterior)
+        return encode(posterior, *inputs)
+
+    monkeypatch.setattr(PhasedPosterior, "predictor", counted)
+    load_run(original[1]).recommender.recommend(user="8")  # user 8 and item 6 are expected while loading
+    assert len(encoded) == 1
 
 
 def test_a_loaded_run_recommends_the_same(original: tuple[Recommender, Path]) -> None:

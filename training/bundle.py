@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -114,8 +114,7 @@ def load_run(directory: Path) -> Run:
     )
     experiment.use_vectors(arrays["item_vectors"])
     posterior = PhasedPosterior.of_tensors(load_file(directory / "model.safetensors"))
-    trained = experiment.recommender(posterior, exposure, manifest["encoder"])
-    trained = replace(trained, sentences=SentenceMap.of_arrays(arrays))
+    trained = experiment.recommender(posterior, exposure, manifest["encoder"], SentenceMap.of_arrays(arrays))
     return Run(
         directory=directory,
         experiment=experiment,

@@ -78,4 +78,6 @@ def with_sentences(recommender: Recommender, *, most: int, progress: Progress = 
     )
     rows = recommender.predictor.cold.users[:, torch.from_numpy(users)]
     who, place = np.unique(users, return_inverse=True)
-    return replace(recommender, sentences=SentenceMap.fit(vectors, recommender.seen_by(who)[place], rows))
+    learned = replace(recommender, sentences=SentenceMap.fit(vectors, recommender.seen_by(who)[place], rows))
+    learned.keep(predictor=recommender.predictor, learned_from=recommender)
+    return learned
