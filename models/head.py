@@ -12,7 +12,7 @@ from models.network.likelihood import ordinal_log_likelihood
 from models.network.priors import ScalePrior
 from models.network.sparse import Pairs
 
-__all__ = ["OrdinalHead"]
+__all__ = ["OrdinalHead", "cumulated", "cuts_around", "level_probabilities", "ordered"]
 
 INFINITE = 1e4  # a threshold no score reaches
 
@@ -92,9 +92,19 @@ def level_probabilities(scores: Tensor, cuts: Tensor) -> Tensor:
         scores: Bilinear scores, `[...]`.
         cuts: Thresholds with all offsets added, `[..., num_levels - 1]`.
     """
-    cumulated = torch.sigmoid(ordered(cuts) - scores[..., None])
-    ends = cumulated.new_zeros(*cumulated.shape[:-1], 1)
-    return torch.diff(torch.cat([ends, cumulated, ends + 1], dim=-1), dim=-1)
+    return torch.diff(cumulated(scores, cuts), dim=-1)
+
+
+def cumulated(scores: Tensor, cuts: Tensor) -> Tensor:
+    r"""Return the chance $F_k = P(r \le k)$ of a level up to each, from $F_0 = 0$ to 1, `[..., num_levels + 1]`.
+
+    Args:
+        scores: Bilinear scores, `[...]`.
+        cuts: Thresholds with all offsets added, `[..., num_levels - 1]`.
+    """
+    below = torch.sigmoid(ordered(cuts) - scores[..., None])
+    ends = below.new_zeros(*below.shape[:-1], 1)
+    return torch.cat([ends, below, ends + 1], dim=-1)
 
 
 def cuts_around(cuts: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:

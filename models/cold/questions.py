@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
-from models.head import ordered
+from models.head import cumulated
 from models.lists.person import Person
 from models.trained import Trained
 
@@ -141,8 +141,6 @@ def _precision(score: Tensor, cuts: Tensor) -> Tensor:
         score: `[num_samples, num_items]`.
         cuts: `[num_samples, num_items, num_levels - 1]`.
     """
-    below = torch.sigmoid(ordered(cuts) - score[..., None])
-    ends = below.new_zeros(*below.shape[:-1], 1)
-    below = torch.cat([ends, below, ends + 1], dim=-1)
+    below = cumulated(score, cuts)
     slope = below * (1 - below)
     return (torch.diff(below, dim=-1) * (slope[..., 1:] + slope[..., :-1])).sum(-1).clamp_min(1e-6)

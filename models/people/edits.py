@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kg.errors import InputError
+from models.head import cuts_around, ordered
 from models.people.interests import TasteSpace
 from models.posterior import Posterior, Predictor
 
@@ -96,11 +97,7 @@ def editable_taste(posterior: Posterior, predictor: Predictor, user: int, item: 
         design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
         score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
         cuts = (predictor.thresholds + offsets)[:, None] + predictor.item_offsets[:, item]
-        below = torch.sigmoid(torch.cummax(cuts, dim=-1).values.double() - score[..., None])
-        ends = torch.zeros_like(below[..., :1])
-        below = torch.cat([ends, below, ends + 1], dim=-1)
-        curved = below * (1 - below)
-        place = level.expand(len(rows), -1)[..., None]
-        curvature = (curved.gather(2, place) + curved.gather(2, place + 1))[..., 0]
+        chance = torch.sigmoid(torch.stack(cuts_around(ordered(cuts), level)).double() - score)
+        curvature = (chance * (1 - chance)).sum(0)
         precision = precision + design.mT @ (curvature[..., None] * design)
     return EditableTaste(rows=rows, offsets=offsets, covariance=torch.linalg.inv(precision))

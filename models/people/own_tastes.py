@@ -11,7 +11,7 @@ from scipy import sparse
 from torch import Tensor
 
 from kg.ratings import Ratings
-from models.head import level_probabilities, ordered
+from models.head import cumulated
 from models.people.concept_table import ConceptTable
 from models.posterior import Predictor, bilinear
 
@@ -97,11 +97,9 @@ def slopes(score: Tensor, cuts: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         cuts: Thresholds with all offsets added, `[..., num_levels - 1]`.
         level: Index of each rating's level, `[...]`.
     """
-    below = torch.sigmoid(ordered(cuts) - score[..., None])
-    ends = below.new_zeros(*below.shape[:-1], 1)
-    below = torch.cat([ends, below, ends + 1], dim=-1)
+    below = cumulated(score, cuts)
     slope = below[..., :-1] + below[..., 1:] - 1
-    information = (level_probabilities(score, cuts) * slope.square()).sum(-1)
+    information = (torch.diff(below, dim=-1) * slope.square()).sum(-1)
     return slope.gather(-1, level[..., None])[..., 0], information
 
 
