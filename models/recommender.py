@@ -163,13 +163,7 @@ class Recommender(Trained):
         _check_length(k)
         person = self.person(user=user, history=history, text=text, concepts=concepts)
         adjustment = adjustment_of(rules, implicit=self.implicit)
-        left_out = ~self.graph.items.present if adjustment is None else ~self.graph.items.present | adjustment.hidden
-        if candidates is not None:
-            others = np.ones(len(left_out), dtype=bool)
-            others[self.graph.items.vocabulary.indices(list(candidates))] = False
-            left_out |= others
-        if filters:
-            left_out |= ~items_with(self.graph, filters)
+        left_out = self._left_out(candidates, filters, adjustment)
         if exclude_seen and text is None:
             left_out |= person.seen > 0
         mixed, moved = diversity != 0 or novelty != 0, adjustment is not None and adjustment.boost.any()
@@ -409,6 +403,22 @@ class Recommender(Trained):
         if rules is not None:
             scores[:, rules.hidden] = -np.inf
         return scores
+
+    def _left_out(
+        self,
+        candidates: Collection[str] | None,
+        filters: Mapping[str, str | Sequence[str]] | None,
+        rules: Adjustment | None,
+    ) -> NDArray[np.bool_]:
+        """Return which items no list may show, whoever it is for, bool `[num_items]`."""
+        left_out: NDArray[np.bool_] = ~self.graph.items.present
+        if candidates is not None:
+            others = np.ones(len(left_out), dtype=bool)
+            others[self.graph.items.vocabulary.indices(list(candidates))] = False
+            left_out |= others
+        if filters:
+            left_out |= ~items_with(self.graph, filters)
+        return left_out if rules is None else left_out | rules.hidden
 
     def _top(
         self, person: Person, k: int, left_out: NDArray[np.bool_]

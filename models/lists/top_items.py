@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,8 @@ from models.network.phases import PhasedPredictor
 __all__ = ["best_by_bound", "top_items"]
 
 FIRST, STEP = 64, 256  # items scored at first and then at a time: a call costs as much as some dozens of them
-PARTS: tuple[Part, ...] = (
-    (0.0, 0.25),
-    (0.25, 0.5),
-    (0.5, 0.75),
-    (0.75, 1.0),
-)  # of the samples, asked one after the other
+QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
+PARTS: tuple[Part, ...] = tuple(pairwise(QUARTERS))  # of the samples, asked one after the other
 _FEW = 32  # samples that are not worth breaking up
 _ROUNDING = 1e-5  # a mean of chances may come out a hair above 1
 
