@@ -15,6 +15,7 @@ import torch
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError, UnknownNameError
+from models.lists.ranking import Adjustment
 from models.recommender import FEW, Recommender
 from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
@@ -336,3 +337,30 @@ def test_a_level_of_liking_that_nobody_gave_in_training_still_ranks(recommender:
     strict = replace(recommender, relevant_from=float(recommender.levels[-1]) + 1)
     assert np.isfinite(strict.rank_scores(np.array([0]))).all()
     assert len(strict.recommend(user="u 0", k=3)) == 3
+
+
+@pytest.mark.parametrize("wish", [{"user": "u 3"}, {"history": {"w1": 5.0, "d5": 1.0, "w4": 4.0}}, {"history": {}}])
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_a_list_is_the_head_of_all_scores_whatever_is_left_out(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch, wish: dict[str, Any], exclude_seen: bool
+) -> None:
+    """Items that cannot enter a list are not scored; with few scored at a time that is so in this small world, too."""
+    monkeypatch.setattr("models.lists.top_items.FIRST", 2)
+    monkeypatch.setattr("models.lists.top_items.STEP", 3)
+    person, ids = recommender.person(**wish), recommender.graph.items.vocabulary.ids
+    hidden = np.isin(ids, ["w2", "d7", "007"])
+    allowed = np.isin(ids, [*WAR[:9], *DRAMA[:9]])
+    of_war = np.isin(ids, WAR)
+    hide = Adjustment(hidden=hidden, boost=np.zeros(len(ids), dtype=np.float32))
+    for conditions, there in [
+        ({}, np.ones(len(ids), dtype=bool)),
+        ({"candidates": ids[allowed].tolist()}, allowed),
+        ({"filters": {"genre": "War"}, "rules": hide}, of_war & ~hidden),
+        ({"candidates": ids[allowed].tolist(), "filters": {"genre": "War"}, "rules": hide}, allowed & of_war & ~hidden),
+    ]:
+        scores = recommender.scores_of(person)
+        scores[~there | (person.seen > 0 if exclude_seen else False)] = -np.inf
+        wanted = ids[np.argsort(-scores, kind="stable")[: np.isfinite(scores).sum()]]
+        for k in (1, 4, len(ids)):
+            found = recommender.recommend(**wish, k=k, exclude_seen=exclude_seen, num_reasons=0, **conditions)
+            assert found["id"].tolist() == wanted[:k].tolist()
