@@ -200,7 +200,7 @@ class Recommender(Trained):
         if len(who.keys() & {"user", "history"}) != 1 or who.keys() - {"user", "history", "concepts"}:
             raise InputError("give exactly one of user and history")
         person = self.person(**who)
-        items, scores = self._top(person, k, ~self.graph.items.present | (person.seen > 0))
+        items, scores = self._top(person, k, self._left_out(None, None, None) | (person.seen > 0))
         ids = [self.graph.items.vocabulary.id_of(int(item)) for item in items]
         return list(zip(ids, scores.tolist(), strict=True))
 
@@ -222,7 +222,9 @@ class Recommender(Trained):
 
     def scores_of(self, person: Person) -> NDArray[np.float32]:
         """Return what orders a person's list, `[num_items]`; only items that are gone have `-inf`."""
-        return self._ranked(person, person.chances(self.predictor), None)
+        scores = self._ranked(person, person.chances(self.predictor), None)
+        scores[~self.graph.items.present] = -np.inf
+        return scores
 
     def similar_items(self, item: str, *, k: int = 10) -> pd.DataFrame:
         """Return the items that are most alike to one in what people would think of both; either may be new.
@@ -428,15 +430,13 @@ class Recommender(Trained):
         return top_items(self.predictor, self.exposure, person, level=level, power=power, k=k, left_out=left_out)
 
     def _ranked(self, person: Person, probabilities: Tensor, rules: Adjustment | None) -> NDArray[np.float32]:
-        """Return the scores that order a person's list, `[num_items]`; only items that are gone have `-inf`."""
+        """Return the scores that order a person's list, `[num_items]`, whether they may stand in it or not."""
         if rules is not None:
             probabilities = rules.boosted(probabilities, torch.from_numpy(self.levels))
         liking = probabilities[:, self.relevant_level :].sum(1).numpy()
         exposure = self.exposure(person.seen[None])[0] if person.comes_across else None
         power = self.liking_power if person.comes_across else 1.0
-        scores = ranking(liking, power, exposure=exposure, nearness=person.nearness)
-        scores[~self.graph.items.present] = -np.inf
-        return scores
+        return ranking(liking, power, exposure=exposure, nearness=person.nearness)
 
     def _reasons_of(self, person: Person, items: NDArray[np.int64], *, most: int) -> list[list[Reason]]:
         """Find why items suit a person, each by the samples that make its prediction."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Self
 
 import numpy as np
 import torch
@@ -169,12 +170,24 @@ class Trained:
             )
         return self._residuals[kind]
 
-    def keep(self, *, predictor: PhasedPredictor, learned_from: Trained) -> None:
-        """Take over what another recommender of the same model has worked out, so that it is not done twice."""
-        self.__dict__["predictor"] = predictor
-        for name in ("content_regression", "scale_use", "_residuals", "_priors"):
+    def keep(self, learned_from: Trained, *, predictor: PhasedPredictor | None = None) -> None:
+        """Take over what another recommender of the same model has worked out, so that it is not done twice.
+
+        Args:
+            learned_from: The other one; what it has not worked out yet is left for later.
+            predictor: Rows of all nodes, where they are not those of the other one.
+        """
+        for name in ("predictor", "content_regression", "scale_use", "_residuals", "_priors"):
             if name in learned_from.__dict__:
                 self.__dict__[name] = learned_from.__dict__[name]
+        if predictor is not None:
+            self.__dict__["predictor"] = predictor
+
+    def with_map(self, sentences: SentenceMap | None) -> Self:
+        """Return the same with another map from sentences to tastes; nothing else is worked out anew."""
+        found = replace(self, sentences=sentences)
+        found.keep(self)
+        return found
 
     @property
     def implicit(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,11 @@ FACTOR = np.array([[0.5, 0, 0, 0], [0.2, 0.4, 0, 0], [0.0, 0.1, 0.3, 0], [-0.1, 
 MEAN = np.array([0.05, -0.1, 0.0, 0.1])
 ROW_MEAN, ROW_FACTOR = np.array([0.1, 0.0, -0.2]), np.array([[0.7, 0, 0], [0.2, 0.5, 0], [0.1, -0.2, 0.6]])
 PARTNERS = np.random.default_rng(1).standard_normal((12, SIZE))
+HISTORY = [
+    ([0.3, -0.4, 1.1, 0.0], [4, 0, 4, 3]),  # ends of the scale
+    ([0.3, -0.4, 1.1], [2, 2, 2]),  # its middle alone
+    ([1.5], [1]),
+]
 LEVELS = [
     [4, 0],  # ends of the scale, fewer than the row has entries
     [2, 2, 2],  # its middle alone
@@ -37,18 +44,25 @@ def prior(num_samples: int = 1) -> ScaleUse:
 
 
 def free_row(
-    levels: list[int], num_samples: int = DRAWS, *, scale_use: ScaleUse | None, cuts: Tensor = CUTS, weight: float = 1.0
+    partners: NDArray[np.float64],
+    levels: list[int],
+    num_samples: int,
+    row_mean: NDArray[np.float64],
+    row_factor: NDArray[np.float64],
+    *,
+    scale_use: ScaleUse,
+    cuts: Tensor = CUTS,
+    weight: float = 1.0,
 ) -> FreeRow:
-    """The posterior of someone who rated the first partners at these levels."""
-    tensor = torch.tensor(ROW_FACTOR @ ROW_FACTOR.T, dtype=torch.float32)
-    row = RowPrior(
-        torch.tensor(ROW_MEAN, dtype=torch.float32).expand(num_samples, -1), tensor.expand(num_samples, -1, -1)
-    )
-    partners = torch.tensor(PARTNERS[: len(levels)], dtype=torch.float32).expand(num_samples, -1, -1)
+    """The posterior of someone who rated partners at these levels, the same in every sample."""
+
+    def alike(array: NDArray[np.float64]) -> Tensor:
+        return torch.tensor(array, dtype=torch.float32).expand(num_samples, *array.shape)
+
     return FreeRow.of(
         torch.zeros(num_samples, SIZE),
-        row,
-        partners,
+        RowPrior(alike(row_mean), alike(row_factor @ row_factor.T)),
+        alike(partners),
         cuts.expand(num_samples, len(levels), 4),
         torch.tensor(levels, dtype=torch.int64),
         scale_use=scale_use,
@@ -57,81 +71,119 @@ def free_row(
 
 
 def drawn(
-    levels: list[int], num_samples: int = DRAWS, *, cuts: Tensor = CUTS, weight: float = 1.0
-) -> tuple[Tensor, Tensor, Tensor]:
-    found = free_row(levels, num_samples, scale_use=prior(num_samples), cuts=cuts, weight=weight)
-    row, offsets, precision = found.draw(torch.Generator().manual_seed(0))
+    scores: list[float],
+    levels: list[int],
+    num_samples: int = DRAWS,
+    *,
+    cuts: Tensor = CUTS,
+    use: ScaleUse | None = None,
+) -> Tensor:
+    """Offsets of someone whose row is as good as known, so that the scores are."""
+    partners = np.zeros((len(scores), SIZE))
+    partners[:, -1] = scores
+    known = free_row(
+        partners,
+        levels,
+        num_samples,
+        np.zeros(SIZE),
+        1e-4 * np.eye(SIZE),
+        scale_use=use or prior(num_samples),
+        cuts=cuts,
+    )
+    _, offsets, _ = known.draw(torch.Generator().manual_seed(0))
     assert offsets is not None
-    return row, offsets, precision
+    return offsets
 
 
-def optimum(levels: list[int], weight: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mode of the log posterior of row and offsets, and its negative Hessian there, by brute force."""
-    mean = np.concatenate([ROW_MEAN, MEAN])
-    covariance = np.zeros((SIZE + 4, SIZE + 4))
-    covariance[:SIZE, :SIZE], covariance[SIZE:, SIZE:] = ROW_FACTOR @ ROW_FACTOR.T, FACTOR @ FACTOR.T + 1e-4 * np.eye(4)
-    precision = np.linalg.inv(covariance)
+def brute_force(
+    levels: list[int],
+    score: Callable[[NDArray[np.float64], int], float],
+    mean: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    weight: float = 1.0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mode of a log posterior whose last four unknowns are the offsets, and its negative Hessian there."""
+    precision, size = np.linalg.inv(covariance), len(mean)
 
     def cost(point: NDArray[np.float64]) -> float:
         total = float((point - mean) @ precision @ (point - mean)) / 2
-        for partner, level in zip(PARTNERS, levels, strict=False):
-            score = partner[:-1] @ point[: SIZE - 1] + point[SIZE - 1] + partner[-1]
-            edges = np.concatenate([[-np.inf], CUTS.numpy() + point[SIZE:], [np.inf]]) - score
+        for place, level in enumerate(levels):
+            edges = np.concatenate([[-np.inf], CUTS.numpy() + point[-4:], [np.inf]]) - score(point, place)
             below, above = 1 / (1 + np.exp(-edges[level])), 1 / (1 + np.exp(-edges[level + 1]))
             if above <= below:
                 return np.inf
             total -= weight * np.log(above - below)
         return total
 
-    found = minimize(
-        cost,
-        mean,
-        method="Nelder-Mead",
-        options={"xatol": 1e-8, "fatol": 1e-12, "maxiter": 99999, "maxfev": 99999, "adaptive": True},
-    )
+    options = {"xatol": 1e-9, "fatol": 1e-13, "maxiter": 99999, "maxfev": 99999, "adaptive": True}
+    found = minimize(cost, mean, method="Nelder-Mead", options=options)
     assert found.success
-    step, hessian, unit = 1e-3, np.zeros((SIZE + 4, SIZE + 4)), np.eye(SIZE + 4) * 1e-3
-    for i in range(SIZE + 4):
-        for j in range(SIZE + 4):
+    step, hessian, unit = 1e-3, np.zeros((size, size)), np.eye(size) * 1e-3
+    for i in range(size):
+        for j in range(size):
             corners = [cost(found.x + a * unit[i] + b * unit[j]) * a * b for a in (1, -1) for b in (1, -1)]
             hessian[i, j] = sum(corners) / (4 * step**2)
     return found.x, hessian
 
 
+@pytest.mark.parametrize(("scores", "levels"), HISTORY)
+def test_offsets_are_drawn_around_the_mode_of_the_log_posterior(scores: list[float], levels: list[int]) -> None:
+    found = drawn(scores, levels).double().numpy()
+    mode, hessian = brute_force(levels, lambda _, place: scores[place], MEAN, FACTOR @ FACTOR.T + 1e-4 * np.eye(4))
+    covariance = np.linalg.inv(hessian)
+    spread = np.sqrt(np.diag(covariance))
+    assert (
+        np.abs(found.mean(0) - mode) < 0.02 * spread + 1e-3
+    ).all()  # as near as the search goes; mirrored draws add nothing
+    assert (np.abs(np.cov(found.T) - covariance) < 5 * np.sqrt(2 / DRAWS) * np.outer(spread, spread) + 1e-3).all()
+    assert (np.abs(mode - MEAN) > 0.1 * spread).any()  # the ratings do move it
+
+
 @pytest.mark.parametrize("weight", [1.0, 0.3])
 @pytest.mark.parametrize("levels", LEVELS)
 def test_row_and_offsets_are_drawn_around_the_mode_of_their_log_posterior(levels: list[int], weight: float) -> None:
-    row, offsets, precision = drawn(levels, weight=weight)
+    partners, use = PARTNERS[: len(levels)], prior(DRAWS)
+    both = free_row(partners, levels, DRAWS, ROW_MEAN, ROW_FACTOR, scale_use=use, weight=weight)
+    row, offsets, precision = both.draw(torch.Generator().manual_seed(0))
+    assert offsets is not None
     found = torch.cat([row, offsets], dim=1).double().numpy()
-    mode, hessian = optimum(levels, weight)
+    mean, before = np.concatenate([ROW_MEAN, MEAN]), np.zeros((SIZE + 4, SIZE + 4))
+    before[:SIZE, :SIZE], before[SIZE:, SIZE:] = ROW_FACTOR @ ROW_FACTOR.T, FACTOR @ FACTOR.T + 1e-4 * np.eye(4)
+
+    def score(point: NDArray[np.float64], place: int) -> float:
+        partner = partners[place]
+        return float(partner[:-1] @ point[: SIZE - 1] + point[SIZE - 1] + partner[-1])
+
+    mode, hessian = brute_force(levels, score, mean, before, weight)
     covariance = np.linalg.inv(hessian)
     spread = np.sqrt(np.diag(covariance))
     # As near as the search goes; mirrored draws add nothing.
     assert (np.abs(found.mean(0) - mode) < 0.02 * spread + 1e-3).all()
     assert (np.abs(np.cov(found.T) - covariance) < 5 * np.sqrt(2 / DRAWS) * np.outer(spread, spread) + 1e-3).all()
-    moved = np.abs(mode - np.concatenate([ROW_MEAN, MEAN])) > 0.05 * spread
+    moved = np.abs(mode - mean) > 0.05 * spread
     assert moved[:SIZE].any()
     assert moved[SIZE:].any()
     np.testing.assert_allclose(precision[0].numpy(), hessian[:SIZE, :SIZE], rtol=0.02, atol=0.02)
 
 
 def test_who_gives_the_ends_of_the_scale_is_expected_to_again() -> None:
+    scores = [0.0] * 12
     ends, middle = (
-        level_probabilities(torch.zeros(200), CUTS + drawn(levels, 200)[1]).mean(0) for levels in ([0, 4] * 6, [2] * 12)
+        level_probabilities(torch.zeros(200), CUTS + drawn(scores, levels, 200)).mean(0)
+        for levels in ([0, 4] * 6, [2] * 12)
     )
-    assert float(ends[0] + ends[4]) > 1.3 * float(middle[0] + middle[4])
-    assert float(middle[2]) > 1.2 * float(ends[2])
+    assert float(ends[0] + ends[4]) > 1.5 * float(middle[0] + middle[4])
+    assert float(middle[2]) > 1.3 * float(ends[2])
 
 
 def test_cuts_that_offsets_of_an_item_have_crossed_break_nothing() -> None:
     for level in range(5):
-        row, offsets, _ = drawn([level] * 3, 50, cuts=CUTS[[0, 2, 1, 3]])
-        assert bool(offsets.isfinite().all() & row.isfinite().all())
-        assert float(offsets.abs().max()) < 6
+        found = drawn([0.0] * 3, [level] * 3, 50, cuts=CUTS[[0, 2, 1, 3]])
+        assert bool(found.isfinite().all())
+        assert float(found.abs().max()) < 6
 
 
 def test_without_known_users_that_differ_nobody_is_expected_to() -> None:
     same = ScaleUse.of(torch.zeros(30, 5, 4))
-    _, offsets, _ = free_row([0, 4, 0, 4], 30, scale_use=same).draw(torch.Generator())
-    assert offsets is not None
-    assert float(offsets.abs().max()) < 0.05
+    found = drawn([0.0] * 4, [0, 4, 0, 4], 30, use=same)
+    assert float(found.abs().max()) < 0.05

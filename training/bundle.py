@@ -114,7 +114,7 @@ def load_run(directory: Path) -> Run:
     )
     experiment.use_vectors(arrays["item_vectors"])
     posterior = PhasedPosterior.of_tensors(load_file(directory / "model.safetensors"))
-    trained = experiment.recommender(posterior, exposure, manifest["encoder"], SentenceMap.of_arrays(arrays))
+    trained = experiment.recommender(posterior, exposure, manifest["encoder"]).with_map(SentenceMap.of_arrays(arrays))
     return Run(
         directory=directory,
         experiment=experiment,

@@ -22,7 +22,6 @@ from kg.ratings import Ratings
 from kg.wording import item_sentences
 from models.cold.expected_items import with_expected_items
 from models.cold.expected_users import with_expected_users
-from models.cold.sentence_map import SentenceMap
 from models.hybrid import HybridInputs, HybridModel
 from models.inputs import InputLimits, hetero_data, hybrid_inputs
 from models.lists.content import Content
@@ -320,13 +319,9 @@ class Experiment:
         return Content.of(self.data, self.item_vectors if reads else self.item_vectors[:, :0])
 
     def recommender(
-        self,
-        posterior: PhasedPosterior,
-        exposure: Exposure | None = None,
-        encoder_fingerprint: str | None = None,
-        sentences: SentenceMap | None = None,
+        self, posterior: PhasedPosterior, exposure: Exposure | None = None, encoder_fingerprint: str | None = None
     ) -> Recommender:
-        """Put together what answers; exposure, encoder fingerprint and what sentences say of a saved run may be given."""
+        """Put together what answers; exposure and encoder fingerprint of a saved run may be given."""
         content = self._content
         trained = Recommender(
             graph=self.dataset.graph,
@@ -344,6 +339,5 @@ class Experiment:
             content=content,
             projection=self.projection,
             sessions=self.sessions,
-            sentences=sentences,
         )
         return with_expected_items(with_expected_users(trained))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -78,6 +76,4 @@ def with_sentences(recommender: Recommender, *, most: int, progress: Progress = 
     )
     rows = recommender.predictor.cold.users[:, torch.from_numpy(users)]
     who, place = np.unique(users, return_inverse=True)
-    learned = replace(recommender, sentences=SentenceMap.fit(vectors, recommender.seen_by(who)[place], rows))
-    learned.keep(predictor=recommender.predictor, learned_from=recommender)
-    return learned
+    return recommender.with_map(SentenceMap.fit(vectors, recommender.seen_by(who)[place], rows))

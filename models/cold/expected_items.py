@@ -43,5 +43,5 @@ def with_expected_items(recommender: Model) -> Model:
     residual[:first, place] = drawn
     samples[RESIDUAL] = residual
     expecting = replace(recommender, posterior=replace(phased, warm=Posterior(samples)))
-    expecting.keep(predictor=replace(found, warm=replace(found.warm, items=rows)), learned_from=recommender)
+    expecting.keep(recommender, predictor=replace(found, warm=replace(found.warm, items=rows)))
     return expecting

@@ -60,7 +60,7 @@ def with_expected_users(recommender: Model) -> Model:
         warm = replace(warm, dated=replace(warm.dated, users=warm.dated.users.index_copy(1, place, rows)))
     expecting = replace(recommender, posterior=PhasedPosterior(Posterior(samples), phased.num_cold, expects_users=True))
     everyone = torch.ones_like(found.known_users)
-    expecting.keep(predictor=replace(found, warm=warm, known_users=everyone), learned_from=recommender)
+    expecting.keep(recommender, predictor=replace(found, warm=warm, known_users=everyone))
     return expecting
 
 

@@ -102,8 +102,7 @@ class FreeRow:
         """
         likely, curvature = mode(self._evaluate, torch.zeros_like(self.effect[:, 0]))
         drawn = drawn_around(likely, torch.linalg.cholesky(curvature), generator)
-        num_offsets = 0 if self.apart is None else self.apart.shape[2]
-        standard, use = drawn.split([drawn.shape[1] - num_offsets, num_offsets], dim=1)
+        standard, use = drawn.tensor_split([drawn.shape[1] - self._num_offsets], dim=1)
         if self.basis is not None:
             anyone = even_draws(self.prior.mean, generator)
             standard = anyone + _times(self.basis, standard - _times(self.basis.mT, anyone))
@@ -113,6 +112,10 @@ class FreeRow:
         above, below = (self.weight * chance * (1 - chance)).chunk(2, dim=1)
         known = self.design.mT @ ((above + below)[..., None] * self.design)
         return row, offsets, known + self.prior.precision
+
+    @property
+    def _num_offsets(self) -> int:
+        return 0 if self.scale_use is None else self.scale_use.mean.shape[1]
 
     def _evaluate(self, standard: Tensor) -> Evaluation:
         """Return log density, gradient and negative Hessian at some $x$."""
@@ -126,8 +129,8 @@ class FreeRow:
             pull = torch.expm1(gap).reciprocal()
             likelihood -= torch.log1p(pull).sum(1)
             slope += pull.repeat(1, 2)
-            num_offsets = self.apart.shape[2]
-            curvature[:, -num_offsets:, -num_offsets:] += self.apart.mT @ ((pull * (1 + pull))[..., None] * self.apart)
+            own = slice(-self._num_offsets, None)
+            curvature[:, own, own] += self.apart.mT @ ((pull * (1 + pull))[..., None] * self.apart)
         log_density = self.weight * likelihood - 0.5 * standard.square().sum(1)
         gradient = self.weight * _times(self.effect.mT, slope) - standard
         return log_density, gradient, self.weight * curvature + torch.eye(standard.shape[1])

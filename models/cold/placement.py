@@ -130,10 +130,10 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
         notes=(*recommender.notes, *additions.notes, *notes),
     )
     grown.keep(
+        recommender,
         predictor=PhasedPredictor(
             _grown_predictor(before.warm, kind, rows, offsets.float()), first, known[USER], known[ITEM]
         ),
-        learned_from=recommender,
     )
     return grown
 

@@ -94,7 +94,7 @@ def top_items(
     level: int,
     power: float,
     k: int,
-    left_out: NDArray[np.bool_] | None = None,
+    left_out: NDArray[np.bool_],
 ) -> tuple[Indices, Floats]:
     """Return the best items of a person and their ranking scores, as `Recommender.recommend` ranks them.
 
@@ -108,9 +108,8 @@ def top_items(
         level: Index of the lowest level that counts as liking.
         power: How much liking counts beside exposure.
         k: Number of items.
-        left_out: Items that may not be listed, bool `[num_items]`; by default what the person rated.
+        left_out: Items that may not be listed, bool `[num_items]`.
     """
-    gone = person.seen > 0 if left_out is None else left_out
     liking = Liking(predictor, person, level)
 
     def best(items: Indices, weight: Floats) -> tuple[Indices, Floats]:
@@ -123,11 +122,11 @@ def top_items(
 
     personal, (shared, share) = exposure.personal, exposure.shared
     weight = exposure.of_personal(person.seen[None])[0]
-    weight[gone[personal]] = -np.inf
+    weight[left_out[personal]] = -np.inf
     items, scores = best(personal, weight)
     least = scores[-1] / np.float32(1 + _ROUNDING) if len(scores) == k else np.float32(-np.inf)
     start = int(np.searchsorted(share, least))
-    there = start + np.flatnonzero(~gone[shared[start:]])
+    there = start + np.flatnonzero(~left_out[shared[start:]])
     if len(there):
         there = there[np.argsort(shared[there])]  # equal ones by index
         more = best(shared[there], share[there])

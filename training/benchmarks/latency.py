@@ -175,7 +175,15 @@ def _large_catalogue(recommender: Recommender, calls: int, catalogue: int, rng: 
     found = _timed(
         f"the {LIST_LENGTH} best of {catalogue:,} synthetic items for a user, exact",
         lambda number: answers.append(
-            top_items(phased, exposure, people[number], level=level, power=power, k=LIST_LENGTH)[0]
+            top_items(
+                phased,
+                exposure,
+                people[number],
+                level=level,
+                power=power,
+                k=LIST_LENGTH,
+                left_out=people[number].seen > 0,
+            )[0]
         ),
         calls,
     )

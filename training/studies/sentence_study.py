@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -140,7 +140,7 @@ class _Study:
             COSINE: lambda number: words @ recommender.encoder.encode([texts[number]])[0],
         }
         if references:
-            near = replace(recommender, sentences=None)
+            near = recommender.with_map(None)
             models[NEAR] = lambda number: near.scores_of(near.person(text=texts[number]))
             models["their ratings instead"] = lambda number: recommender.scores_of(
                 person_of_history(recommender, strangers[number].history)
@@ -175,7 +175,7 @@ class _Study:
     def topics(self) -> dict[str, Any]:
         """Ask for one topic by its name and look how many of the listed items have it."""
         recommender = self.recommender
-        near = replace(recommender, sentences=None)
+        near = recommender.with_map(None)
         asked = [
             (str(labels[topic]).lower(), members)
             for role, table, labels in Profiler(recommender.graph, recommender.train).tables
