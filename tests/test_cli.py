@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -157,6 +158,11 @@ def test_help_names_every_ready_made_description_and_protocol(kgrec: Kgrec) -> N
     for command, names in (("build", ready_made()), ("benchmark", PROTOCOLS)):
         shown = kgrec(command, "--help").out
         assert [name for name in names if name not in shown] == []
+
+
+def test_the_version_is_that_of_the_project_file(kgrec: Kgrec) -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert kgrec("--version") == Finished(0, f"kgrec {project['version']}\n", "")
 
 
 def test_help_keeps_square_brackets(kgrec: Kgrec) -> None:

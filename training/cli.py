@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -32,39 +34,50 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     add_completion=False,
-    help="A knowledge-graph recommender with a language model at its base.",
 )
-for command in (
-    cli_runs.demo,
-    cli_graph.download,
-    cli_graph.build,
-    cli_query.query,
-    cli_views.show,
-    cli_views.paths,
-    cli_views.stats,
-    cli_views.search,
-    cli_check.check,
-    cli_forget.forget,
-    cli_runs.train,
-    cli_runs.tune,
-    cli_runs.evaluate,
-    cli_beyond.beyond,
-    cli_runs.recommend,
-    cli_runs.audience,
-    cli_explain.explain,
-    cli_rules.rules,
-    cli_newcomers.predict,
-    cli_newcomers.similar,
-    cli_newcomers.add_items,
-    cli_newcomers.add_users,
-    cli_profile.profile,
-    cli_profile.segments,
-    cli_sentences.sentences,
-    cli_benchmark.benchmark,
-    cli_cold_start.cold_start,
-    cli_cold_start.questions,
-):
-    app.command()(command)
+PANELS = {
+    "Begin": (cli_runs.demo, cli_graph.download),
+    "The graph": (
+        cli_graph.build,
+        cli_check.check,
+        cli_query.query,
+        cli_views.search,
+        cli_views.show,
+        cli_views.paths,
+        cli_views.stats,
+        cli_forget.forget,
+    ),
+    "Training": (cli_runs.train, cli_runs.tune, cli_runs.evaluate),
+    "Answers": (
+        cli_runs.recommend,
+        cli_runs.audience,
+        cli_newcomers.predict,
+        cli_newcomers.similar,
+        cli_explain.explain,
+        cli_rules.rules,
+    ),
+    "New items and users": (cli_newcomers.add_items, cli_newcomers.add_users, cli_cold_start.questions),
+    "Who the users are": (cli_profile.profile, cli_profile.segments),
+    "Studies": (cli_benchmark.benchmark, cli_cold_start.cold_start, cli_sentences.sentences, cli_beyond.beyond),
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kgrec {version('kgrec')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A knowledge-graph recommender with a language model at its base."""
 
 
 def main() -> None:
