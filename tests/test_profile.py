@@ -20,6 +20,7 @@ from kg.description import Description
 from kg.errors import InputError, UnknownNameError
 from kg.schema import ITEM
 from models.people.concept_weights import ConceptWeights
+from models.people.edits import what_ratings_settle
 from models.people.interests import TasteSpace
 from models.people.own_tastes import OwnTastes
 from models.people.relation_ridges import relation_ridges
@@ -224,12 +225,17 @@ def test_setting_what_already_holds_in_every_sample_changes_nothing(recommender:
 
 def test_an_edit_is_the_least_change_in_the_metric_of_the_covariance(recommender: Recommender) -> None:
     """No other row with the wanted weight is nearer: moves along the constraint only add length."""
-    found = recommender.profile("u3")
-    reader = found._reader
+    before, after = recommender.profile("u3"), recommender.profile("u3").set("War", 0.6)
     space, concept = recommender.behaviour.warm, recommender.behaviour.concepts.find("War")
-    moved = (reader.warm.with_weights(space, {concept: 0.6}).rows - reader.warm.rows).double()
+    moved = (after._reader.warm.rows - before._reader.warm.rows).double()
     direction = space.directions([concept])[:, 0].double()
-    metric = torch.linalg.inv(reader.warm.covariance.double())
+    user, train = recommender.graph.users.vocabulary.index_of("u3"), recommender.train
+    mine = train.user == user
+    item, level = (
+        torch.from_numpy(train.item[mine]),
+        torch.from_numpy(np.searchsorted(recommender.levels, train.value[mine])),
+    )
+    metric = what_ratings_settle(recommender.posterior.warm, recommender.predictor.warm, user, item, level)
     generator = torch.Generator().manual_seed(0)
     for _ in range(20):
         along = torch.randn(moved.shape, generator=generator, dtype=torch.float64) * 0.1
@@ -350,6 +356,13 @@ def test_intervals_count_what_samples_leave_out() -> None:
     np.testing.assert_allclose(found.mean, 0.2, atol=0.01)
     np.testing.assert_allclose(found.high - found.low, 2 * norm.ppf(0.9) * spread, rtol=0.02)
     np.testing.assert_allclose(found.chance, norm.cdf(0.2 / spread), atol=0.01)
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 7, 160])
+def test_intervals_end_where_numpy_says(num_samples: int) -> None:
+    drawn = np.random.default_rng(0).normal(size=(num_samples, 5))
+    found = ConceptWeights.of(drawn, np.zeros(5))
+    np.testing.assert_allclose([found.low, found.high], np.quantile(drawn, (0.1, 0.9), axis=0), atol=1e-12)
 
 
 def test_a_weight_that_was_set_is_certain_and_others_stay_open(recommender: Recommender) -> None:

@@ -34,6 +34,11 @@ class Taste:
     offsets: Tensor
     precision: Tensor | None = None
 
+    @classmethod
+    def learned(cls, predictor: Predictor, user: int) -> Taste:
+        """Return the taste of a user whom the model knows, in the same memory."""
+        return cls(predictor.users[:, user], predictor.user_offsets[:, user])
+
     @property
     def covariance(self) -> Tensor | None:
         """What is still open in each sample, `[num_samples, embedding_size + 1, embedding_size + 1]`."""

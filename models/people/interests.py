@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -106,6 +106,12 @@ class TasteSpace:
             doubt=(1 - _quadratic(held, inverse)) / pull,
             average=predictor.users[:, known].mean(dim=1),
             unit=unit,
+        )
+
+    def part(self, chosen: slice, unit: float) -> TasteSpace:
+        """Return the directions in some of the samples, in the same memory, with what a unit of score is worth in these."""
+        return replace(
+            self, duals=self.duals[chosen], beside=self.beside[chosen], average=self.average[chosen], unit=unit
         )
 
     @property

@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.schema import USER
+from models.cold.newcomers import Taste
 from models.lists.reasons import concept_reasons
 from models.people.behaviour import Behaviour
 from models.people.concept_interest import Evidence, Interest
 from models.people.concept_weights import ConceptWeights
 from models.people.drift import Drift, drift_of
-from models.people.edits import EditableTaste, editable_taste
+from models.people.edits import what_ratings_settle, with_weights
 from models.people.habits import Habits, habits_of
+from models.people.interests import TasteSpace
 from models.people.portrait import sentence_of, tags_of
-from models.posterior import expected_value, interval
+from models.posterior import Posterior, Predictor, expected_value, interval
 from models.trained import Trained
 
 __all__ = ["Profile", "profile_of"]
@@ -134,28 +136,21 @@ class _Reader:
     behaviour: Behaviour
     user: int
     mine: NDArray[np.int64]
-    warm: EditableTaste
-    cold: EditableTaste
+    warm: Taste
+    cold: Taste
     weights: ConceptWeights
     edits: Mapping[str, float]
 
     @classmethod
     def of(cls, recommender: Trained, behaviour: Behaviour, user: int) -> _Reader:
-        train, predictor = recommender.train, recommender.predictor
-        mine = behaviour.ratings_of(recommender, user)
-        item = torch.from_numpy(train.item[mine])
-        level = torch.from_numpy(np.abs(train.value[mine, None] - recommender.levels).argmin(axis=1))
-        if recommender.implicit:
-            level = torch.full_like(level, len(recommender.levels) - 1)
-        cold = editable_taste(recommender.posterior.cold, predictor.cold, user, item, level)
-        warm = cold
-        if predictor.warm is not predictor.cold:
-            warm = editable_taste(recommender.posterior.warm, predictor.warm, user, item, level)
+        cold = warm = Taste.learned(recommender.predictor.cold, user)
+        if recommender.predictor.warm is not recommender.predictor.cold:
+            warm = Taste.learned(recommender.predictor.warm, user)
         return cls(
             recommender=recommender,
             behaviour=behaviour,
             user=user,
-            mine=mine,
+            mine=behaviour.ratings_of(recommender, user),
             warm=warm,
             cold=cold,
             weights=behaviour.weights(recommender, user),
@@ -164,14 +159,24 @@ class _Reader:
 
     def edited(self, edits: Mapping[str, float]) -> _Reader:
         """Return the reader of the unedited taste with all these weights set."""
-        origin = _Reader.of(self.recommender, self.behaviour, self.user)
-        behaviour = self.behaviour
+        behaviour, posterior, predictor = self.behaviour, self.recommender.posterior, self.recommender.predictor
         wanted = {behaviour.concepts.find(key): weight for key, weight in edits.items()}
-        warm = origin.warm.with_weights(behaviour.warm, wanted)
-        cold = warm if origin.cold is origin.warm else origin.cold.with_weights(behaviour.cold, wanted)
+        warm = self._edited(posterior.warm, predictor.warm, behaviour.warm, wanted)
+        cold = warm
+        if predictor.warm is not predictor.cold:
+            cold = self._edited(posterior.cold, predictor.cold, behaviour.cold, wanted)
         rows = (warm if len(self.mine) else cold).rows
         weights = behaviour.weights(self.recommender, self.user, rows, list(wanted))
-        return replace(origin, warm=warm, cold=cold, weights=weights, edits=edits)
+        return replace(self, warm=warm, cold=cold, weights=weights, edits=edits)
+
+    def _edited(self, posterior: Posterior, phase: Predictor, space: TasteSpace, wanted: Mapping[int, float]) -> Taste:
+        train, levels = self.recommender.train, self.recommender.levels
+        item = torch.from_numpy(train.item[self.mine])
+        level = torch.from_numpy(np.abs(train.value[self.mine, None] - levels).argmin(axis=1))
+        if self.recommender.implicit:
+            level = torch.full_like(level, len(levels) - 1)
+        precision = what_ratings_settle(posterior, phase, self.user, item, level)
+        return with_weights(Taste.learned(phase, self.user), precision, space, wanted)
 
     def profile(self, before: Profile | None = None) -> Profile:
         """Put the profile together; what an edit does not move is taken from the profile before it."""
