@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,22 @@ SHOWN = 14  # bars; the others are one
 LONGEST = 52  # characters of a name
 
 
-def shown_parts(explanation: Explanation, most: int = SHOWN) -> list[Part]:
-    """Return the largest parts, largest first; what is left is one part, the last."""
-    parts = sorted((part for part in explanation.parts if part.kind != MEAN), key=lambda part: -abs(part.stars))
+def shown_parts(explanation: Explanation, most: int = SHOWN, *, by_name: bool = False) -> list[Part]:
+    """Return the largest parts, largest first; what is left is one part, the last.
+
+    Args:
+        explanation: The account in words.
+        most: Number of parts that stand alone.
+        by_name: Whether parts that read the same are one, as a director whom two sources state, each with a table of its own.
+    """
+    parts = [part for part in explanation.parts if part.kind != MEAN]
+    if by_name:
+        merged: dict[tuple[str, str], Part] = {}
+        for part in parts:
+            before = merged.get((part.side, part.name))
+            merged[part.side, part.name] = part if before is None else replace(before, stars=before.stars + part.stars)
+        parts = list(merged.values())
+    parts.sort(key=lambda part: -abs(part.stars))
     shown, rest = parts[:most], parts[most:]
     if rest:
         name = f"{len(rest)} other parts"
@@ -40,7 +54,7 @@ def explanation_figure(explanation: Explanation) -> Any:
         from matplotlib.figure import Figure
     except ImportError:
         raise InputError("figures need matplotlib; pip install -e '.[notebooks]' brings it") from None
-    parts = shown_parts(explanation)
+    parts = shown_parts(explanation, by_name=True)
     figure = Figure(figsize=(9.0, 1.6 + 0.32 * (len(parts) + 2)), layout="constrained")
     axes = figure.add_subplot()
     _draw(axes, explanation, parts)

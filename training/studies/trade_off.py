@@ -21,6 +21,7 @@ __all__ = ["WEIGHTS", "trade_off", "trade_off_figure", "write_trade_off"]
 
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 _USERS = 256  # ranked at once: the distances of their pools are 10 MB
+_NAMES = {"ease": "EASE", "content_knn": "content kNN"}  # where people read them
 BLUE, GREY, DARK = "#1f5fa8", "#8a8a8a", "#333333"
 
 
@@ -88,8 +89,6 @@ def write_trade_off(
     Returns:
         The files.
     """
-    # Here, for it takes half a second that no other command should wait.
-
     out.mkdir(parents=True, exist_ok=True)
     files = [out / "trade-off.csv"]
     write_file(files[0], rows.to_csv(index=False, float_format="%.6g"))
@@ -98,6 +97,7 @@ def write_trade_off(
 
 def trade_off_figure(rows: pd.DataFrame, models: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Any:
     """Return the curves as a `matplotlib.figure.Figure`: NDCG against diversity, and against novelty."""
+    # Here, for it takes half a second that no other command should wait.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11.0, 5.0), layout="constrained")
@@ -113,7 +113,7 @@ def trade_off_figure(rows: pd.DataFrame, models: Mapping[str, Mapping[str, Mappi
                 x, y = found[metric]["value"], found[NDCG]["value"]
                 panel.scatter(x, y, color=GREY, marker="D", s=34, zorder=3)
                 panel.annotate(
-                    name.replace("_", " "), (x, y), xytext=(7, -4), textcoords="offset points", color=DARK, fontsize=9
+                    _NAMES.get(name, name), (x, y), xytext=(7, -4), textcoords="offset points", color=DARK, fontsize=9
                 )
         panel.set_xlabel(label)
         panel.set_title(f"weight of {parameter}, 0 to 1", loc="left", fontweight="bold")
