@@ -6,7 +6,10 @@ READY  := $(VENV)/.ready
 # One process a core, each with one thread; the tests of one file stay together, for they share what they train.
 SHARED := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow test-spark check lock clean
+# Where the public data sets lie, for what needs them.
+DATA   := $(or $(KGREC_DATA),../shared/data)
+
+.PHONY: demo test test-slow test-spark check figures lock clean
 
 demo: $(READY)
 	$(BIN)/kgrec demo
@@ -28,6 +31,15 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The figures that README shows, drawn again: about ten minutes on one core.
+figures: $(READY)
+	$(BIN)/kgrec build movielens-100k --data $(DATA) --out graphs/ml-100k
+	$(BIN)/kgrec train graphs/ml-100k --split u1 --out runs/u1
+	$(BIN)/kgrec explain runs/u1 --history 50=5,181=4,172=5,288=1 --item 174 --figure notebooks/figures/why.svg
+	$(BIN)/kgrec beyond runs/u1 --out runs/beyond
+	$(BIN)/kgrec cold-start graphs/ml-100k --no-ablate --out runs/cold-start
+	cp runs/beyond/trade-off.svg runs/cold-start/figures/few_shot_users.svg notebooks/figures/
 
 # torch comes first and by version: a range would fetch gigabytes of CUDA libraries.
 $(READY): requirements.lock pyproject.toml
