@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import inv
 from torch import Tensor
 
 from kg.ratings import Ratings
+from models.people.concept_regression import ConceptRegression
 from models.people.concept_table import ConceptTable
 from models.posterior import Predictor
 
@@ -21,15 +21,14 @@ __all__ = ["TasteSpace", "unit_of_score"]
 
 MANY_ITEMS = 5_000  # from which on half the precision is worth half the memory
 SLOPE_PAIRS = 2_000  # ratings at which the worth of a unit of score is taken
-BLOCK = 1_000  # concepts at once
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TasteSpace:
     r"""Directions in which a user's row means a taste for a concept, in the samples of one phase.
 
-    The rows of the rated items are read as sums over their concepts, $z_i = \bar z + \sum_c w_{ic} A_c + \eta_i$ with
-    $\eta_i \sim N(0, \Psi)$ and $A_c \sim N(0, \Psi / \lambda_c)$, by ridge regression in every sample:
+    The rows of the rated items are read as sums over their concepts, by ridge regression in every sample
+    (`models.people.concept_regression`):
 
     $$A = \Lambda^{-1} X^\top K^{-1} (Z - \bar z), \qquad K = X \Lambda^{-1} X^\top + I$$
 
@@ -83,27 +82,19 @@ class TasteSpace:
         """
         known = torch.from_numpy(train.user_counts > 0)
         rated = np.flatnonzero(train.item_counts)
-        exact = np.float64 if len(rated) <= MANY_ITEMS else np.float32
+        precision = np.float64 if len(rated) <= MANY_ITEMS else np.float32
         pull = np.broadcast_to(np.asarray(ridge, dtype=np.float64), (len(concepts),))
-        spoken = sparse.csr_array(concepts.membership.multiply(pull**-0.5))
-        held = spoken[rated].astype(exact)
-        gram = (held @ held.T).toarray()
-        gram[np.diag_indices_from(gram)] += 1.0
-        inverse = inv(gram, overwrite_a=True, assume_a="pos")
+        regression = ConceptRegression.of(concepts.membership[rated], pull, precision)
         chosen = torch.from_numpy(rated)
-        rows = predictor.items[:, chosen].permute(1, 0, 2).numpy().astype(exact)
-        flat, one = rows.reshape(len(rated), -1), inverse.sum(axis=1)
-        flat = flat - one @ flat / one.sum()
-        solved = (inverse @ flat).reshape(rows.shape)
+        fitted = regression.fit(predictor.items[:, chosen].numpy())
         duals = torch.zeros_like(predictor.items)
-        duals[:, chosen] = torch.from_numpy(solved.astype(np.float32)).permute(1, 0, 2)
-        beside = np.einsum("isd,ise->sde", solved[..., :-1], flat.reshape(rows.shape)[..., :-1], optimize=True)
+        duals[:, chosen] = torch.from_numpy(fitted.duals.astype(np.float32))
         return cls(
             concepts=concepts,
             read=sparse.csr_array(concepts.membership.multiply(1 / pull)),
             duals=duals,
-            beside=torch.from_numpy((beside / max(len(rated), 1)).astype(np.float32)),
-            doubt=(1 - _quadratic(held, inverse)) / pull,
+            beside=torch.from_numpy(fitted.beside[:, :-1, :-1].astype(np.float32)),
+            doubt=regression.doubt(),
             average=predictor.users[:, known].mean(dim=1),
             unit=unit,
         )
@@ -198,13 +189,3 @@ def unit_of_score(predictor: Predictor, train: Ratings, levels: NDArray[np.float
         below = torch.sigmoid(torch.cummax(cuts, dim=-1).values - score[:, None])
         total += float(((below * (1 - below)) @ steps).mean())
     return total / len(predictor.users)
-
-
-def _quadratic(held: sparse.csr_array, inverse: NDArray[np.floating]) -> NDArray[np.float64]:
-    r"""Return $x_c^\top K^{-1} x_c$ of every column, `[num_concepts]`."""
-    columns = held.tocsc()
-    found = np.zeros(held.shape[1])
-    for start in range(0, len(found), BLOCK):
-        part = columns[:, start : start + BLOCK]
-        found[start : start + BLOCK] = part.multiply(inverse @ part).sum(axis=0)
-    return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import inv
 
 from kg.ratings import Ratings
+from models.people.concept_regression import ConceptRegression
 from models.people.concept_table import ConceptTable
 from models.posterior import Predictor
 
@@ -60,17 +60,11 @@ def _second_moments(
     held: sparse.csr_array, rows: NDArray[np.float64], ridge: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     r"""Return $A_c^\top \Psi^{-1} A_c / d$, mean over samples, and $v_c$ of every concept, each `[num_concepts]`."""
-    num_samples, num_items, size = rows.shape
-    scaled = sparse.csr_array(held.multiply(ridge**-0.5))
-    inverse = inv((scaled @ scaled.T).toarray() + np.eye(num_items), overwrite_a=True, assume_a="pos")
-    one = inverse.sum(axis=1)
+    regression = ConceptRegression.of(held, ridge)
+    fitted, size = regression.fit(rows), rows.shape[2]
     found = np.zeros(len(ridge))
-    for sample in rows:
-        centred = sample - one @ sample / one.sum()
-        duals = inverse @ centred
-        beside = centred.T @ duals / num_items
-        beside += 1e-6 * np.trace(beside) / size * np.eye(size)
-        spoken = scaled.T @ duals
-        found += (spoken * np.linalg.solve(beside, spoken.T).T).sum(axis=1) / size
-    known = np.asarray(scaled.multiply(inverse @ scaled).sum(axis=0))
-    return found / num_samples / ridge, (1 - known) / ridge
+    for duals, beside in zip(fitted.duals, fitted.beside, strict=True):
+        spoken = regression.held.T @ duals
+        metric = beside + 1e-6 * np.trace(beside) / size * np.eye(size)
+        found += (spoken * np.linalg.solve(metric, spoken.T).T).sum(axis=1) / size
+    return found / len(rows) / ridge, regression.doubt()

@@ -1,0 +1,79 @@
+"""Ridge regression of rows of items on their concepts, in its dual form: items are fewer than concepts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import inv
+
+__all__ = ["ConceptRegression", "Fitted"]
+
+BLOCK = 1_000  # concepts at once
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    r"""What a regression leaves of the rows of each sample.
+
+    Attributes:
+        duals: $K^{-1} (Z - \bar z)$, `[num_samples, num_items, size]`.
+        beside: $\Psi = (Z - \bar z)^\top K^{-1} (Z - \bar z) / \mathrm{num\_items}$, what items are beside their concepts,
+            `[num_samples, size, size]`.
+    """
+
+    duals: Floats
+    beside: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class ConceptRegression:
+    r"""The part of the regression that all samples share.
+
+    $z_i = \bar z + \sum_c w_{ic} A_c + \eta_i$ with $\eta_i \sim N(0, \Psi)$ and $A_c \sim N(0, \Psi / \lambda_c)$ has the mean
+
+    $$A = \Lambda^{-1} X^\top K^{-1} (Z - \bar z), \qquad K = X \Lambda^{-1} X^\top + I, \qquad
+        \bar z = \frac{\mathbf{1}^\top K^{-1} Z}{\mathbf{1}^\top K^{-1} \mathbf{1}}$$
+
+    Attributes:
+        held: $X \Lambda^{-1/2}$, `[num_items, num_concepts]`.
+        ridge: Diagonal of $\Lambda$, `[num_concepts]`.
+        inverse: $K^{-1}$, `[num_items, num_items]`.
+    """
+
+    held: sparse.csr_array
+    ridge: NDArray[np.float64]
+    inverse: Floats
+
+    @classmethod
+    def of(
+        cls, weights: sparse.csr_array, ridge: NDArray[np.float64], precision: type[np.floating] = np.float64
+    ) -> ConceptRegression:
+        """Prepare it for the weights $X$ of items and concepts, `[num_items, num_concepts]`."""
+        held = sparse.csr_array(weights.multiply(ridge**-0.5)).astype(precision)
+        gram = (held @ held.T).toarray()
+        gram[np.diag_indices_from(gram)] += 1.0
+        return cls(held, ridge, inv(gram, overwrite_a=True, assume_a="pos"))
+
+    def fit(self, rows: Floats) -> Fitted:
+        """Fit the rows of these items in every sample, `[num_samples, num_items, size]`."""
+        num_items, one = len(self.inverse), self.inverse.sum(axis=1)
+        by_item = rows.transpose(1, 0, 2).astype(self.inverse.dtype)
+        flat = by_item.reshape(num_items, -1)
+        flat = flat - one @ flat / one.sum()
+        duals, centred = (found.reshape(by_item.shape) for found in (self.inverse @ flat, flat))
+        beside = np.einsum("isd,ise->sde", duals, centred, optimize=True) / max(num_items, 1)
+        return Fitted(duals.transpose(1, 0, 2), beside)
+
+    def doubt(self) -> NDArray[np.float64]:
+        r"""Return the diagonal of $(X^\top X + \Lambda)^{-1}$: the covariance of $A_c$ is so much of $\Psi$, `[num_concepts]`."""
+        columns = self.held.tocsc()
+        known = np.zeros(self.held.shape[1])
+        for start in range(0, len(known), BLOCK):
+            part = columns[:, start : start + BLOCK]
+            known[start : start + BLOCK] = part.multiply(self.inverse @ part).sum(axis=0)
+        return (1 - known) / self.ridge
