@@ -74,7 +74,7 @@ def test_new_rows_say_what_a_rebuilt_graph_holds(
     rebuilt = shop(tmp_path / "rebuilt", OLD_FILMS + NEW_FILMS, OLD_PEOPLE + NEW_PEOPLE)
     (tmp_path / "new.csv").write_text(header + rows, encoding="utf-8")
     description = Description.load(tmp_path / "before" / "shop.yaml")
-    told = described_records(tmp_path / "new.csv", kind, description)
+    told = described_records([tmp_path / "new.csv"], kind, description)
     additions = Additions.of(before.graph, kind, told.records, scale=(1, 5), lines=told.lines)
     assert not told.notes
     assert told.lines == [2, 3]
@@ -93,7 +93,7 @@ def test_what_only_the_new_rows_name_is_a_note(tmp_path: Path) -> None:
     before = shop(tmp_path / "before", OLD_FILMS, OLD_PEOPLE)
     (tmp_path / "new.csv").write_text(FILMS + "d,Delta,198?,,Opera;War,Cy Doe,,\n", encoding="utf-8")
     description = Description.load(tmp_path / "before" / "shop.yaml")
-    told = described_records(tmp_path / "new.csv", ITEM, description)
+    told = described_records([tmp_path / "new.csv"], ITEM, description)
     assert told.notes == ["new.csv: 1 values of decade without a match of the pattern"]
     found = Additions.of(before.graph, ITEM, told.records, scale=(1, 5))
     assert sorted(note.partition(" of ")[0] for note in found.notes) == ["director 'Cy Doe'", "genre 'Opera'"]
@@ -112,7 +112,7 @@ def test_a_broken_table_is_a_sentence_with_its_file(tmp_path: Path, content: str
     shop(tmp_path / "before", OLD_FILMS, OLD_PEOPLE)
     (tmp_path / "new.csv").write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=r"new\.csv") as caught:
-        described_records(tmp_path / "new.csv", ITEM, Description.load(tmp_path / "before" / "shop.yaml"))
+        described_records([tmp_path / "new.csv"], ITEM, Description.load(tmp_path / "before" / "shop.yaml"))
     assert wanted in str(caught.value)
 
 
@@ -120,7 +120,55 @@ def test_a_description_without_such_a_table_says_so(tmp_path: Path) -> None:
     (tmp_path / "bare.yaml").write_text("name: bare\nratings: {file: ratings.csv, scale: [1, 5]}\n", encoding="utf-8")
     (tmp_path / "new.csv").write_text(PEOPLE + NEW_PEOPLE, encoding="utf-8")
     with pytest.raises(InputError, match="no table of users is described here"):
-        described_records(tmp_path / "new.csv", USER, Description.load(tmp_path / "bare.yaml"))
+        described_records([tmp_path / "new.csv"], USER, Description.load(tmp_path / "bare.yaml"))
+
+
+SEVERAL = DESCRIPTION.replace(
+    "users:\n",
+    """  - file: plots.csv
+    id: film
+    text: "{story}"
+    concepts: {theme: {column: themes, split: ";"}}
+    relations: {remake: {column: of, unknown_ids: drop}}
+users:
+""",
+)
+PLOTS = "film,story,themes,of\n"
+OLD_PLOTS, NEW_PLOTS = (
+    "a,Men fight.,honour;loss,\nb,They kiss.,loss,a\n",
+    "é,A ghost.,loss,b\nd 1,They marry.,honour,\n",
+)
+
+
+def of_two_tables(folder: Path, films: str, plots: str) -> Dataset:
+    shop(folder, films, OLD_PEOPLE)
+    (folder / "shop.yaml").write_text(SEVERAL, encoding="utf-8")
+    (folder / "plots.csv").write_text(PLOTS + plots, encoding="utf-8")
+    return build(Description.load(folder / "shop.yaml"))
+
+
+def test_several_tables_say_together_what_a_rebuilt_graph_holds(tmp_path: Path) -> None:
+    before = of_two_tables(tmp_path / "before", OLD_FILMS, OLD_PLOTS)
+    rebuilt = of_two_tables(tmp_path / "rebuilt", OLD_FILMS + NEW_FILMS, OLD_PLOTS + NEW_PLOTS)
+    (tmp_path / "new.csv").write_text(FILMS + NEW_FILMS, encoding="utf-8")
+    (tmp_path / "more.csv").write_text(PLOTS + NEW_PLOTS + "nobody,Lost.,,\n", encoding="utf-8")
+    description = Description.load(tmp_path / "before" / "shop.yaml")
+    told = described_records([tmp_path / "new.csv", tmp_path / "more.csv"], ITEM, description)
+    assert told.notes == ["more.csv: 1 rows left out: no item of this id"]
+    assert told.lines == [2, 3]
+    grown = Additions.of(before.graph, ITEM, told.records, scale=(1, 5), lines=told.lines).grown(before.graph)
+    for raw_id in ("d 1", "é"):
+        assert said(grown, ITEM, raw_id) == said(rebuilt, ITEM, raw_id)
+
+
+def test_a_described_table_without_a_file_like_it_is_a_note_and_too_many_files_are_an_error(tmp_path: Path) -> None:
+    of_two_tables(tmp_path / "before", OLD_FILMS, OLD_PLOTS)
+    (tmp_path / "new.csv").write_text(FILMS + NEW_FILMS, encoding="utf-8")
+    description = Description.load(tmp_path / "before" / "shop.yaml")
+    (note,) = described_records([tmp_path / "new.csv"], ITEM, description).notes
+    assert note.startswith("nothing was given like plots.csv")
+    with pytest.raises(InputError, match=r"the description has 2 tables of items"):
+        described_records([tmp_path / "new.csv"] * 3, ITEM, description)
 
 
 def test_the_description_and_the_table_stay_as_they_are(tmp_path: Path) -> None:
@@ -128,7 +176,7 @@ def test_the_description_and_the_table_stay_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text(FILMS + NEW_FILMS, encoding="utf-8")
     description = Description.load(tmp_path / "before" / "shop.yaml")
     described = description.model_dump()
-    first, again = (described_records(tmp_path / "new.csv", ITEM, description).records for _ in range(2))
+    first, again = (described_records([tmp_path / "new.csv"], ITEM, description).records for _ in range(2))
     assert first == again
     assert description.model_dump() == described
     assert (tmp_path / "new.csv").read_text(encoding="utf-8") == FILMS + NEW_FILMS

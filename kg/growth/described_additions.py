@@ -1,7 +1,8 @@
-"""New items or users in a table like the one that a graph was built from, read by the same description."""
+"""New items or users in tables like those that a graph was built from, read by the same description."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,58 +12,88 @@ from kg.growth.addition_files import Told
 from kg.growth.forgotten import Forgotten
 from kg.report import FileAccount
 from kg.schema import ITEM
-from kg.tables import read_table
+from kg.tables import Table, read_table
 from kg.tabular.entities import read_entities
 from kg.tabular.entity_description import ItemTable, UserTable
 from kg.tabular.related import related_ids
+from kg.vocabulary import Vocabulary
 
 __all__ = ["described_records"]
 
 
-def described_records(file: Path, kind: str, description: Description) -> Told:
-    """Read new items or users from a table like the first one of their kind in a description.
+def described_records(files: Sequence[Path], kind: str, description: Description) -> Told:
+    """Read new items or users from tables like those of their kind in a description.
 
     Columns, templates of label and text, splits, bins, names of codes and marks for unknown values are those of the
-    description. Links into RDF say nothing here, for no triples are read.
+    description. The first file says which items or users are new, the others add to them, as in a build. Links into RDF say
+    nothing here, for no triples are read.
 
     Args:
-        file: The table.
+        files: Tables like those of the description, in its order; the last ones may be left out, which is noted.
         kind: `item` or `user`.
         description: What the graph was built from.
 
     Returns:
-        The records in the order of the table.
+        The records in the order of the first table.
 
     Raises:
-        InputError: If the description has no table of this kind, or something in the file is wrong, with file and line.
+        InputError: If the description has no such tables, or something in a file is wrong, with file and line.
     """
-    tables: tuple[ItemTable | UserTable, ...] = description.items if kind == ITEM else description.users
-    table = next((found for found in tables if found.id is not None), None)
-    if table is None:
+    described: tuple[ItemTable | UserTable, ...] = description.items if kind == ITEM else description.users
+    first = next((place for place, found in enumerate(described) if found.id is not None), len(described))
+    tables, missed = described[first : first + len(files)], described[first + len(files) :]
+    if not tables:
         raise InputError(
             f"no table of {kind}s is described here; leave --description out and name the columns by relation",
             file=description.file,
         )
-    place, accounts = str(file.absolute()), dict[str, FileAccount]()
-    apart: dict[str, Any] = {"same_as": None, "relations": {}} if isinstance(table, ItemTable) else {}
-    same = table.model_copy(update={"file": place, "optional": False, **apart})
-    found = read_entities(kind, [same], description.folder, accounts, [], Forgotten())
+    if len(tables) < len(files):
+        raise InputError(
+            f"the description has {len(tables)} tables of {kind}s; expected no more files than that", file=files[-1]
+        )
+    places, accounts = [str(file.absolute()) for file in files], dict[str, FileAccount]()
+    same = [_at(table, place) for table, place in zip(tables, places, strict=True)]
+    found = read_entities(kind, same, description.folder, accounts, [], Forgotten())
     assert found is not None
-    ids = list(found.vocabulary)
-    records: list[dict[str, Any]] = [{"id": raw_id, "concepts": {}} for raw_id in ids]
+    records: list[dict[str, Any]] = [{"id": raw_id, "concepts": {}} for raw_id in found.vocabulary]
     for record, label, texts in zip(records, found.labels, found.texts, strict=True):
         record |= {name: said for name, said in (("label", label), ("text", " ".join(texts))) if said}
     for claims in found.claims:
         for entity, relation, concept in zip(claims["entity"], claims["relation"], claims["label"], strict=True):
             records[entity]["concepts"].setdefault(relation, []).append(concept)
-    rows = read_table(file, table.format)
-    if isinstance(table, ItemTable):
-        for name, relation in table.relations.items():
-            others = related_ids(rows, relation, table.missing)
-            for row, other in zip(others["row"], others["value"], strict=True):
-                records[row]["concepts"].setdefault(name, []).append(other)
-    return Told(
-        records=records,
-        lines=[rows.line(number) for number in range(len(rows))],
-        notes=[f"{file.name}: {number:,} {what}" for what, number in accounts[place].counts.items()],
-    )
+    for file, table in zip(files, tables, strict=True):
+        if isinstance(table, ItemTable) and table.relations and table.id is not None:
+            _relate(records, read_table(file, table.format), table, found.vocabulary)
+    rows = read_table(files[0], tables[0].format)
+    notes = [
+        f"{file.name}: {number:,} {what}"
+        for file, place in zip(files, places, strict=True)
+        for what, number in (
+            *accounts[place].counts.items(),
+            *((f"rows left out: {reason}", number) for reason, number in accounts[place].dropped.items()),
+        )
+    ]
+    if missed:
+        names = ", ".join(table.file for table in missed)
+        notes.append(
+            f"nothing was given like {names}, from where the graph knows more of its {kind}s; "
+            f"such files may stand after {files[-1].name}, in this order"
+        )
+    return Told(records=records, lines=[rows.line(number) for number in range(len(rows))], notes=notes)
+
+
+def _at(table: ItemTable | UserTable, place: str) -> ItemTable | UserTable:
+    """Return the same table in another place, without links, and without relations, which may lead to what the graph has."""
+    apart: dict[str, Any] = {"same_as": None, "relations": {}} if isinstance(table, ItemTable) else {}
+    return table.model_copy(update={"file": place, "optional": False, **apart})
+
+
+def _relate(records: list[dict[str, Any]], rows: Table, table: ItemTable, vocabulary: Vocabulary) -> None:
+    """Add to each record the other items that its row names."""
+    assert table.id is not None
+    record_of = vocabulary.find(list(rows.column(table.id)))
+    for name, relation in table.relations.items():
+        others = related_ids(rows, relation, table.missing)
+        for record, other in zip(record_of[others["row"]], others["value"], strict=True):
+            if record >= 0:
+                records[record]["concepts"].setdefault(name, []).append(other)

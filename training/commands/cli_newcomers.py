@@ -13,12 +13,13 @@ from training.commands.cli_options import Json
 __all__ = ["add_items", "add_users", "predict", "similar"]
 
 RunArgument = Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)]
+SEVERAL = "; with --description maybe several, like its tables in their order"
 Out = Annotated[Path, typer.Option(help="Directory of the new run; the old one stays as it is.")]
 LikeBefore = Annotated[
     str | None,
     typer.Option(
         "--description",
-        help="What the graph was built from: the table has the columns of the one described there. By default a column a relation.",
+        help="What the graph was built from: tables have the columns of those described there. By default a column a relation.",
     ),
 ]
 Data = Annotated[Path | None, typer.Option(help="Folder that the description's other files are in.")]
@@ -26,7 +27,9 @@ Data = Annotated[Path | None, typer.Option(help="Folder that the description's o
 
 def add_items(
     run: RunArgument,
-    items: Annotated[Path, typer.Argument(help="YAML, JSON or table of new items.", show_default=False)],
+    items: Annotated[
+        list[Path], typer.Argument(help=f"YAML, JSON or table of new items{SEVERAL}.", show_default=False)
+    ],
     out: Out,
     description: LikeBefore = None,
     data: Data = None,
@@ -41,7 +44,9 @@ def add_items(
 
 def add_users(
     run: RunArgument,
-    users: Annotated[Path, typer.Argument(help="YAML, JSON or table of new users.", show_default=False)],
+    users: Annotated[
+        list[Path], typer.Argument(help=f"YAML, JSON or table of new users{SEVERAL}.", show_default=False)
+    ],
     out: Out,
     description: LikeBefore = None,
     data: Data = None,
@@ -111,7 +116,7 @@ def similar(
 
 
 def _add(
-    run: Path, file: Path, out: Path, kind: str, description: str | None, data: Path | None, as_json: bool
+    run: Path, files: list[Path], out: Path, kind: str, description: str | None, data: Path | None, as_json: bool
 ) -> None:
     from kg.description import Description
     from kg.growth.addition_files import read_records
@@ -120,18 +125,22 @@ def _add(
     from training.bundle import load_run
     from training.commands import console
 
-    told = (
-        read_records(file, kind)
-        if description is None
-        else described_records(file, kind, Description.load(description, data=data))
-    )
+    file, *others = files
+    if description is not None:
+        told = described_records(files, kind, Description.load(description, data=data))
+    elif others:
+        raise InputError(
+            f"expected one file of {kind}s without --description, which says what several hold", file=others[0]
+        )
+    else:
+        told = read_records(file, kind)
     records = told.records
     if not records:
         raise InputError(f"there is no {kind} in this file", file=file)
     found = load_run(run)
     before = len(found.recommender.notes)
     add = found.recommender.add_items if kind == "item" else found.recommender.add_users
-    grown = add(records, source=file.name, lines=told.lines)
+    grown = add(records, source=" with ".join([file.name, *(other.name for other in others)]), lines=told.lines)
     write_grown_run(found.directory, found.manifest, grown, out)
     notes = [*told.notes, *grown.notes[before:]]
     if as_json:
