@@ -235,6 +235,7 @@ def test_files_that_cannot_be_used(run: Path, tmp_path: Path, name: str, content
         (["recommend", "RUN", "--all"], "give --all together with --out"),
         (["recommend", "RUN", "--user", "3", "--all", "--out", "x.parquet"], "give --all together with --out"),
         (["similar", "RUN", "--item", "zz"], "item 'zz' is not among"),
+        (["add-items", "RUN", "a.csv", "b.csv", "--out", "grown"], "expected one file of items without --description"),
     ],
 )
 def test_calls_that_cannot_be_met(run: Path, arguments: list[str], sentence: str) -> None:
