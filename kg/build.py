@@ -258,26 +258,34 @@ class _Build:
         """Add what sources of knowledge say about linked items; return which items have triples."""
         entities: dict[str, list[str]] = {}
         labels: dict[str, NDArray[np.object_]] = {}
+        named: dict[str, NDArray[np.bool_]] = {}
         texts: dict[str, dict[str, list[str]]] = {}
         about = np.zeros(num_items, dtype=bool)
         for each in sources:
             source, linked = each.knowledge.source, each.linked
             known = entities.setdefault(source, [])
             place = _join(known, linked.entities)
-            before, labels[source] = labels.get(source, _column([])), np.empty(len(known), dtype=object)
-            labels[source][: len(before)] = before
-            labels[source][place] = _labels(linked)
-            texts.setdefault(source, {}).update(each.texts)
+            before = len(labels.get(source, ()))
+            labels[source] = np.resize(labels.get(source, np.empty(len(known), dtype=object)), len(known))
+            named[source] = np.pad(named.get(source, np.zeros(0, dtype=bool)), (0, len(known) - before))
+            # The first label that is stated stays; the end of an IRI only stands in for one.
+            stated = np.array([bool(label and label.strip()) for label in linked.labels], dtype=bool)
+            taken = (place >= before) | (stated & ~named[source][place])
+            labels[source][place[taken]] = _column(_labels(linked))[taken]
+            named[source][place] |= stated
+            for node, said in each.texts.items():
+                found = texts.setdefault(source, {}).setdefault(node, [])
+                found += [text for text in said if text not in found]
             self._add_triples(linked, source, each.name, place)
             about[linked.subject[linked.subject_is_item]] = True
             about[linked.object[linked.object_is_item]] = True
         for source, known in entities.items():
-            said = texts[source]
+            of_source = texts.get(source, {})
             self.nodes[source] = Nodes(
                 vocabulary=Vocabulary(source, known),
                 labels=labels[source],
                 texts=_column(
-                    [" ".join(said.get(node, ())) or None for node in known] if said else [None] * len(known)
+                    [" ".join(of_source.get(node, ())) or None for node in known] if of_source else [None] * len(known)
                 ),
                 iris=_column([node if is_iri(node) else None for node in known]),
             )

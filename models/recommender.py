@@ -459,7 +459,7 @@ class Recommender(Trained):
 
     def _reasons(self, user: int, item: int, *, most: int) -> list[Reason]:
         """Find why an item suits a user of the graph, by the samples that make the prediction."""
-        warm = self.train.user_counts[user] > 0 and self.train.item_counts[item] > 0
+        warm = bool(self.predictor.known_users[user] and self.predictor.known_items[item])
         posterior, predictor = (
             (self.posterior.warm, self.predictor.warm) if warm else (self.posterior.cold, self.predictor.cold)
         )

@@ -96,6 +96,14 @@ class Trained:
         added = sum(len(found) for found in self.additions if found.kind == kind)
         return torch.from_numpy((counts > 0) & (np.arange(len(counts)) < len(counts) - added))
 
+    def _training_counts(self, kind: str) -> Tensor:
+        """Return how many ratings of each user or item training has seen: none of those that joined later."""
+        counts = (self.train.user_counts if kind == USER else self.train.item_counts).copy()
+        for found in self.additions:
+            if found.kind != kind:
+                counts -= np.bincount(found.other, minlength=len(counts))
+        return torch.from_numpy(counts) * self.learned(kind)
+
     @cached_property
     def content_regression(self) -> ContentRegression:
         """What content says of who comes across an item; made when first an item is added."""
@@ -121,8 +129,10 @@ class Trained:
             number: Number of ratings.
             informed: Whether the concepts of a new user are known as well.
         """
-        if self.implicit:
-            return None
+        return None if self.implicit else self.newcomer_priors(kind)(number, informed=informed)
+
+    def newcomer_priors(self, kind: str) -> NewcomerPriors:
+        """Return the priors for all numbers of ratings, each made when it is asked for, from what is known here and now."""
         if kind not in self._priors:
             if kind == USER:
                 rows = self.predictor.warm
@@ -136,7 +146,7 @@ class Trained:
                 self._priors[kind] = NewcomerPriors(
                     self.train.turned(), lambda: rows.items - content().float(), rows.users, sent
                 )
-        return self._priors[kind](number, informed=informed)
+        return self._priors[kind]
 
     @cached_property
     def scale_use(self) -> ScaleUse:
@@ -155,8 +165,7 @@ class Trained:
         if kind not in self._residuals:
             side = "users" if kind == USER else "items"
             inputs = getattr(hybrid_inputs(self.data, self.sessions), side).content
-            rows, learned = getattr(self.predictor.cold, side), self.learned(kind)
-            counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts) * learned
+            rows, counts = getattr(self.predictor.cold, side), self._training_counts(kind)
             prior = self.newcomer_prior(ITEM, 0) if kind == ITEM else None
             self._residuals[kind] = Residuals.of(
                 self.posterior.cold,

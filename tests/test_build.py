@@ -67,6 +67,25 @@ def test_triples_about_linked_items_and_between_reached_entities_are_kept(small_
     assert edges_of(graph, ("wiki", "wiki:basedOn", "wiki")) == {(wiki + "Book", wiki + "Bo_Ek", "facts.nt.gz")}
 
 
+@pytest.mark.parametrize("files", [("facts.nt.gz", "more.nt"), ("more.nt", "facts.nt.gz")])
+def test_a_stated_label_stays_whichever_file_of_a_source_comes_first(small_world: Path, files: tuple[str, str]) -> None:
+    (small_world / "more.nt").write_text(
+        "<http://wiki.example/Beta> <http://wiki.example/o/starring> <http://wiki.example/Bo_Ek> .\n"
+        "<http://wiki.example/Beta> <http://wiki.example/o/starring> <http://wiki.example/Di_Fu> .\n"
+    )
+    text = (small_world / "description.yaml").read_text()
+    line = "  - {file: facts.nt.gz, source: wiki, keep: [starring, follows, basedOn]}\n"
+    lines = {"facts.nt.gz": line, "more.nt": "  - {file: more.nt, source: wiki, keep: [starring]}\n"}
+    both = "".join(lines[file] for file in files)
+    (small_world / "description.yaml").write_text(text.replace(line, both))
+    nodes = build(Description.load(small_world / "description.yaml")).graph.nodes["wiki"]
+    labels = dict(zip(nodes.vocabulary, nodes.labels.tolist(), strict=True))
+    assert labels == {
+        f"http://wiki.example/{end}": label
+        for end, label in (("Bo_Ek", "Bo Ek, actor"), ("Book", "Book"), ("Di_Fu", "Di Fu"))
+    }
+
+
 def test_each_edge_knows_the_line_of_its_source(small_dataset: Dataset) -> None:
     graph = small_dataset.graph
     found = {

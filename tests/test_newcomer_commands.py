@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -180,6 +181,20 @@ def test_who_is_forgotten_leaves_the_ratings_of_new_items(grown: Path) -> None:
     after = load_run(grown).recommender
     assert after.train.item_counts[-2:].tolist() == [1, 0]
     assert "ann" not in (grown / "additions.json").read_text()
+
+
+def test_who_joined_a_run_can_be_forgotten_whatever_the_id_was_given_as(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "people.json").write_text('[{"id": 700123, "job": "cook"}, {"id": "anna", "job": "smith"}]')
+    call("add-users", run, tmp_path / "people.json", "--out", tmp_path / "grown")
+    graph = tmp_path / "graph"
+    shutil.copytree(run / "graph", graph)
+    for person, left in (("700123", ["anna"]), ("anna", [])):
+        told = call("forget", graph, "--user", person, "--run", tmp_path / "grown")
+        assert told["forgotten"][str(tmp_path / "grown")]["people"] == 1
+        after = load_run(tmp_path / "grown").recommender
+        assert [raw_id for found in after.additions for raw_id in found.nodes.vocabulary] == left
+        assert not any(person.encode() in path.read_bytes() for path in (tmp_path / "grown").glob("*.json"))
+    assert CliRunner().invoke(app, ["forget", str(graph), "--user", "nobody"]).exit_code != 0
 
 
 # Commands

@@ -277,6 +277,29 @@ def test_nothing_known_changes(smaller: Recommender, grown: Recommender) -> None
 # New items in every call
 
 
+def test_whoever_asks_first_newcomers_are_told_by_those_that_training_knew(smaller: Recommender) -> None:
+    """What newcomers are like is worked out when it is asked for, and shared by a recommender and those grown from it."""
+    histories, pairs = {"ann": {"d0": 5, "w0": 1, "d1": 4}}, [("ann", item) for item in ("d2", "w3", "w7")]
+    before, after = (replace(smaller) for _ in range(2))
+    wanted = before.predict_for_histories(histories, pairs)
+    new = [{"id": f"n{number}", "genre": "War", "ratings": dict.fromkeys(USERS, 1 + number % 5)} for number in range(9)]
+    grown = after.add_items(new)
+    of_grown = grown.predict_for_histories(histories, pairs)
+    pd.testing.assert_frame_equal(after.predict_for_histories(histories, pairs), wanted)
+    pd.testing.assert_frame_equal(of_grown, wanted)
+    drawn = grown.residuals(USER).draw(USER, ["someone"])
+    torch.testing.assert_close(drawn, before.residuals(USER).draw(USER, ["someone"]))
+
+
+def test_reasons_of_an_audience_are_those_of_the_samples_that_predict(smaller: Recommender) -> None:
+    new = {"id": "rated", "genre": "War", "country": "Chile", "ratings": {"v0": 5, "v1": 4, "v2": 5}}
+    grown = smaller.add_items([new])
+    audience = grown.audience("rated", k=8)
+    for user, reason in zip(audience["id"], audience["reason"], strict=True):
+        listed = grown.recommend(user=user, k=1, candidates=["rated"], exclude_seen=False)
+        assert listed["reason"].tolist() == [reason]
+
+
 def test_a_new_item_is_predicted_listed_and_explained(smaller: Recommender) -> None:
     grown = smaller.add_items(
         [{"id": "n", "title": "A new one", "text": "A war film, nothing else.", "genre": "war|Opera"}], source="new.csv"

@@ -365,6 +365,13 @@ def test_intervals_end_where_numpy_says(num_samples: int) -> None:
     np.testing.assert_allclose([found.low, found.high], np.quantile(drawn, (0.1, 0.9), axis=0), atol=1e-12)
 
 
+def test_a_single_sample_has_the_doubt_that_it_leaves_out() -> None:
+    found = ConceptWeights.of(np.array([[0.1, -0.2, 0.3]]), np.array([1.0, 0.04, 0.0]))
+    spread = np.array([1.0, 0.2, 0.0])
+    np.testing.assert_allclose(found.high - found.low, 2 * norm.ppf(0.9) * spread, rtol=0.02)
+    np.testing.assert_allclose(found.chance, norm.cdf([0.1, -1.0, np.inf]), atol=0.02)
+
+
 def test_a_weight_that_was_set_is_certain_and_others_stay_open(recommender: Recommender) -> None:
     before = recommender.profile("u3")
     after = before.set("War", 0.5)

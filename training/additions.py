@@ -47,12 +47,18 @@ class Said:
     vectors: NDArray[np.float32]
     lines: Sequence[int] = ()
 
+    @property
+    def users(self) -> list[str]:
+        """Ids of the new users; none of new items. Runs of earlier versions may hold numbers."""
+        return [str(record["id"]) for record in self.records] if self.kind == USER else []
+
     def without(self, people: Collection[str]) -> Said:
         """Return it without some people: without new users of these ids, and without their ratings of new items."""
-        kept = [number for number, record in enumerate(self.records) if self.kind != USER or record["id"] not in people]
+        gone = {number for number, raw_id in enumerate(self.users) if raw_id in people}
+        kept = [number for number in range(len(self.records)) if number not in gone]
         records = [
             {
-                name: {who: stars for who, stars in part.items() if self.kind == USER or who not in people}
+                name: {who: stars for who, stars in part.items() if self.kind == USER or str(who) not in people}
                 if name == "ratings"
                 else part
                 for name, part in self.records[number].items()

@@ -106,6 +106,19 @@ class RunForgetting:
         prove(directory, self.people, dataset.namespace)
 
     @property
+    def joined(self) -> set[str]:
+        """Ids of all users who joined the run after its training."""
+        return {raw_id for part in self._said for raw_id in part.users}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What leaves the run, by kind."""
+        return {
+            **self.forgetting.counts,
+            "people": self.forgetting.counts["people"] + len(self.joined & {*self.people}),
+        }
+
+    @property
     def _said(self) -> list[Said]:
         return read_additions(self.run.directory, self.run.manifest["files"])
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -89,9 +91,10 @@ class Additions:
         records = records_of(given, kind)
         nodes = graph.nodes[kind]
         ids = [_new_id(record, nodes.vocabulary, number) for number, record in enumerate(records, start=1)]
-        for raw_id in ids:
-            if ids.count(raw_id) > 1:
-                raise InputError(f"the new {kind} {raw_id!r} stands twice; give each once")
+        if len(set(ids)) < len(ids):
+            twice = next(raw_id for raw_id, times in Counter(ids).items() if times > 1)
+            raise InputError(f"the new {kind} {twice!r} stands twice; give each once")
+        records = [{**record, "id": raw_id} for raw_id, record in zip(ids, records, strict=True)]
         relations = _relations(graph, kind)
         lines = tuple(lines) or tuple(range(1, len(records) + 1))
         if len(lines) != len(records):
@@ -116,7 +119,8 @@ class Additions:
                     for value in values
                     if value in unknown
                 ]
-            if not said and not str(record.get("text") or "").strip() and not record.get("ratings"):
+            read = kind == ITEM and str(record.get("text") or "").strip()
+            if not said and not read and not record.get("ratings"):
                 what = "neither text nor a known concept" if kind == ITEM else "no known concept"
                 notes.append(f"{kind} {raw_id!r} has {what}: it counts as an average one")
         edges = {edge_type: _edges(found, edge_type, kind) for edge_type, found in ends.items()}
@@ -170,8 +174,9 @@ class Additions:
             name: np.concatenate([getattr(before, name), getattr(self.nodes, name)])
             for name in ("labels", "texts", "iris")
         }
-        sources = graph.sources if self.source in graph.sources else (*graph.sources, self.source)
-        place = sources.index(self.source)
+        # A file may have the name of one that the graph was built from, or that was added before.
+        names = chain([self.source], (f"{self.source} ({number})" for number in count(2)))
+        sources, place = (*graph.sources, next(name for name in names if name not in graph.sources)), len(graph.sources)
         edges = dict(graph.edges)
         for edge_type, found in self.edges.items():
             old = graph.edges[edge_type]
@@ -207,7 +212,24 @@ class Names:
             self._labels[kind] = known
         labels = self._labels[kind]
         found = labels.get(value, labels.get(concept_id(value), -1))
-        return found if found >= 0 else _in_range(labels, value)
+        if found < 0:
+            found = _in_range(labels, value)
+        return found if found >= 0 else _same_range(labels, value)
+
+
+def _same_range(labels: Mapping[str, int], value: str) -> int:
+    """Find a range in its other spelling, or -1: `18-24` of whole numbers is `18 to below 25` where others stand beside them."""
+    wanted = _borders(value)
+    return -1 if wanted is None else next((index for label, index in labels.items() if _borders(label) == wanted), -1)
+
+
+def _borders(label: str) -> tuple[float, float] | None:
+    """Return where a range with two ends begins and the next one does; one whole number is a range of its own."""
+    found = _RANGE.fullmatch(label)
+    if found is None:
+        return (float(label), float(label) + 1) if label.isdecimal() else None
+    low, high = found.group("low", "high")
+    return None if low is None else (float(low), float(high) + ("-" in label))
 
 
 def _in_range(labels: Mapping[str, int], value: str) -> int:
@@ -237,7 +259,7 @@ def records_of(given: pd.DataFrame | Iterable[Record], kind: str) -> list[dict[s
     """Return what was given as plain records; raises `InputError` if it is neither a table nor a list of records."""
     if isinstance(given, pd.DataFrame):
         rows = given.astype(object).where(given.notna(), None).to_dict("records")
-        return [{str(name): cell for name, cell in row.items() if cell not in (None, "")} for row in rows]
+        return [{str(name): cell for name, cell in row.items() if _said(cell)} for row in rows]
     if isinstance(given, Mapping | str):
         raise InputError(f"expected a list of {kind}s, found a single {type(given).__name__}; put it into a list")
     records = []
@@ -248,6 +270,10 @@ def records_of(given: pd.DataFrame | Iterable[Record], kind: str) -> list[dict[s
             )
         records.append({str(name): part for name, part in record.items() if part is not None})
     return records
+
+
+def _said(cell: object) -> bool:
+    return cell is not None and not (isinstance(cell, str) and not cell)
 
 
 def _new_id(record: Record, vocabulary: Vocabulary, number: int) -> str:
@@ -274,21 +300,22 @@ def _concepts(record: Record, kind: str, relations: Iterable[str]) -> dict[str, 
     grouped = record.get("concepts") or {}
     if not isinstance(grouped, Mapping):
         raise InputError(f"the concepts of {kind} {record['id']!r} are {grouped!r}; expected relation: values")
-    beside = {name: value for name, value in record.items() if name not in FIELDS}
+    beside = [(name, value, True) for name, value in record.items() if name not in FIELDS]
     found: dict[str, list[str]] = {}
-    for name, values in {**beside, **grouped}.items():
+    for name, values, is_field in (*beside, *((name, value, False) for name, value in grouped.items())):
         if name not in relations:
             known = sorted(relations)
-            where = "field or relation" if name in beside else "relation"
+            where = "field or relation" if is_field else "relation"
             hint = did_you_mean(str(name), [*known, *FIELDS])
             raise InputError(
                 f"{name!r} is no {where} of {kind}s here; relations are {', '.join(known) or 'none'}.{hint}"
             )
         listed = values if isinstance(values, Sequence | np.ndarray) and not isinstance(values, str) else [values]
-        cells = [str(value) for value in listed]
-        if name in beside and isinstance(values, str):
+        cells = [str(value) for value in listed if value is not None]
+        if is_field and isinstance(values, str):
             cells = values.split(SEPARATOR)
-        found[str(name)] = list(dict.fromkeys(cell.strip() for cell in cells if cell.strip()))
+        before = found.get(str(name), [])
+        found[str(name)] = list(dict.fromkeys([*before, *(cell.strip() for cell in cells if cell.strip())]))
     return found
 
 

@@ -53,7 +53,8 @@ def described_records(files: Sequence[Path], kind: str, description: Description
         )
     places, accounts = [str(file.absolute()) for file in files], dict[str, FileAccount]()
     same = [_at(table, place) for table, place in zip(tables, places, strict=True)]
-    found = read_entities(kind, same, description.folder, accounts, [], Forgotten())
+    told: list[str] = []
+    found = read_entities(kind, same, description.folder, accounts, told, Forgotten())
     assert found is not None
     records: list[dict[str, Any]] = [{"id": raw_id, "concepts": {}} for raw_id in found.vocabulary]
     for record, label, texts in zip(records, found.labels, found.texts, strict=True):
@@ -65,13 +66,21 @@ def described_records(files: Sequence[Path], kind: str, description: Description
         if isinstance(table, ItemTable) and table.relations and table.id is not None:
             _relate(records, read_table(file, table.format), table, found.vocabulary)
     rows = read_table(files[0], tables[0].format)
-    notes = [
+    notes = [note.removesuffix(".") for note in told]
+    notes += [
         f"{file.name}: {number:,} {what}"
         for file, place in zip(files, places, strict=True)
         for what, number in (
             *accounts[place].counts.items(),
             *((f"rows left out: {reason}", number) for reason, number in accounts[place].dropped.items()),
         )
+        if number
+    ]
+    notes += [
+        f"{file.name}: {name} is not read, since its rows are found by their titles"
+        for file, table in zip(files, tables, strict=True)
+        if isinstance(table, ItemTable) and table.id is None
+        for name in table.relations
     ]
     if missed:
         names = ", ".join(table.file for table in missed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,7 +88,9 @@ def forget(dataset: Dataset, people: Sequence[str]) -> Forgetting:
     return Forgetting(dataset=replace(found, report=_report(found, people, counts)), counts=counts)
 
 
-def forget_in_graph(directory: Path, people: Sequence[str], elsewhere: Sequence[Dataset] = ()) -> Forgetting:
+def forget_in_graph(
+    directory: Path, people: Sequence[str], elsewhere: Sequence[Dataset] = (), joined: Collection[str] = ()
+) -> Forgetting:
     """Remove people from a graph directory as a whole, and prove it before the old files go.
 
     Killed half-way, the directory holds either all of the old or all of the new files. To repeat a call that was cut off is
@@ -98,6 +100,7 @@ def forget_in_graph(directory: Path, people: Sequence[str], elsewhere: Sequence[
         directory: The graph.
         people: User ids, each known to the graph or forgotten already.
         elsewhere: Other data sets that may know them instead, as those of runs trained before an update.
+        joined: Ids of people who joined a run after its training, whom no data set need know.
 
     Raises:
         UnknownNameError: If none of them ever knew an id.
@@ -105,7 +108,9 @@ def forget_in_graph(directory: Path, people: Sequence[str], elsewhere: Sequence[
     """
     dataset = Dataset.load(directory)
     for raw_id in people:
-        if not any(raw_id in place.forgotten or _ever_in(place, raw_id) for place in (dataset, *elsewhere)):
+        if raw_id not in joined and not any(
+            raw_id in place.forgotten or _ever_in(place, raw_id) for place in (dataset, *elsewhere)
+        ):
             dataset.graph.users.vocabulary.index_of(raw_id)
     found = forget(dataset, people)
     if found.counts["people"] or not all(raw_id in dataset.forgotten for raw_id in people):

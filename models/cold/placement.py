@@ -129,6 +129,10 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
         additions=(*recommender.additions, additions),
         notes=(*recommender.notes, *additions.notes, *notes),
     )
+    if not recommender.implicit:
+        # What newcomers are like is told by those that training knew, whoever asks for it first.
+        for known_kind in (USER, ITEM):
+            recommender.newcomer_priors(known_kind)
     grown.keep(
         recommender,
         predictor=PhasedPredictor(

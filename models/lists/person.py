@@ -77,12 +77,15 @@ def person_of_history(
     Args:
         recommender: What answers.
         history: Ratings, item id -> stars.
-        concepts: What else is known, relation -> value or values, such as age and occupation.
+        concepts: What else is known, relation -> value or values, such as age and occupation; what is too rare for the
+            model to have learned counts as not said.
 
     Raises:
         InputError: If an item, relation or concept is unknown, or a rating is off the scale.
     """
     content = content_of_person(recommender, concepts) if concepts else None
+    if content is not None and not content.any():
+        content = None
     item = recommender.graph.items.vocabulary.indices(list(history))
     level = levels_of(recommender, history)
     warm, cold = tastes_of(recommender, item, level, content)
@@ -93,7 +96,7 @@ def person_of_history(
         cold=cold,
         seen=seen,
         num_ratings=len(history),
-        source=None if history else COLD if concepts else POPULARITY,
+        source=None if history else POPULARITY if content is None else COLD,
     )
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 __all__ = ["ConceptWeights"]
 
 WITHIN = (0.1, 0.9)  # the 80 % interval
+_EVEN = 100  # evenly spaced quantiles that stand for a normal distribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,8 @@ class ConceptWeights:
     def of(cls, drawn: NDArray[np.floating], beyond: NDArray[np.float64]) -> ConceptWeights:
         """Put together what samples say and what they leave out.
 
-        The samples keep their shape and are spread until they have both variances.
+        The samples keep their shape and are spread until they have both variances; a single one, of a point model, has no shape,
+        and what it leaves out is normal.
 
         Args:
             drawn: Weights in every sample, `[num_samples, num_concepts]`.
@@ -41,7 +44,10 @@ class ConceptWeights:
         mean = drawn.mean(axis=0, dtype=np.float64)
         off = drawn - mean
         inside = off.var(axis=0)
-        off = off * np.sqrt(1 + beyond / np.maximum(inside, 1e-12))
+        if len(drawn) == 1:
+            off = norm.ppf((np.arange(_EVEN) + 0.5) / _EVEN)[:, None] * np.sqrt(beyond)
+        else:
+            off = off * np.sqrt(1 + beyond / np.maximum(inside, 1e-12))
         low, high = _quantiles(off, WITHIN) if drawn.size else (mean, mean)
         return cls(mean=mean, low=mean + low, high=mean + high, chance=(mean + off > 0).mean(axis=0))
 

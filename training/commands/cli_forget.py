@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -29,10 +30,12 @@ def forget(
     people = list(dict.fromkeys(user))
     # Everything is read before anything is written: a damaged run stops all.
     runs = [RunForgetting.prepare(directory, people) for directory in run or []]
-    found = forget_in_graph(graph, people, [prepared.run.experiment.dataset for prepared in runs])
+    of_runs = {str(part.run.directory): part.counts for part in runs}
+    joined = {raw_id for part in runs for raw_id in part.joined}
+    found = forget_in_graph(graph, people, [part.run.experiment.dataset for part in runs], joined)
     for prepared in runs:
         prepared.write()
-    counts = {str(graph): found.counts, **{str(part.run.directory): part.forgetting.counts for part in runs}}
+    counts: dict[str, Mapping[str, int]] = {str(graph): found.counts, **of_runs}
     if as_json:
         console.print_json({"forgotten": counts, "traces": 0, "retrain": [str(part.run.directory) for part in runs]})
         return

@@ -126,6 +126,10 @@ def _add(
     from training.commands import console
 
     file, *others = files
+    if data is not None and description is None:
+        raise InputError(
+            "--data says where the files of a description are; give --description as well, or leave it out"
+        )
     if description is not None:
         told = described_records(files, kind, Description.load(description, data=data))
     elif others:

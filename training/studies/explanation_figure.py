@@ -39,7 +39,7 @@ def shown_parts(explanation: Explanation, most: int = SHOWN, *, by_name: bool = 
     parts.sort(key=lambda part: -abs(part.stars))
     shown, rest = parts[:most], parts[most:]
     if rest:
-        name = f"{len(rest)} other parts"
+        name = f"{len(rest)} other part{'s' * (len(rest) > 1)}"
         shown.append(Part(kind="rest", side="", name=name, stars=sum(part.stars for part in rest)))
     return shown
 
