@@ -12,8 +12,8 @@ from kg.growth.addition_files import Told
 from kg.growth.forgotten import Forgotten
 from kg.report import FileAccount
 from kg.schema import ITEM
-from kg.tables import Table, read_table
-from kg.tabular.entities import read_entities
+from kg.tables import read_table
+from kg.tabular.entities import Entities, read_entities
 from kg.tabular.entity_description import ItemTable, UserTable
 from kg.tabular.related import related_ids
 from kg.vocabulary import Vocabulary
@@ -39,6 +39,30 @@ def described_records(files: Sequence[Path], kind: str, description: Description
     Raises:
         InputError: If the description has no such tables, or something in a file is wrong, with file and line.
     """
+    tables, missed = _like(files, kind, description)
+    places, accounts, notes = [str(file.absolute()) for file in files], dict[str, FileAccount](), list[str]()
+    same = [_at(table, place) for table, place in zip(tables, places, strict=True)]
+    found = read_entities(kind, same, description.folder, accounts, notes, Forgotten())
+    assert found is not None
+    records = _records(found)
+    notes = [note.removesuffix(".") for note in notes]
+    for file, table, place in zip(files, tables, places, strict=True):
+        notes += [f"{file.name}: {what}" for what in _told(accounts[place])]
+        if isinstance(table, ItemTable) and table.relations:
+            notes += _relate(records, file, table, found.vocabulary)
+    if missed:
+        notes.append(
+            f"nothing was given like {', '.join(missed)}, from where the graph knows more of its {kind}s; "
+            f"such files may stand after {files[-1].name}, in this order"
+        )
+    rows = read_table(files[0], tables[0].format)
+    return Told(records=records, lines=[rows.line(number) for number in range(len(rows))], notes=notes)
+
+
+def _like(
+    files: Sequence[Path], kind: str, description: Description
+) -> tuple[Sequence[ItemTable | UserTable], Sequence[str]]:
+    """Return the tables that files are like, the first one with ids before the others, and the files of those left over."""
     described: tuple[ItemTable | UserTable, ...] = description.items if kind == ITEM else description.users
     first = next((place for place, found in enumerate(described) if found.id is not None), len(described))
     tables, missed = described[first : first + len(files)], described[first + len(files) :]
@@ -51,44 +75,7 @@ def described_records(files: Sequence[Path], kind: str, description: Description
         raise InputError(
             f"the description has {len(tables)} tables of {kind}s; expected no more files than that", file=files[-1]
         )
-    places, accounts = [str(file.absolute()) for file in files], dict[str, FileAccount]()
-    same = [_at(table, place) for table, place in zip(tables, places, strict=True)]
-    told: list[str] = []
-    found = read_entities(kind, same, description.folder, accounts, told, Forgotten())
-    assert found is not None
-    records: list[dict[str, Any]] = [{"id": raw_id, "concepts": {}} for raw_id in found.vocabulary]
-    for record, label, texts in zip(records, found.labels, found.texts, strict=True):
-        record |= {name: said for name, said in (("label", label), ("text", " ".join(texts))) if said}
-    for claims in found.claims:
-        for entity, relation, concept in zip(claims["entity"], claims["relation"], claims["label"], strict=True):
-            records[entity]["concepts"].setdefault(relation, []).append(concept)
-    for file, table in zip(files, tables, strict=True):
-        if isinstance(table, ItemTable) and table.relations and table.id is not None:
-            _relate(records, read_table(file, table.format), table, found.vocabulary)
-    rows = read_table(files[0], tables[0].format)
-    notes = [note.removesuffix(".") for note in told]
-    notes += [
-        f"{file.name}: {number:,} {what}"
-        for file, place in zip(files, places, strict=True)
-        for what, number in (
-            *accounts[place].counts.items(),
-            *((f"rows left out: {reason}", number) for reason, number in accounts[place].dropped.items()),
-        )
-        if number
-    ]
-    notes += [
-        f"{file.name}: {name} is not read, since its rows are found by their titles"
-        for file, table in zip(files, tables, strict=True)
-        if isinstance(table, ItemTable) and table.id is None
-        for name in table.relations
-    ]
-    if missed:
-        names = ", ".join(table.file for table in missed)
-        notes.append(
-            f"nothing was given like {names}, from where the graph knows more of its {kind}s; "
-            f"such files may stand after {files[-1].name}, in this order"
-        )
-    return Told(records=records, lines=[rows.line(number) for number in range(len(rows))], notes=notes)
+    return tables, [table.file for table in missed]
 
 
 def _at(table: ItemTable | UserTable, place: str) -> ItemTable | UserTable:
@@ -97,12 +84,34 @@ def _at(table: ItemTable | UserTable, place: str) -> ItemTable | UserTable:
     return table.model_copy(update={"file": place, "optional": False, **apart})
 
 
-def _relate(records: list[dict[str, Any]], rows: Table, table: ItemTable, vocabulary: Vocabulary) -> None:
-    """Add to each record the other items that its row names."""
-    assert table.id is not None
+def _records(found: Entities) -> list[dict[str, Any]]:
+    """Return what tables say of each entity, as `kg.growth.additions.Additions.of` takes it."""
+    records: list[dict[str, Any]] = [{"id": raw_id, "concepts": {}} for raw_id in found.vocabulary]
+    for record, label, texts in zip(records, found.labels, found.texts, strict=True):
+        record |= {name: said for name, said in (("label", label), ("text", " ".join(texts))) if said}
+    for claims in found.claims:
+        for entity, relation, concept in zip(claims["entity"], claims["relation"], claims["label"], strict=True):
+            records[entity]["concepts"].setdefault(relation, []).append(concept)
+    return records
+
+
+def _told(account: FileAccount) -> list[str]:
+    """Return what became of the rows of a file, where that is worth a word."""
+    dropped = {f"rows left out: {reason}": number for reason, number in account.dropped.items()}
+    return [f"{number:,} {what}" for what, number in {**account.counts, **dropped}.items() if number]
+
+
+def _relate(records: list[dict[str, Any]], file: Path, table: ItemTable, vocabulary: Vocabulary) -> list[str]:
+    """Add to each record the other items that its row names; return what could not be."""
+    if table.id is None:
+        return [
+            f"{file.name}: {name} is not read, since its rows are found by their titles" for name in table.relations
+        ]
+    rows = read_table(file, table.format)
     record_of = vocabulary.find(list(rows.column(table.id)))
     for name, relation in table.relations.items():
         others = related_ids(rows, relation, table.missing)
         for record, other in zip(record_of[others["row"]], others["value"], strict=True):
             if record >= 0:
                 records[record]["concepts"].setdefault(name, []).append(other)
+    return []
