@@ -191,6 +191,7 @@ def test_who_joined_a_run_can_be_forgotten_whatever_the_id_was_given_as(run: Pat
     for person, left in (("700123", ["anna"]), ("anna", [])):
         told = call("forget", graph, "--user", person, "--run", tmp_path / "grown")
         assert told["forgotten"][str(tmp_path / "grown")]["people"] == 1
+        assert told["retrain"] == []  # training never saw them
         after = load_run(tmp_path / "grown").recommender
         assert [raw_id for found in after.additions for raw_id in found.nodes.vocabulary] == left
         assert not any(person.encode() in path.read_bytes() for path in (tmp_path / "grown").glob("*.json"))

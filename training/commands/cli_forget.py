@@ -31,19 +31,21 @@ def forget(
     # Everything is read before anything is written: a damaged run stops all.
     runs = [RunForgetting.prepare(directory, people) for directory in run or []]
     of_runs = {str(part.run.directory): part.counts for part in runs}
+    # Who only joined a run left nothing in its weights.
+    learned = [part for part in runs if not part.joined.issuperset(people)]
     joined = {raw_id for part in runs for raw_id in part.joined}
     found = forget_in_graph(graph, people, [part.run.experiment.dataset for part in runs], joined)
     for prepared in runs:
         prepared.write()
     counts: dict[str, Mapping[str, int]] = {str(graph): found.counts, **of_runs}
     if as_json:
-        console.print_json({"forgotten": counts, "traces": 0, "retrain": [str(part.run.directory) for part in runs]})
+        console.print_json({"forgotten": counts, "traces": 0, "retrain": [str(part.run.directory) for part in learned]})
         return
     for directory, removed in counts.items():
         what = ", ".join(f"{number:,} {name}" for name, number in removed.items())
         told = f"removed {what}" if removed["people"] else "not there (any more)"
         console.out.print(f"{directory}: {told}; all files searched, no trace is left.", markup=False, soft_wrap=True)
-    for part in runs:
+    for part in learned:
         console.out.print(
             f"{part.run.directory}: the weights were learned with these ratings. Their own rows are zero now, but only a new "
             f"training takes the rest away: kgrec train {graph} --out {part.run.directory} --overwrite",
