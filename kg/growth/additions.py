@@ -40,6 +40,7 @@ class Additions:
         new: Which of the new nodes each rating is of, counted from 0, int64 `[num_ratings]`.
         value: The ratings, in stars, float32 `[num_ratings]`.
         notes: What was said but could not be used, as sentences.
+        unknown: Relation and value of what the graph does not know, which the notes tell.
         records: What was said, as JSON values, to be said again.
         lines: Line of each record in its source, from 1.
         source: Where it was said.
@@ -52,6 +53,7 @@ class Additions:
     new: NDArray[np.int64]
     value: NDArray[np.float32]
     notes: tuple[str, ...]
+    unknown: tuple[tuple[str, str], ...]
     records: tuple[dict[str, Any], ...] = field(repr=False)
     lines: tuple[int, ...] = field(repr=False)
     source: str
@@ -101,6 +103,7 @@ class Additions:
             raise InputError(f"{len(lines)} lines for {len(records)} {kind}s; give one a record, or none")
         names = Names(graph)
         notes: list[str] = []
+        not_known: list[tuple[str, str]] = []
         ends: dict[EdgeType, list[tuple[int, int, int]]] = {}
         for number, (raw_id, record) in enumerate(zip(ids, records, strict=True)):
             said = 0
@@ -114,11 +117,11 @@ class Additions:
                     for index in dict.fromkeys(found.values()):
                         ends.setdefault(edge_type, []).append((len(nodes) + number, index, lines[number]))
                         said += 1
-                notes += [
-                    f"{relation} {value!r} of {kind} {raw_id!r} is not known to the graph and says nothing"
-                    for value in values
-                    if value in unknown
-                ]
+                for value in (value for value in values if value in unknown):
+                    notes.append(
+                        f"{relation} {value!r} of {kind} {raw_id!r} is not known to the graph and says nothing"
+                    )
+                    not_known.append((relation, value))
             read = kind == ITEM and str(record.get("text") or "").strip()
             if not said and not read and not record.get("ratings"):
                 what = "neither text nor a known concept" if kind == ITEM else "no known concept"
@@ -143,6 +146,7 @@ class Additions:
             new=new,
             value=stars,
             notes=tuple(notes),
+            unknown=tuple(not_known),
             records=tuple(records),
             lines=lines,
             source=source,

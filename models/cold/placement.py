@@ -155,9 +155,9 @@ def content_of_person(recommender: Trained, concepts: Mapping[str, Any]) -> Tens
     """
     someone = {"id": "someone new" + " " * len(recommender.graph.users), "concepts": concepts}
     additions = Additions.of(recommender.graph, USER, [someone], scale=recommender.scale)
-    unknown = [note for note in additions.notes if "is not known" in note]
-    if unknown:
-        raise InputError(f"{unknown[0].partition(' of user')[0]} is not known to the graph; leave it out or correct it")
+    if additions.unknown:
+        relation, value = additions.unknown[0]
+        raise InputError(f"{relation} {value!r} is not known to the graph; leave it out or correct it")
     edges, _ = _new_edges(recommender.graph, additions, recommender.data)
     return _content_rows(recommender.posterior.warm, USER, edges, None, 1)[:, 0]
 
