@@ -173,16 +173,7 @@ class Recommender(Trained):
             best = self.reranker.best(scores, k, diversity=diversity, novelty=novelty) if mixed else best_of(scores, k)
         else:
             best, _ = self._top(person, k, left_out)
-        stands_on = sources(np.full(len(best), person.num_ratings), self.train.item_counts[best])
-        rows = listed(
-            self.graph.items,
-            best,
-            person.chances(self.predictor, torch.from_numpy(best)),
-            self.levels,
-            [person.source] * len(best) if person.source else stands_on,
-            self._reasons_of(person, best, most=num_reasons),
-        )
-        return with_rules(rows, rules, best)
+        return with_rules(self._listed(person, best, num_reasons), rules, best)
 
     def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:
         """Return ids and ranking scores of the best unseen items of someone, exact and fast on large catalogues.
@@ -346,7 +337,7 @@ class Recommender(Trained):
 
     def profile(self, user: str) -> Profile:
         """Return the profile of a user of the graph: interests with their evidence, habits, drift; see `models.people.profile`."""
-        return profile_of(self, self.behaviour, user)
+        return profile_of(self, self.behaviour, user, self._unseen)
 
     def segments(self, k: int, *, seed: int = 0) -> Segments:
         """Return `k` groups of users, described by what sets them apart; see `models.people.segments`."""
@@ -428,6 +419,24 @@ class Recommender(Trained):
         """Return the best items and their ranking scores; only items that can still enter the list are scored."""
         level, power = self.relevant_level, self.liking_power
         return top_items(self.predictor, self.exposure, person, level=level, power=power, k=k, left_out=left_out)
+
+    def _listed(self, person: Person, best: NDArray[np.int64], num_reasons: int) -> pd.DataFrame:
+        """Return the rows of some items for a person, in the order given."""
+        stands_on = sources(np.full(len(best), person.num_ratings), self.train.item_counts[best])
+        return listed(
+            self.graph.items,
+            best,
+            person.chances(self.predictor, torch.from_numpy(best)),
+            self.levels,
+            [person.source] * len(best) if person.source else stands_on,
+            self._reasons_of(person, best, most=num_reasons),
+        )
+
+    def _unseen(self, person: Person, k: int, num_reasons: int) -> pd.DataFrame:
+        """Return the best items that a person has not rated, as `recommend` lists them."""
+        _check_length(k)
+        best, _ = self._top(person, k, self._left_out(None, None, None) | (person.seen > 0))
+        return self._listed(person, best, num_reasons)
 
     def _ranked(self, person: Person, probabilities: Tensor, rules: Adjustment | None) -> NDArray[np.float32]:
         """Return the scores that order a person's list, `[num_items]`, whether they may stand in it or not."""

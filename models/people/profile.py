@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.schema import USER
 from models.cold.newcomers import Taste
-from models.lists.reasons import concept_reasons
+from models.lists.listing import FEW
+from models.lists.person import Person, known_person
 from models.people.behaviour import Behaviour
 from models.people.concept_interest import Evidence, Interest
 from models.people.concept_weights import ConceptWeights
@@ -23,7 +24,7 @@ from models.people.edits import what_ratings_settle, with_weights
 from models.people.habits import Habits, habits_of
 from models.people.interests import TasteSpace
 from models.people.portrait import sentence_of, tags_of
-from models.posterior import Posterior, Predictor, expected_value, interval
+from models.posterior import Posterior, Predictor
 from models.trained import Trained
 
 __all__ = ["Profile", "profile_of"]
@@ -32,7 +33,8 @@ LISTED = 12  # interests, and dislikes, of a profile
 LEAST_EVIDENCE = 2  # own ratings that a concept of few items needs: the best of thousands is good by chance
 SIMILAR = 10  # users named
 LEAST_CHANCE = 0.8  # of the sign of a listed interest
-FEW = 5
+
+Lists = Callable[[Person, int, int], pd.DataFrame]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,13 +121,19 @@ class Profile:
         }
 
 
-def profile_of(recommender: Trained, behaviour: Behaviour, user: str) -> Profile:
+def profile_of(recommender: Trained, behaviour: Behaviour, user: str, lists: Lists) -> Profile:
     """Return the profile of a user of the graph.
+
+    Args:
+        recommender: The model.
+        behaviour: What it says of people.
+        user: Id of the user.
+        lists: Person, length and number of reasons -> the best items that the person has not rated.
 
     Raises:
         UnknownNameError: If the graph does not know the user.
     """
-    return _Reader.of(recommender, behaviour, recommender.graph.users.vocabulary.index_of(user)).profile()
+    return _Reader.of(recommender, behaviour, recommender.graph.users.vocabulary.index_of(user), lists).profile()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -140,9 +148,10 @@ class _Reader:
     cold: Taste
     weights: ConceptWeights
     edits: Mapping[str, float]
+    lists: Lists
 
     @classmethod
-    def of(cls, recommender: Trained, behaviour: Behaviour, user: int) -> _Reader:
+    def of(cls, recommender: Trained, behaviour: Behaviour, user: int, lists: Lists) -> _Reader:
         cold = warm = Taste.learned(recommender.predictor.cold, user)
         if recommender.predictor.warm is not recommender.predictor.cold:
             warm = Taste.learned(recommender.predictor.warm, user)
@@ -155,6 +164,7 @@ class _Reader:
             cold=cold,
             weights=behaviour.weights(recommender, user),
             edits={},
+            lists=lists,
         )
 
     def edited(self, edits: Mapping[str, float]) -> _Reader:
@@ -238,41 +248,9 @@ class _Reader:
 
     def recommend(self, k: int, num_reasons: int) -> pd.DataFrame:
         """Rank as `Recommender.recommend` does, by the rows of this taste."""
-        recommender = self.recommender
-        if k < 1:
-            raise InputError(f"the length of the list must be at least 1, got {k}")
-        predictor, train = recommender.predictor, recommender.train
-        warm = predictor.warm.for_rows(self.warm.rows, self.warm.offsets)
-        cold = warm if self.cold is self.warm else predictor.cold.for_rows(self.cold.rows, self.cold.offsets)
-        known = predictor.known_users[self.user] & predictor.known_items
-        probabilities = torch.where(known[:, None], warm, cold)
-        liking = probabilities[:, recommender.relevant_level :].sum(1).numpy()
-        chance = liking**recommender.liking_power * recommender.exposure_of(np.array([self.user]))[0]
-        ranking = np.asarray(chance, dtype=np.float32)
-        ranking[train.item[self.mine]] = -np.inf
-        ranking[~recommender.graph.items.present] = -np.inf
-        best = np.argsort(-ranking, kind="stable")[: min(k, int(np.isfinite(ranking).sum()))]
-        stars = torch.from_numpy(recommender.levels)
-        rows = probabilities[torch.from_numpy(best)]
-        low, high = interval(rows, stars)
-        counts = np.minimum(len(self.mine), train.item_counts[best])
-        return pd.DataFrame(
-            {
-                "id": [recommender.graph.items.vocabulary.id_of(int(item)) for item in best],
-                "label": recommender.graph.items.labels[best],
-                "score": expected_value(rows, stars).numpy(),
-                "low": low.numpy(),
-                "high": high.numpy(),
-                "source": np.where(counts == 0, "cold: text+concepts", np.where(counts < FEW, "few ratings", "warm")),
-                "reason": [self._reason(int(item), bool(known[item]), num_reasons) for item in best],
-            }
-        )
-
-    def _reason(self, item: int, warm: bool, most: int) -> str:
-        recommender = self.recommender
-        posterior, taste = (recommender.posterior.warm, self.warm) if warm else (recommender.posterior.cold, self.cold)
-        found = concept_reasons(posterior, recommender.data, recommender.graph, taste.rows, item)
-        return "; ".join(dict.fromkeys(str(one) for one in found[:most] if one.score > 0)) or "overall taste"
+        known = known_person(self.recommender, self.recommender.graph.users.vocabulary.id_of(self.user))
+        person = replace(known, warm=None if known.warm is None else self.warm, cold=self.cold)
+        return self.lists(person, k, num_reasons)
 
     def _listed(self, order: NDArray[np.int64], clear: NDArray[np.bool_]) -> tuple[Interest, ...]:
         """Return the first interests in an order, those that are clear, each name once."""
