@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -118,8 +119,9 @@ class RunForgetting:
             "people": self.forgetting.counts["people"] + len(self.joined & {*self.people}),
         }
 
-    @property
+    @cached_property
     def _said(self) -> list[Said]:
+        """What was added to the run as it is, read once."""
         return read_additions(self.run.directory, self.run.manifest["files"])
 
     def _manifest(self) -> dict[str, Any]:

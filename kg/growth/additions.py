@@ -117,11 +117,12 @@ class Additions:
                     for index in dict.fromkeys(found.values()):
                         ends.setdefault(edge_type, []).append((len(nodes) + number, index, lines[number]))
                         said += 1
-                for value in (value for value in values if value in unknown):
-                    notes.append(
-                        f"{relation} {value!r} of {kind} {raw_id!r} is not known to the graph and says nothing"
-                    )
-                    not_known.append((relation, value))
+                missed = [value for value in values if value in unknown]
+                not_known += [(relation, value) for value in missed]
+                notes += [
+                    f"{relation} {value!r} of {kind} {raw_id!r} is not known to the graph and says nothing"
+                    for value in missed
+                ]
             read = kind == ITEM and str(record.get("text") or "").strip()
             if not said and not read and not record.get("ratings"):
                 what = "neither text nor a known concept" if kind == ITEM else "no known concept"
