@@ -27,7 +27,7 @@ from training.benchmarks import rows as rows_module
 from training.benchmarks.figures import Dot, dots, write_figure
 from training.benchmarks.measurement import Measurement
 from training.benchmarks.peers import Material, Peer
-from training.benchmarks.peers_floors import EASE_ON_LIKED, FLOORS
+from training.benchmarks.peers_floors import FLOORS
 from training.benchmarks.peers_myfm import MYFM
 from training.benchmarks.protocols import PROTOCOLS, Protocol, Published, protocol_named
 from training.benchmarks.results import summary, table_rows
@@ -431,7 +431,7 @@ def test_ease_on_liked_items_is_the_reference_of_movielens_1m(real_data: Path) -
     config = RunConfig().updated([*protocol.split]).split
     split = make_split(dataset, config.name, test_share=config.test_share, seed=config.seed)
     liked = split.train.select(split.train.value >= 4)
-    ease = Ease(**EASE_ON_LIKED.settings).fit(liked, np.zeros((liked.num_items, 1), dtype=np.float32))
+    ease = Ease(ridge=400.0).fit(liked)
     part, levels = split.test["warm"], split.train.levels
     answers = Answers.ask(Fitted(rank=ease.rank), "warm", part, known=liked, levels=levels, relevant_from=4.0)
     found = measure(answers, part, levels, 4.0)

@@ -21,6 +21,7 @@ from training.benchmarks.peers import Peer
 from training.benchmarks.protocols import Protocol
 from training.benchmarks.results import OURS, published_rows, table_rows
 from training.benchmarks.rows import Row, measured_row
+from training.chosen_baselines import settings_sentence
 from training.config import RunConfig
 from training.experiment import Experiment
 from training.isolation import ChildError
@@ -164,7 +165,11 @@ def _measured(
             notes.append(f"{row.model}: {row.peer.package} is not installed; `pip install -e '.[peers]'` gets it.")
             continue
         try:
-            found.append((row, measured_row(row, graph, fingerprint, out, progress=progress)))
+            measurement = measured_row(row, graph, fingerprint, out, progress=progress)
+            found.append((row, measurement))
+            if measurement.facts.get("chosen"):
+                split = f" (split {row.repeat})" if row.repeat else ""
+                notes.append(f"{row.model}{split}: {settings_sentence(measurement.facts['chosen'])}.")
             if row.peer is not None and row.peer.note:
                 notes.append(f"{row.model}: {row.peer.note}.")
         except (ChildError, InputError) as error:

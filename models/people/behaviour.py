@@ -66,7 +66,7 @@ class Behaviour:
         biases = own = None
         if not recommender.implicit:
             own = OwnTastes.of(concepts, predictor.warm, train, recommender.levels)
-            biases = Biases(recommender.scale).fit(train, np.zeros((train.num_items, 1), dtype=np.float32))
+            biases = Biases(recommender.scale).fit(train)
         items, share = np.asarray(concepts.holds.sum(axis=0)), _share_of_ratings(concepts, train)
         return cls(
             concepts=concepts,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kg.errors import InputError, did_you_mean
 from training.benchmarks.peers import Peer
-from training.benchmarks.peers_floors import EASE_50, EASE_ON_LIKED, EASE_UNRATED, FLOORS, LIST_FLOORS
+from training.benchmarks.peers_floors import EASE, EASE_ON_LIKED, EASE_UNRATED, FLOORS, LIST_FLOORS
 from training.benchmarks.peers_implicit import ALS_1M, ALS_100K
 from training.benchmarks.peers_lightfm import LIGHTFM
 from training.benchmarks.peers_myfm import MYFM, MYFM_WITHOUT_SETS
@@ -195,7 +195,7 @@ PROTOCOLS = {
             ),
             seeds=3,
             floors=LIST_FLOORS,
-            peers=(EASE_50, LIGHTFM),
+            peers=(EASE, LIGHTFM),
             note=(
                 "Each user's cold test articles are ranked among the 1,698 cold test articles; warm among all 16,980. The "
                 "published rows read abstracts, ours read titles, tags and citations: not the same information."

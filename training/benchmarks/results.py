@@ -59,6 +59,8 @@ def table_rows(
                     line |= {metric: value["value"], f"{metric} low": value["low"], f"{metric} high": value["high"]}
             if reference is not None and row.model != OURS:
                 line |= _compared(reference.answers[part], answers, ratings, relevant_from)
+            if found.facts.get("chosen"):
+                line["chosen"] = found.facts["chosen"]
             rows.append(line | {"source": THIS_RUN, "software": found.facts["software"], "uses_test_date": row.dates})
     return rows
 

@@ -158,5 +158,5 @@ def _measurement(
         )
         for part, ratings in material.test.items()
     }
-    facts: dict[str, Any] = {"levels": levels.tolist(), "software": software}
+    facts: dict[str, Any] = {"levels": levels.tolist(), "software": software, "chosen": dict(fitted.chosen)}
     return Measurement(answers=answers, train_seconds=round(seconds, 3), peak_memory_mb=round(memory, 1), facts=facts)

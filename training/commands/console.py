@@ -47,6 +47,7 @@ _STAGES = {
     "explain": "explaining",
 }
 _METRICS = ("rmse", "mae", "ndcg@20", "recall@20", "coverage_80", "interval_80")
+_LISTS = ("ndcg", "recall", "hit_rate", "mrr")
 
 
 def set_up_logging() -> None:
@@ -152,15 +153,16 @@ def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = Fal
     return table
 
 
-def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
-    """Lay out one part of an evaluation: the model, then the baselines."""
+def metrics_table(title: str, part: str, found: Mapping[str, Any], length: int | None = None) -> Table:
+    """Lay out one part of an evaluation: the model, then the baselines; with a `length`, how good lists so long are."""
+    metrics = _METRICS if length is None else tuple(f"{name}@{length}" for name in _LISTS)
     table = Table(title=Text(title), title_justify="left", title_style="bold")
     table.add_column("model", no_wrap=True, min_width=11)
     rows = {"kgrec": found["parts"][part], **{name: parts[part] for name, parts in found["baselines"].items()}}
-    for metric in _METRICS:
+    for metric in metrics:
         table.add_column(metric, justify="right", no_wrap=True)
     for name, values in rows.items():
-        table.add_row(name, *(_estimate(values.get(metric)) for metric in _METRICS))
+        table.add_row(name, *(_estimate(values.get(metric)) for metric in metrics))
     return table
 
 

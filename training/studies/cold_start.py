@@ -236,7 +236,7 @@ def _few_shot(
         recommender.train,
         part,
         draw,
-        recommender.item_vectors,
+        recommender.content,
         recommender.scale,
         recommender.relevant_from,
         lists=by == USER,
