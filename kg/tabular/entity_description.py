@@ -87,7 +87,7 @@ class Relation(Part):
     """What to do with ids that none of the kind has."""
 
     @model_validator(mode="after")
-    def _check(self) -> ItemRelation:
+    def _check(self) -> Relation:
         if self.counted and self.split is None:
             raise ValueError("counted needs split, the text between the ids")
         return self

@@ -15,7 +15,7 @@ from kg.tabular.cells import split_cells
 from kg.tabular.entity_description import Relation
 from kg.vocabulary import Vocabulary
 
-__all__ = ["related_ids", "related_entities"]
+__all__ = ["related_entities", "related_ids"]
 
 _SHOWN_CANDIDATES = 100_000
 
