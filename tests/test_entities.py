@@ -45,3 +45,23 @@ def test_friends_who_are_forgotten_are_left_out_and_counted(tmp_path: Path) -> N
     dataset = made(tmp_path, FRIENDS, users, forgotten=Forgotten().adding(["u3"]))
     assert edges(dataset, "user", "friend", "user") == {("u1", "u2")}
     assert dataset.report["files"]["users.csv"]["counts"] == {"friend of a forgotten person, left out": 2}
+
+
+@pytest.mark.parametrize("name", ["ratings.jsonl", "ratings.ndjson", "ratings.json"])
+def test_ratings_and_items_come_as_json_lines(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(
+        '{"by": {"id": "u1"}, "item": "i1", "rating": 5}\n{"by": {"id": "u2"}, "item": "i2", "rating": 4.0}\n'
+    )
+    (tmp_path / "items.jsonl").write_text(
+        '{"id": "i1", "info": {"title": "One", "kinds": ["a", "b"]}}\n{"id": "i2", "info": {"title": "Two"}}\n'
+    )
+    (tmp_path / "d.yaml").write_text(
+        f"name: jl\nratings: {{file: {name}, user: by.id}}\nitems: [{{file: items.jsonl, id: id, label: info.title, "
+        'text: "{info.title}.", concepts: {kind: {column: info.kinds, kind: sort}}}]\n'
+    )
+    dataset = build(Description.load(tmp_path / "d.yaml"))
+    assert dataset.ratings.value.tolist() == [5, 4]
+    assert list(dataset.graph.users.vocabulary) == ["u1", "u2"]
+    assert dataset.graph.items.texts.tolist() == ["One.", "Two."]
+    assert edges(dataset, "item", "kind", "sort") == {("i1", "a"), ("i1", "b")}
+    assert dataset.report["text_fields"] == {"items.jsonl": {"info.title": 2}}

@@ -267,9 +267,7 @@ def _add_relations(
 
 
 def _known_fields(table: Table, template: str, missing: Sequence[str], row_of: NDArray[np.int64]) -> dict[str, int]:
-    rows = row_of[row_of >= 0]
-    matched = Table(file=table.file, frame=table.frame.iloc[rows], text=None, format=table.format)
-    return render(matched, template, missing)[1]
+    return render(table.rows(row_of[row_of >= 0]), template, missing)[1]
 
 
 def _link(
