@@ -124,7 +124,8 @@ def run_benchmark(
             for peer in (*protocol.floors, *peers)
         ]
         found = _measured(plan, graph, dataset.fingerprint, out, notes, progress)
-        rows += table_rows(found, {part: parts[part] for part in protocol.parts}, liked_from(dataset.scale))
+        measured = {part: parts[part] for part in protocol.parts}
+        rows += table_rows(found, measured, liked_from(dataset.scale), lengths=protocol.lengths, tested=protocol.tested)
     rows += published_rows(protocol)
     results = Results(protocol=protocol.name, rows=rows, notes=list(dict.fromkeys(notes)))
     write_file(out / "results.json", json.dumps(results.as_json(), indent=1) + "\n")

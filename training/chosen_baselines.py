@@ -48,7 +48,7 @@ class Choice:
         content: Content | None,
         scale: tuple[float, float],
         relevant_from: float,
-    ) -> dict[Purpose, Settings]:
+    ) -> dict[str, Settings]:
         """Return the best settings for each purpose: stars are judged by RMSE, lists by NDCG@20 among unrated items.
 
         Args:
@@ -64,7 +64,7 @@ class Choice:
         cut = cut_for_choice(train, validation) if len(self.grid) > 1 else None
         if cut is None:
             return {}
-        costs: dict[Purpose, list[float]] = {}
+        costs: dict[str, list[float]] = {}
         for settings in self.grid:
             baseline = self.make(scale, **settings).fit(cut[0], content)
             for purpose, cost in _costs(baseline, *cut, self._asked(scale), relevant_from):
