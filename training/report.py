@@ -48,6 +48,7 @@ def evaluation_report(
         "uses_test_date": dates,
         "validation_masked": mask_validation,
         **found,
+        "diagnostics": run.manifest.get("diagnostics"),
         "seconds": {"train": run.manifest["train_seconds"], "evaluate": round(time.perf_counter() - started, 3)},
         "peak_memory_mb": max(run.manifest["peak_memory_mb"], round(peak_memory_mb(), 1)),
     }

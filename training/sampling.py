@@ -18,7 +18,7 @@ from training.langevin import LangevinSampler
 from training.loop import EpochRecord
 from training.objective import Evidence, RatingObjective
 
-__all__ = ["LangevinTraining"]
+__all__ = ["LangevinTraining", "phases_of"]
 
 SCALES_EVERY = 5
 CURVATURE_EVERY = 20
@@ -59,7 +59,7 @@ class LangevinTraining:
         )
         self.warm: list[dict[str, Tensor]] = []
         self.cold: list[dict[str, Tensor]] = []
-        self.last_cold, self.first_warm = _phases(config, objective.weight)
+        self.last_cold, self.first_warm = phases_of(config, objective.weight)
         self.optimizer.set_curvature(objective.curvature(model, evidence))
         self.optimizer.tame(self._gradients, iterations=FIRST_ITERATIONS)
 
@@ -173,7 +173,7 @@ class LangevinTraining:
                 self.optimizer.rescale(name, 1 / factor)
 
 
-def _phases(config: LangevinConfig, cold_weight: float) -> tuple[int, int]:
+def phases_of(config: LangevinConfig, cold_weight: float) -> tuple[int, int]:
     """Return the last step of the cold phase (-1: there is none) and the first step whose sample may be kept warm."""
     after_burn_in = config.epochs - config.burn_in
     cold, settle = round(config.cold_phase * after_burn_in), round(config.settle * after_burn_in)

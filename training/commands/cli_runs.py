@@ -160,6 +160,10 @@ def evaluate(
             console.out.print(console.metrics_table(f"{part}: lists of {length}", part, report, length))
     for name, chosen in report["baseline_settings"].items():
         console.out.print(f"{name}: {settings_sentence(chosen)}.", markup=False)
+    for phase, figures in (report["diagnostics"] or {}).items():
+        console.out.print(console.diagnostics_line(phase, figures), markup=False)
+        for warning in figures["warnings"]:
+            console.notes.print(f"note: {warning}", markup=False, soft_wrap=True)
     used = "The model, but no baseline, knows the date" if dates else "No model knows the date"
     console.out.print(
         f"Below each figure: its 95 % bootstrap interval over users. {used} of a rating to be predicted.",

@@ -23,6 +23,7 @@ from training.progress import Progress as Report
 
 __all__ = [
     "benchmark_table",
+    "diagnostics_line",
     "metrics_table",
     "notes",
     "out",
@@ -164,6 +165,20 @@ def metrics_table(title: str, part: str, found: Mapping[str, Any], length: int |
     for name, values in rows.items():
         table.add_row(name, *(_estimate(values.get(metric)) for metric in metrics))
     return table
+
+
+def diagnostics_line(phase: str, found: Mapping[str, Any]) -> str:
+    """Say how well a phase of the training came to rest."""
+    loss, predictions = found["loss"], found["predictions"]
+
+    def figure(value: float | None, form: str) -> str:
+        return "unknown" if value is None else format(value, form)
+
+    return (
+        f"Samples, {phase} phase: split R-hat of the loss {figure(loss['r_hat'], '.3f')}, of predictions "
+        f"{figure(predictions['r_hat'], '.3f')}; effective sample size of predictions {figure(predictions['ess'], '.0f')} "
+        f"of {found['chains'] * found['samples']} samples."
+    ).replace(", all phase", "")
 
 
 def benchmark_table(title: str, rows: pd.DataFrame) -> Table:
