@@ -56,7 +56,7 @@ def test_the_effective_size_of_an_autoregression(phi: float) -> None:
     assert found.prediction_ess_low is not None
     assert found.prediction_ess is not None
     assert found.prediction_ess_low < found.prediction_ess
-    assert found.prediction_r_hat == pytest.approx(1.0, abs=0.01)
+    assert found.prediction_r_hat == pytest.approx(1.0, abs=0.02)  # 1 + 4 / effective size
     assert found.warnings == ()
 
 
