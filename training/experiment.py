@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,6 +75,7 @@ class Experiment:
         self.config = config
         self.progress = progress
         self.history = History()
+        self.guard_events: list[dict[str, Any]] = []
         self._split = split
 
     @cached_property
@@ -256,6 +258,8 @@ class Experiment:
             if (record.epoch + 1) % every == 0 and record.epoch + 1 < epochs:
                 state, kept = method.state()
                 self._checkpoint(file, chain, record.epoch + 1, state, model, method, kept, done, generator)
+        if isinstance(method, LangevinTraining):
+            self.guard_events += [{"chain": chain, **event} for event in method.guard.events]
         return method.posterior()
 
     def _checkpoint(

@@ -103,6 +103,7 @@ def train_run(
         "num_training_ratings": len(experiment.split.train),
         "num_samples": len(posterior.warm),
         "epochs": len(experiment.history.records),
+        "guard": experiment.guard_events,
     }
     write_run(experiment, recommender, graph, partial, facts)
     checkpoint.unlink(missing_ok=True)

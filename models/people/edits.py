@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kg.errors import InputError
 from models.cold.newcomers import Taste
-from models.head import cuts_around, ordered
+from models.head import slopes
 from models.people.interests import TasteSpace
 from models.posterior import Posterior, Predictor
 
@@ -66,7 +66,7 @@ def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, i
 
     $$\Sigma^{-1} = \sum_j h_j \tilde z_j \tilde z_j^\top + \mathrm{diag}(1 / \tau^2)$$
 
-    the Laplace approximation at the sample, with $h_j$ the curvature of the ordinal likelihood at rating $j$ and
+    the Laplace approximation at the sample, with $h_j$ the Fisher information of rating $j$ in the score and
     $\tau^2$ the variance of the free rows.
 
     Args:
@@ -76,7 +76,7 @@ def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, i
         item: Items the user rated, possibly none.
         level: Level of each of these ratings.
     """
-    rows, offsets = predictor.users[:, user], predictor.user_offsets[:, user]
+    rows, preferences = predictor.users[:, user], predictor.preferences[:, user]
     variance = posterior.spread("users.factors.rows" if len(item) else "cold_users.residual.rows")
     precision = torch.diag_embed(1 / variance.clamp_min(1e-6).double())
     if not len(item):
@@ -84,7 +84,5 @@ def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, i
     partners = predictor.items[:, item].double()
     design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
     score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
-    cuts = (predictor.thresholds + offsets)[:, None] + predictor.item_offsets[:, item]
-    chance = torch.sigmoid(torch.stack(cuts_around(ordered(cuts), level)).double() - score)
-    curvature = (chance * (1 - chance)).sum(0)
-    return precision + design.mT @ (curvature[..., None] * design)
+    _, information = slopes(score, predictor.thresholds.double()[:, None], preferences.double()[:, None], level)
+    return precision + design.mT @ (information[..., None] * design)
