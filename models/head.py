@@ -66,9 +66,12 @@ class OrdinalHead(nn.Module):
         preferences = None if cold_users else self.preferences
         return level_log_likelihood(scores, rising(self.steps), preferences, pairs, level, weight)
 
-    def information(self, scores: Tensor, pairs: Pairs, *, cold_users: bool = False) -> Information:
+    def information(
+        self, scores: Tensor, pairs: Pairs, weight: Tensor | None = None, *, cold_users: bool = False
+    ) -> Information:
         """Return the Fisher information of ratings in their scores and in preferences; arguments as of `forward`."""
-        return level_information(scores, rising(self.steps), None if cold_users else self.preferences, pairs)
+        preferences = None if cold_users else self.preferences
+        return level_information(scores, rising(self.steps), preferences, pairs, weight)
 
     @torch.no_grad()
     def curvature(self, information: Information) -> dict[str, Tensor]:
@@ -80,7 +83,7 @@ class OrdinalHead(nn.Module):
         assert information.preferences is not None, "the curvature is that of the warm view"
         distances = torch.cat([torch.ones_like(self.steps[:1]), self.steps[1:].exp()])
         return {
-            "steps": distances.square() * (len(information.scores) / 3),
+            "steps": distances.square() * information.total / 3,
             "preferences": information.preferences,
         }
 

@@ -15,6 +15,7 @@ from models.posterior import interval
 from models.recommender import Recommender
 from training.answers import SEED, Answers, Fitted, unrated_only
 from training.metrics import bootstrap, interval_coverage, randomised_pit
+from training.rating_levels import MOST_LEVELS
 
 __all__ = ["evaluate", "fitted_baseline", "fitted_recommender", "measure"]
 
@@ -139,8 +140,8 @@ def _inside(
 ) -> dict[str, NDArray[np.bool_]]:
     level = np.abs(ratings.value[:, None] - levels[None]).argmin(axis=1)
     pit = randomised_pit(probabilities.astype(np.float64), level, rng=SEED)
-    # A rating of a level that training never saw lies outside of everything.
-    known = np.isin(ratings.value, levels)
+    # A rating of a level that training never saw lies outside of everything; a continuous scale has bins.
+    known = np.isin(ratings.value, levels) | (len(levels) == MOST_LEVELS)
     low, high = (
         end.numpy() for end in interval(torch.from_numpy(probabilities), torch.from_numpy(levels.copy()), COVERAGE)
     )

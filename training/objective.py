@@ -16,10 +16,9 @@ from models.hybrid import HybridInputs, HybridModel, Representations
 from models.network.sessions import Sessions
 from models.network.sparse import Pairs, pair_scores
 from models.network.tower import named_curvature
+from training.rating_levels import nearest_level
 
 __all__ = ["Evidence", "RatingBatch", "RatingObjective"]
-
-SMALLEST_INFORMATION = 0.1  # of a rating in its score: what it tells where it surprises
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +29,13 @@ class RatingBatch:
         pairs: Users and items, sorted by user.
         level: Index of each observed level, int64 `[num_pairs]`.
         days: Sessions and items of the same ratings, where users differ from day to day.
+        weight: How much each rating counts, `[num_pairs]`; None: 1.
     """
 
     pairs: Pairs
     level: Tensor
     days: Pairs | None = None
+    weight: Tensor | None = None
 
     @property
     def scored(self) -> Pairs:
@@ -47,7 +48,10 @@ class RatingBatch:
     def select(self, mask: Tensor) -> RatingBatch:
         """Return the ratings a mask `[num_pairs]` picks."""
         return RatingBatch(
-            self.pairs.select(mask), self.level[mask], None if self.days is None else self.days.select(mask)
+            self.pairs.select(mask),
+            self.level[mask],
+            None if self.days is None else self.days.select(mask),
+            None if self.weight is None else self.weight[mask],
         )
 
 
@@ -85,13 +89,14 @@ class Evidence:
             sessions: Days of the ratings, where users differ from day to day.
         """
         user, item = torch.from_numpy(ratings.user.copy()), torch.from_numpy(ratings.item.copy())
-        level = torch.from_numpy(np.searchsorted(levels, ratings.value))
+        level = torch.from_numpy(nearest_level(ratings.value, levels))
         # Sessions stand in the order of their users, so that pairs sorted by session are sorted by user.
         rater = user if sessions is None else sessions.of_ratings(ratings)
         order = Pairs.order(rater, item, ratings.num_items)
         pairs = Pairs(user[order], item[order], ratings.num_users, ratings.num_items)
         days = None if sessions is None else Pairs(rater[order], item[order], len(sessions), ratings.num_items)
-        warm = RatingBatch(pairs, level[order], days)
+        weight = None if ratings.weight is None else torch.from_numpy(ratings.weight.copy())[order]
+        warm = RatingBatch(pairs, level[order], days, weight)
         cold_items = warm.select(torch.rand(len(warm), generator=generator) < share)
         return cls(warm, cold_items, warm.select(torch.rand(len(warm), generator=generator) < share))
 
@@ -135,7 +140,7 @@ class RatingObjective:
         """Return the summed objective, a scalar."""
         rows = model(self.inputs)
         warm = evidence.warm
-        total = model.head(pair_scores(rows.raters, rows.items, warm.scored), warm.pairs, warm.level)
+        total = model.head(pair_scores(rows.raters, rows.items, warm.scored), warm.pairs, warm.level, warm.weight)
         if self.weight:
             total = total + self.weight * self._cold(model, rows, evidence)
         objective: Tensor = -total
@@ -150,7 +155,7 @@ class RatingObjective:
             (of_users, rows.cold_users, rows.items.detach(), of_users.pairs),
         ):
             cold = {"cold_users": users is rows.cold_users}
-            given = (pair_scores(users, items, scored), batch.pairs, batch.level)
+            given = (pair_scores(users, items, scored), batch.pairs, batch.level, batch.weight)
             total = total + functional_call(model.head, fixed, given, cold)
         return total
 
@@ -168,12 +173,13 @@ class RatingObjective:
             (evidence.cold_users, evidence.cold_users.pairs, rows.cold_users, rows.items, self.weight),
         )
         information = [
-            model.head.information(pair_scores(users, items, scored), batch.pairs, cold_users=users is rows.cold_users)
+            model.head.information(
+                pair_scores(users, items, scored), batch.pairs, batch.weight, cold_users=users is rows.cold_users
+            )
             for batch, scored, users, items, _ in batches
         ]
         of_warm, of_cold_items, of_cold_users = (
-            weight * found.scores.clamp_min(SMALLEST_INFORMATION)
-            for found, (*_, weight) in zip(information, batches, strict=True)
+            share * found.scores for found, (*_, share) in zip(information, batches, strict=True)
         )
         of_raters = evidence.warm.scored.to_users(of_warm, _squared(rows.items))
         parts = (

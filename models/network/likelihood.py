@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 LARGEST = 30.0  # of a score's distance from a threshold: beyond, in 32 bits, a level is certain
+LEAST = 0.1  # information of a rating in its score that a step reckons with: what it tells where it surprises
 SMALLEST = 1e-30  # of a probability
 _BLOCK = 8_192  # ratings at once: what is between the steps stays in the cache
 
@@ -128,22 +129,28 @@ class Information:
     Attributes:
         scores: In the score of each rating, `[num_pairs]`.
         preferences: In the preferences of users, `[num_users, num_levels]`; None without.
+        total: Evidence of all ratings, their number where each counts as one.
     """
 
     scores: Tensor
     preferences: Tensor | None
+    total: float
 
 
 @torch.no_grad()
-def level_information(scores: Tensor, thresholds: Tensor, preferences: Tensor | None, pairs: Pairs) -> Information:
+def level_information(
+    scores: Tensor, thresholds: Tensor, preferences: Tensor | None, pairs: Pairs, weight: Tensor | None = None
+) -> Information:
     """Return the Fisher information of ratings, whatever they were; arguments as of the likelihood."""
     of_scores = torch.empty_like(scores)
     table = None if preferences is None else preferences.new_zeros(preferences.shape[::-1])
     for rows, chances in _blocks(scores, thresholds, preferences, pairs):
-        of_scores[rows] = chances.information()
+        of_scores[rows] = chances.information().clamp_min_(LEAST)
         if table is not None:
-            _add_to_users(table, pairs, rows, chances.probability * (1 - chances.probability))
-    return Information(of_scores, None if table is None else table.t())
+            spread = chances.probability * (1 - chances.probability)
+            _add_to_users(table, pairs, rows, spread if weight is None else spread * weight[rows])
+    total = float(len(scores)) if weight is None else float(weight.sum())
+    return Information(of_scores if weight is None else of_scores * weight, None if table is None else table.t(), total)
 
 
 def _blocks(
