@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,3 +40,12 @@ def test_the_draw_is_repeatable(choices: Ratings) -> None:
     one, again, other = (with_absences(choices, 2, rng=seed) for seed in (5, 5, 6))
     np.testing.assert_array_equal(one.item, again.item)
     assert not np.array_equal(one.item, other.item)
+
+
+def test_choices_keep_their_weights_and_absences_count_one(choices: Ratings) -> None:
+    weight = np.linspace(0.5, 2, len(choices), dtype=np.float32)
+    found = with_absences(replace(choices, weight=weight), 1, rng=1)
+    assert found.weight is not None
+    np.testing.assert_array_equal(found.weight[: len(choices)], weight)
+    assert set(found.weight[len(choices) :].tolist()) == {1.0}
+    assert with_absences(choices, 1, rng=1).weight is None

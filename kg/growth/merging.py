@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -112,14 +113,7 @@ class Merger:
                 f"{len(ratings) - len(kept):,} ratings are left out: their users rated another id of the same item "
                 f"{'later' if ratings.time is not None else 'further down'}."
             )
-        chosen = Ratings(
-            user=ratings.user[kept],
-            item=item[kept],
-            value=ratings.value[kept],
-            time=None if ratings.time is None else ratings.time[kept],
-            num_users=ratings.num_users,
-            num_items=len(self.staying),
-        )
+        chosen = replace(ratings.select(kept), item=item[kept], num_items=len(self.staying))
         place = np.full(len(ratings), -1, dtype=np.int64)
         place[kept] = np.arange(len(kept))
         return chosen, {name: self._split(split, place) for name, split in splits.items()}
