@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,13 +70,14 @@ class Ratings:
     def __len__(self) -> int:
         return len(self.user)
 
-    def _columns(self) -> dict[str, NDArray[np.generic]]:
+    def _columns(self) -> dict[str, NDArray[Any]]:
         """The columns that are there, by name."""
         return {name: getattr(self, name) for name in _COLUMNS if getattr(self, name) is not None}
 
     def select(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Ratings:
         """Return the ratings that a mask or an index array picks, in its order."""
-        return replace(self, **{name: column[which] for name, column in self._columns().items()})
+        chosen: dict[str, Any] = {name: column[which] for name, column in self._columns().items()}
+        return replace(self, **chosen)
 
     def concat(self, other: Ratings) -> Ratings:
         """Return these ratings followed by `other`; times are kept only if both have them."""

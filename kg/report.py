@@ -12,6 +12,8 @@ from kg.schema import ITEM, USER
 
 __all__ = ["FileAccount", "report_lines", "summary"]
 
+_MOST_LEVELS = 21  # of a scale in steps; the values of one with more are told
+
 
 @dataclass(kw_only=True)
 class FileAccount:
@@ -85,6 +87,7 @@ def summary(graph: KnowledgeGraph, ratings: Ratings, with_triples: int, *, impli
             "count": len(ratings),
             "lowest": float(ratings.value.min()) if len(ratings) else 0.0,
             "highest": float(ratings.value.max()) if len(ratings) else 0.0,
+            "levels": len(ratings.levels),
             "with_time": ratings.time is not None,
             "implicit": implicit,
         },
@@ -108,6 +111,7 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
         "choices (implicit feedback: no stars)"
         if ratings["implicit"]
         else f"ratings from {ratings['lowest']:g} to {ratings['highest']:g} stars"
+        + (f" in {ratings['levels']:,} different values" if ratings.get("levels", 0) > _MOST_LEVELS else "")
     )
     lines = [
         f"{report['name']}: {items['count']:,} items, {users['count']:,} users, {ratings['count']:,} {kind}"
