@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,26 @@ def test_by_time_holds_out_the_latest_and_ties_go_by_row() -> None:
     n = len(dataset.ratings)
     by_hand = sorted(range(n), key=lambda row: (dataset.ratings.time[row], row))[n - round(0.2 * n) :]
     assert rows(make_split(dataset, "by-time", test_share=0.2).test["warm"]) == sorted(by_hand)
+
+
+def test_by_time_tells_where_it_cuts_between_equal_times(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="training.splits")
+    dataset = world()
+    times = np.sort(dataset.ratings.time)
+    n, held = len(times), round(0.2 * len(times))
+    share = int((times == times[n - held]).sum())
+    out = int((times[n - held :] == times[n - held]).sum())
+    assert 0 < out < share
+    make_split(dataset, "by-time", test_share=0.2)
+    assert caplog.messages == [
+        f"by-time cuts between ratings of the same time: {share} share it, of which {out} are held out, by the order of rows"
+    ]
+    caplog.clear()
+    make_split(replace(dataset, ratings=replace(dataset.ratings, time=np.full(n, 7))), "by-time")
+    assert "all ratings have the same time; by-time is no split here" in caplog.text
+    caplog.clear()
+    make_split(replace(dataset, ratings=replace(dataset.ratings, time=np.arange(n))), "by-time")
+    assert caplog.messages == []
 
 
 def test_by_time_without_times_says_so() -> None:

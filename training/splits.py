@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -15,6 +16,8 @@ from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 
 __all__ = ["Split", "liked_from", "make_split", "split_names"]
+
+logger = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
 
@@ -201,7 +204,26 @@ def _by_time(ratings: Ratings, share: float, seed: int) -> _Holdout:
     if ratings.time is None:
         raise InputError("The split 'by-time' needs the time of every rating and these data have none; use 'random'.")
     order = np.argsort(ratings.time, kind="stable")
-    return _scattered(ratings, order[len(order) - round(share * len(order)) :], f"the latest {share:g} of all")
+    border = len(order) - round(share * len(order))
+    _tell_ties(ratings.time[order], border)
+    return _scattered(ratings, order[border:], f"the latest {share:g} of all")
+
+
+def _tell_ties(time: NDArray[np.int64], border: int) -> None:
+    """Note where a cut at a place in sorted times goes by the order of rows, as it falls between equal times."""
+    if not 0 < border < len(time) or time[border - 1] != time[border]:
+        return
+    before, after = np.searchsorted(time, time[border], "left"), np.searchsorted(time, time[border], "right")
+    if after - before == len(time):
+        logger.warning(
+            "all ratings have the same time; by-time is no split here, it cuts by the order of rows: use random"
+        )
+    else:
+        logger.info(
+            "by-time cuts between ratings of the same time: %s share it, of which %s are held out, by the order of rows",
+            f"{after - before:,}",
+            f"{after - border:,}",
+        )
 
 
 def _scattered(ratings: Ratings, test: Rows, how: str) -> _Holdout:
