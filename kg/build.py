@@ -118,6 +118,9 @@ class _Build:
         else:
             ledgers = self.known.graph.users.vocabulary, self.known.graph.items.vocabulary
         ratings = index_ratings(raw, *ledgers, unlisted=table.unlisted, files=self.files, forgotten=self.forgotten)
+        shown = None
+        if table.clicked is not None:
+            shown, ratings = ratings.select(ratings.value == 0), ratings.select(ratings.value > 0)
         del raw
         graph, facts = self._graph(items, users) if self.known is None else self._graph_of(self.known)
         splits = self._splits(
@@ -133,9 +136,10 @@ class _Build:
         )
         if self.merger is not None:
             ratings, splits = self.merger.ratings(ratings, splits)
+            shown = None if shown is None else self.merger.shown(shown, ratings)
             self.notes += self.merger.notes
         report = {
-            **summary(graph, ratings, facts["with_triples"], implicit=table.implicit),
+            **summary(graph, ratings, facts["with_triples"], implicit=table.implicit, shown=shown),
             "splits": {name: split.sizes for name, split in splits.items()},
             "text_fields": facts["text_fields"],
             "files": {file: account.as_json() for file, account in self.files.items()},
@@ -147,6 +151,7 @@ class _Build:
         return Dataset(
             graph=graph,
             ratings=ratings,
+            shown=shown,
             scale=scale,
             splits=splits,
             report=report,

@@ -18,6 +18,7 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
+from kg.growth.forget import forget
 from kg.growth.update import update
 from kg.report import report_lines
 
@@ -543,3 +544,88 @@ def test_ids_that_differ_in_their_unicode_form_are_told(made: Any) -> None:
             rest={"items": [{"file": "items.csv", "id": "id"}]},
         )
     assert made(rows("u,\u00e9,5,1", "u,e,4,2")).report["notes"] == []
+
+
+# What was shown and not taken
+
+SHOWN = rows("u,i,1,1", "u,j,0,2", "u,k,0,3", "u,j,0,4", "u,k,1,5", "v,i,0,6", "v,j,1,7", header="user,item,click,time")
+IMPRESSIONS = {"feedback": "implicit", "clicked": "click"}
+
+
+def shown(dataset: Dataset) -> set[tuple[str, str]]:
+    assert dataset.shown is not None
+    users, items = dataset.graph.users.vocabulary, dataset.graph.items.vocabulary
+    return {(users.id_of(u), items.id_of(i)) for u, i in zip(dataset.shown.user, dataset.shown.item, strict=True)}
+
+
+def test_what_was_shown_and_not_taken_is_no_choice(made: Any, tmp_path: Path) -> None:
+    dataset = made(SHOWN, **IMPRESSIONS)
+    assert of(dataset) == {("u", "i"): 1, ("u", "k"): 1, ("v", "j"): 1}
+    assert shown(dataset) == {("u", "j"), ("v", "i")}
+    assert dataset.ratings.user_counts.tolist() == [2, 1]
+    assert account(dataset) == {
+        "rows": 7,
+        "kept": 5,
+        "dropped": {"shown, and taken another time": 1, "shown several times, counted once": 1},
+    }
+    assert (
+        "3 choices (implicit feedback: no stars); 2 more were shown and not taken." in report_lines(dataset.report)[0]
+    )
+    dataset.save(tmp_path / "graph")
+    loaded = Dataset.load(tmp_path / "graph")
+    assert (of(loaded), shown(loaded)) == (of(dataset), shown(dataset))
+    assert loaded.fingerprint == dataset.fingerprint
+    with pytest.raises(
+        InputError, match=r"line 3: expected 1 \(taken\) or 0 \(shown, not taken\) in the column 'click', found 'x'"
+    ):
+        made(SHOWN.replace("u,j,0,2", "u,j,x,2"), **IMPRESSIONS)
+
+
+def test_lists_of_what_was_shown_and_taken(made: Any) -> None:
+    lists = rows("u,i j k,i k,1", "u,j,,2", "v,i j,j,3", header="user,impressions,clicks,time")
+    keys = {"feedback": "implicit", "shown": "impressions", "clicked": "clicks", "split": " "}
+    dataset = made(lists, **keys)
+    assert of(dataset) == {("u", "i"): 1, ("u", "k"): 1, ("v", "j"): 1}
+    assert shown(dataset) == {("u", "j"), ("v", "i")}
+    assert dataset.ratings.time.tolist() == [1, 1, 3]
+    assert account(dataset) == {"rows": 6, "kept": 5, "dropped": {"shown several times, counted once": 1}}
+    text = '[{"user": "u", "impressions": ["i", "j"], "clicks": ["i"]}, {"user": "v", "impressions": ["i"], "clicks": ["k"]}]'
+    json = made("", {"r.json": text}, **{**keys, "split": None}, file="r.json")
+    assert (set(of(json)), shown(json)) == ({("u", "i"), ("v", "k")}, {("u", "j"), ("v", "i")})
+
+
+def test_what_was_shown_in_a_held_out_part_is_left_aside(made: Any) -> None:
+    files = {"test.csv": rows("u,x,1,8", "u,y,0,9", "v,i,1,9", "v,k,0,9", header="user,item,click,time")}
+    dataset = made(SHOWN, files, rest=TEST, **IMPRESSIONS)
+    assert dataset.splits["mine"].test_ratings.tolist() == [3, 4]
+    assert shown(dataset) == {("u", "j")}
+    assert account(dataset, "test.csv")["dropped"] == {"shown and not taken, in a part that is held out": 2}
+
+
+def test_people_who_are_forgotten_leave_nothing_they_were_shown(made: Any) -> None:
+    left = forget(made(SHOWN, **IMPRESSIONS), ["v"]).dataset
+    assert shown(left) == {("u", "j")}
+    assert left.report["ratings"]["shown"] == 1  # type: ignore[index]
+
+
+def test_an_update_keeps_the_indices_of_what_was_shown(made: Any, tmp_path: Path) -> None:
+    made(SHOWN, **IMPRESSIONS).save(tmp_path / "graph")
+    (tmp_path / "ratings.csv").write_text("user,item,click,time\nw,z,1,1\nw,j,0,2\n" + SHOWN.partition("\n")[2])
+    found = update(Description.load(tmp_path / "d.yaml"), tmp_path / "graph").dataset
+    assert list(found.graph.users.vocabulary) == ["u", "v", "w"]
+    assert shown(found) == {("u", "j"), ("v", "i"), ("w", "j")}
+    assert found.ledger_version == 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"clicked": "click"}, "clicked goes with feedback: implicit"),
+        ({"feedback": "implicit", "shown": "s"}, "shown needs clicked"),
+        ({"feedback": "implicit", "clicked": "click", "split": " "}, "split goes with shown"),
+        ({"feedback": "implicit", "clicked": "c", "shown": "s", "item": "i"}, "leave out item"),
+    ],
+)
+def test_keys_of_impressions_go_together(made: Any, keys: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        made(SHOWN, **keys)

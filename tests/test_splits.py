@@ -138,6 +138,38 @@ def test_by_time_tells_where_it_cuts_between_equal_times(caplog: pytest.LogCaptu
     assert caplog.messages == []
 
 
+def impressions(dataset: Dataset) -> Dataset:
+    """The same as choices, with what else was shown to each user: every other item."""
+    ratings = dataset.ratings
+    width = ratings.num_items
+    free = np.setdiff1d(np.arange(ratings.num_users * width), ratings.user * width + ratings.item)
+    seen = Ratings(
+        user=free // width,
+        item=free % width,
+        value=np.zeros(len(free)),
+        time=np.arange(len(free)) % 50,
+        num_users=ratings.num_users,
+        num_items=width,
+    )
+    chosen = replace(ratings, value=np.ones(len(ratings)))
+    return replace(dataset, ratings=chosen, shown=seen, scale=(1.0, 1.0))
+
+
+@pytest.mark.parametrize("name", ["random", "by-time", "cold-items", "cold-users", "cold-both", "items", "parts"])
+def test_what_was_shown_tells_nothing_of_what_is_held_out(name: str) -> None:
+    dataset = impressions(world(**CANONICAL))
+    split = make_split(dataset, name, test_share=0.2)
+    assert split.shown is not None
+    assert len(split.shown)
+    assert (split.train.value == 1).all()
+    assert all((part.value == 1).all() for part in split.test.values())
+    assert (split.train.user_counts[split.shown.user] > 0).all()
+    assert (split.train.item_counts[split.shown.item] > 0).all()
+    if name == "by-time":
+        assert split.shown.time.max() < min(part.time.min() for part in split.test.values())
+    assert make_split(world(), "random").shown is None
+
+
 def test_by_time_without_times_says_so() -> None:
     dataset = world(time=False)
     assert "by-time" not in split_names(dataset)

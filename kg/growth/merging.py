@@ -118,6 +118,14 @@ class Merger:
         place[kept] = np.arange(len(kept))
         return chosen, {name: self._split(split, place) for name, split in splits.items()}
 
+    def shown(self, shown: Ratings, ratings: Ratings) -> Ratings:
+        """Return what was shown and not taken, of the merged items; an item chosen under another id was taken."""
+        item, width = self.new_index[shown.item], len(self.staying)
+        pair = shown.user * width + item
+        first = np.unique(pair, return_index=True)[1]
+        kept = np.sort(first[~np.isin(pair[first], ratings.user * width + ratings.item)])
+        return replace(shown.select(kept), item=item[kept], num_items=width)
+
     def _split(self, split: NamedSplit, place: NDArray[np.int64]) -> NamedSplit:
         roles = {}
         for role, rows in split.roles.items():

@@ -63,6 +63,15 @@ class RatingTable(Part):
     weight: Text | EventWeights | None = None
     """How much a row counts beside an ordinary one, which has 1: a column with positive numbers, or a weight for each kind
     of event, for example `{column: event, values: {view: 0.2, purchase: 1}}`."""
+    clicked: Text | None = None
+    """Of implicit feedback that says what was shown: the column that says what was taken, 1, and what was not, 0; with
+    `shown` a list of the items taken."""
+    shown: Text | None = None
+    """Column with a list of the items that were shown to the user; `clicked` then lists those taken, and `item` is not
+    read. What was shown and not taken is a negative example, never a choice; where an item was shown several times, one
+    choice is enough."""
+    split: Text | None = None
+    """Text between the items in the cells of `shown` and `clicked`; lists of JSON and Parquet need none."""
     unlisted: Literal["error", "drop", "keep"] = "error"
     """What becomes of ratings of users or items that have no row in the tables. `keep`: they join without label, text
     and concepts. (`unknown_ids` is the former name of this key.)"""
@@ -81,6 +90,14 @@ class RatingTable(Part):
         given = sorted({"rating", "scale", "missing"} & self.model_fields_set)
         if self.implicit and given:
             raise ValueError(f"implicit feedback has no stars; leave out {given[0]}, or leave out feedback: implicit")
+        if self.clicked is not None and not self.implicit:
+            raise ValueError("clicked goes with feedback: implicit")
+        if self.shown is not None and self.clicked is None:
+            raise ValueError("shown needs clicked, the column that lists what was taken")
+        if self.split is not None and self.shown is None:
+            raise ValueError("split goes with shown, a column of lists")
+        if self.shown is not None and "item" in self.model_fields_set:
+            raise ValueError("shown lists the items; leave out item")
         counted = sorted({"rating", "missing"} & self.model_fields_set)
         if self.repeats == "count" and counted:
             raise ValueError(f"repeats: count makes ratings of the numbers of rows; leave out {counted[0]}")

@@ -16,11 +16,12 @@ from kg.errors import InputError, did_you_mean
 from kg.growth.forgotten import OF_FORGOTTEN, Forgotten
 from kg.ratings import Ratings
 from kg.report import FileAccount
+from kg.tables import LIST_SEPARATOR
 from kg.tabular.condition import is_comparison, matches
 from kg.tabular.rating_description import EventWeights, RatingTable, Split
 from kg.tabular.rating_times import seconds_of
 from kg.tabular.raw_ratings import RawRatings
-from kg.tabular.repeats import without_repeats
+from kg.tabular.repeats import choices_and_others, without_repeats
 from kg.tabular.stack import Stack
 from kg.tabular.suspicious_ratings import refuse_all_equal, refuse_codes
 from kg.tabular.table_format import TableFormat
@@ -65,17 +66,20 @@ def read_ratings(description: RatingTable, folder: Path, splits: Mapping[str, Sp
             for file in files:
                 groups.setdefault(file, []).append((name, part))
                 formats.setdefault(file, split.format or description.format)
-    pairs = raw.pairs()
+    pairs = _chosen(raw, description).pairs()
     parts = [raw]
     for file in groups:
         if file not in description.files and (folder / file).exists():
             held_out = _read((file,), folder, formats[file], description)
-            if len(held_out) and not held_out.pairs().isin(pairs).any():
+            if len(held_out) and not _chosen(held_out, description).pairs().isin(pairs).any():
                 held_out.accounts[0].count("held-out ratings that are in no file of ratings, added", len(held_out))
                 parts.append(held_out)
     raw = RawRatings.joined(parts) if len(parts) > 1 else raw
     numbers: dict[tuple[tuple[str, str], ...], int] = {(): 0}
     group_of = [numbers.setdefault(tuple(groups.get(name, ())), len(numbers)) for name in raw.rows.names]
+    if description.clicked is not None:
+        choices, others = choices_and_others(raw, group_of)
+        return without_repeats(choices, description, group_of).beside(others)
     raw = without_repeats(raw, description, group_of)
     if not description.implicit:
         if description.repeats in ("sum", "count"):
@@ -91,7 +95,12 @@ def read_held_out(
     """Read and check files of a split; raises `InputError` as `read_ratings` does, and if a pair of theirs stands twice."""
     strict = description.model_copy(update={"repeats": description.repeats or "error"})
     raw = _read(files, folder, table_format, description)
-    return without_repeats(raw, strict, [0] * len(files))
+    return without_repeats(_chosen(raw, description), strict, [0] * len(files))
+
+
+def _chosen(raw: RawRatings, description: RatingTable) -> RawRatings:
+    """Return ratings without what was shown and not taken."""
+    return raw if description.clicked is None else raw.select(raw.value > 0)
 
 
 def _read(files: tuple[str, ...], folder: Path, table_format: TableFormat, description: RatingTable) -> RawRatings:
@@ -110,10 +119,14 @@ def _read(files: tuple[str, ...], folder: Path, table_format: TableFormat, descr
     starred = not description.implicit and description.repeats != "count"
     if starred and description.missing:
         leave(matches(_rating_cells(rows, description), description.missing), "not rated: missing")
-    row = np.flatnonzero(kept)
-    user, item = (rows.column(name)[kept].reset_index(drop=True) for name in (description.user, description.item))
-    ones = np.ones(len(row))
-    raw = RawRatings(rows=rows, row=row, user=user, item=item, value=ones, time=None, weight=None, accounts=accounts)
+    row, item, value = _items(rows, np.flatnonzero(kept), description)
+    user = _cells(rows, description.user, row)
+    raw = RawRatings(rows=rows, row=row, user=user, item=item, value=value, time=None, weight=None, accounts=accounts)
+    for account, table, left, number in zip(
+        accounts, rows.tables, rows.counts(~kept), raw.counts(np.ones(len(raw), dtype=bool)), strict=True
+    ):
+        account.rows = left + number  # a row with a list counts once for each of its items
+        account.count("bad bytes replaced", table.replaced)
     for name, article, cells in (("user", "a", user), ("item", "an", item)):
         raw.refuse(
             (cells.str.strip() == "").to_numpy(dtype=bool),
@@ -122,12 +135,52 @@ def _read(files: tuple[str, ...], folder: Path, table_format: TableFormat, descr
             ),
         )
     if starred:
-        raw = replace(
-            raw, value=_stars(raw, _rating_cells(rows, description)[kept].reset_index(drop=True), description)
-        )
+        cells = _rating_cells(rows, description).iloc[row].reset_index(drop=True)
+        raw = replace(raw, value=_stars(raw, cells, description))
     else:
         _count_unread(rows, description, accounts)
-    return replace(raw, time=_times(raw, kept, description), weight=_weights(raw, kept, description))
+    return replace(raw, time=_times(raw, description), weight=_weights(raw, description))
+
+
+def _cells(rows: Stack, column: str, row: NDArray[np.int64]) -> pd.Series[str]:
+    return rows.column(column).iloc[row].reset_index(drop=True)
+
+
+def _items(
+    rows: Stack, row: NDArray[np.int64], description: RatingTable
+) -> tuple[NDArray[np.int64], pd.Series[str], NDArray[np.float64]]:
+    """Return for each rating its row, its item, and whether the item was chosen: 1, or 0 for shown and not taken."""
+    if description.clicked is None:
+        return row, _cells(rows, description.item, row), np.ones(len(row))
+    taken = _cells(rows, description.clicked, row)
+    if description.shown is None:
+        numbers = pd.to_numeric(taken.str.strip().str.lower().replace({"true": "1", "false": "0"}), errors="coerce")
+        whole = np.zeros(len(rows), dtype=bool)
+        whole[row] = ~numbers.isin([0, 1]).to_numpy(dtype=bool)
+        rows.refuse(
+            whole,
+            lambda at: (
+                f"expected 1 (taken) or 0 (shown, not taken) in the column {description.clicked!r}, found "
+                f"{taken.iloc[int(np.searchsorted(row, at))]!r}; correct it, or leave such rows aside with where"
+            ),
+        )
+        return row, _cells(rows, description.item, row), numbers.to_numpy(dtype=np.float64)
+    lists = [_members(cells, description.split) for cells in (_cells(rows, description.shown, row), taken)]
+    places: list[int] = []
+    items: list[str] = []
+    values: list[float] = []
+    for place, shown, chosen in zip(row.tolist(), *lists, strict=True):
+        every = dict.fromkeys([*shown, *chosen])
+        places += [place] * len(every)
+        items += every
+        values += [float(item in chosen) for item in every]
+    return np.array(places, dtype=np.int64), pd.Series(items, dtype=str), np.array(values, dtype=np.float64)
+
+
+def _members(cells: pd.Series[str], split: str | None) -> list[list[str]]:
+    if split is not None:
+        cells = cells.str.replace(split, LIST_SEPARATOR, regex=False)
+    return [[member for member in map(str.strip, cell.split(LIST_SEPARATOR)) if member] for cell in cells]
 
 
 def _rating_cells(rows: Stack, description: RatingTable) -> pd.Series[str]:
@@ -170,30 +223,30 @@ def _count_unread(rows: Stack, description: RatingTable, accounts: tuple[FileAcc
             account.count(f"values of the column {description.rating!r}, not read", len(table))
 
 
-def _times(raw: RawRatings, kept: NDArray[np.bool_], description: RatingTable) -> NDArray[np.int64] | None:
+def _times(raw: RawRatings, description: RatingTable) -> NDArray[np.int64] | None:
     rows = raw.rows
     if description.time is None or (
         not {"time", "time_format"} & description.model_fields_set and not rows.has(description.time)
     ):
         return None
-    cells = rows.column(description.time)[kept].reset_index(drop=True)
+    cells = _cells(rows, description.time, raw.row)
     time, how = seconds_of(cells, description.time_format, raw.refuse)
     if how != "in seconds":
-        for account, number in zip(raw.accounts, rows.counts(kept), strict=True):
+        for account, number in zip(raw.accounts, raw.counts(np.ones(len(raw), dtype=bool)), strict=True):
             account.count(f"times {how}", number)
     return time
 
 
-def _weights(raw: RawRatings, kept: NDArray[np.bool_], description: RatingTable) -> NDArray[np.float64] | None:
+def _weights(raw: RawRatings, description: RatingTable) -> NDArray[np.float64] | None:
     weight = description.weight
     if weight is None:
         return None
     if isinstance(weight, str):
-        cells = raw.rows.column(weight)[kept].reset_index(drop=True)
+        cells = _cells(raw.rows, weight, raw.row)
         found = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
         expected, remedy = "a weight, a number above 0,", "correct it, or leave such rows aside with where"
     else:
-        cells = raw.rows.column(weight.column)[kept].reset_index(drop=True).str.strip()
+        cells = _cells(raw.rows, weight.column, raw.row).str.strip()
         found = cells.map(weight.values).to_numpy(dtype=np.float64)
         expected = f"one of {', '.join(map(repr, weight.values))} in the column {weight.column!r},"
         remedy = "give it a weight, or leave such rows aside with where"
@@ -260,6 +313,9 @@ def index_ratings(
         files: Receives an account of each file.
         forgotten: People whose ratings are left out and counted.
 
+    Returns:
+        The ratings; where the feedback is implicit those of value 0 are no choices, but what was shown and not taken.
+
     Raises:
         InputError: If an id is unknown and `unlisted` is not `drop`, with file and line.
     """
@@ -295,10 +351,8 @@ def index_ratings(
                 )
 
             raw.refuse(unknown, sentence)
-    for account, table, kept in zip(accounts, raw.rows.tables, raw.counts(known), strict=True):
-        account.rows += len(table)
+    for account, kept in zip(accounts, raw.counts(known), strict=True):
         account.kept += kept
-        account.count("bad bytes replaced", table.replaced)
     return Ratings(
         user=user[known],
         item=item[known],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,9 +24,9 @@ class RawRatings:
 
     Attributes:
         rows: The tables.
-        row: For each rating its row in `rows`, rising, int64 `[num_ratings]`.
+        row: For each rating its row in `rows`, rising, int64 `[num_ratings]`; lists hold several of one row.
         user, item: Raw ids; their index runs from 0.
-        value: Stars; 1 where the feedback is implicit.
+        value: Stars; where the feedback is implicit 1 for a choice, 0 for what was shown and not taken.
         time: Unix times in seconds, or None.
         weight: Weights, or None.
         accounts: For each table what became of the rows that are no ratings, and other numbers worth knowing.
@@ -47,19 +48,17 @@ class RawRatings:
         """Return the file and the line of a rating."""
         return self.rows.place(int(self.row[rating]))
 
-    def whole(self, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return which rows of the tables a mask of ratings picks, `[num_rows]`."""
-        found = np.zeros(len(self.rows), dtype=bool)
-        found[self.row[which]] = True
-        return found
-
     def refuse(self, bad: NDArray[np.bool_], sentence: Callable[[int], str]) -> None:
         """Raise `InputError` with the sentence about the first bad rating, if there is one."""
-        self.rows.refuse(self.whole(bad), lambda row: sentence(int(np.searchsorted(self.row, row))))
+        ratings = np.flatnonzero(bad)
+        rows = np.zeros(len(self.rows), dtype=bool)
+        rows[self.row[ratings]] = True
+        self.rows.refuse(rows, lambda row: sentence(int(ratings[np.searchsorted(self.row[ratings], row)])))
 
     def counts(self, which: NDArray[np.bool_]) -> list[int]:
         """Return for each table how many of its ratings a mask picks."""
-        return self.rows.counts(self.whole(which))
+        table_of = self.rows.table_of[self.row[which]]
+        return [int(number) for number in np.bincount(table_of, minlength=len(self.rows.tables))]
 
     def drop(self, which: NDArray[np.bool_], reason: str) -> None:
         """Count ratings that a mask picks as dropped."""
@@ -81,6 +80,26 @@ class RawRatings:
     def pairs(self) -> pd.MultiIndex:
         """Return the pairs of user and item."""
         return pd.MultiIndex.from_arrays([self.user, self.item])
+
+    def beside(self, other: RawRatings) -> RawRatings:
+        """Return these ratings and others of the same tables, in the order of their rows."""
+        order = np.argsort(np.concatenate([self.row, other.row]), kind="stable")
+
+        def both(one: NDArray[Any] | None, two: NDArray[Any] | None) -> Any:
+            if one is None and two is None:
+                return None
+            ones = (np.ones(len(part)) if column is None else column for part, column in ((self, one), (other, two)))
+            return np.concatenate(list(ones))[order]
+
+        return replace(
+            self,
+            row=both(self.row, other.row),
+            user=pd.concat([self.user, other.user], ignore_index=True)[order].reset_index(drop=True),
+            item=pd.concat([self.item, other.item], ignore_index=True)[order].reset_index(drop=True),
+            value=both(self.value, other.value),
+            time=both(self.time, other.time),
+            weight=both(self.weight, other.weight),
+        )
 
     @classmethod
     def joined(cls, parts: Sequence[RawRatings]) -> RawRatings:

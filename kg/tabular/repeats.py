@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kg.tabular.rating_description import RatingTable
 from kg.tabular.raw_ratings import RawRatings
 
-__all__ = ["without_repeats"]
+__all__ = ["choices_and_others", "without_repeats"]
 
 _REASONS = {
     "last": "repeats, of which the last is kept",
@@ -66,6 +66,27 @@ def without_repeats(raw: RawRatings, description: RatingTable, group_of: Sequenc
     raw.drop(gone, _REASONS[mode])
     rising = np.argsort(kept)
     return replace(raw.select(np.sort(kept)), value=value[rising], weight=None if weight is None else weight[rising])
+
+
+def choices_and_others(raw: RawRatings, group_of: Sequence[int]) -> tuple[RawRatings, RawRatings]:
+    """Return the choices, and apart from them what was shown and not taken, each pair of it once.
+
+    Args:
+        raw: Implicit feedback.
+        group_of: As in `without_repeats`. What was shown in a part that is held out is left aside.
+    """
+    chosen = raw.value > 0
+    choices, others = raw.select(chosen), raw.select(~chosen)
+    group = np.array(group_of, dtype=np.int64)[raw.rows.table_of[others.row]]
+    others = _without(others, group != 0, "shown and not taken, in a part that is held out")
+    others = _without(others, others.pairs().isin(choices.pairs()), "shown, and taken another time")
+    others = _without(others, others.pairs().duplicated(), "shown several times, counted once")
+    return choices, others
+
+
+def _without(raw: RawRatings, which: NDArray[np.bool_], reason: str) -> RawRatings:
+    raw.drop(which, reason)
+    return raw.select(~which)
 
 
 def _joined(
