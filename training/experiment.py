@@ -102,7 +102,8 @@ class Experiment:
         """What the likelihood is of: the training ratings; of implicit feedback also what was not chosen."""
         if not self.dataset.implicit:
             return self.split.train
-        return with_absences(self.split.train, self.config.model.absences, rng=ABSENCE_SEED)
+        train, shown = self.split.train, self.split.shown
+        return with_absences(train, self.config.model.absences, rng=ABSENCE_SEED, shown=shown)
 
     @cached_property
     def levels(self) -> NDArray[np.float32]:

@@ -296,11 +296,15 @@ def _grown_ratings(train: Ratings, additions: Additions) -> Ratings:
     time = train.time
     if time is not None:
         time = np.concatenate([time, np.full(len(user), time.max() if len(time) else 0, dtype=np.int64)])
+    weight = train.weight
+    if weight is not None:
+        weight = np.concatenate([weight, np.ones(len(user), dtype=np.float32)])
     return Ratings(
         user=np.concatenate([train.user, user]),
         item=np.concatenate([train.item, item]),
         value=np.concatenate([train.value, additions.value]),
         time=time,
+        weight=weight,
         **sizes,
     )
 
