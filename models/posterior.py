@@ -19,6 +19,7 @@ from models.network.sessions import DatedUsers
 __all__ = ["Posterior", "Predictor", "expected_value", "interval"]
 
 ROUNDING = 1e-5
+SMALLEST_VARIANCE = 1e-6
 LARGE = 20_000  # items from which a list reads few of them
 _USERS = 16  # users ranked at once
 _CACHED = 16_384  # scores whose levels fit into the cache together
@@ -56,7 +57,7 @@ class Posterior:
     def __init__(self, samples: Mapping[str, Tensor], added: Mapping[str, int] | None = None) -> None:
         self.samples: MutableMapping[str, Tensor] = samples if isinstance(samples, GrowingSamples) else dict(samples)
         self._added = dict(added or {})  # rows at the end that no training has seen
-        self._spreads: dict[str, Tensor] = {}
+        self._covariances: dict[str, Tensor] = {}
 
     @classmethod
     def stack(cls, kept: list[dict[str, Tensor]]) -> Posterior:
@@ -87,12 +88,21 @@ class Posterior:
         added = {name: self._added.get(name, 0) + part.shape[1] for name, part in rows.items()}
         return Posterior(GrowingSamples(self.samples, rows), {**self._added, **added})
 
+    def covariance(self, name: str) -> Tensor:
+        """Return the covariance over the rows that a parameter has learned, `[num_samples, size, size]`; kept once taken."""
+        if name not in self._covariances:
+            rows = self.samples[name]
+            learned = rows[:, : rows.shape[1] - self._added.get(name, 0)]
+            found = torch.empty(len(rows), rows.shape[2], rows.shape[2])
+            for number, sample in enumerate(learned):
+                beyond = sample.float() - sample.float().mean(0)
+                found[number] = beyond.t() @ beyond / len(beyond)
+            self._covariances[name] = found + SMALLEST_VARIANCE * torch.eye(rows.shape[2])
+        return self._covariances[name]
+
     def spread(self, name: str) -> Tensor:
-        """Return the variance over the rows that a parameter has learned in each sample, `[num_samples, size]`; kept once taken."""
-        if name not in self._spreads:
-            learned = self.samples[name][:, : self.samples[name].shape[1] - self._added.get(name, 0)]
-            self._spreads[name] = learned.float().var(dim=1, unbiased=False)
-        return self._spreads[name]
+        """Return the variance over the rows that a parameter has learned in each sample, `[num_samples, size]`."""
+        return self.covariance(name).diagonal(dim1=1, dim2=2)
 
     def sample(self, number: int) -> dict[str, Tensor]:
         """Return one sample in full precision."""

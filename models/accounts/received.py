@@ -271,7 +271,7 @@ def received_from_history(
         slope, _ = slopes(score, thresholds, preferences, level)
         pulls = slope[..., None] * design
         if prior is None:
-            pulls = posterior.spread("users.factors.rows").double()[:, None] * pulls
+            pulls = pulls @ posterior.covariance("users.factors.rows").double()
         else:
             pulls = pulls @ prior.covariance.double()
         collect.add(keys, pulls)

@@ -81,7 +81,7 @@ def taste_from_history(
         weight: Evidence of each rating: 1 for one that was given, less for one that is only guessed.
         content: What the person's concepts say, `[num_samples, embedding_size + 1]`; None where none is known.
         prior: What is to be expected of someone with so many ratings (`models.cold.newcomer_prior`). By default $\mu = 0$
-            and $\Sigma$ is the variance of the known users' free rows in the sample; without ratings,
+            and $\Sigma$ is the covariance of the known users' free rows in the sample; without ratings,
             the cold view.
         scale_use: What is to be expected of their use of the scale; by default that it is nobody's own.
         generator: Source of the draws.
@@ -93,11 +93,10 @@ def taste_from_history(
         return Taste(rows, nothing, prior.precision)
     if not len(item):
         shared = posterior.samples["cold_users.shared.rows"][:, 0].float()
-        residual = posterior.spread("cold_users.residual.rows").sqrt()
-        drawn = torch.randn(shared.shape, generator=generator) * residual
-        rows = shared + drawn + (0.0 if content is None else content)
-        return Taste(rows, nothing, torch.diag_embed(residual.clamp_min(1e-6) ** -2))
-    prior = prior or _independent(posterior.spread("users.factors.rows"))
+        residual = _beyond_nothing(posterior.covariance("cold_users.residual.rows"))
+        rows = shared + residual.draw(1, generator)[:, 0] + (0.0 if content is None else content)
+        return Taste(rows, nothing, residual.precision)
+    prior = prior or _beyond_nothing(posterior.covariance("users.factors.rows"))
     base = prior.believed(_messages(posterior, data, USER, item)).sum(1)
     base = base if content is None else base + prior.believed_content(content[:, None])[:, 0]
     partners = rows_of(predictor.items, item)
@@ -133,15 +132,15 @@ def item_from_raters(
         prior: Prior of the free row beyond content and messages; by default that of the known items' free rows.
         generator: Source of the draws.
     """
-    prior = prior or _independent(posterior.spread("items.factors.rows"))
+    prior = prior or _beyond_nothing(posterior.covariance("items.factors.rows"))
     base = content + prior.believed(_messages(posterior, data, ITEM, user)).sum(1)
     raters, preferences = rows_of(predictor.users, user), rows_of(predictor.preferences, user)
     row, _, _ = FreeRow.of(base, prior, raters, predictor.thresholds, level, use=preferences).draw(generator)
     return base + row
 
 
-def _independent(variance: Tensor) -> RowPrior:
-    return RowPrior(torch.zeros_like(variance), torch.diag_embed(variance.clamp_min(1e-6)))
+def _beyond_nothing(covariance: Tensor) -> RowPrior:
+    return RowPrior(torch.zeros_like(covariance[..., 0]), covariance)
 
 
 @torch.no_grad()

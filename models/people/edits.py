@@ -64,10 +64,10 @@ def with_weights(taste: Taste, precision: Tensor, space: TasteSpace, wanted: Map
 def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, item: Tensor, level: Tensor) -> Tensor:
     r"""Return the precision of a user's row, `[num_samples, embedding_size + 1, embedding_size + 1]`, in double precision.
 
-    $$\Sigma^{-1} = \sum_j h_j \tilde z_j \tilde z_j^\top + \mathrm{diag}(1 / \tau^2)$$
+    $$\Sigma^{-1} = \sum_j h_j \tilde z_j \tilde z_j^\top + S^{-1}$$
 
     the Laplace approximation at the sample, with $h_j$ the Fisher information of rating $j$ in the score and
-    $\tau^2$ the variance of the free rows.
+    $S$ the covariance of the free rows.
 
     Args:
         posterior: Kept samples.
@@ -77,8 +77,8 @@ def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, i
         level: Level of each of these ratings.
     """
     rows, preferences = predictor.users[:, user], predictor.preferences[:, user]
-    variance = posterior.spread("users.factors.rows" if len(item) else "cold_users.residual.rows")
-    precision = torch.diag_embed(1 / variance.clamp_min(1e-6).double())
+    covariance = posterior.covariance("users.factors.rows" if len(item) else "cold_users.residual.rows")
+    precision = torch.linalg.inv(covariance.double())
     if not len(item):
         return precision
     partners = predictor.items[:, item].double()
