@@ -16,6 +16,7 @@ from models.recommender import Recommender
 from training.answers import LIST_LENGTH, SEED, Answers, Fitted, unrated_only
 from training.chosen_baselines import fitted_baselines
 from training.metrics import bootstrap, interval_coverage, randomised_pit
+from training.rating_levels import MOST_LEVELS
 
 __all__ = ["WARM_KNOWN", "evaluate", "fitted_recommender", "measure", "told_apart"]
 
@@ -193,8 +194,8 @@ def _inside(
 ) -> dict[str, NDArray[np.bool_]]:
     level = np.abs(ratings.value[:, None] - levels[None]).argmin(axis=1)
     pit = randomised_pit(probabilities.astype(np.float64), level, rng=SEED)
-    # A rating of a level that training never saw lies outside of everything.
-    known = np.isin(ratings.value, levels)
+    # A rating of a level that training never saw lies outside of everything; a continuous scale has bins.
+    known = np.isin(ratings.value, levels) | (len(levels) == MOST_LEVELS)
     low, high = (
         end.numpy() for end in interval(torch.from_numpy(probabilities), torch.from_numpy(levels.copy()), COVERAGE)
     )

@@ -105,6 +105,7 @@ def train_run(
         "num_training_ratings": len(experiment.split.train),
         "num_samples": len(posterior.warm),
         "epochs": len(experiment.history.records),
+        "guard": experiment.guard_events,
     }
     facts["diagnostics"] = run_diagnostics(experiment, recommender)
     write_run(experiment, recommender, graph, partial, facts)

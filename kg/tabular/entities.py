@@ -67,6 +67,7 @@ def read_entities(
     files: dict[str, FileAccount],
     notes: list[str],
     forgotten: Forgotten,
+    joining: Sequence[str] = (),
 ) -> Entities | None:
     """Read all tables about users or about items.
 
@@ -80,6 +81,7 @@ def read_entities(
         files: Receives an account of each file.
         notes: Receives a sentence for each absent optional file.
         forgotten: Whose rows are left out and counted.
+        joining: Ids that are there even without a row, in the order in which they follow the others.
 
     Returns:
         The entities, or None if there is no table.
@@ -110,7 +112,9 @@ def read_entities(
             ids = _ids(table, description.id, kind)
             gone = forgotten.mask(ids)
             if entities is None:
-                entities = Entities.of(kind, [raw_id for raw_id, left in zip(ids, gone, strict=True) if not left])
+                listed = [raw_id for raw_id, left in zip(ids, gone, strict=True) if not left]
+                entities = Entities.of(kind, list(dict.fromkeys([*listed, *joining])))
+                account.count(f"{kind}s of the ratings without a row, kept", len(entities.vocabulary) - len(listed))
             beyond = (entities.vocabulary.find(ids) < 0) & ~gone
             if description.format.lines is not None and description.id == LINE:
                 _refuse_other_lines(table, ids, beyond, entities.vocabulary)
