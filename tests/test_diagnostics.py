@@ -151,6 +151,14 @@ def test_a_run_tells_of_both_phases_and_of_all_chains(
     np.testing.assert_allclose(every.mean(axis=0), expected, atol=1e-3)
 
 
+def test_chains_that_lost_samples_to_the_guard_are_not_told_apart() -> None:
+    predictions = np.arange(14.0).reshape(7, 2)
+    assert diagnostics._by_chain(predictions, 2, uneven=True).shape == (2, 3, 0)
+    np.testing.assert_array_equal(diagnostics._by_chain(predictions, 1, uneven=True)[0], predictions)
+    np.testing.assert_array_equal(diagnostics._by_chain(predictions[:6], 2, uneven=False)[1], predictions[3:6])
+    assert diagnose("all", np.zeros((2, 20)), np.zeros((2, 20, 0))).prediction_ess is None
+
+
 def test_one_phase_is_all_and_gradient_descent_has_no_samples_to_diagnose(
     small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -186,10 +186,13 @@ def _phases(
     last_cold, first_warm = phases_of(config, experiment.config.model.cold_weight)
     loss = np.array([_losses(experiment, chain) for chain in range(config.chains)])
     predictions, num_cold = _predictions(recommender), recommender.posterior.num_cold
+    uneven = bool(experiment.guard_events)
     if last_cold >= 0:
-        yield "cold", loss[:, config.burn_in : last_cold + 1], _by_chain(predictions[:num_cold], config.chains)
+        of_cold = loss[:, config.burn_in : last_cold + 1]
+        yield "cold", of_cold, _by_chain(predictions[:num_cold], config.chains, uneven=uneven)
         predictions = predictions[num_cold:]
-    yield ("all" if last_cold < 0 else "warm"), loss[:, first_warm:], _by_chain(predictions, config.chains)
+    name = "all" if last_cold < 0 else "warm"
+    yield name, loss[:, first_warm:], _by_chain(predictions, config.chains, uneven=uneven)
 
 
 def _losses(experiment: Experiment, chain: int) -> list[float]:
@@ -198,9 +201,14 @@ def _losses(experiment: Experiment, chain: int) -> list[float]:
     return [found[epoch] for epoch in sorted(found)]
 
 
-def _by_chain(predictions: NDArray[np.float64], chains: int) -> NDArray[np.float64]:
-    """Return predictions of samples, which stand chain by chain, as `[num_chains, num_samples, num_pairs]`."""
-    return predictions.reshape(chains, -1, predictions.shape[1])
+def _by_chain(predictions: NDArray[np.float64], chains: int, *, uneven: bool) -> NDArray[np.float64]:
+    """Return predictions of samples, which stand chain by chain, as `[num_chains, num_samples, num_pairs]`.
+
+    Several chains that lost samples to the guard are `uneven`: whose a sample is, is unknown, so no pair is returned.
+    """
+    if chains > 1 and uneven:
+        return np.zeros((chains, len(predictions) // chains, 0))
+    return predictions.reshape(chains, len(predictions) // chains, predictions.shape[1])
 
 
 @torch.no_grad()
