@@ -186,11 +186,10 @@ class _Build:
 
     def _entities(self, kind: str, tables: Sequence[Any], raw: RawRatings) -> Entities:
         forgotten = self.forgotten if kind == USER else Forgotten()
-        found = read_entities(kind, tables, self.folder, self.files, self.notes, forgotten)
-        if found is None:
-            rated = (raw.user if kind == USER else raw.item)[~self.forgotten.mask(raw.user.to_numpy(dtype=object))]
-            found = Entities.of(kind, [str(raw_id) for raw_id in rated.unique()])
-        return found
+        named = (raw.user if kind == USER else raw.item)[~self.forgotten.mask(raw.user.to_numpy(dtype=object))]
+        rated = [str(raw_id) for raw_id in named.unique()]
+        found = read_entities(kind, tables, self.folder, self.files, self.notes, forgotten, rated)
+        return Entities.of(kind, rated) if found is None else found
 
     def _add_concepts(self, items: Entities, users: Entities) -> None:
         """Add concept nodes in order of first mention, and one edge per relation and pair: the first source that states it."""

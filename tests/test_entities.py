@@ -65,3 +65,66 @@ def test_ratings_and_items_come_as_json_lines(tmp_path: Path, name: str) -> None
     assert dataset.graph.items.texts.tolist() == ["One.", "Two."]
     assert edges(dataset, "item", "kind", "sort") == {("i1", "a"), ("i1", "b")}
     assert dataset.report["text_fields"] == {"items.jsonl": {"info.title": 2}}
+
+
+TAGS = """items:
+  - {file: items.csv, id: id, label: title, text: "{title}"}
+  - {file: tags.csv, id: item, concepts: {tag: {column: tag, group: true, first: 2}}}
+"""
+TAGGED = {
+    "items.csv": "id,title\ni1,A\ni2,B\ni3,C\n",
+    "tags.csv": "item,tag\ni1,slow\ni1,funny\ni2,funny\ni1,dark\ni1,Funny\ni9,odd\ni2,\n",
+}
+
+
+def test_rows_of_one_id_are_joined_the_most_frequent_values_first(tmp_path: Path) -> None:
+    dataset = made(tmp_path, TAGS, TAGGED)
+    # funny twice, in any case; of dark and slow, once each, the first by name
+    assert edges(dataset, "item", "tag", "tag") == {("i1", "funny"), ("i1", "dark"), ("i2", "funny")}
+    account = dataset.report["files"]["tags.csv"]
+    assert (account["rows"], account["kept"]) == (7, 6)
+    assert account["dropped"] == {"no item of this id": 1}
+    assert account["counts"] == {"values of tag beyond the first 2, left out": 1}
+    lines = dataset.graph.edges["item", "tag", "tag"].lines.tolist()
+    assert sorted(lines) == [3, 4, 5]
+
+
+def test_the_order_of_rows_says_nothing_where_rows_are_joined(tmp_path: Path) -> None:
+    header, *rows = TAGGED["tags.csv"].splitlines(keepends=True)
+    turned = made(tmp_path, TAGS, {**TAGGED, "tags.csv": "".join([header, *reversed(rows)])})
+    assert edges(turned, "item", "tag", "tag") == {("i1", "funny"), ("i1", "dark"), ("i2", "funny")}
+
+
+def test_a_column_may_say_how_often_a_row_counts(tmp_path: Path) -> None:
+    described = TAGS.replace("first: 2", "first: 1, counts: n")
+    files = {**TAGGED, "tags.csv": "item,tag,n\ni1,slow,1\ni1,funny,2\ni1,slow,2.5\ni2,dark,0\n"}
+    assert edges(made(tmp_path, described, files), "item", "tag", "tag") == {("i1", "slow")}
+    with pytest.raises(
+        InputError, match=r"tags.csv, line 2: expected a number of at least 0 in the column 'n', found 'x'"
+    ):
+        made(tmp_path, described, {**files, "tags.csv": "item,tag,n\ni1,slow,x\n"})
+
+
+def test_users_in_a_table_of_several_rows_each_are_those_of_the_ratings(tmp_path: Path) -> None:
+    described = "users: [{file: tags.csv, id: user, concepts: {tag: {column: tag, group: true}}}]\n"
+    dataset = made(tmp_path, described, {"tags.csv": "user,tag\nu1,a\nu1,b\nu7,c\n"})
+    assert list(dataset.graph.users.vocabulary) == ["u1", "u2"]
+    assert edges(dataset, "user", "tag", "tag") == {("u1", "a"), ("u1", "b")}
+    assert dataset.report["files"]["tags.csv"]["dropped"] == {"no user of this id": 1}
+    gone = made(tmp_path, described, {}, forgotten=Forgotten().adding(["u1"]))
+    assert gone.report["files"]["tags.csv"]["dropped"] == {"of a forgotten person": 2, "no user of this id": 1}
+
+
+def test_repeated_ids_and_what_does_not_go_with_groups_are_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"tags.csv, line 3: the item id 'i1' stands here for the second time.*group: true"
+    ):
+        made(tmp_path, TAGS.replace(", group: true, first: 2", ""), TAGGED)
+    with pytest.raises(
+        InputError, match="group: true lets an id have several rows, and label needs one; leave it out here"
+    ):
+        made(tmp_path, TAGS.replace("id: item,", "id: item, label: tag,"), TAGGED)
+    with pytest.raises(InputError, match="give the concept 'old' group: true as well"):
+        made(tmp_path, TAGS.replace("concepts: {tag", "concepts: {old: {column: tag}, tag"), TAGGED)
+    with pytest.raises(InputError, match="counts go with group: true"):
+        made(tmp_path, TAGS.replace("group: true, first: 2", "counts: n"), TAGGED)

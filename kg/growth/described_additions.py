@@ -64,7 +64,9 @@ def _like(
 ) -> tuple[Sequence[ItemTable | UserTable], Sequence[str]]:
     """Return the tables that files are like, the first one with ids before the others, and the files of those left over."""
     described: tuple[ItemTable | UserTable, ...] = description.items if kind == ITEM else description.users
-    first = next((place for place, found in enumerate(described) if found.id is not None), len(described))
+    first = next(
+        (place for place, found in enumerate(described) if found.id is not None and not found.grouped), len(described)
+    )
     tables, missed = described[first : first + len(files)], described[first + len(files) :]
     if not tables:
         raise InputError(

@@ -6,12 +6,13 @@ from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.tables import LIST_SEPARATOR, Table
 from kg.tabular.expression import without_matches
 
-__all__ = ["split_cells"]
+__all__ = ["numbers", "split_cells"]
 
 
 def split_cells(
@@ -50,6 +51,25 @@ def split_cells(
     values = lists.explode().dropna().astype(object).str.strip()
     values = values[~values.isin(list(unknown))]
     return pd.DataFrame({"row": values.index.to_numpy(dtype=np.int64), "value": values.to_numpy(dtype=object)})
+
+
+def numbers(table: Table, column: str, *, lowest: float) -> NDArray[np.float64]:
+    """Return the cells of a column as numbers, `[num_rows]`.
+
+    Raises:
+        InputError: If a cell is no finite number of at least `lowest`, with file and line.
+    """
+    cells = table.column(column)
+    found = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+    wrong = ~(np.isfinite(found) & (found >= lowest))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"expected a number of at least {lowest:g} in the column {column!r}, found {cells.iloc[row]!r}; correct it",
+            file=table.file,
+            line=table.line(row),
+        )
+    return found
 
 
 def _without_counts(lists: pd.Series[list[str]], table: Table, column: str) -> pd.Series[list[str]]:

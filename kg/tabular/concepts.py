@@ -79,7 +79,7 @@ def concept_values(
     values["label"] = values["value"].map(labels).astype(object)
     values["id"] = values["value"].map({value: concept_id(label) for value, label in labels.items()}).astype(object)
     values = values[values["id"] != ""].drop_duplicates(["row", "id"])
-    if concept.first is not None:
+    if concept.first is not None and not concept.group:
         values = values.groupby("row", sort=False).head(concept.first)
     return values[["row", "id", "label"]].reset_index(drop=True), without_match
 

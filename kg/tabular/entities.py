@@ -19,6 +19,7 @@ from kg.tabular.code_names import read_names
 from kg.tabular.concepts import concept_id, concept_values
 from kg.tabular.entity_description import ItemTable, Match, UserTable
 from kg.tabular.expression import without_matches
+from kg.tabular.grouping import grouped
 from kg.tabular.matching import match_titles, normal_title, title_and_year
 from kg.tabular.related import related_entities
 from kg.tabular.table_format import LINE
@@ -67,11 +68,13 @@ def read_entities(
     files: dict[str, FileAccount],
     notes: list[str],
     forgotten: Forgotten,
+    rated: Sequence[str] | None = None,
 ) -> Entities | None:
     """Read all tables about users or about items.
 
     The first present table says which there are; later ones add to them. Labels: the first table wins. Texts of
-    later tables are appended where they say something new. Concepts: union.
+    later tables are appended where they say something new. Concepts: union. A table in which an id may have several rows
+    says nothing of who is not in it; where it comes first, there are those that the ratings name.
 
     Args:
         kind: `user` or `item`.
@@ -80,6 +83,7 @@ def read_entities(
         files: Receives an account of each file.
         notes: Receives a sentence for each absent optional file.
         forgotten: Whose rows are left out and counted.
+        rated: The ids that the ratings name, without the forgotten; None if they are not to be looked at.
 
     Returns:
         The entities, or None if there is no table.
@@ -107,27 +111,34 @@ def read_entities(
             row_of = _match(table, match, entities, folder, account, notes)
         else:
             assert description.id is not None
-            ids = _ids(table, description.id, kind)
+            ids = _ids(table, description.id, kind, repeated=description.grouped)
             gone = forgotten.mask(ids)
             if entities is None:
-                entities = Entities.of(kind, [raw_id for raw_id, left in zip(ids, gone, strict=True) if not left])
+                told = dict.fromkeys(raw_id for raw_id, left in zip(ids, gone, strict=True) if not left)
+                entities = Entities.of(kind, list(told) if rated is None or not description.grouped else rated)
             beyond = (entities.vocabulary.find(ids) < 0) & ~gone
             if description.format.lines is not None and description.id == LINE:
                 _refuse_other_lines(table, ids, beyond, entities.vocabulary)
-            row_of = Vocabulary(kind, ids).find(entities.vocabulary.ids)
+            if not description.grouped:
+                row_of = Vocabulary(kind, ids).find(entities.vocabulary.ids)
             account.drop(OF_FORGOTTEN, int(gone.sum()))
             unknown = np.flatnonzero(beyond)
             account.drop(f"no {kind} of this id", len(unknown), [ids[row] for row in unknown[:3]])
         assert entities is not None
-        account.kept += len(np.unique(row_of[row_of >= 0]))
-        _describe(entities, table, description, row_of, account)
-        known = np.stack([np.flatnonzero(row_of >= 0), row_of[row_of >= 0]], axis=1)
+        if description.grouped:
+            entity_of = entities.vocabulary.find(ids)
+            known = np.stack([entity_of[entity_of >= 0], np.flatnonzero(entity_of >= 0)], axis=1)
+            account.kept += len(known)
+        else:
+            account.kept += len(np.unique(row_of[row_of >= 0]))
+            _describe(entities, table, description, row_of, account)
+            known = np.stack([np.flatnonzero(row_of >= 0), row_of[row_of >= 0]], axis=1)
         _add_concepts(entities, table, description, known, folder, files)
         _add_relations(entities, table, description, known, account, forgotten)
     return entities
 
 
-def _ids(table: Table, column: str, kind: str) -> list[str]:
+def _ids(table: Table, column: str, kind: str, *, repeated: bool = False) -> list[str]:
     cells = table.column(column)
     empty = (cells.str.strip() == "").to_numpy(dtype=bool)
     if empty.any():
@@ -138,11 +149,12 @@ def _ids(table: Table, column: str, kind: str) -> list[str]:
             line=table.line(row),
         )
     twice = cells.duplicated().to_numpy(dtype=bool)
-    if twice.any():
+    if twice.any() and not repeated:
         row = int(np.argmax(twice))
         first = int(np.argmax((cells == cells.iloc[row]).to_numpy(dtype=bool)))
         raise InputError(
-            f"the {kind} id {cells.iloc[row]!r} stands here for the second time, first in line {table.line(first)}; ids must be unique",
+            f"the {kind} id {cells.iloc[row]!r} stands here for the second time, first in line {table.line(first)}; "
+            "ids must be unique, unless concepts have group: true, which joins the values of several rows",
             file=table.file,
             line=table.line(row),
         )
@@ -243,6 +255,9 @@ def _add_concepts(
             unused = sum(concept_id(concept.wording.replace("{}", name)) not in used for name in names.values())
             files[concept.names_from.file].count(f"names that no {relation} needs", unused)
         joined = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
+        if concept.group:
+            joined, beyond = grouped(joined, concept, table)
+            files[description.file].count(f"values of {relation} beyond the first {concept.first}, left out", beyond)
         joined["line"] = table.lines(joined.pop("row").to_numpy())
         entities.claims.append(joined.assign(relation=relation, kind=concept.kind or relation, source=description.file))
 

@@ -39,7 +39,11 @@ class Concept(Part):
     counted: bool = False
     """Whether the first value of a cell is the number of those that follow, as in `2 17 4`; it is checked."""
     first: int | None = Field(default=None, ge=1)
-    """Keep only this many values of a cell."""
+    """Keep only this many values of a cell; with `group` of all rows of an id."""
+    group: bool = False
+    """Whether an id may have several rows, as where there is one a tag: their values are joined, the most frequent first."""
+    counts: Text | None = None
+    """With `group`: column with the number of times that a row counts; by default each counts once."""
     remove: Pattern | None = None
     """Regular expression whose matches are deleted from the cell before it is split."""
     pattern: Pattern | None = None
@@ -61,6 +65,8 @@ class Concept(Part):
             raise ValueError("give either column or flags")
         if self.counted and self.split is None:
             raise ValueError("counted needs split, the text between the values")
+        if self.counts is not None and not self.group:
+            raise ValueError("counts go with group: true")
         if self.names is not None and self.names_from is not None:
             raise ValueError("give either names or names_from")
         if self.pattern is not None and re.compile(self.pattern).groups != 1:
@@ -140,6 +146,23 @@ class EntityTable(Part):
     """Values that mean unknown."""
     optional: bool = False
     """Whether the file may be absent; the report then says so."""
+
+    @model_validator(mode="after")
+    def _check_groups(self) -> EntityTable:
+        alone = [name for name, concept in self.concepts.items() if not concept.group]
+        beside = sorted({"label", "text", "match", "same_as", "relations"} & self.model_fields_set)
+        if self.grouped and alone:
+            raise ValueError(
+                f"group: true lets an id have several rows; give the concept {alone[0]!r} group: true as well"
+            )
+        if self.grouped and beside:
+            raise ValueError(f"group: true lets an id have several rows, and {beside[0]} needs one; leave it out here")
+        return self
+
+    @property
+    def grouped(self) -> bool:
+        """Whether an id may have several rows."""
+        return any(concept.group for concept in self.concepts.values())
 
 
 class ItemTable(EntityTable):
