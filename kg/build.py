@@ -116,6 +116,9 @@ class _Build:
         ratings = index_ratings(
             raw, *ledgers, unknown_ids=table.unknown_ids, files=self.files, forgotten=self.forgotten
         )
+        for name, rows in zip(raw.rows.names, raw.rows.tables, strict=True):
+            for column, number in rows.whole.items():
+                self.files[name].count(f"cells of {column} written with .0, read as whole numbers", number)
         del raw
         graph, facts = self._graph(items, users) if self.known is None else self._graph_of(self.known)
         splits = self._splits(

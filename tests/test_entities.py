@@ -128,3 +128,46 @@ def test_repeated_ids_and_what_does_not_go_with_groups_are_told(tmp_path: Path) 
         made(tmp_path, TAGS.replace("concepts: {tag", "concepts: {old: {column: tag}, tag"), TAGGED)
     with pytest.raises(InputError, match="counts go with group: true"):
         made(tmp_path, TAGS.replace("group: true, first: 2", "counts: n"), TAGGED)
+
+
+def test_entities_of_html_stand_for_characters_but_in_ids(tmp_path: Path) -> None:
+    described = "items: [{file: items.csv, id: id, label: title, text: '{title}, {place}.', concepts: {place: {column: place, split: ';'}}}]\n"
+    files = {
+        "ratings.csv": "user,item,rating\nu1,a&amp;b,5\n",
+        "items.csv": "id,title,place\na&amp;b,Tom &amp; Jerry&#39;s,&#304;zmir;R&amp;D;AT&T &copy\n",
+    }
+    dataset = made(tmp_path, described, files)
+    items = dataset.graph.items
+    assert list(items.vocabulary) == ["a&amp;b"]
+    assert items.labels.tolist() == ["Tom & Jerry's"]
+    assert items.texts.tolist() == ["Tom & Jerry's, İzmir;R&D;AT&T &copy."]
+    assert dataset.graph.nodes["place"].labels.tolist() == ["İzmir", "R&D", "AT&T &copy"]
+    counts = dataset.report["files"]["items.csv"]["counts"]
+    assert counts == {"cells with entities of HTML, such as &amp;, read as the characters they stand for": 2}
+
+
+def test_book_crossing_in_its_own_format(tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_bytes(
+        b'"User-ID";"ISBN";"Book-Rating"\n"1";"034545104X";"5"\n"2";"0155061224";"7"\n'
+    )
+    (tmp_path / "users.csv").write_bytes(
+        '"User-ID";"Location";"Age"\n"1";"&#304;zmir, n/a, türkiye";"27"\n"2";"nyc, new york, usa";NULL\n'.encode(
+            "latin-1"
+        )
+    )
+    (tmp_path / "d.yaml").write_text(
+        """name: bx
+ratings: {file: ratings.csv, format: {separator: ";", encoding: latin-1}, user: User-ID, item: ISBN, rating: Book-Rating, scale: [1, 10]}
+users:
+  - file: users.csv
+    format: {separator: ";", encoding: latin-1}
+    id: User-ID
+    missing: ["", "NULL"]
+    concepts: {age: {column: Age, bins: [30]}, country: {column: Location, pattern: "([^,]*)$"}, town: {column: Location, pattern: "^([^,]*)"}}
+"""
+    )
+    dataset = build(Description.load(tmp_path / "d.yaml"))
+    assert list(dataset.graph.items.vocabulary) == ["034545104X", "0155061224"]
+    assert edges(dataset, "user", "age", "age") == {("1", "under 30")}
+    assert dataset.graph.nodes["country"].labels.tolist() == ["türkiye", "usa"]
+    assert dataset.graph.nodes["town"].labels.tolist() == ["İzmir", "nyc"]

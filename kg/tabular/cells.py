@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.tables import LIST_SEPARATOR, Table
 from kg.tabular.expression import without_matches
+from kg.tabular.html_entities import unescaped
 
 __all__ = ["numbers", "split_cells"]
 
@@ -23,6 +24,7 @@ def split_cells(
     unknown: Collection[str],
     counted: bool = False,
     remove: str | None = None,
+    escaped: bool = False,
 ) -> pd.DataFrame:
     """Return the values of a column, one a row.
 
@@ -33,6 +35,7 @@ def split_cells(
         unknown: Values that are left out, without spaces around them.
         counted: Whether the first value of a cell says how many follow: `2 17 4` holds `17` and `4`.
         remove: Regular expression whose matches are deleted first.
+        escaped: Whether entities of HTML stand for characters.
 
     Returns:
         A frame with the columns `row` (position in the table) and `value`, in the order of the table.
@@ -43,12 +46,15 @@ def split_cells(
     cells = table.column(column).astype(object).reset_index(drop=True)
     if remove is not None:
         cells = without_matches(remove, cells, table.file)
+    if escaped and split is not None and ";" in split:  # else it would split the entities
+        cells = cells.map(unescaped)
     if split is not None:
         cells = cells.str.replace(split, LIST_SEPARATOR, regex=False)
     lists = cells.str.split(LIST_SEPARATOR)
     if counted:
         lists = _without_counts(lists, table, column)
-    values = lists.explode().dropna().astype(object).str.strip()
+    values = lists.explode().dropna().astype(object)
+    values = (values.map(unescaped) if escaped else values).str.strip()
     values = values[~values.isin(list(unknown))]
     return pd.DataFrame({"row": values.index.to_numpy(dtype=np.int64), "value": values.to_numpy(dtype=object)})
 

@@ -62,6 +62,7 @@ def concept_values(
             unknown=unknown,
             counted=concept.counted,
             remove=concept.remove,
+            escaped=True,
         )
         if concept.pattern is not None:
             found = first_groups(concept.pattern, values["value"], table.file)

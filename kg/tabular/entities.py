@@ -20,10 +20,11 @@ from kg.tabular.concepts import concept_id, concept_values
 from kg.tabular.entity_description import ItemTable, Match, UserTable
 from kg.tabular.expression import without_matches
 from kg.tabular.grouping import grouped
+from kg.tabular.html_entities import num_escaped
 from kg.tabular.matching import match_titles, normal_title, title_and_year
 from kg.tabular.related import related_entities
 from kg.tabular.table_format import LINE
-from kg.tabular.templates import render
+from kg.tabular.templates import render, template_fields
 from kg.vocabulary import Vocabulary
 
 __all__ = ["Entities", "read_entities"]
@@ -106,6 +107,7 @@ def read_entities(
         account.rows += len(table)
         if table.replaced:
             account.counts["bad bytes replaced"] = table.replaced
+        _tell_spellings(table, description, account)
         if match is not None:
             assert entities is not None
             row_of = _match(table, match, entities, folder, account, notes)
@@ -136,6 +138,19 @@ def read_entities(
         _add_concepts(entities, table, description, known, folder, files)
         _add_relations(entities, table, description, known, account, forgotten)
     return entities
+
+
+def _tell_spellings(table: Table, description: ItemTable | UserTable, account: FileAccount) -> None:
+    """Count what is read in another spelling than it is written."""
+    templates = [template for template in (description.label, description.text) if template is not None]
+    columns = {name for template in templates for name in template_fields(template)}
+    columns |= {concept.column for concept in description.concepts.values() if concept.column is not None}
+    account.count(
+        "cells with entities of HTML, such as &amp;, read as the characters they stand for",
+        sum(num_escaped(table.column(name)) for name in sorted(columns) if table.has(name)),
+    )
+    for name, number in table.whole.items():
+        account.count(f"cells of {name} written with .0, read as whole numbers", number)
 
 
 def _ids(table: Table, column: str, kind: str, *, repeated: bool = False) -> list[str]:
