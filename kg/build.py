@@ -30,6 +30,7 @@ from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType, Namespace
 from kg.storage.manifest import file_sha256
 from kg.tabular.entities import Entities, read_entities
+from kg.tabular.link_cells import link_remedy
 from kg.tabular.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.tabular.split_files import SplitReader
 from kg.vocabulary import Vocabulary
@@ -99,6 +100,7 @@ class _Build:
         self.merger: Merger | None = None
         self.files: dict[str, FileAccount] = {}
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.nodes: dict[str, Nodes] = {}
         self.edges: dict[EdgeType, pd.DataFrame] = {}
         self.sources: dict[str, int] = {}
@@ -141,6 +143,7 @@ class _Build:
             "text_fields": facts["text_fields"],
             "files": {file: account.as_json() for file, account in self.files.items()},
             "notes": self.notes,
+            "warnings": self.warnings,
             "inputs": {file: self._sha256(file) for file in self._inputs()},
             "origin": self.origin.as_json(self.forgotten),
             **({"forgotten": {"people": len(self.forgotten)}} if self.forgotten else {}),
@@ -161,6 +164,8 @@ class _Build:
         names = ItemNames(items, Namespace(self.description.namespace), merge=self.description.merge)
         sources = self._gather(items, names)
         self.notes += names.clashes()
+        self.warnings += items.warnings
+        self._warn_of_triples(sources, items)
         self._add_concepts(items, users)
         for kind, entities in ((ITEM, items), (USER, users)):
             self._add_relations(kind, entities)
@@ -185,13 +190,14 @@ class _Build:
         report: Mapping[str, Any] = known.report
         self.files = {**self.origin.accounts_of(known), **self.files}
         self.notes += report["notes"]
+        self.warnings += report.get("warnings", [])
         return known.graph, {"with_triples": report["items"]["with_triples"], "text_fields": report["text_fields"]}
 
     def _entities(self, kind: str, tables: Sequence[Any], raw: RawRatings) -> Entities:
         forgotten = self.forgotten if kind == USER else Forgotten()
         named = (raw.user if kind == USER else raw.item)[~self.forgotten.mask(raw.user.to_numpy(dtype=object))]
         rated = [str(raw_id) for raw_id in named.unique()]
-        found = read_entities(kind, tables, self.folder, self.files, self.notes, forgotten, rated)
+        found = read_entities(kind, tables, self.folder, self.files, self.notes, forgotten, rated=rated)
         return Entities.of(kind, rated) if found is None else found
 
     def _add_concepts(self, items: Entities, users: Entities) -> None:
@@ -256,6 +262,29 @@ class _Build:
 
         with self.engine() as engine:
             return gather(given, names, items, engine, self.files)
+
+    def _warn_of_triples(self, sources: Sequence[LinkedSource], items: Entities) -> None:
+        """Warn where a source was read and none of its triples is used, or none of a table's links."""
+        for knowledge in self.description.knowledge:
+            account = None if knowledge.links is None else self.files.get(knowledge.links.file)
+            invalid = 0 if account is None else account.dropped.get("the link is not a valid IRI", 0)
+            if account is not None and knowledge.links is not None and invalid and not account.kept:
+                example = account.examples["the link is not a valid IRI"][0].partition(": ")[2]
+                self.warnings.append(
+                    f"no link in {knowledge.links.file} is a valid IRI ({invalid:,} there, such as {example!r}), so no item "
+                    f"is linked by them; {link_remedy(example)} as iri under links."
+                )
+        example = next((link for link in items.links if link is not None), None)
+        remedy = (
+            "no item has a link; give same_as under items, or links under knowledge"
+            if example is None
+            else f"links of items, such as {example}, must be written as that source writes its IRIs"
+        )
+        for source in sources:
+            account = self.files[source.name]
+            if account.dropped and not account.kept:
+                reasons = ", ".join(f"{number:,} {reason}" for reason, number in account.dropped.items())
+                self.warnings.append(f"no triple of {source.name} is used ({reasons}): {remedy}.")
 
     def _add_knowledge(self, sources: Sequence[LinkedSource], num_items: int) -> NDArray[np.bool_]:
         """Add what sources of knowledge say about linked items; return which items have triples."""

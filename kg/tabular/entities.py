@@ -17,10 +17,11 @@ from kg.report import FileAccount
 from kg.tables import Table, read_table
 from kg.tabular.code_names import read_names
 from kg.tabular.concepts import concept_id, concept_values
-from kg.tabular.entity_description import ItemTable, Match, UserTable
+from kg.tabular.entity_description import ItemTable, Link, Match, UserTable
 from kg.tabular.expression import without_matches
 from kg.tabular.grouping import grouped
 from kg.tabular.html_entities import num_escaped
+from kg.tabular.link_cells import link_cells, link_remedy
 from kg.tabular.matching import match_titles, normal_title, title_and_year
 from kg.tabular.related import related_entities
 from kg.tabular.table_format import LINE
@@ -28,6 +29,8 @@ from kg.tabular.templates import render, template_fields
 from kg.vocabulary import Vocabulary
 
 __all__ = ["Entities", "read_entities"]
+
+INVALID_LINKS = "links that are not valid IRIs, left out"
 
 _ARTICLE = {"user": "a", "item": "an"}
 
@@ -44,6 +47,7 @@ class Entities:
         other_links: Pairs of an entity and a link that differs from its first one.
         relations: Frames with `entity`, `relation`, `other`, `source`, `line`: what is related to others of the kind.
         text_fields: For each file, how many entities have each field of its text.
+        warnings: Sentences on what will not work as it was meant.
     """
 
     vocabulary: Vocabulary
@@ -54,6 +58,7 @@ class Entities:
     claims: list[pd.DataFrame] = field(default_factory=list)
     relations: list[pd.DataFrame] = field(default_factory=list)
     text_fields: dict[str, dict[str, int]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, kind: str, ids: Sequence[str]) -> Entities:
@@ -69,6 +74,7 @@ def read_entities(
     files: dict[str, FileAccount],
     notes: list[str],
     forgotten: Forgotten,
+    *,
     rated: Sequence[str] | None = None,
 ) -> Entities | None:
     """Read all tables about users or about items.
@@ -303,21 +309,18 @@ def _known_fields(table: Table, template: str, missing: Sequence[str], row_of: N
 def _link(
     entities: Entities,
     table: Table,
-    column: str,
+    link: str | Link,
     known: list[tuple[int, int]],
     missing: Sequence[str],
     account: FileAccount,
 ) -> None:
-    cells = table.column(column).str.strip().tolist()
-    unknown = {value.strip() for value in missing} | {""}
+    cells = link_cells(table, link, missing)
     for entity, row in known:
         iri = cells[row]
-        if iri in unknown:
+        if iri is None:
             continue
         if not is_iri(iri):
-            account.counts["links that are not valid IRIs, left out"] = (
-                account.counts.get("links that are not valid IRIs, left out", 0) + 1
-            )
+            account.count(INVALID_LINKS, 1)
             examples = account.examples.setdefault("links that are not valid IRIs", [])
             if len(examples) < 3:
                 examples.append(f"line {table.line(row)}: {iri}")
@@ -326,3 +329,9 @@ def _link(
         elif entities.links[entity] != iri:
             entities.other_links.append((entity, iri))
             account.count("links that differ from an earlier one", 1)
+    wrong = [cells[row] for _, row in known if cells[row] is not None]
+    if wrong and account.counts.get(INVALID_LINKS) == len(wrong):
+        entities.warnings.append(
+            f"no link in {table.file.name} is a valid IRI ({len(wrong):,} there, such as {wrong[0]!r}), so no item is "
+            f"linked by them; {link_remedy(str(wrong[0]))} under same_as."
+        )

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from kg.tabular.table_format import FileName, Name, Part, Pattern, TableFormat, Text
 
-__all__ = ["Concept", "EntityTable", "ItemTable", "Match", "NameTable", "Relation", "Spellings", "UserTable"]
+__all__ = ["Concept", "EntityTable", "ItemTable", "Link", "Match", "NameTable", "Relation", "Spellings", "UserTable"]
 
 
 class NameTable(Part):
@@ -123,6 +123,17 @@ class Match(Part):
     """A table with other spellings of the same titles."""
 
 
+class Link(Part):
+    """A column of bare ids of an RDF source, and what makes IRIs of them."""
+
+    column: Text
+    """The column that holds the ids."""
+    prefix: str = Field(min_length=1)
+    """What stands before them, as in `http://www.wikidata.org/entity/` or `https://www.imdb.com/title/tt`."""
+    digits: int = Field(default=0, ge=0, le=20)
+    """Digits that an id has at least; a shorter one is filled with leading zeros, which tables of numbers lose."""
+
+
 class EntityTable(Part):
     """A table that describes users or items."""
 
@@ -170,8 +181,9 @@ class ItemTable(EntityTable):
 
     match: Match | None = None
     """Instead of `id`: join by title and year to the items of earlier tables."""
-    same_as: Text | None = None
-    """Column with the IRI of the item in an RDF source."""
+    same_as: Text | Link | None = None
+    """Column with the IRI of the item in an RDF source, or a template of it such as `http://www.wikidata.org/entity/{qid}`;
+    or, for bare ids, a column and a prefix."""
 
     @model_validator(mode="after")
     def _check(self) -> ItemTable:
