@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset
 from kg.description import Description
+from kg.errors import Problems
 from kg.garbage import no_garbage_collection
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.growth.forgotten import Forgotten
@@ -108,16 +109,26 @@ class _Build:
     def run(self) -> Dataset:
         # The ratings come first: where they are absent the description is meant for other data.
         table = choose_ratings(self.description, self.folder)
-        raw = read_ratings(table, self.folder)
+        problems, raw = Problems(), None
+        with problems.gathered():
+            raw = read_ratings(table, self.folder)
         if self.known is None:
-            items = self._entities(ITEM, self.description.items, raw)
-            users = self._entities(USER, self.description.users, raw)
+            items = self._entities(ITEM, self.description.items, raw, problems)
+            users = self._entities(USER, self.description.users, raw, problems)
+            if raw is None or items is None or users is None:
+                problems.tell()
+            assert items is not None, "what is not there is a problem"
+            assert users is not None, "what is not there is a problem"
             ledgers = users.vocabulary, items.vocabulary
         else:
+            problems.tell()
             ledgers = self.known.graph.users.vocabulary, self.known.graph.items.vocabulary
-        ratings = index_ratings(
-            raw, *ledgers, unknown_ids=table.unknown_ids, files=self.files, forgotten=self.forgotten
-        )
+        assert raw is not None, "what is not there is a problem"
+        with problems.gathered():
+            ratings = index_ratings(
+                raw, *ledgers, unknown_ids=table.unknown_ids, files=self.files, forgotten=self.forgotten
+            )
+        problems.tell()
         for name, rows in zip(raw.rows.names, raw.rows.tables, strict=True):
             for column, number in rows.whole.items():
                 self.files[name].count(f"cells of {column} written with .0, read as whole numbers", number)
@@ -193,12 +204,22 @@ class _Build:
         self.warnings += report.get("warnings", [])
         return known.graph, {"with_triples": report["items"]["with_triples"], "text_fields": report["text_fields"]}
 
-    def _entities(self, kind: str, tables: Sequence[Any], raw: RawRatings) -> Entities:
+    def _entities(
+        self, kind: str, tables: Sequence[Any], raw: RawRatings | None, problems: Problems
+    ) -> Entities | None:
+        """Read the tables of a kind; None where its ids cannot be told, because of what joins the problems."""
         forgotten = self.forgotten if kind == USER else Forgotten()
-        named = (raw.user if kind == USER else raw.item)[~self.forgotten.mask(raw.user.to_numpy(dtype=object))]
-        rated = [str(raw_id) for raw_id in named.unique()]
-        found = read_entities(kind, tables, self.folder, self.files, self.notes, forgotten, rated=rated)
-        return Entities.of(kind, rated) if found is None else found
+        rated: list[str] = []
+        if raw is not None:
+            named = (raw.user if kind == USER else raw.item)[~self.forgotten.mask(raw.user.to_numpy(dtype=object))]
+            rated = [str(raw_id) for raw_id in named.unique()]
+        entities: Entities | None = None
+        with problems.gathered():
+            found = read_entities(
+                kind, tables, self.folder, self.files, self.notes, forgotten, problems=problems, rated=rated
+            )
+            entities = Entities.of(kind, rated) if found is None else found
+        return entities
 
     def _add_concepts(self, items: Entities, users: Entities) -> None:
         """Add concept nodes in order of first mention, and one edge per relation and pair: the first source that states it."""
@@ -269,10 +290,10 @@ class _Build:
             account = None if knowledge.links is None else self.files.get(knowledge.links.file)
             invalid = 0 if account is None else account.dropped.get("the link is not a valid IRI", 0)
             if account is not None and knowledge.links is not None and invalid and not account.kept:
-                example = account.examples["the link is not a valid IRI"][0].partition(": ")[2]
+                bare = account.examples["the link is not a valid IRI"][0].partition(": ")[2]
                 self.warnings.append(
-                    f"no link in {knowledge.links.file} is a valid IRI ({invalid:,} there, such as {example!r}), so no item "
-                    f"is linked by them; {link_remedy(example)} as iri under links."
+                    f"no link in {knowledge.links.file} is a valid IRI ({invalid:,} there, such as {bare!r}), so no item "
+                    f"is linked by them; {link_remedy(bare)} as iri under links."
                 )
         example = next((link for link in items.links if link is not None), None)
         remedy = (

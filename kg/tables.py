@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from kg.errors import InputError, did_you_mean
+from kg.errors import MOST_PROBLEMS, InputError, Problems, did_you_mean
 from kg.storage.packed import plain_suffix, read_bytes
 from kg.tabular.delimited import read_delimited, rows_with_lines
 from kg.tabular.json_records import JSON_LINES, read_json_records
@@ -102,6 +102,15 @@ class Table:
     def lines(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the lines at which rows start, as `line` does for one, `[num_given_rows]`."""
         return self._first_lines[rows]
+
+    def refuse(self, bad: NDArray[np.bool_], sentence: Callable[[int], str]) -> None:
+        """Raise `InputError` with the sentences about the bad rows, if there are any."""
+        problems = Problems()
+        rows = np.flatnonzero(bad)
+        for row in rows[:MOST_PROBLEMS].tolist():
+            problems.found.append(InputError(sentence(row), file=self.file, line=self.line(row)))
+        problems.more = max(len(rows) - MOST_PROBLEMS, 0)
+        problems.tell()
 
     @cached_property
     def _first_lines(self) -> NDArray[np.int64]:

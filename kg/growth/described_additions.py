@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kg.description import Description
-from kg.errors import InputError
+from kg.errors import InputError, Problems
 from kg.growth.addition_files import Told
 from kg.growth.forgotten import Forgotten
 from kg.report import FileAccount
@@ -42,7 +42,10 @@ def described_records(files: Sequence[Path], kind: str, description: Description
     tables, missed = _like(files, kind, description)
     places, accounts, notes = [str(file.absolute()) for file in files], dict[str, FileAccount](), list[str]()
     same = [_at(table, place) for table, place in zip(tables, places, strict=True)]
-    found = read_entities(kind, same, description.folder, accounts, notes, Forgotten())
+    problems = Problems()
+    with problems.gathered():
+        found = read_entities(kind, same, description.folder, accounts, notes, Forgotten(), problems=problems)
+    problems.tell()
     assert found is not None
     records = _records(found)
     notes = [note.removesuffix(".") for note in notes]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.errors import InputError
+from kg.errors import InputError, Problems
 from kg.tables import LIST_SEPARATOR, Table
 from kg.tabular.expression import without_matches
 from kg.tabular.html_entities import unescaped
@@ -68,34 +68,33 @@ def numbers(table: Table, column: str, *, lowest: float) -> NDArray[np.float64]:
     cells = table.column(column)
     found = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
     wrong = ~(np.isfinite(found) & (found >= lowest))
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise InputError(
-            f"expected a number of at least {lowest:g} in the column {column!r}, found {cells.iloc[row]!r}; correct it",
-            file=table.file,
-            line=table.line(row),
-        )
+    table.refuse(
+        wrong,
+        lambda row: (
+            f"expected a number of at least {lowest:g} in the column {column!r}, found {cells.iloc[row]!r}; correct it"
+        ),
+    )
     return found
 
 
 def _without_counts(lists: pd.Series[list[str]], table: Table, column: str) -> pd.Series[list[str]]:
     """Take the count off each list; a blank cell holds nothing and needs no count, and blanks are no values."""
-    found = []
+    found, problems = [], Problems()
     for row, members in enumerate(lists):
         first, *others = [member for member in members if member.strip()] or ["0"]
-        if not (first.strip().isascii() and first.strip().isdigit()):
-            raise InputError(
-                f"expected the column {column!r} to begin with the number of its values, found {first!r}; "
-                "correct the line, or leave out counted in the description",
-                file=table.file,
-                line=table.line(row),
-            )
-        if int(first) != len(others):
-            raise InputError(
-                f"expected as many values as the column {column!r} counts, {int(first):,}; found {len(others):,}; "
-                "correct the line, or the split in the description",
-                file=table.file,
-                line=table.line(row),
-            )
         found.append(others)
+        if not (first.strip().isascii() and first.strip().isdigit()):
+            problem = (
+                f"expected the column {column!r} to begin with the number of its values, found {first!r}; "
+                "correct the line, or leave out counted in the description"
+            )
+        elif int(first) != len(others):
+            problem = (
+                f"expected as many values as the column {column!r} counts, {int(first):,}; found {len(others):,}; "
+                "correct the line, or the split in the description"
+            )
+        else:
+            continue
+        problems.found.append(InputError(problem, file=table.file, line=table.line(row)))
+    problems.tell()
     return pd.Series(found, index=lists.index, dtype=object)

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from kg.errors import InputError
+from kg.errors import MOST_PROBLEMS, InputError, Problems
 from kg.storage.packed import plain_suffix
 from kg.tabular.table_format import LINE, TableFormat
 
@@ -164,23 +164,38 @@ def _read_lines(content: bytes, file: Path, table_format: TableFormat) -> tuple[
 
 
 def _raise_bad_row(text: bytes, file: Path, table_format: TableFormat, separator: str, columns: list[str]) -> None:
-    shown = {"\t": "tab", " ": "space"}.get(separator, repr(separator))
+    """Raise `InputError` about the rows that do not have as many fields as there are columns; about one if all are so."""
+    problems, num_rows = Problems(), 0
     for line, fields in rows_with_lines(text, table_format, file):
+        num_rows += 1
         if len(fields) != len(columns):
-            if _quotes_mend(separator, table_format, fields, len(columns)):
-                raise InputError(
-                    f"expected {len(columns)} fields, found {len(fields)}, for fields are in quotes here; "
-                    "give format: {quote: '\"'} in the description",
-                    file=file,
-                    line=line,
-                )
-            raise InputError(
-                f"expected {len(columns)} fields separated by {shown} ({', '.join(columns)}), found {len(fields)} in "
-                f"{_shorten(separator.join(fields))!r}; is the separator right?",
-                file=file,
-                line=line,
-            )
+            if len(problems.found) < MOST_PROBLEMS:
+                problems.found.append(_bad_row(file, line, table_format, separator, fields, columns))
+            else:
+                problems.more += 1
+    if len(problems.found) + problems.more == num_rows - (table_format.columns is None) > 1:
+        raise problems.found[0]  # the description is wrong, not the rows
+    problems.tell()
     raise InputError(f"a row does not have the {len(columns)} fields it should have", file=file)
+
+
+def _bad_row(
+    file: Path, line: int, table_format: TableFormat, separator: str, fields: list[str], columns: list[str]
+) -> InputError:
+    found = f"expected {len(columns)} fields"
+    if _quotes_mend(separator, table_format, fields, len(columns)):
+        return InputError(
+            f"{found}, found {len(fields)}, for fields are in quotes here; give format: {{quote: '\"'}} in the description",
+            file=file,
+            line=line,
+        )
+    shown = {"\t": "tab", " ": "space"}.get(separator, repr(separator))
+    return InputError(
+        f"{found} separated by {shown} ({', '.join(columns)}), found {len(fields)} in "
+        f"{_shorten(separator.join(fields))!r}; is the separator right?",
+        file=file,
+        line=line,
+    )
 
 
 def _quotes_mend(separator: str, table_format: TableFormat, fields: list[str], expected: int) -> bool:

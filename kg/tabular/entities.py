@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.errors import InputError
+from kg.errors import InputError, Problems
 from kg.growth.forgotten import OF_FORGOTTEN, Forgotten
 from kg.rdf.triples import is_iri
 from kg.report import FileAccount
@@ -75,6 +75,7 @@ def read_entities(
     notes: list[str],
     forgotten: Forgotten,
     *,
+    problems: Problems,
     rated: Sequence[str] | None = None,
 ) -> Entities | None:
     """Read all tables about users or about items.
@@ -90,15 +91,17 @@ def read_entities(
         files: Receives an account of each file.
         notes: Receives a sentence for each absent optional file.
         forgotten: Whose rows are left out and counted.
+        problems: Receives what is wrong with cells.
         rated: The ids that the ratings name, without the forgotten; None if they are not to be looked at.
 
     Returns:
         The entities, or None if there is no table.
 
     Raises:
-        InputError: If something in a table is wrong, with file and line.
+        InputError: If a table cannot be read, or its ids are wrong, with file and line.
     """
     entities: Entities | None = None
+    unread = Problems()
     for description in tables:
         path = folder / description.file
         if description.optional and not path.exists():
@@ -108,41 +111,48 @@ def read_entities(
         if entities is None and match is not None:
             notes.append(f"{description.file} is not used: no table of {kind}s with ids is there to match it to.")
             continue
-        table = read_table(path, description.format)
-        account = files.setdefault(description.file, FileAccount())
-        account.rows += len(table)
-        if table.replaced:
-            account.counts["bad bytes replaced"] = table.replaced
-        _tell_spellings(table, description, account)
-        if match is not None:
+        with unread.gathered():
+            table = read_table(path, description.format)
+            account = files.setdefault(description.file, FileAccount())
+            account.rows += len(table)
+            if table.replaced:
+                account.counts["bad bytes replaced"] = table.replaced
+            _tell_spellings(table, description, account)
+            if match is not None:
+                assert entities is not None
+                row_of = _match(table, match, entities, folder, account, notes)
+            else:
+                assert description.id is not None
+                ids = _ids(table, description.id, kind, repeated=description.grouped)
+                gone = forgotten.mask(ids)
+                if entities is None and unread.found:
+                    continue
+                if entities is None:
+                    told = dict.fromkeys(raw_id for raw_id, left in zip(ids, gone, strict=True) if not left)
+                    entities = Entities.of(kind, list(told) if rated is None or not description.grouped else rated)
+                beyond = (entities.vocabulary.find(ids) < 0) & ~gone
+                if description.format.lines is not None and description.id == LINE:
+                    _refuse_other_lines(table, ids, beyond, entities.vocabulary)
+                if not description.grouped:
+                    row_of = Vocabulary(kind, ids).find(entities.vocabulary.ids)
+                account.drop(OF_FORGOTTEN, int(gone.sum()))
+                unknown = np.flatnonzero(beyond)
+                account.drop(f"no {kind} of this id", len(unknown), [ids[row] for row in unknown[:3]])
             assert entities is not None
-            row_of = _match(table, match, entities, folder, account, notes)
-        else:
-            assert description.id is not None
-            ids = _ids(table, description.id, kind, repeated=description.grouped)
-            gone = forgotten.mask(ids)
-            if entities is None:
-                told = dict.fromkeys(raw_id for raw_id, left in zip(ids, gone, strict=True) if not left)
-                entities = Entities.of(kind, list(told) if rated is None or not description.grouped else rated)
-            beyond = (entities.vocabulary.find(ids) < 0) & ~gone
-            if description.format.lines is not None and description.id == LINE:
-                _refuse_other_lines(table, ids, beyond, entities.vocabulary)
-            if not description.grouped:
-                row_of = Vocabulary(kind, ids).find(entities.vocabulary.ids)
-            account.drop(OF_FORGOTTEN, int(gone.sum()))
-            unknown = np.flatnonzero(beyond)
-            account.drop(f"no {kind} of this id", len(unknown), [ids[row] for row in unknown[:3]])
-        assert entities is not None
-        if description.grouped:
-            entity_of = entities.vocabulary.find(ids)
-            known = np.stack([entity_of[entity_of >= 0], np.flatnonzero(entity_of >= 0)], axis=1)
-            account.kept += len(known)
-        else:
-            account.kept += len(np.unique(row_of[row_of >= 0]))
-            _describe(entities, table, description, row_of, account)
-            known = np.stack([np.flatnonzero(row_of >= 0), row_of[row_of >= 0]], axis=1)
-        _add_concepts(entities, table, description, known, folder, files)
-        _add_relations(entities, table, description, known, account, forgotten)
+            if description.grouped:
+                entity_of = entities.vocabulary.find(ids)
+                known = np.stack([entity_of[entity_of >= 0], np.flatnonzero(entity_of >= 0)], axis=1)
+                account.kept += len(known)
+            else:
+                account.kept += len(np.unique(row_of[row_of >= 0]))
+                with problems.gathered():
+                    _describe(entities, table, description, row_of, account)
+                known = np.stack([np.flatnonzero(row_of >= 0), row_of[row_of >= 0]], axis=1)
+            with problems.gathered():
+                _add_concepts(entities, table, description, known, folder, files)
+            with problems.gathered():
+                _add_relations(entities, table, description, known, account, forgotten)
+    unread.tell()
     return entities
 
 
@@ -161,24 +171,27 @@ def _tell_spellings(table: Table, description: ItemTable | UserTable, account: F
 
 def _ids(table: Table, column: str, kind: str, *, repeated: bool = False) -> list[str]:
     cells = table.column(column)
-    empty = (cells.str.strip() == "").to_numpy(dtype=bool)
-    if empty.any():
-        row = int(np.argmax(empty))
-        raise InputError(
-            f"expected {_ARTICLE[kind]} {kind} id in the column {column!r}, found an empty cell; give every row an id",
-            file=table.file,
-            line=table.line(row),
+    problems = Problems()
+    with problems.gathered():
+        table.refuse(
+            (cells.str.strip() == "").to_numpy(dtype=bool),
+            lambda _: (
+                f"expected {_ARTICLE[kind]} {kind} id in the column {column!r}, found an empty cell; give every row an id"
+            ),
         )
-    twice = cells.duplicated().to_numpy(dtype=bool)
-    if twice.any() and not repeated:
-        row = int(np.argmax(twice))
-        first = int(np.argmax((cells == cells.iloc[row]).to_numpy(dtype=bool)))
-        raise InputError(
-            f"the {kind} id {cells.iloc[row]!r} stands here for the second time, first in line {table.line(first)}; "
-            "ids must be unique, unless concepts have group: true, which joins the values of several rows",
-            file=table.file,
-            line=table.line(row),
-        )
+    if not repeated:
+        twice = (cells.duplicated() & (cells.str.strip() != "")).to_numpy(dtype=bool)
+
+        def sentence(row: int) -> str:
+            first = int(np.argmax((cells == cells.iloc[row]).to_numpy(dtype=bool)))
+            return (
+                f"the {kind} id {cells.iloc[row]!r} stands here for the second time, first in line {table.line(first)}; "
+                "ids must be unique, unless concepts have group: true, which joins the values of several rows"
+            )
+
+        with problems.gathered():
+            table.refuse(twice, sentence)
+    problems.tell()
     return [str(cell) for cell in cells]
 
 
@@ -266,21 +279,37 @@ def _add_concepts(
     files: dict[str, FileAccount],
 ) -> None:
     """Add the concepts that a table claims; `known` holds pairs of an entity and its row."""
-    for relation, concept in description.concepts.items():
-        names = None if concept.names_from is None else read_names(concept.names_from, folder, files)
-        values, without_match = concept_values(table, concept, description.missing, names)
-        if without_match:
-            files[description.file].counts[f"values of {relation} without a match of the pattern"] = without_match
-        if concept.names_from is not None and names is not None:
-            used = set(values["id"])
-            unused = sum(concept_id(concept.wording.replace("{}", name)) not in used for name in names.values())
-            files[concept.names_from.file].count(f"names that no {relation} needs", unused)
-        joined = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
-        if concept.group:
-            joined, beyond = grouped(joined, concept, table)
-            files[description.file].count(f"values of {relation} beyond the first {concept.first}, left out", beyond)
-        joined["line"] = table.lines(joined.pop("row").to_numpy())
-        entities.claims.append(joined.assign(relation=relation, kind=concept.kind or relation, source=description.file))
+    problems = Problems()
+    for relation in description.concepts:
+        with problems.gathered():
+            _add_concept(entities, table, description, relation, known, folder, files)
+    problems.tell()
+
+
+def _add_concept(
+    entities: Entities,
+    table: Table,
+    description: ItemTable | UserTable,
+    relation: str,
+    known: NDArray[np.int64],
+    folder: Path,
+    files: dict[str, FileAccount],
+) -> None:
+    concept = description.concepts[relation]
+    names = None if concept.names_from is None else read_names(concept.names_from, folder, files)
+    values, without_match = concept_values(table, concept, description.missing, names)
+    if without_match:
+        files[description.file].counts[f"values of {relation} without a match of the pattern"] = without_match
+    if concept.names_from is not None and names is not None:
+        used = set(values["id"])
+        unused = sum(concept_id(concept.wording.replace("{}", name)) not in used for name in names.values())
+        files[concept.names_from.file].count(f"names that no {relation} needs", unused)
+    joined = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
+    if concept.group:
+        joined, beyond = grouped(joined, concept, table)
+        files[description.file].count(f"values of {relation} beyond the first {concept.first}, left out", beyond)
+    joined["line"] = table.lines(joined.pop("row").to_numpy())
+    entities.claims.append(joined.assign(relation=relation, kind=concept.kind or relation, source=description.file))
 
 
 def _add_relations(
