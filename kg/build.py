@@ -31,6 +31,7 @@ from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType, Namespace
 from kg.storage.manifest import file_sha256
 from kg.tabular.entities import Entities, read_entities
+from kg.tabular.id_names import are_names
 from kg.tabular.link_cells import link_remedy
 from kg.tabular.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
 from kg.tabular.split_files import SplitReader
@@ -109,21 +110,20 @@ class _Build:
     def run(self) -> Dataset:
         # The ratings come first: where they are absent the description is meant for other data.
         table = choose_ratings(self.description, self.folder)
-        problems, raw = Problems(), None
+        problems, raw, described = Problems(), None, []
         with problems.gathered():
             raw = read_ratings(table, self.folder)
         if self.known is None:
-            items = self._entities(ITEM, self.description.items, raw, problems)
-            users = self._entities(USER, self.description.users, raw, problems)
-            if raw is None or items is None or users is None:
+            for kind, tables in ((ITEM, self.description.items), (USER, self.description.users)):
+                with problems.gathered():
+                    described.append(self._entities(kind, tables, raw, problems))
+            if raw is None or len(described) < 2:
                 problems.tell()
-            assert items is not None, "what is not there is a problem"
-            assert users is not None, "what is not there is a problem"
-            ledgers = users.vocabulary, items.vocabulary
+            ledgers = described[1].vocabulary, described[0].vocabulary
         else:
             problems.tell()
             ledgers = self.known.graph.users.vocabulary, self.known.graph.items.vocabulary
-        assert raw is not None, "what is not there is a problem"
+        assert raw is not None, "what is not there is a problem that was told"
         with problems.gathered():
             ratings = index_ratings(
                 raw, *ledgers, unknown_ids=table.unknown_ids, files=self.files, forgotten=self.forgotten
@@ -133,7 +133,7 @@ class _Build:
             for column, number in rows.whole.items():
                 self.files[name].count(f"cells of {column} written with .0, read as whole numbers", number)
         del raw
-        graph, facts = self._graph(items, users) if self.known is None else self._graph_of(self.known)
+        graph, facts = self._graph(*described) if self.known is None else self._graph_of(self.known)
         splits = self._splits(
             SplitReader(
                 folder=self.folder,
@@ -204,21 +204,24 @@ class _Build:
         self.warnings += report.get("warnings", [])
         return known.graph, {"with_triples": report["items"]["with_triples"], "text_fields": report["text_fields"]}
 
-    def _entities(
-        self, kind: str, tables: Sequence[Any], raw: RawRatings | None, problems: Problems
-    ) -> Entities | None:
-        """Read the tables of a kind; None where its ids cannot be told, because of what joins the problems."""
+    def _entities(self, kind: str, tables: Sequence[Any], raw: RawRatings | None, problems: Problems) -> Entities:
+        """Read the tables of a kind; what is wrong with cells joins the problems, what is wrong with ids is raised."""
         forgotten = self.forgotten if kind == USER else Forgotten()
         rated: list[str] = []
         if raw is not None:
             named = (raw.user if kind == USER else raw.item)[~self.forgotten.mask(raw.user.to_numpy(dtype=object))]
             rated = [str(raw_id) for raw_id in named.unique()]
-        entities: Entities | None = None
-        with problems.gathered():
-            found = read_entities(
-                kind, tables, self.folder, self.files, self.notes, forgotten, problems=problems, rated=rated
-            )
-            entities = Entities.of(kind, rated) if found is None else found
+        found = read_entities(
+            kind, tables, self.folder, self.files, self.notes, forgotten, problems=problems, rated=rated
+        )
+        return self._of_ratings(kind, rated) if found is None else found
+
+    def _of_ratings(self, kind: str, ids: list[str]) -> Entities:
+        """Return the entities that ratings alone name; of items whose ids are names, these are read as their texts."""
+        entities = Entities.of(kind, ids)
+        if kind == ITEM and are_names(ids):
+            entities.texts = [[raw_id] for raw_id in ids]
+            self.notes.append(f"No table describes items, and their ids are read as names, such as {ids[0]!r}.")
         return entities
 
     def _add_concepts(self, items: Entities, users: Entities) -> None:

@@ -12,6 +12,7 @@ from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
 from kg.growth.forgotten import Forgotten
+from kg.report import report_lines
 
 RATINGS = "user,item,rating\nu1,i1,5\nu1,i2,4\nu2,i3,3\nu2,i1,2\n"
 
@@ -171,3 +172,33 @@ users:
     assert edges(dataset, "user", "age", "age") == {("1", "under 30")}
     assert dataset.graph.nodes["country"].labels.tolist() == ["türkiye", "usa"]
     assert dataset.graph.nodes["town"].labels.tolist() == ["İzmir", "nyc"]
+
+
+def test_what_will_be_read_counts_as_text(tmp_path: Path) -> None:
+    described = "items: [{file: items.csv, id: id, label: title}]\n"
+    dataset = made(tmp_path, described, {"items.csv": "id,title\ni1,Whole milk\ni2,Rye bread\ni3,\n"})
+    assert dataset.report["items"]["with_text"] == 2
+    assert "Items: 2 with text" in report_lines(dataset.report)[1]
+
+
+@pytest.mark.parametrize(
+    ("ids", "read"),
+    [
+        (["whole milk", "UHT-milk", "a1b2"], False),  # two in three are not nearly all
+        (["whole milk", "UHT-milk", "rolls/buns"], True),
+        (["B00A17I99Q", "B01ABC2345", "BXYZ000000"], False),
+        (["1", "2", "30"], False),
+        (["김치", "라면", "밥"], True),
+        (["http://a.example/Moby", "http://a.example/Air", "http://a.example/Sting"], False),
+    ],
+)
+def test_ids_that_are_names_are_read_where_no_table_describes_items(tmp_path: Path, ids: list[str], read: bool) -> None:
+    (tmp_path / "ratings.csv").write_text("user,item\n" + "".join(f"u{n},{raw_id}\n" for n, raw_id in enumerate(ids)))
+    (tmp_path / "d.yaml").write_text("name: shop\nratings: {file: ratings.csv, feedback: implicit}\n")
+    dataset = build(Description.load(tmp_path / "d.yaml"))
+    assert dataset.graph.items.texts.tolist() == (ids if read else [None] * 3)
+    assert dataset.report["items"]["with_text"] == 3 * read
+    assert (
+        dataset.report["notes"]
+        == [f"No table describes items, and their ids are read as names, such as {ids[0]!r}."] * read
+    )
