@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset
 from kg.description import Description
+from kg.errors import Problems
 from kg.garbage import no_garbage_collection
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.growth.forgotten import Forgotten
@@ -30,6 +31,8 @@ from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType, Namespace
 from kg.storage.manifest import file_sha256
 from kg.tabular.entities import Entities, read_entities
+from kg.tabular.id_names import are_names
+from kg.tabular.link_cells import link_remedy
 from kg.tabular.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings, scale_of
 from kg.tabular.split_files import SplitReader
 from kg.tabular.unicode_twins import unicode_twins
@@ -100,6 +103,7 @@ class _Build:
         self.merger: Merger | None = None
         self.files: dict[str, FileAccount] = {}
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.nodes: dict[str, Nodes] = {}
         self.edges: dict[EdgeType, pd.DataFrame] = {}
         self.sources: dict[str, int] = {}
@@ -107,22 +111,33 @@ class _Build:
     def run(self) -> Dataset:
         # The ratings come first: where they are absent the description is meant for other data.
         table = choose_ratings(self.description, self.folder)
-        raw = read_ratings(table, self.folder, self.description.splits)
-        scale = scale_of(raw, table)
+        problems, raw, described = Problems(), None, []
+        with problems.gathered():
+            raw = read_ratings(table, self.folder, self.description.splits)
+            scale = scale_of(raw, table)
         if self.known is None:
-            keep = table.unlisted == "keep"
-            items = self._entities(ITEM, self.description.items, raw, keep=keep)
-            users = self._entities(USER, self.description.users, raw, keep=keep)
-            self.notes += [note for found in (items, users) for note in unicode_twins(found.vocabulary)]
-            ledgers = users.vocabulary, items.vocabulary
+            for kind, tables in ((ITEM, self.description.items), (USER, self.description.users)):
+                with problems.gathered():
+                    described.append(self._entities(kind, tables, raw, problems, keep=table.unlisted == "keep"))
+            if raw is None or len(described) < 2:
+                problems.tell()
+            self.notes += [note for found in described for note in unicode_twins(found.vocabulary)]
+            ledgers = described[1].vocabulary, described[0].vocabulary
         else:
+            problems.tell()
             ledgers = self.known.graph.users.vocabulary, self.known.graph.items.vocabulary
-        ratings = index_ratings(raw, *ledgers, unlisted=table.unlisted, files=self.files, forgotten=self.forgotten)
+        assert raw is not None, "what is not there is a problem that was told"
+        with problems.gathered():
+            ratings = index_ratings(raw, *ledgers, unlisted=table.unlisted, files=self.files, forgotten=self.forgotten)
+        problems.tell()
         shown = None
         if table.clicked is not None:
             shown, ratings = ratings.select(ratings.value == 0), ratings.select(ratings.value > 0)
+        for name, rows in zip(raw.rows.names, raw.rows.tables, strict=True):
+            for column, number in rows.whole.items():
+                self.files[name].count(f"cells of {column} written with .0, read as whole numbers", number)
         del raw
-        graph, facts = self._graph(items, users) if self.known is None else self._graph_of(self.known)
+        graph, facts = self._graph(*described) if self.known is None else self._graph_of(self.known)
         splits = self._splits(
             SplitReader(
                 folder=self.folder,
@@ -144,6 +159,7 @@ class _Build:
             "text_fields": facts["text_fields"],
             "files": {file: account.as_json() for file, account in self.files.items()},
             "notes": self.notes,
+            "warnings": self.warnings,
             "inputs": {file: self._sha256(file) for file in self._inputs()},
             "origin": self.origin.as_json(self.forgotten),
             **({"forgotten": {"people": len(self.forgotten)}} if self.forgotten else {}),
@@ -165,6 +181,8 @@ class _Build:
         names = ItemNames(items, Namespace(self.description.namespace), merge=self.description.merge)
         sources = self._gather(items, names)
         self.notes += names.clashes()
+        self.warnings += items.warnings
+        self._warn_of_triples(sources, items)
         self._add_concepts(items, users)
         for kind, entities in ((ITEM, items), (USER, users)):
             self._add_relations(kind, entities)
@@ -189,16 +207,41 @@ class _Build:
         report: Mapping[str, Any] = known.report
         self.files = {**self.origin.accounts_of(known), **self.files}
         self.notes += report["notes"]
+        self.warnings += report.get("warnings", [])
         return known.graph, {"with_triples": report["items"]["with_triples"], "text_fields": report["text_fields"]}
 
-    def _entities(self, kind: str, tables: Sequence[Any], raw: RawRatings, *, keep: bool) -> Entities:
-        """Read the tables of a kind; the ids of the ratings join them, or stand for them where there are none."""
+    def _entities(
+        self, kind: str, tables: Sequence[Any], raw: RawRatings | None, problems: Problems, *, keep: bool
+    ) -> Entities:
+        """Read the tables of a kind; the ids of the ratings join them, or stand for them where there are none.
+
+        What is wrong with cells joins the problems, what is wrong with ids is raised.
+        """
         forgotten = self.forgotten if kind == USER else Forgotten()
-        known = raw.user if kind == USER else raw.item
-        rated = [str(raw_id) for raw_id in known[~self.forgotten.mask(raw.user.to_numpy(dtype=object))].unique()]
-        joining = rated if keep else ()
-        found = read_entities(kind, tables, self.folder, self.files, self.notes, forgotten, joining)
-        return Entities.of(kind, rated) if found is None else found
+        rated: list[str] = []
+        if raw is not None:
+            named = (raw.user if kind == USER else raw.item)[~self.forgotten.mask(raw.user.to_numpy(dtype=object))]
+            rated = [str(raw_id) for raw_id in named.unique()]
+        found = read_entities(
+            kind,
+            tables,
+            self.folder,
+            self.files,
+            self.notes,
+            forgotten,
+            problems=problems,
+            rated=rated,
+            joining=rated if keep else (),
+        )
+        return self._of_ratings(kind, rated) if found is None else found
+
+    def _of_ratings(self, kind: str, ids: list[str]) -> Entities:
+        """Return the entities that ratings alone name; of items whose ids are names, these are read as their texts."""
+        entities = Entities.of(kind, ids)
+        if kind == ITEM and are_names(ids):
+            entities.texts = [[raw_id] for raw_id in ids]
+            self.notes.append(f"No table describes items, and their ids are read as names, such as {ids[0]!r}.")
+        return entities
 
     def _add_concepts(self, items: Entities, users: Entities) -> None:
         """Add concept nodes in order of first mention, and one edge per relation and pair: the first source that states it."""
@@ -262,6 +305,29 @@ class _Build:
 
         with self.engine() as engine:
             return gather(given, names, items, engine, self.files)
+
+    def _warn_of_triples(self, sources: Sequence[LinkedSource], items: Entities) -> None:
+        """Warn where a source was read and none of its triples is used, or none of a table's links."""
+        for knowledge in self.description.knowledge:
+            account = None if knowledge.links is None else self.files.get(knowledge.links.file)
+            invalid = 0 if account is None else account.dropped.get("the link is not a valid IRI", 0)
+            if account is not None and knowledge.links is not None and invalid and not account.kept:
+                bare = account.examples["the link is not a valid IRI"][0].partition(": ")[2]
+                self.warnings.append(
+                    f"no link in {knowledge.links.file} is a valid IRI ({invalid:,} there, such as {bare!r}), so no item "
+                    f"is linked by them; {link_remedy(bare)} as iri under links."
+                )
+        example = next((link for link in items.links if link is not None), None)
+        remedy = (
+            "no item has a link; give same_as under items, or links under knowledge"
+            if example is None
+            else f"links of items, such as {example}, must be written as that source writes its IRIs"
+        )
+        for source in sources:
+            account = self.files[source.name]
+            if account.dropped and not account.kept:
+                reasons = ", ".join(f"{number:,} {reason}" for reason, number in account.dropped.items())
+                self.warnings.append(f"no triple of {source.name} is used ({reasons}): {remedy}.")
 
     def _add_knowledge(self, sources: Sequence[LinkedSource], num_items: int) -> NDArray[np.bool_]:
         """Add what sources of knowledge say about linked items; return which items have triples."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
-__all__ = ["InputError", "UnknownNameError", "did_you_mean"]
+__all__ = ["MOST_PROBLEMS", "InputError", "JointInputError", "Problems", "UnknownNameError", "did_you_mean"]
 
+MOST_PROBLEMS = 10  # that are told at once
 _LONGEST = 900  # characters of a message
 
 
@@ -29,6 +31,53 @@ class InputError(ValueError):
             message = f"{message[: _LONGEST * 2 // 3]} ... {message[-_LONGEST // 3 :]}"
         place = "" if self.file is None else self.file if line is None else f"{self.file}, line {line}"
         super().__init__(f"{place}: {message}" if place else message)
+
+
+class JointInputError(InputError):
+    """Several things are wrong; the message has a line each for the first ten by file and line, and says how many there are more.
+
+    Args:
+        problems: Two or more.
+        more: How many there are beside them.
+
+    Attributes:
+        problems: The first ten.
+        more: How many there are beside these.
+    """
+
+    def __init__(self, problems: Sequence[InputError], *, more: int = 0) -> None:
+        ordered = sorted(problems, key=lambda problem: (problem.file or "", problem.line or 0))
+        self.problems = tuple(ordered[:MOST_PROBLEMS])
+        self.more = more + len(ordered) - len(self.problems)
+        self.file, self.line = ordered[0].file, ordered[0].line
+        lines = [f"{len(ordered) + more:,} problems:", *map(str, self.problems)]
+        ValueError.__init__(self, "\n".join([*lines, f"and {self.more:,} more"] if self.more else lines))
+
+
+class Problems:
+    """What is wrong with several inputs, gathered so that it can be told at once."""
+
+    def __init__(self) -> None:
+        self.found: list[InputError] = []
+        self.more = 0
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Take what is raised inside for a problem, and go on after the block."""
+        try:
+            yield
+        except JointInputError as error:
+            self.found += error.problems
+            self.more += error.more
+        except InputError as error:
+            self.found.append(error)
+
+    def tell(self) -> None:
+        """Raise what was found: the only problem as it is, several as `JointInputError`; nothing if there is none."""
+        if len(self.found) == 1 and not self.more:
+            raise self.found[0]
+        if self.found:
+            raise JointInputError(self.found, more=self.more)
 
 
 class UnknownNameError(InputError, KeyError):

@@ -9,6 +9,7 @@ from typing import Any
 from kg.graph import KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
+from kg.wording import item_sentences
 
 __all__ = ["FileAccount", "report_lines", "summary"]
 
@@ -66,6 +67,8 @@ def summary(
 ) -> dict[str, Any]:
     """Return what a graph holds in numbers: nodes with text and link, without any edge, edges of each relation.
 
+    An item counts as one with text where the language model has something to read, be it its label and concepts alone.
+
     Args:
         graph: The graph.
         ratings: Its ratings.
@@ -84,7 +87,12 @@ def summary(
     }
     return {
         "name": graph.name,
-        "items": {**_known(graph.items), "with_triples": with_triples, "isolated": counts[ITEM]["isolated"]},
+        "items": {
+            **_known(graph.items),
+            "with_text": sum(sentence is not None for sentence in item_sentences(graph)),
+            "with_triples": with_triples,
+            "isolated": counts[ITEM]["isolated"],
+        },
         "users": {**_known(graph.users), "isolated": counts[USER]["isolated"]},
         "ratings": {
             "count": len(ratings),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from kg.errors import InputError, did_you_mean
+from kg.errors import MOST_PROBLEMS, InputError, Problems, did_you_mean
 from kg.storage.packed import plain_suffix, read_bytes
 from kg.tabular.delimited import read_delimited, rows_with_lines
 from kg.tabular.json_records import JSON_LINES, read_json_records
@@ -25,6 +26,7 @@ from kg.tabular.table_format import TableFormat
 __all__ = ["LIST_SEPARATOR", "Table", "read_table"]
 
 _SHOWN = 20
+_WHOLE = r"-?(?:0|[1-9][0-9]*)\.0"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +42,8 @@ class Table:
         starts: The line at which each row starts, where the text is not kept but has lines (JSON Lines).
         nested: Cells of fields inside objects by their paths, `{"reviewer.id": {row: cell}}`.
         objects: For each field that holds an object the first row where it does.
+        whole: Columns of whole numbers written with `.0`, as pandas writes them beside unknown ones, which are read without
+            it, and how many cells of each are.
     """
 
     file: Path
@@ -50,6 +54,7 @@ class Table:
     starts: Sequence[int] = ()
     nested: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     objects: Mapping[str, int] = field(default_factory=dict)
+    whole: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -98,6 +103,15 @@ class Table:
         """Return the lines at which rows start, as `line` does for one, `[num_given_rows]`."""
         return self._first_lines[rows]
 
+    def refuse(self, bad: NDArray[np.bool_], sentence: Callable[[int], str]) -> None:
+        """Raise `InputError` with the sentences about the bad rows, if there are any."""
+        problems = Problems()
+        rows = np.flatnonzero(bad)
+        for row in rows[:MOST_PROBLEMS].tolist():
+            problems.found.append(InputError(sentence(row), file=self.file, line=self.line(row)))
+        problems.more = max(len(rows) - MOST_PROBLEMS, 0)
+        problems.tell()
+
     @cached_property
     def _first_lines(self) -> NDArray[np.int64]:
         """The line at which each row starts, `[num_rows]`."""
@@ -126,7 +140,10 @@ def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
     Raises:
         InputError: If the file is missing, damaged, or a row does not have the fields it should have.
     """
-    table_format = table_format or TableFormat()
+    return _without_zeros(_read(file, table_format or TableFormat()))
+
+
+def _read(file: Path, table_format: TableFormat) -> Table:
     suffix = plain_suffix(file)
     content = read_bytes(file)
     by_suffix = table_format.separator is None and table_format.lines is None
@@ -151,6 +168,16 @@ def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
         return Table(file=file, frame=frame, text=None, format=table_format, nested=cells.nested, objects=cells.objects)
     frame, text, replaced = read_delimited(content, file, table_format)
     return Table(file=file, frame=frame, text=text, format=table_format, replaced=replaced)
+
+
+def _without_zeros(table: Table) -> Table:
+    """Return a table in which a column of nothing but `1995.0` and the like holds `1995`, which is what was meant."""
+    columns, whole = {}, {}
+    for name, cells in table.frame.items():
+        known = cells[cells != ""]
+        if len(known) and re.fullmatch(_WHOLE, known.iloc[0]) and known.str.fullmatch(_WHOLE).all():
+            columns[str(name)], whole[str(name)] = cells.str.removesuffix(".0"), len(known)
+    return replace(table, frame=table.frame.assign(**columns), whole=whole) if columns else table
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
+from training.cli import app
 
 W = "http://w.example/"
 SAME = "<http://www.w3.org/2002/07/owl#sameAs>"
@@ -226,3 +228,67 @@ def test_items_whose_ids_are_iris_are_linked_by_them(tmp_path: Path) -> None:
     assert edges(dataset) == {(W + "One_%28band%29", "wiki:p", W + "E")}
     assert dataset.graph.items.labels.tolist() == ["One (band)", "two"]
     assert dataset.graph.items.iris.tolist() == [W + "One_%28band%29", None]
+
+
+Q = "http://www.wikidata.org/entity/"
+TT = "https://www.imdb.com/title/tt"
+
+
+@pytest.mark.parametrize(
+    ("link", "iris"),
+    [
+        ("qid", [None, None, None]),
+        ('"http://www.wikidata.org/entity/{qid}"', [Q + "Q42", Q + "Q7", None]),
+        ("{column: qid, prefix: 'http://www.wikidata.org/entity/'}", [Q + "Q42", Q + "Q7", None]),
+        (
+            "{column: imdb, prefix: 'https://www.imdb.com/title/tt', digits: 7}",
+            [TT + "0114709", TT + "1375666", TT + "0000042"],
+        ),
+        ("{column: whole, prefix: 'https://www.imdb.com/title/tt'}", [TT + "0114709", TT + "7", None]),
+    ],
+)
+def test_bare_ids_become_links(tmp_path: Path, link: str, iris: list[str | None]) -> None:
+    items = f"id,title,qid,imdb,whole\n1,One,Q42,114709,{TT}0114709\n2,Two,Q7,1375666,7\n3,Three,,42,\n"
+    (tmp_path / "items.csv").write_text(items)
+    (tmp_path / "ratings.csv").write_text(RATINGS.replace("w,4,5,1\n", "").replace("v,3,4,9\n", ""))
+    (tmp_path / "d.yaml").write_text(
+        "name: small\nratings: {file: ratings.csv}\n"
+        f"items:\n  - {{file: items.csv, id: id, label: title, same_as: {link}}}\n"
+    )
+    dataset = build(Description.load(tmp_path / "d.yaml"))
+    assert dataset.graph.items.iris.tolist() == iris
+    assert dataset.report["warnings"] == (
+        []
+        if any(iris)
+        else [
+            "no link in items.csv is a valid IRI (2 there, such as 'Q42'), so no item is linked by them; "
+            'give {column: ..., prefix: "http://www.wikidata.org/entity/"} for bare ids under same_as.'
+        ]
+    )
+
+
+def test_a_table_of_links_may_hold_bare_ids(tmp_path: Path) -> None:
+    triples = f"<{TT}0000007> <{W}p> <{W}E> .\n"
+    bare = {"items": "id,title,iri\n1,One,\n2,Two,\n3,Three,\n4,Four,\n", "ids_csv": "movie,imdb\n2,7\n"}
+    links = ", links: {{file: ids.csv, item: movie, iri: {}}}"
+    dataset = made(tmp_path, triples, knowledge=links.format(f"{{column: imdb, prefix: '{TT}', digits: 7}}"), **bare)
+    assert edges(dataset) == {("2", "wiki:p", W + "E")}
+    assert dataset.report["warnings"] == []
+    dataset = made(tmp_path, triples, knowledge=links.format("imdb"), **bare)
+    assert dataset.report["warnings"] == [
+        "no link in ids.csv is a valid IRI (1 there, such as '7'), so no item is linked by them; "
+        'give {column: ..., prefix: "https://..."} for bare ids as iri under links.',
+        "no triple of facts.nt is used (1 neither end is a linked item or reached from one): "
+        "no item has a link; give same_as under items, or links under knowledge.",
+    ]
+
+
+def test_a_source_of_which_nothing_is_used_is_a_warning_at_the_end(tmp_path: Path) -> None:
+    made(tmp_path, spoken("One").replace("http:", "https:"))
+    told = CliRunner().invoke(app, ["build", str(tmp_path / "d.yaml"), "--out", str(tmp_path / "graph")])
+    assert told.exit_code == 0
+    assert told.stderr == (
+        "warning: no triple of facts.nt is used (1 neither end is a linked item or reached from one): links of items, "
+        f"such as {W}One, must be written as that source writes its IRIs.\n"
+    )
+    assert "warning" not in told.stdout

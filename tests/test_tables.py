@@ -274,3 +274,56 @@ def test_what_is_no_json_lines_is_told_with_its_line(tmp_path: Path, name: str, 
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
         read_table(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"User-ID";"ISBN";"Age"\n"1";"a;b";"27"\n"2";"c";NULL\n',  # the header is in quotes
+        'User-ID;ISBN;Age\n1;"a;b";"27"\n2;"c";NULL\n',  # a column is
+        'User-ID;ISBN;Age\r\n1;"a;b";"27"\r\n\r\n2;"c";NULL\r\n',
+    ],
+)
+def test_quotes_count_with_any_separator_where_the_first_rows_show_them(tmp_path: Path, text: str) -> None:
+    for separator in ";|\t":
+        (tmp_path / "t.dat").write_bytes(text.replace(";", separator).encode())
+        table = read_table(tmp_path / "t.dat", TableFormat(separator=separator))
+        assert list(table.frame.columns) == ["User-ID", "ISBN", "Age"]
+        assert cells(table) == [["1", f"a{separator}b", "27"], ["2", "c", "NULL"]]
+        assert table.line(1) == text.count("\n")
+
+
+def test_a_row_that_quotes_would_mend_names_them(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('id;t\n1;a\n2;"b; c"\n')
+    with pytest.raises(InputError, match=r"line 3: expected 2 fields, found 3, for fields are in quotes.*quote: '\"'"):
+        read_table(tmp_path / "t.csv", TableFormat(separator=";"))
+    assert cells(read_table(tmp_path / "t.csv", TableFormat(separator=";", quote='"'))) == [["1", "a"], ["2", "b; c"]]
+
+
+def test_a_cell_may_be_long(tmp_path: Path) -> None:
+    long = "word, " * 50_000
+    (tmp_path / "t.csv").write_text(f'id,t\n1,"{long}"\n')
+    table = read_table(tmp_path / "t.csv")
+    assert cells(table) == [["1", long]]
+    assert table.line(0) == 2
+
+
+def test_whole_numbers_that_pandas_wrote_as_floats_are_whole(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"id": [1, 2, 3], "year": [2008, None, 1995], "stars": [4.0, 3.5, 1.0], "code": ["1.0", "01.0", ""]}
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    for name in ("t.csv", "t.parquet", "t.jsonl"):
+        table = read_table(tmp_path / name)
+        assert table.column("year").tolist() == ["2008", "", "1995"]
+        assert table.column("stars").astype(float).tolist() == [4.0, 3.5, 1.0]
+        assert table.column("code").tolist() == ["1.0", "01.0", ""]
+        assert table.whole == ({} if name == "t.parquet" else {"year": 2})
+
+
+def test_utf_16_is_read_by_its_mark(tmp_path: Path) -> None:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        (tmp_path / "t.tsv").write_bytes("\ufeffid\tt\n1\té\n".encode(encoding))
+        assert cells(read_table(tmp_path / "t.tsv")) == [["1", "é"]]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kg.description import Description
-from kg.errors import InputError
+from kg.errors import InputError, Problems
 from kg.growth.addition_files import Told
 from kg.growth.forgotten import Forgotten
 from kg.report import FileAccount
@@ -42,7 +42,10 @@ def described_records(files: Sequence[Path], kind: str, description: Description
     tables, missed = _like(files, kind, description)
     places, accounts, notes = [str(file.absolute()) for file in files], dict[str, FileAccount](), list[str]()
     same = [_at(table, place) for table, place in zip(tables, places, strict=True)]
-    found = read_entities(kind, same, description.folder, accounts, notes, Forgotten())
+    problems = Problems()
+    with problems.gathered():
+        found = read_entities(kind, same, description.folder, accounts, notes, Forgotten(), problems=problems)
+    problems.tell()
     assert found is not None
     records = _records(found)
     notes = [note.removesuffix(".") for note in notes]
@@ -64,7 +67,9 @@ def _like(
 ) -> tuple[Sequence[ItemTable | UserTable], Sequence[str]]:
     """Return the tables that files are like, the first one with ids before the others, and the files of those left over."""
     described: tuple[ItemTable | UserTable, ...] = description.items if kind == ITEM else description.users
-    first = next((place for place, found in enumerate(described) if found.id is not None), len(described))
+    first = next(
+        (place for place, found in enumerate(described) if found.id is not None and not found.grouped), len(described)
+    )
     tables, missed = described[first : first + len(files)], described[first + len(files) :]
     if not tables:
         raise InputError(

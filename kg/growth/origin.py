@@ -13,6 +13,7 @@ from kg.description import Description
 from kg.growth.forgotten import Forgotten
 from kg.report import FileAccount
 from kg.storage.manifest import canonical, file_sha256, sha256
+from kg.tabular.entity_description import EntityTable
 
 __all__ = ["Origin"]
 
@@ -57,7 +58,9 @@ class Origin:
             ratings=_digest(ratings, files[1], hashes),
             graph_files=files[0],
             rating_files=files[1],
-            stated=all(any(table.file in files[0] for table in of_kind) for of_kind in tables)
+            stated=all(
+                _stated(next((table for table in of_kind if table.file in files[0]), None)) for of_kind in tables
+            )
             and all(table["unlisted"] != "keep" for table in rating_tables),
             hashes=hashes,
         )
@@ -94,6 +97,11 @@ class Origin:
         """Return the accounts that a data set holds of the files of nodes and edges."""
         files: Mapping[str, Any] = dataset.report["files"]  # type: ignore[assignment]
         return {file: FileAccount(**account) for file, account in files.items() if file in self.graph_files}
+
+
+def _stated(first: EntityTable | None) -> bool:
+    """Whether the first table of a kind that is there says which there are; one with several rows an id does not."""
+    return first is not None and not first.grouped
 
 
 def _files(part: object, folder: Path) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from kg.rdf.endpoint import Endpoint
 from kg.rdf.predicates import PredicateChoice, local_name
-from kg.tabular.entity_description import Concept
+from kg.tabular.entity_description import Concept, Link
 from kg.tabular.table_format import FileName, Name, Part, Pattern, TableFormat, Text
 
 __all__ = ["Knowledge", "LinkTable", "LiteralUse", "TripleTable"]
@@ -31,8 +31,8 @@ class LinkTable(Part):
     """How it is split."""
     item: Text
     """Column with the item id."""
-    iri: Text
-    """Column with the IRI, or with the id in a table of triples."""
+    iri: Text | Link
+    """Column with the IRI, or with the id in a table of triples; or a template or a prefix, as in `same_as`."""
     missing: tuple[Text, ...] = ("",)
     """Values that mean unknown."""
 

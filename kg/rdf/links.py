@@ -16,6 +16,7 @@ from kg.report import FileAccount
 from kg.schema import ITEM, Namespace
 from kg.tables import read_table
 from kg.tabular.entities import Entities
+from kg.tabular.link_cells import link_cells
 
 __all__ = ["SAME_AS", "ItemNames"]
 
@@ -70,17 +71,17 @@ class ItemNames:
         triple_table = knowledge.format if isinstance(knowledge.format, TripleTable) else None
         table = read_table(folder / links.file, links.format)
         account.rows += len(table)
-        ids, names = (table.column(column).astype(object).str.strip() for column in (links.item, links.iri))
-        unknown = {value.strip() for value in links.missing} | {""}
+        ids = table.column(links.item).astype(object).str.strip()
+        cells = link_cells(table, links.iri, links.missing)
         namespace = "" if triple_table is None else triple_table.namespace or ""
         index = self.items.vocabulary.find(ids.to_numpy(dtype=object))
         given: dict[int, str] = {}
         lines = table.lines(np.arange(len(table)))
-        for row, (item, cell) in enumerate(zip(index.tolist(), names, strict=True)):
-            name = namespace + cell
+        for row, (item, cell) in enumerate(zip(index.tolist(), cells, strict=True)):
+            name = namespace + (cell or "")
             if item < 0:
                 account.drop("no item of this id", 1, [str(ids.iloc[row])])
-            elif cell in unknown:
+            elif cell is None:
                 account.drop("no link", 1)
             elif triple_table is None and not is_iri(name):
                 account.drop("the link is not a valid IRI", 1, [f"line {lines[row]}: {name}"])

@@ -8,6 +8,7 @@ from kg.errors import InputError
 from kg.report import FileAccount
 from kg.tables import read_table
 from kg.tabular.entity_description import NameTable
+from kg.tabular.html_entities import unescaped
 
 __all__ = ["read_names"]
 
@@ -33,7 +34,7 @@ def read_names(description: NameTable, folder: Path, files: dict[str, FileAccoun
             file=table.file,
             line=table.line(row),
         )
-    found = {str(code): str(name) for code, name in zip(codes, names, strict=True) if name.strip()}
+    found = {str(code): unescaped(str(name)) for code, name in zip(codes, names, strict=True) if name.strip()}
     if description.file not in files:
         files[description.file] = FileAccount(rows=len(table), kept=len(found))
         files[description.file].drop("the name is empty", len(table) - len(found))

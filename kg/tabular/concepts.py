@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from kg.errors import InputError
 from kg.tables import Table
 from kg.tabular.cells import split_cells
 from kg.tabular.entity_description import Concept
@@ -62,6 +62,7 @@ def concept_values(
             unknown=unknown,
             counted=concept.counted,
             remove=concept.remove,
+            escaped=True,
         )
         if concept.pattern is not None:
             found = first_groups(concept.pattern, values["value"], table.file)
@@ -79,22 +80,31 @@ def concept_values(
     values["label"] = values["value"].map(labels).astype(object)
     values["id"] = values["value"].map({value: concept_id(label) for value, label in labels.items()}).astype(object)
     values = values[values["id"] != ""].drop_duplicates(["row", "id"])
-    if concept.first is not None:
+    if concept.first is not None and not concept.group:
         values = values.groupby("row", sort=False).head(concept.first)
     return values[["row", "id", "label"]].reset_index(drop=True), without_match
 
 
 def _named(values: pd.DataFrame, table: Table, column: str, names: Mapping[str, str]) -> list[str]:
     unnamed = ~values["value"].isin(names.keys()).to_numpy(dtype=bool)
-    if unnamed.any():
-        wrong = values.iloc[int(np.argmax(unnamed))]
-        raise InputError(
-            f"the code {wrong['value']!r} in the column {column!r} is not among the {len(names):,} that have a name; "
-            "correct it, or name it in the file of names_from",
-            file=table.file,
-            line=table.line(int(wrong["row"])),
-        )
+    _refuse(
+        values,
+        unnamed,
+        table,
+        lambda code: (
+            f"the code {code!r} in the column {column!r} is not among the {len(names):,} that have a name; "
+            "correct it, or name it in the file of names_from"
+        ),
+    )
     return [names[value] for value in values["value"]]
+
+
+def _refuse(values: pd.DataFrame, wrong: NDArray[np.bool_], table: Table, sentence: Callable[[str], str]) -> None:
+    """Raise `InputError` with the sentences about the first wrong value of each row, if there are any."""
+    first = values[wrong].drop_duplicates("row").set_index("row")["value"]
+    bad = np.zeros(len(table), dtype=bool)
+    bad[first.index.to_numpy(dtype=np.int64)] = True
+    table.refuse(bad, lambda row: sentence(str(first[row])))
 
 
 def _flagged(table: Table, concept: Concept) -> pd.DataFrame:
@@ -104,13 +114,12 @@ def _flagged(table: Table, concept: Concept) -> pd.DataFrame:
     for name, column in flags.items():
         cells = table.column(column).astype(object).str.strip().str.lower()
         wrong = ~cells.isin(_TRUE | _FALSE).to_numpy()
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise InputError(
-                f"expected 0 or 1 in the column {column!r}, found {cells.iloc[row]!r}",
-                file=table.file,
-                line=table.line(row),
-            )
+        table.refuse(
+            wrong,
+            lambda row, column=column, cells=cells: (
+                f"expected 0 or 1 in the column {column!r}, found {cells.iloc[row]!r}"
+            ),  # type: ignore[misc]
+        )
         parts.append(pd.DataFrame({"row": np.flatnonzero(cells.isin(_TRUE).to_numpy()), "value": name}))
     together = pd.concat(parts, ignore_index=True).astype({"value": object})
     return together.sort_values("row", kind="stable", ignore_index=True)
@@ -119,15 +128,14 @@ def _flagged(table: Table, concept: Concept) -> pd.DataFrame:
 def _binned(values: pd.DataFrame, table: Table, concept: Concept) -> list[str]:
     assert concept.bins is not None
     numbers = pd.to_numeric(values["value"], errors="coerce").to_numpy(dtype=float)
-    if np.isnan(numbers).any():
-        wrong = int(np.argmax(np.isnan(numbers)))
-        row = int(values["row"].iloc[wrong])
-        raise InputError(
-            f"expected a number in the column {concept.column!r}, found {values['value'].iloc[wrong]!r}; "
-            "correct it, or list it under missing",
-            file=table.file,
-            line=table.line(row),
-        )
+    _refuse(
+        values,
+        np.isnan(numbers),
+        table,
+        lambda value: (
+            f"expected a number in the column {concept.column!r}, found {value!r}; correct it, or list it under missing"
+        ),
+    )
     bins = concept.bins
     whole = all(border == int(border) for border in bins) and bool((numbers == np.floor(numbers)).all())
     between = [

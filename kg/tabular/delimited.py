@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from kg.errors import InputError
+from kg.errors import MOST_PROBLEMS, InputError, Problems
 from kg.storage.packed import plain_suffix
 from kg.tabular.table_format import LINE, TableFormat
 
 __all__ = ["read_delimited", "rows_with_lines"]
 
+csv.field_size_limit(2**31 - 1)  # the default takes a cell of 131,072 characters for an error
+
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_SAMPLE_BYTES, _SAMPLE_LINES = 1 << 16, 100  # the first rows, which show whether fields are in quotes
 # Control characters that can stand for a separator of several characters, which Arrow cannot split by.
 _SPARE = ("\x1f", "\x1e", "\x1d", "\x01", "\x02")
 
@@ -34,12 +39,38 @@ def _separator(file: Path, table_format: TableFormat) -> str:
     return separator
 
 
-def _quote(separator: str, table_format: TableFormat) -> str | None:
+def _quote(separator: str, table_format: TableFormat, text: bytes) -> str | None:
+    """Return the character around fields: as the format says, else `"` for commas and wherever the first rows show it."""
     if table_format.rest:
         return None
     if table_format.quote is not None:
         return table_format.quote or None
-    return '"' if separator == "," else None
+    shown = separator == "," or (len(separator.encode()) == 1 and _shows_quotes(text, separator, table_format))
+    return '"' if shown else None
+
+
+def _shows_quotes(text: bytes, separator: str, table_format: TableFormat) -> bool:
+    """Whether all names of the header are in quotes, or all known cells of a column in the first rows."""
+    lines = text[:_SAMPLE_BYTES].decode(errors="ignore").split("\n")
+    if len(text) > _SAMPLE_BYTES:
+        del lines[-1]
+    mark = re.escape(separator)
+    field = re.compile(f'(?:^|{mark})("(?:[^"]|"")*"(?={mark}|$)|[^{mark}]*)')
+    rows = [
+        [cell.strip() for cell in field.findall(line.rstrip("\r"))]
+        for line in lines[table_format.skip_rows :]
+        if line.strip()
+    ][:_SAMPLE_LINES]
+    if not rows:
+        return False
+
+    def quoted(cells: list[str]) -> bool:
+        return any(cells) and all(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells if cell)
+
+    if table_format.columns is None and quoted(rows[0]) and all(rows[0]):
+        return True
+    known = [row for row in rows[0 if table_format.columns else 1 :] if len(row) == len(rows[0])]
+    return any(quoted(list(column)) for column in zip(*known, strict=True))
 
 
 def read_delimited(content: bytes, file: Path, table_format: TableFormat) -> tuple[pd.DataFrame, bytes, int]:
@@ -52,7 +83,7 @@ def read_delimited(content: bytes, file: Path, table_format: TableFormat) -> tup
         return _read_lines(content, file, table_format)
     separator = _separator(file, table_format)
     text, replaced = _utf8(content, file, table_format)
-    quote = _quote(separator, table_format)
+    quote = _quote(separator, table_format, text)
     delimiter, data = separator, text
     for _ in range(table_format.skip_rows):
         data = data.partition(b"\n")[2]
@@ -133,16 +164,46 @@ def _read_lines(content: bytes, file: Path, table_format: TableFormat) -> tuple[
 
 
 def _raise_bad_row(text: bytes, file: Path, table_format: TableFormat, separator: str, columns: list[str]) -> None:
-    shown = {"\t": "tab", " ": "space"}.get(separator, repr(separator))
+    """Raise `InputError` about the rows that do not have as many fields as there are columns; about one if all are so."""
+    problems, num_rows = Problems(), 0
     for line, fields in rows_with_lines(text, table_format, file):
+        num_rows += 1
         if len(fields) != len(columns):
-            raise InputError(
-                f"expected {len(columns)} fields separated by {shown} ({', '.join(columns)}), found {len(fields)} in "
-                f"{_shorten(separator.join(fields))!r}; is the separator right?",
-                file=file,
-                line=line,
-            )
+            if len(problems.found) < MOST_PROBLEMS:
+                problems.found.append(_bad_row(file, line, table_format, separator, fields, columns))
+            else:
+                problems.more += 1
+    if len(problems.found) + problems.more == num_rows - (table_format.columns is None) > 1:
+        raise problems.found[0]  # the description is wrong, not the rows
+    problems.tell()
     raise InputError(f"a row does not have the {len(columns)} fields it should have", file=file)
+
+
+def _bad_row(
+    file: Path, line: int, table_format: TableFormat, separator: str, fields: list[str], columns: list[str]
+) -> InputError:
+    found = f"expected {len(columns)} fields"
+    if _quotes_mend(separator, table_format, fields, len(columns)):
+        return InputError(
+            f"{found}, found {len(fields)}, for fields are in quotes here; give format: {{quote: '\"'}} in the description",
+            file=file,
+            line=line,
+        )
+    shown = {"\t": "tab", " ": "space"}.get(separator, repr(separator))
+    return InputError(
+        f"{found} separated by {shown} ({', '.join(columns)}), found {len(fields)} in "
+        f"{_shorten(separator.join(fields))!r}; is the separator right?",
+        file=file,
+        line=line,
+    )
+
+
+def _quotes_mend(separator: str, table_format: TableFormat, fields: list[str], expected: int) -> bool:
+    """Whether a row has the fields it should have once quotes count."""
+    if table_format.quote is not None or separator == "," or len(separator.encode()) > 1:
+        return False
+    row = separator.join(fields)
+    return '"' in row and len(next(csv.reader([row], delimiter=separator))) == expected
 
 
 def _shorten(text: str, length: int = 60) -> str:
@@ -155,7 +216,7 @@ def rows_with_lines(
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield `(line, fields)` of each row that is not blank, slowly: only for headers and error messages."""
     separator = _separator(file, table_format)
-    quote = _quote(separator, table_format)
+    quote = _quote(separator, table_format, text)
     lines = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
     for _ in range(table_format.skip_rows):
         next(lines, None)
@@ -184,8 +245,11 @@ def rows_with_lines(
 
 def _utf8(content: bytes, file: Path, table_format: TableFormat) -> tuple[bytes, int]:
     """Return the content as valid UTF-8 without byte order mark, and how many bad places were replaced."""
+    encoding = table_format.encoding
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"  # its mark says so, and no table begins with these bytes in another encoding
     try:
-        decoded = content.decode(table_format.encoding)
+        decoded = content.decode(encoding)
         replaced = 0
     except LookupError:
         raise InputError(
@@ -194,13 +258,13 @@ def _utf8(content: bytes, file: Path, table_format: TableFormat) -> tuple[bytes,
     except UnicodeDecodeError as error:
         if table_format.bad_bytes == "error":
             raise InputError(
-                f"expected {table_format.encoding}, found a byte 0x{content[error.start]:02x} that it does not allow; give "
+                f"expected {encoding}, found a byte 0x{content[error.start]:02x} that it does not allow; give "
                 "format: {encoding: latin-1} or {bad_bytes: replace} in the description",
                 file=file,
                 line=content[: error.start].count(b"\n") + 1,
             ) from None
-        decoded = content.decode(table_format.encoding, errors="replace")
+        decoded = content.decode(encoding, errors="replace")
         replaced = decoded.count("�") - content.count("�".encode())
-    plain = table_format.encoding.lower().replace("-", "") == "utf8" and not replaced
+    plain = encoding.lower().replace("-", "") == "utf8" and not replaced
     data = content if plain else decoded.encode()
     return data.removeprefix(b"\xef\xbb\xbf"), replaced

@@ -10,22 +10,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.errors import InputError
+from kg.errors import InputError, Problems
 from kg.growth.forgotten import OF_FORGOTTEN, Forgotten
 from kg.rdf.triples import is_iri
 from kg.report import FileAccount
 from kg.tables import Table, read_table
 from kg.tabular.code_names import read_names
 from kg.tabular.concepts import concept_id, concept_values
-from kg.tabular.entity_description import ItemTable, Match, UserTable
+from kg.tabular.entity_description import ItemTable, Link, Match, UserTable
 from kg.tabular.expression import without_matches
+from kg.tabular.grouping import grouped
+from kg.tabular.html_entities import num_escaped
+from kg.tabular.link_cells import link_cells, link_remedy
 from kg.tabular.matching import match_titles, normal_title, title_and_year
 from kg.tabular.related import related_entities
 from kg.tabular.table_format import LINE
-from kg.tabular.templates import render
+from kg.tabular.templates import render, template_fields
 from kg.vocabulary import Vocabulary
 
 __all__ = ["Entities", "read_entities"]
+
+INVALID_LINKS = "links that are not valid IRIs, left out"
 
 _ARTICLE = {"user": "a", "item": "an"}
 
@@ -42,6 +47,7 @@ class Entities:
         other_links: Pairs of an entity and a link that differs from its first one.
         relations: Frames with `entity`, `relation`, `other`, `source`, `line`: what is related to others of the kind.
         text_fields: For each file, how many entities have each field of its text.
+        warnings: Sentences on what will not work as it was meant.
     """
 
     vocabulary: Vocabulary
@@ -52,6 +58,7 @@ class Entities:
     claims: list[pd.DataFrame] = field(default_factory=list)
     relations: list[pd.DataFrame] = field(default_factory=list)
     text_fields: dict[str, dict[str, int]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, kind: str, ids: Sequence[str]) -> Entities:
@@ -67,12 +74,16 @@ def read_entities(
     files: dict[str, FileAccount],
     notes: list[str],
     forgotten: Forgotten,
+    *,
+    problems: Problems,
+    rated: Sequence[str] | None = None,
     joining: Sequence[str] = (),
 ) -> Entities | None:
     """Read all tables about users or about items.
 
     The first present table says which there are; later ones add to them. Labels: the first table wins. Texts of
-    later tables are appended where they say something new. Concepts: union.
+    later tables are appended where they say something new. Concepts: union. A table in which an id may have several rows
+    says nothing of who is not in it; where it comes first, there are those that the ratings name.
 
     Args:
         kind: `user` or `item`.
@@ -81,15 +92,18 @@ def read_entities(
         files: Receives an account of each file.
         notes: Receives a sentence for each absent optional file.
         forgotten: Whose rows are left out and counted.
+        problems: Receives what is wrong with cells.
+        rated: The ids that the ratings name, without the forgotten; None if they are not to be looked at.
         joining: Ids that are there even without a row, in the order in which they follow the others.
 
     Returns:
         The entities, or None if there is no table.
 
     Raises:
-        InputError: If something in a table is wrong, with file and line.
+        InputError: If a table cannot be read, or its ids are wrong, with file and line.
     """
     entities: Entities | None = None
+    unread = Problems()
     for description in tables:
         path = folder / description.file
         if description.optional and not path.exists():
@@ -99,57 +113,90 @@ def read_entities(
         if entities is None and match is not None:
             notes.append(f"{description.file} is not used: no table of {kind}s with ids is there to match it to.")
             continue
-        table = read_table(path, description.format)
-        account = files.setdefault(description.file, FileAccount())
-        account.rows += len(table)
-        if table.replaced:
-            account.counts["bad bytes replaced"] = table.replaced
-        if match is not None:
+        with unread.gathered():
+            table = read_table(path, description.format)
+            account = files.setdefault(description.file, FileAccount())
+            account.rows += len(table)
+            if table.replaced:
+                account.counts["bad bytes replaced"] = table.replaced
+            _tell_spellings(table, description, account)
+            if match is not None:
+                assert entities is not None
+                row_of = _match(table, match, entities, folder, account, notes)
+            else:
+                assert description.id is not None
+                ids = _ids(table, description.id, kind, repeated=description.grouped)
+                gone = forgotten.mask(ids)
+                if entities is None and unread.found:
+                    continue
+                if entities is None:
+                    told = list(dict.fromkeys(raw_id for raw_id, left in zip(ids, gone, strict=True) if not left))
+                    if rated is not None and description.grouped:
+                        told = list(rated)
+                    entities = Entities.of(kind, list(dict.fromkeys([*told, *joining])))
+                    account.count(f"{kind}s of the ratings without a row, kept", len(entities.vocabulary) - len(told))
+                beyond = (entities.vocabulary.find(ids) < 0) & ~gone
+                if description.format.lines is not None and description.id == LINE:
+                    _refuse_other_lines(table, ids, beyond, entities.vocabulary)
+                if not description.grouped:
+                    row_of = Vocabulary(kind, ids).find(entities.vocabulary.ids)
+                account.drop(OF_FORGOTTEN, int(gone.sum()))
+                unknown = np.flatnonzero(beyond)
+                account.drop(f"no {kind} of this id", len(unknown), [ids[row] for row in unknown[:3]])
             assert entities is not None
-            row_of = _match(table, match, entities, folder, account, notes)
-        else:
-            assert description.id is not None
-            ids = _ids(table, description.id, kind)
-            gone = forgotten.mask(ids)
-            if entities is None:
-                listed = [raw_id for raw_id, left in zip(ids, gone, strict=True) if not left]
-                entities = Entities.of(kind, list(dict.fromkeys([*listed, *joining])))
-                account.count(f"{kind}s of the ratings without a row, kept", len(entities.vocabulary) - len(listed))
-            beyond = (entities.vocabulary.find(ids) < 0) & ~gone
-            if description.format.lines is not None and description.id == LINE:
-                _refuse_other_lines(table, ids, beyond, entities.vocabulary)
-            row_of = Vocabulary(kind, ids).find(entities.vocabulary.ids)
-            account.drop(OF_FORGOTTEN, int(gone.sum()))
-            unknown = np.flatnonzero(beyond)
-            account.drop(f"no {kind} of this id", len(unknown), [ids[row] for row in unknown[:3]])
-        assert entities is not None
-        account.kept += len(np.unique(row_of[row_of >= 0]))
-        _describe(entities, table, description, row_of, account)
-        known = np.stack([np.flatnonzero(row_of >= 0), row_of[row_of >= 0]], axis=1)
-        _add_concepts(entities, table, description, known, folder, files)
-        _add_relations(entities, table, description, known, account, forgotten)
+            if description.grouped:
+                entity_of = entities.vocabulary.find(ids)
+                known = np.stack([entity_of[entity_of >= 0], np.flatnonzero(entity_of >= 0)], axis=1)
+                account.kept += len(known)
+            else:
+                account.kept += len(np.unique(row_of[row_of >= 0]))
+                with problems.gathered():
+                    _describe(entities, table, description, row_of, account)
+                known = np.stack([np.flatnonzero(row_of >= 0), row_of[row_of >= 0]], axis=1)
+            with problems.gathered():
+                _add_concepts(entities, table, description, known, folder, files)
+            with problems.gathered():
+                _add_relations(entities, table, description, known, account, forgotten)
+    unread.tell()
     return entities
 
 
-def _ids(table: Table, column: str, kind: str) -> list[str]:
+def _tell_spellings(table: Table, description: ItemTable | UserTable, account: FileAccount) -> None:
+    """Count what is read in another spelling than it is written."""
+    templates = [template for template in (description.label, description.text) if template is not None]
+    columns = {name for template in templates for name in template_fields(template)}
+    columns |= {concept.column for concept in description.concepts.values() if concept.column is not None}
+    account.count(
+        "cells with entities of HTML, such as &amp;, read as the characters they stand for",
+        sum(num_escaped(table.column(name)) for name in sorted(columns) if table.has(name)),
+    )
+    for name, number in table.whole.items():
+        account.count(f"cells of {name} written with .0, read as whole numbers", number)
+
+
+def _ids(table: Table, column: str, kind: str, *, repeated: bool = False) -> list[str]:
     cells = table.column(column)
-    empty = (cells.str.strip() == "").to_numpy(dtype=bool)
-    if empty.any():
-        row = int(np.argmax(empty))
-        raise InputError(
-            f"expected {_ARTICLE[kind]} {kind} id in the column {column!r}, found an empty cell; give every row an id",
-            file=table.file,
-            line=table.line(row),
+    problems = Problems()
+    with problems.gathered():
+        table.refuse(
+            (cells.str.strip() == "").to_numpy(dtype=bool),
+            lambda _: (
+                f"expected {_ARTICLE[kind]} {kind} id in the column {column!r}, found an empty cell; give every row an id"
+            ),
         )
-    twice = cells.duplicated().to_numpy(dtype=bool)
-    if twice.any():
-        row = int(np.argmax(twice))
-        first = int(np.argmax((cells == cells.iloc[row]).to_numpy(dtype=bool)))
-        raise InputError(
-            f"the {kind} id {cells.iloc[row]!r} stands here for the second time, first in line {table.line(first)}; ids must be unique",
-            file=table.file,
-            line=table.line(row),
-        )
+    if not repeated:
+        twice = (cells.duplicated() & (cells.str.strip() != "")).to_numpy(dtype=bool)
+
+        def sentence(row: int) -> str:
+            first = int(np.argmax((cells == cells.iloc[row]).to_numpy(dtype=bool)))
+            return (
+                f"the {kind} id {cells.iloc[row]!r} stands here for the second time, first in line {table.line(first)}; "
+                "ids must be unique, unless concepts have group: true, which joins the values of several rows"
+            )
+
+        with problems.gathered():
+            table.refuse(twice, sentence)
+    problems.tell()
     return [str(cell) for cell in cells]
 
 
@@ -237,18 +284,37 @@ def _add_concepts(
     files: dict[str, FileAccount],
 ) -> None:
     """Add the concepts that a table claims; `known` holds pairs of an entity and its row."""
-    for relation, concept in description.concepts.items():
-        names = None if concept.names_from is None else read_names(concept.names_from, folder, files)
-        values, without_match = concept_values(table, concept, description.missing, names)
-        if without_match:
-            files[description.file].counts[f"values of {relation} without a match of the pattern"] = without_match
-        if concept.names_from is not None and names is not None:
-            used = set(values["id"])
-            unused = sum(concept_id(concept.wording.replace("{}", name)) not in used for name in names.values())
-            files[concept.names_from.file].count(f"names that no {relation} needs", unused)
-        joined = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
-        joined["line"] = table.lines(joined.pop("row").to_numpy())
-        entities.claims.append(joined.assign(relation=relation, kind=concept.kind or relation, source=description.file))
+    problems = Problems()
+    for relation in description.concepts:
+        with problems.gathered():
+            _add_concept(entities, table, description, relation, known, folder, files)
+    problems.tell()
+
+
+def _add_concept(
+    entities: Entities,
+    table: Table,
+    description: ItemTable | UserTable,
+    relation: str,
+    known: NDArray[np.int64],
+    folder: Path,
+    files: dict[str, FileAccount],
+) -> None:
+    concept = description.concepts[relation]
+    names = None if concept.names_from is None else read_names(concept.names_from, folder, files)
+    values, without_match = concept_values(table, concept, description.missing, names)
+    if without_match:
+        files[description.file].counts[f"values of {relation} without a match of the pattern"] = without_match
+    if concept.names_from is not None and names is not None:
+        used = set(values["id"])
+        unused = sum(concept_id(concept.wording.replace("{}", name)) not in used for name in names.values())
+        files[concept.names_from.file].count(f"names that no {relation} needs", unused)
+    joined = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
+    if concept.group:
+        joined, beyond = grouped(joined, concept, table)
+        files[description.file].count(f"values of {relation} beyond the first {concept.first}, left out", beyond)
+    joined["line"] = table.lines(joined.pop("row").to_numpy())
+    entities.claims.append(joined.assign(relation=relation, kind=concept.kind or relation, source=description.file))
 
 
 def _add_relations(
@@ -277,21 +343,18 @@ def _known_fields(table: Table, template: str, missing: Sequence[str], row_of: N
 def _link(
     entities: Entities,
     table: Table,
-    column: str,
+    link: str | Link,
     known: list[tuple[int, int]],
     missing: Sequence[str],
     account: FileAccount,
 ) -> None:
-    cells = table.column(column).str.strip().tolist()
-    unknown = {value.strip() for value in missing} | {""}
+    cells = link_cells(table, link, missing)
     for entity, row in known:
         iri = cells[row]
-        if iri in unknown:
+        if iri is None:
             continue
         if not is_iri(iri):
-            account.counts["links that are not valid IRIs, left out"] = (
-                account.counts.get("links that are not valid IRIs, left out", 0) + 1
-            )
+            account.count(INVALID_LINKS, 1)
             examples = account.examples.setdefault("links that are not valid IRIs", [])
             if len(examples) < 3:
                 examples.append(f"line {table.line(row)}: {iri}")
@@ -300,3 +363,9 @@ def _link(
         elif entities.links[entity] != iri:
             entities.other_links.append((entity, iri))
             account.count("links that differ from an earlier one", 1)
+    wrong = [cells[row] for _, row in known if cells[row] is not None]
+    if wrong and account.counts.get(INVALID_LINKS) == len(wrong):
+        entities.warnings.append(
+            f"no link in {table.file.name} is a valid IRI ({len(wrong):,} there, such as {wrong[0]!r}), so no item is "
+            f"linked by them; {link_remedy(str(wrong[0]))} under same_as."
+        )

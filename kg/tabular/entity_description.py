@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from kg.tabular.table_format import FileName, Name, Part, Pattern, TableFormat, Text
 
-__all__ = ["Concept", "EntityTable", "ItemTable", "Match", "NameTable", "Relation", "Spellings", "UserTable"]
+__all__ = ["Concept", "EntityTable", "ItemTable", "Link", "Match", "NameTable", "Relation", "Spellings", "UserTable"]
 
 
 class NameTable(Part):
@@ -39,7 +39,11 @@ class Concept(Part):
     counted: bool = False
     """Whether the first value of a cell is the number of those that follow, as in `2 17 4`; it is checked."""
     first: int | None = Field(default=None, ge=1)
-    """Keep only this many values of a cell."""
+    """Keep only this many values of a cell; with `group` of all rows of an id."""
+    group: bool = False
+    """Whether an id may have several rows, as where there is one a tag: their values are joined, the most frequent first."""
+    counts: Text | None = None
+    """With `group`: column with the number of times that a row counts; by default each counts once."""
     remove: Pattern | None = None
     """Regular expression whose matches are deleted from the cell before it is split."""
     pattern: Pattern | None = None
@@ -61,6 +65,8 @@ class Concept(Part):
             raise ValueError("give either column or flags")
         if self.counted and self.split is None:
             raise ValueError("counted needs split, the text between the values")
+        if self.counts is not None and not self.group:
+            raise ValueError("counts go with group: true")
         if self.names is not None and self.names_from is not None:
             raise ValueError("give either names or names_from")
         if self.pattern is not None and re.compile(self.pattern).groups != 1:
@@ -117,6 +123,17 @@ class Match(Part):
     """A table with other spellings of the same titles."""
 
 
+class Link(Part):
+    """A column of bare ids of an RDF source, and what makes IRIs of them."""
+
+    column: Text
+    """The column that holds the ids."""
+    prefix: str = Field(min_length=1)
+    """What stands before them, as in `http://www.wikidata.org/entity/` or `https://www.imdb.com/title/tt`."""
+    digits: int = Field(default=0, ge=0, le=20)
+    """Digits that an id has at least; a shorter one is filled with leading zeros, which tables of numbers lose."""
+
+
 class EntityTable(Part):
     """A table that describes users or items."""
 
@@ -141,14 +158,32 @@ class EntityTable(Part):
     optional: bool = False
     """Whether the file may be absent; the report then says so."""
 
+    @model_validator(mode="after")
+    def _check_groups(self) -> EntityTable:
+        alone = [name for name, concept in self.concepts.items() if not concept.group]
+        beside = sorted({"label", "text", "match", "same_as", "relations"} & self.model_fields_set)
+        if self.grouped and alone:
+            raise ValueError(
+                f"group: true lets an id have several rows; give the concept {alone[0]!r} group: true as well"
+            )
+        if self.grouped and beside:
+            raise ValueError(f"group: true lets an id have several rows, and {beside[0]} needs one; leave it out here")
+        return self
+
+    @property
+    def grouped(self) -> bool:
+        """Whether an id may have several rows."""
+        return any(concept.group for concept in self.concepts.values())
+
 
 class ItemTable(EntityTable):
     """A table that describes items."""
 
     match: Match | None = None
     """Instead of `id`: join by title and year to the items of earlier tables."""
-    same_as: Text | None = None
-    """Column with the IRI of the item in an RDF source."""
+    same_as: Text | Link | None = None
+    """Column with the IRI of the item in an RDF source, or a template of it such as `http://www.wikidata.org/entity/{qid}`;
+    or, for bare ids, a column and a prefix."""
 
     @model_validator(mode="after")
     def _check(self) -> ItemTable:

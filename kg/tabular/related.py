@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kg.errors import InputError, did_you_mean
+from kg.errors import did_you_mean
 from kg.growth.forgotten import OF_FORGOTTEN, Forgotten
 from kg.report import FileAccount
 from kg.tables import Table
@@ -64,16 +64,20 @@ def related_entities(
     values = values[~gone]
     other = vocabulary.find(values["value"].to_numpy(dtype=object))
     absent = other < 0
-    if absent.any() and relation.unknown_ids == "error":
-        wrong = values.iloc[int(np.argmax(absent))]
-        hint = did_you_mean(wrong["value"], vocabulary) if len(vocabulary) <= _SHOWN_CANDIDATES else ""
-        raise InputError(
-            f"the {vocabulary.kind} {wrong['value']!r} in the column {relation.column!r} is not among the {len(vocabulary):,} "
-            f"{vocabulary.kind}s; "
-            f"correct it, or give unknown_ids: drop under {name}.{hint}",
-            file=table.file,
-            line=table.line(int(wrong["row"])),
-        )
+    if relation.unknown_ids == "error":
+        unknown = values[absent].drop_duplicates("row").set_index("row")["value"]
+        bad = np.zeros(len(table), dtype=bool)
+        bad[unknown.index.to_numpy(dtype=np.int64)] = True
+
+        def sentence(row: int) -> str:
+            wrong = str(unknown[row])
+            hint = did_you_mean(wrong, vocabulary) if len(vocabulary) <= _SHOWN_CANDIDATES else ""
+            return (
+                f"the {vocabulary.kind} {wrong!r} in the column {relation.column!r} is not among the {len(vocabulary):,} "
+                f"{vocabulary.kind}s; correct it, or give unknown_ids: drop under {name}.{hint}"
+            )
+
+        table.refuse(bad, sentence)
     account.count(f"{name} of an id that no {vocabulary.kind} has, left out", int(absent.sum()))
     found = pd.DataFrame({"row": values["row"].to_numpy()[~absent], "other": other[~absent]})
     return found.drop_duplicates(ignore_index=True)

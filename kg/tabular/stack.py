@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.errors import InputError
+from kg.errors import Problems
 from kg.tables import Table, read_table
 from kg.tabular.table_format import TableFormat
 
@@ -58,11 +58,14 @@ class Stack:
         return self.tables[position].file, self.tables[position].line(row - before)
 
     def refuse(self, bad: NDArray[np.bool_], sentence: Callable[[int], str]) -> None:
-        """Raise `InputError` with the sentence about the first bad row, if there is one."""
-        if bad.any():
-            row = int(np.argmax(bad))
-            file, line = self.place(row)
-            raise InputError(sentence(row), file=file, line=line)
+        """Raise `InputError` with the sentences about the bad rows, if there are any."""
+        problems, start = Problems(), 0
+        for table in self.tables:
+            mine = bad[start : start + len(table)]
+            with problems.gathered():
+                table.refuse(mine, lambda row, start=start: sentence(start + row))  # type: ignore[misc]
+            start += len(table)
+        problems.tell()
 
     def counts(self, which: NDArray[np.bool_]) -> list[int]:
         """Return for each table how many of its rows a mask picks."""

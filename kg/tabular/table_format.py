@@ -65,7 +65,8 @@ class TableFormat(Part):
     skip_rows: int = Field(default=0, ge=0)
     """Lines to skip at the beginning."""
     quote: str | None = Field(default=None, max_length=1)
-    """Character around fields that hold the separator; by default `"` for commas and none otherwise."""
+    """Character around fields that hold the separator; by default `"` for commas, and for another separator of one
+    character where the header or a column of the first rows is all in quotes; an empty text for none."""
     rest: bool = False
     """Whether the last column takes the rest of a line, also where it holds the separator: for files without quotes."""
     bad_bytes: Literal["error", "replace"] = "error"

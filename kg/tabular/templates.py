@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from kg.tables import LIST_SEPARATOR, Table
+from kg.tabular.html_entities import unescaped
 
 __all__ = ["render", "template_fields"]
 
@@ -42,7 +43,8 @@ def render(table: Table, template: str, missing: Sequence[str]) -> tuple[list[st
 
 def _readable(cells: list[str], unknown: set[str]) -> list[str | None]:
     return [
-        None if (plain := " ".join(cell.replace(LIST_SEPARATOR, ", ").split())) in unknown else plain for cell in cells
+        None if (plain := " ".join(unescaped(cell.replace(LIST_SEPARATOR, ", ")).split())) in unknown else plain
+        for cell in cells
     ]
 
 

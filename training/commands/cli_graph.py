@@ -97,8 +97,10 @@ def build(
             dataset.save(directory)
     if as_json:
         console.print_json({"graph": str(directory), "fingerprint": dataset.fingerprint, **dataset.report})
-        return
-    for line in [*report_lines(dataset.report), *lines]:
-        console.out.print(line, markup=False, soft_wrap=True)
-    if written:
-        console.out.print(f"Written to {directory}.", markup=False)
+    else:
+        for line in [*report_lines(dataset.report), *lines]:
+            console.out.print(line, markup=False, soft_wrap=True)
+        if written:
+            console.out.print(f"Written to {directory}.", markup=False)
+    for warning in dataset.report.get("warnings", ()):  # type: ignore[attr-defined]
+        console.notes.print(f"warning: {warning}", markup=False, soft_wrap=True)
