@@ -23,7 +23,7 @@ from models.accounts.explanation import Explanation, explanation_of
 from models.cold.person_of_text import person_of_text
 from models.cold.placement import placed, text_vectors
 from models.cold.questions import questions_for
-from models.lists.listing import FEW, listed, sources, stars_of
+from models.lists.listing import FEW, listed, sources, sources_by_content, sources_of_pairs, stars_of
 from models.lists.person import Person, known_person, person_of_history
 from models.lists.ranking import Adjustment, best_of, ranking
 from models.lists.reasons import Reason, concept_reasons, reasons_of_items
@@ -69,7 +69,7 @@ class Recommender(Trained):
                 "user": [pair[0] for pair in pairs],
                 "item": [pair[1] for pair in pairs],
                 **stars_of(probabilities, self.levels),
-                "source": sources(self.train.user_counts[user], self.train.item_counts[item]),
+                "source": sources_of_pairs(self, user, item),
             }
         )
 
@@ -95,19 +95,18 @@ class Recommender(Trained):
         places: dict[str, list[int]] = {}
         for place, (name, _) in enumerate(pairs):
             places.setdefault(name, []).append(place)
-        probabilities, stands_on = torch.zeros(len(pairs), len(self.levels)), [""] * len(pairs)
+        probabilities, based_on = torch.zeros(len(pairs), len(self.levels)), [""] * len(pairs)
         for name, mine in places.items():
             person, wanted = self.person(history=histories[name]), items[mine]
             probabilities[mine] = person.chances(self.predictor, torch.from_numpy(wanted))
-            told = sources(np.full(len(mine), person.num_ratings), self.train.item_counts[wanted])
-            for place, source in zip(mine, told, strict=True):
-                stands_on[place] = person.source or source
+            for place, source in zip(mine, self._sources_of(person, wanted), strict=True):
+                based_on[place] = source
         return pd.DataFrame(
             {
                 "user": [name for name, _ in pairs],
                 "item": [item for _, item in pairs],
                 **stars_of(probabilities, self.levels),
-                "source": stands_on,
+                "source": based_on,
             }
         )
 
@@ -326,7 +325,7 @@ class Recommender(Trained):
             found,
             rows,
             self.levels,
-            sources(self.train.user_counts[found], self.train.item_counts[np.full(len(found), index)]),
+            sources_of_pairs(self, found, np.full(len(found), index)),
             [self._reasons(int(user), index, most=num_reasons) for user in found],
         )
 
@@ -422,15 +421,21 @@ class Recommender(Trained):
 
     def _listed(self, person: Person, best: NDArray[np.int64], num_reasons: int) -> pd.DataFrame:
         """Return the rows of some items for a person, in the order given."""
-        stands_on = sources(np.full(len(best), person.num_ratings), self.train.item_counts[best])
         return listed(
             self.graph.items,
             best,
             person.chances(self.predictor, torch.from_numpy(best)),
             self.levels,
-            [person.source] * len(best) if person.source else stands_on,
+            self._sources_of(person, best),
             self._reasons_of(person, best, most=num_reasons),
         )
+
+    def _sources_of(self, person: Person, items: NDArray[np.int64]) -> list[str]:
+        """Return what is said of some items to a person is based on; to a sentence, what is known of the items."""
+        if person.nearness is not None:
+            return sources_by_content(self, items)
+        counts, described = np.full(len(items), person.num_ratings), np.full(len(items), person.described)
+        return sources(self, items, counts, described)
 
     def _unseen(self, person: Person, k: int, num_reasons: int) -> pd.DataFrame:
         """Return the best items that a person has not rated, as `recommend` lists them."""

@@ -198,9 +198,28 @@ class Trained:
         found.keep(self)
         return found
 
+    @cached_property
+    def with_concepts(self) -> dict[str, NDArray[np.bool_]]:
+        """Of which users and items the model knows concepts: `user` and `item` -> bool `[num_nodes]`."""
+        found = {kind: np.zeros(len(self.graph.nodes[kind]), dtype=bool) for kind in (USER, ITEM)}
+        for kind, known in found.items():
+            for edge_type in self.data[kind].content:
+                known[self.data[edge_type].edge_index[1].numpy()] = True
+        return found
+
+    def with_words(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return of which items the model has read a text or a title, bool `[num_given_items]`."""
+        if self.projection is None:
+            return np.zeros(len(items), dtype=bool)
+        nodes = self.graph.items
+        named = nodes.labels[items] != nodes.vocabulary.ids[items]
+        texts = np.array([text is not None for text in nodes.texts[items]], dtype=bool)
+        read: NDArray[np.bool_] = (named | texts) & self.item_vectors[items].any(axis=1)
+        return read
+
     @property
     def implicit(self) -> bool:
-        """Whether a rating only says that a user chose an item; scores are then chances of a choice, not stars."""
+        """Whether a rating only says that a user chose an item; a score then orders items and is no number of stars."""
         return self.scale[0] == self.scale[1]
 
     @property

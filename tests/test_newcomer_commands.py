@@ -154,7 +154,11 @@ def test_a_grown_run_grows_again_and_the_old_ones_stay(run: Path, grown: Path, t
     pd.testing.assert_frame_equal(both.predict([("ann", "007")]), before, check_exact=True)
     assert both.train.user_counts[-2:].tolist() == [2, 0]
     assert "007" not in set(both.recommend(user="zoe", k=20)["id"])
-    assert set(both.recommend(user="old", k=20)["source"]) == {"cold: text+concepts"}
+    assert set(both.recommend(user="old", k=20)["source"]) == {
+        "cold: demographics",
+        "cold: text+concepts",
+        "cold: concepts",
+    }
     assert len(load_run(run).recommender.graph.items) == 8
     assert len(load_run(grown).recommender.graph.users) == 9
 

@@ -164,7 +164,7 @@ def test_unknown_ids_are_named(recommender: Recommender) -> None:
         recommender.audience("07")
 
 
-# Where an answer stands on
+# What an answer is based on
 
 
 def test_every_source_is_told_from_counts(recommender: Recommender) -> None:
@@ -174,7 +174,8 @@ def test_every_source_is_told_from_counts(recommender: Recommender) -> None:
     assert source("u 0", "007") == "warm"
     assert source("u 0", "w12") == "few ratings"  # the item has 4 ratings
     assert source("newish", "007") == "few ratings"  # the user has 2
-    assert source("u 0", "d13") == source("stranger", "007") == source("newish", "w13") == "cold: text+concepts"
+    assert source("u 0", "d13") == source("newish", "w13") == source("stranger", "d13") == "cold: text+concepts"
+    assert source("stranger", "007") == source("stranger", "w12") == "popularity"  # nothing is known of that user
 
 
 def test_sources_of_newcomers(recommender: Recommender) -> None:

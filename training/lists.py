@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.storage.atomic import staged_file
-from models.lists.listing import sources, stars_of
+from models.lists.listing import sources_of_pairs, stars_of
 from models.lists.ranking import Adjustment
 from models.recommender import Recommender
 from training.progress import Progress, silent
@@ -94,7 +94,7 @@ def block_of_lists(
     rules: Adjustment | None = None,
 ) -> pd.DataFrame:
     """Return the lists of some users under each other, in the order of the users."""
-    train, items = recommender.train, recommender.graph.items
+    items = recommender.graph.items
     scores = recommender.rank_scores(users, rules=rules)
     if exclude_seen:
         scores[recommender.seen_by(users) > 0] = -np.inf
@@ -115,6 +115,6 @@ def block_of_lists(
             "rank": (rank + 1).astype(np.int32),
             "item": item_ids[item],
             **stars_of(probabilities, recommender.levels),
-            "source": pd.Categorical(sources(train.user_counts[user], train.item_counts[item])),
+            "source": pd.Categorical(sources_of_pairs(recommender, user, item)),
         }
     )

@@ -133,7 +133,7 @@ class Explanation:
 
     @property
     def sentence(self) -> str:
-        """Say in plain English what the score stands on."""
+        """Say in plain English what the score is based on."""
         unit = "" if self.implicit else " stars"
         base = sum(part.stars for part in self.parts if part.kind == MEAN)
         told = [f"{self.label}: {self.score:.2f}{unit} expected; where nothing is known it would be {base:.2f}."]

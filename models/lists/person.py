@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
+from kg.schema import USER
 from models.cold.newcomer_taste import tastes_of
 from models.cold.newcomers import Taste
 from models.cold.placement import content_of_person
-from models.lists.listing import COLD, POPULARITY
 from models.network.phases import PhasedPredictor
 from models.trained import Trained
 
@@ -34,7 +34,7 @@ class Person:
         nearness: How near each item's text is to the person's words, on the scale of logarithms `[num_items]`, if they
             gave some.
         comes_across: Whether `seen` tells what the person comes across; if not, nearness takes its place.
-        source: What every row of a list stands on; None: the numbers of ratings tell.
+        described: Whether concepts of the person, such as age and occupation, are known.
     """
 
     warm: Taste | None = None
@@ -43,7 +43,7 @@ class Person:
     num_ratings: int = 0
     nearness: NDArray[np.float32] | None = None
     comes_across: bool = True
-    source: str | None = None
+    described: bool = False
 
     def chances(self, predictor: PhasedPredictor, items: Tensor | None = None) -> Tensor:
         """Return the level probabilities of items, by default all, `[num_items, num_levels]`."""
@@ -66,6 +66,7 @@ def known_person(recommender: Trained, user: str) -> Person:
         cold=Taste.learned(predictor.cold, index),
         seen=recommender.seen_by(np.array([index]))[0],
         num_ratings=int(recommender.train.user_counts[index]),
+        described=bool(recommender.with_concepts[USER][index]),
     )
 
 
@@ -96,7 +97,7 @@ def person_of_history(
         cold=cold,
         seen=seen,
         num_ratings=len(history),
-        source=None if history else POPULARITY if content is None else COLD,
+        described=content is not None,
     )
 
 

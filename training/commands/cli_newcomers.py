@@ -89,7 +89,7 @@ def predict(
         score=[f"{score:.2f}" for score in rows["score"]],
         low=[f"{low:g} - {high:g}" for low, high in zip(rows["low"], rows["high"], strict=True)],
     )
-    shown = shown.drop(columns="high").rename(columns={"score": "stars", "low": "80 % interval", "source": "stands on"})
+    shown = shown.drop(columns="high").rename(columns={"score": "stars", "low": "80 % interval", "source": "based on"})
     console.out.print(console.plain_table("predictions", shown))
 
 
@@ -111,7 +111,7 @@ def similar(
         console.print_json({"item": item, "items": rows.to_dict("records")})
         return
     shown = rows.assign(similarity=[f"{value:.2f}" for value in rows["similarity"]])
-    shown = shown[["label", "id", "similarity", "source", "shares"]].rename(columns={"source": "stands on"})
+    shown = shown[["label", "id", "similarity", "source", "shares"]].rename(columns={"source": "based on"})
     console.out.print(console.plain_table(f"items like {item}", shown))
 
 

@@ -129,7 +129,7 @@ def _print_profile(found: Profile) -> None:
 
     console.out.print(f"user {found.label}", style="bold", markup=False)
     console.out.print(found.sentence, markup=False, soft_wrap=True)
-    lines = [("stands on", found.source), ("tags", ", ".join(found.tags)), ("is", ", ".join(found.groups))]
+    lines = [("based on", found.source), ("tags", ", ".join(found.tags)), ("is", ", ".join(found.groups))]
     if found.edits:
         lines.append(("set", ", ".join(f"{concept} = {weight:g}" for concept, weight in found.edits.items())))
     for name, words in lines:

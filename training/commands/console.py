@@ -136,7 +136,7 @@ def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = Fal
     table.add_column("chance" if implicit else "stars", justify="right")
     if not implicit:
         table.add_column("80 % interval", justify="right", no_wrap=True)
-    table.add_column("stands on")
+    table.add_column("based on")
     table.add_column("because of", overflow="fold")
     if "rules" in rows:
         table.add_column("rules", overflow="fold")
