@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kg.counted import counted
 from kg.errors import InputError
 from kg.growth.additions import Additions
 from kg.queries.item_filter import items_with
@@ -23,7 +24,7 @@ from models.accounts.explanation import Explanation, explanation_of
 from models.cold.person_of_text import person_of_text
 from models.cold.placement import placed, text_vectors
 from models.cold.questions import questions_for
-from models.lists.listing import FEW, listed, sources, sources_by_content, sources_of_pairs, stars_of
+from models.lists.listing import FEW, listed, sources, sources_by_content, sources_of_pairs, stars_of, why_empty
 from models.lists.person import Person, known_person, person_of_history
 from models.lists.ranking import Adjustment, best_of, ranking
 from models.lists.reasons import Reason, concept_reasons, reasons_of_items
@@ -149,7 +150,7 @@ class Recommender(Trained):
         Returns:
             Rows, best first: `id`, `label`, `score` in stars, `low` and `high` (80 % interval), `source`, `reason`,
             and `evidence`: for each reason what states it, `source` and `line`; with rules of the graph also `rules`, what
-            they say of the item. No rows where nothing is left to list.
+            they say of the item. No rows where nothing is left to list; `attrs["note"]` then says why.
 
         Raises:
             InputError: If not exactly one of user, history, text is given, k is not positive, an item is
@@ -163,6 +164,7 @@ class Recommender(Trained):
         person = self.person(user=user, history=history, text=text, concepts=concepts)
         adjustment = adjustment_of(rules, implicit=self.implicit)
         left_out = self._left_out(candidates, filters, adjustment)
+        ruled_out = left_out.copy()
         if exclude_seen and text is None:
             left_out |= person.seen > 0
         mixed, moved = diversity != 0 or novelty != 0, adjustment is not None and adjustment.boost.any()
@@ -172,7 +174,8 @@ class Recommender(Trained):
             best = self.reranker.best(scores, k, diversity=diversity, novelty=novelty) if mixed else best_of(scores, k)
         else:
             best, _ = self._top(person, k, left_out)
-        return with_rules(self._listed(person, best, num_reasons), rules, best)
+        rows = with_rules(self._listed(person, best, num_reasons), rules, best)
+        return why_empty(rows, self._why_nothing(ruled_out))
 
     def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:
         """Return ids and ranking scores of the best unseen items of someone, exact and fast on large catalogues.
@@ -320,7 +323,7 @@ class Recommender(Trained):
         best = np.argsort(-chance, kind="stable")[:k]
         rows = probabilities[torch.from_numpy(best)]
         found = users[best]
-        return listed(
+        rows_of_users = listed(
             self.graph.users,
             found,
             rows,
@@ -328,6 +331,8 @@ class Recommender(Trained):
             sources_of_pairs(self, found, np.full(len(found), index)),
             [self._reasons(int(user), index, most=num_reasons) for user in found],
         )
+        done = "chosen" if self.implicit else "rated"
+        return why_empty(rows_of_users, f"every user who has {done} anything has {done} item {item!r} already")
 
     @cached_property
     def behaviour(self) -> Behaviour:
@@ -440,8 +445,22 @@ class Recommender(Trained):
     def _unseen(self, person: Person, k: int, num_reasons: int) -> pd.DataFrame:
         """Return the best items that a person has not rated, as `recommend` lists them."""
         _check_length(k)
-        best, _ = self._top(person, k, self._left_out(None, None, None) | (person.seen > 0))
-        return self._listed(person, best, num_reasons)
+        left_out = self._left_out(None, None, None)
+        best, _ = self._top(person, k, left_out | (person.seen > 0))
+        return why_empty(self._listed(person, best, num_reasons), self._why_nothing(left_out))
+
+    def _why_nothing(self, ruled_out: NDArray[np.bool_]) -> str:
+        """Say why a list is empty, of which the candidates, filters and rules leave out some items."""
+        present = int(self.graph.items.present.sum())
+        if not present:
+            return "this run has no items"
+        left = int((~ruled_out).sum())
+        if not left:
+            return f"candidates, filters and rules leave none of {counted(present, 'item')} to list"
+        done = "chosen" if self.implicit else "rated"
+        items = "the only item" if left == 1 else f"all {left:,} items"
+        which = "" if left == present else " that candidates, filters and rules leave"
+        return f"the person has {done} {items}{which} already; exclude_seen=False (--again) lists them"
 
     def _ranked(self, person: Person, probabilities: Tensor, rules: Adjustment | None) -> NDArray[np.float32]:
         """Return the scores that order a person's list, `[num_items]`, whether they may stand in it or not."""

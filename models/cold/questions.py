@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kg.errors import InputError
 from models.head import cumulated
+from models.lists.listing import why_empty
 from models.lists.person import Person
 from models.trained import Trained
 
@@ -124,7 +125,7 @@ def questions_for(recommender: Trained, person: Person, k: int) -> pd.DataFrame:
     """Return the questions as people read them: `id`, `label`, `known` and `gain`, best first."""
     found = best_questions(recommender, person, k)
     items = recommender.graph.items
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "id": [items.vocabulary.id_of(question.item) for question in found],
             "label": [str(items.labels[question.item]) for question in found],
@@ -132,6 +133,7 @@ def questions_for(recommender: Trained, person: Person, k: int) -> pd.DataFrame:
             "gain": [question.gain for question in found],
         }
     )
+    return why_empty(rows, "no item is left to ask about: the person has rated all that others have rated")
 
 
 def _precision(score: Tensor, cuts: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ __all__ = [
     "sources_by_content",
     "sources_of_pairs",
     "stars_of",
+    "why_empty",
 ]
 
 FEW = 5  # ratings below which a user or item counts as little known
@@ -103,6 +104,13 @@ def listed(
             **_told(reasons),
         }
     )
+
+
+def why_empty(rows: pd.DataFrame, note: str) -> pd.DataFrame:
+    """Return a list, with `note` in its `attrs` if it is empty: a sentence that says why."""
+    if rows.empty:
+        rows.attrs["note"] = note
+    return rows
 
 
 def _told(reasons: Sequence[Sequence[Reason]]) -> dict[str, list[Any]]:

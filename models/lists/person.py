@@ -110,7 +110,8 @@ def levels_of(recommender: Trained, history: Mapping[str, float]) -> NDArray[np.
     low, high = recommender.scale
     for raw_id, value in history.items():
         if not low <= value <= high:
-            expected = "a choice has the value 1" if recommender.implicit else f"the scale is {low:g} to {high:g}"
-            raise InputError(f"item {raw_id!r} has {value:g} stars; {expected}")
+            if recommender.implicit:
+                raise InputError(f"item {raw_id!r} has the value {value:g}; a choice has the value 1")
+            raise InputError(f"item {raw_id!r} has {value:g} stars; the scale is {low:g} to {high:g}")
     stars = np.array(list(history.values()), dtype=np.float32)
     return np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1) if len(stars) else np.zeros(0, np.int64)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.schema import ITEM, USER
-from models.lists.listing import sources, sources_by_content
+from models.lists.listing import sources, sources_by_content, why_empty
 from models.lists.ranking import best_of
 from models.lists.reasons import Reason
 from models.posterior import Predictor
@@ -31,7 +31,7 @@ def similar_items(recommender: Trained, item: str, k: int) -> pd.DataFrame:
     scores[~recommender.graph.items.present] = -np.inf
     scores[index] = -np.inf
     best = best_of(scores, k)
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "id": [recommender.graph.items.vocabulary.id_of(int(other)) for other in best],
             "label": recommender.graph.items.labels[best],
@@ -40,6 +40,7 @@ def similar_items(recommender: Trained, item: str, k: int) -> pd.DataFrame:
             "shares": ["; ".join(_shared(recommender, index, int(other))) for other in best],
         }
     )
+    return why_empty(rows, f"this run has no item beside {item!r}")
 
 
 @torch.no_grad()

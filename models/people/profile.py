@@ -44,7 +44,7 @@ class Profile:
     Attributes:
         user: The user's id.
         label: What people read.
-        unit: `stars`, or `chance` of implicit feedback: unit of the weights.
+        unit: `stars`, or `score` of implicit feedback: unit of the weights.
         source: What the taste is based on: `warm`, `few ratings`, `cold: demographics`, or `average` where nothing is known.
         groups: What the graph says of the user, as `age: 25-34`.
         interests: At most twelve that are positive with a chance of at least 80 %, by the lower end of the interval: what
@@ -104,6 +104,11 @@ class Profile:
     def recommend(self, k: int = 10, *, num_reasons: int = 2) -> pd.DataFrame:
         """Return the best unrated items for this taste, edited or not; columns as of `Recommender.recommend`."""
         return self._reader.recommend(k, num_reasons)
+
+    @property
+    def implicit(self) -> bool:
+        """Whether ratings only say that a user chose an item."""
+        return self.unit == "score"
 
     def as_json(self) -> dict[str, Any]:
         """Return the profile as JSON values."""
@@ -207,7 +212,7 @@ class _Reader:
         return Profile(
             user=nodes.vocabulary.id_of(self.user),
             label=label,
-            unit="chance" if recommender.implicit else "stars",
+            unit="score" if recommender.implicit else "stars",
             source=source,
             groups=groups,
             interests=loved,

@@ -98,7 +98,7 @@ class Segments:
     """All groups.
 
     Attributes:
-        unit: Unit of the weights: `stars`, or `chance` of implicit feedback.
+        unit: Unit of the weights: `stars`, or `score` of implicit feedback.
         num_users: Users with ratings; each is in one segment.
         stability_seeds: Mean adjusted Rand index with clusterings from five other seeds: 1 is the same, 0 is chance.
         stability_samples: Adjusted Rand index between clusterings by either half of the posterior samples; None below 2.
@@ -174,7 +174,7 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
         for number in range(k)
     ]
     return Segments(
-        unit="chance" if recommender.implicit else "stars",
+        unit="score" if recommender.implicit else "stars",
         num_users=len(users),
         stability_seeds=float(np.mean([adjusted_rand_score(labels, other) for other in others])),
         stability_samples=halves,

@@ -66,7 +66,7 @@ def predict(
     pairs: Annotated[Path | None, typer.Option(help="Table with the columns user and item, for many pairs.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Predict the stars of one pair or of many.
+    """Predict the stars of one pair or of many; without stars, the score that orders a user's choices.
 
     Example: kgrec predict runs/u1 --user 196 --item 50
     """
@@ -81,15 +81,18 @@ def predict(
         table = read_table(pairs)
         columns = (table.column(name, remedy=f"name the column of {name} ids so") for name in ("user", "item"))
         wanted = list(zip(*columns, strict=True))
-    rows = load_run(run).recommender.predict(wanted)
+    recommender = load_run(run).recommender
+    rows = recommender.predict(wanted)
     if as_json:
         console.print_json({"pairs": rows.to_dict("records")})
         return
-    shown = rows.assign(
-        score=[f"{score:.2f}" for score in rows["score"]],
-        low=[f"{low:g} - {high:g}" for low, high in zip(rows["low"], rows["high"], strict=True)],
+    shown = rows[["user", "item"]].assign(
+        **{"score" if recommender.implicit else "stars": [f"{score:.2f}" for score in rows["score"]]}
     )
-    shown = shown.drop(columns="high").rename(columns={"score": "stars", "low": "80 % interval", "source": "based on"})
+    if not recommender.implicit:
+        ends = zip(rows["low"], rows["high"], strict=True)
+        shown["80 % interval"] = [f"{low:g} - {high:g}" for low, high in ends]
+    shown["based on"] = rows["source"]
     console.out.print(console.plain_table("predictions", shown))
 
 
@@ -108,7 +111,9 @@ def similar(
 
     rows = load_run(run).recommender.similar_items(item, k=count)
     if as_json:
-        console.print_json({"item": item, "items": rows.to_dict("records")})
+        console.print_json({"item": item, "items": rows.to_dict("records"), **console.note_of(rows)})
+        return
+    if console.nothing_listed(rows):
         return
     shown = rows.assign(similarity=[f"{value:.2f}" for value in rows["similarity"]])
     shown = shown[["label", "id", "similarity", "source", "shares"]].rename(columns={"source": "based on"})

@@ -24,11 +24,14 @@ from training.progress import Progress as Report
 __all__ = [
     "benchmark_table",
     "metrics_table",
+    "note_of",
     "notes",
+    "nothing_listed",
     "out",
     "plain_table",
     "print_answer",
     "print_json",
+    "print_recommendations",
     "progress_bar",
     "recommendation_table",
 ]
@@ -128,12 +131,30 @@ def print_answer(found: Answer, prefixes: Mapping[str, str]) -> None:
         notes.print(f"note: {note}", markup=False, soft_wrap=True)
 
 
+def print_recommendations(title: str, rows: pd.DataFrame, *, implicit: bool = False) -> None:
+    """Print recommendations or an audience; of an empty list, why it is empty."""
+    if not nothing_listed(rows):
+        out.print(recommendation_table(title, rows, implicit=implicit))
+
+
+def note_of(rows: pd.DataFrame) -> dict[str, str]:
+    """Return what JSON says beside a list: of an empty one `note`, why it is empty."""
+    return {"note": rows.attrs["note"]} if rows.empty else {}
+
+
+def nothing_listed(rows: pd.DataFrame) -> bool:
+    """Say why a list is empty and return True; of any other return False."""
+    if rows.empty:
+        out.print(f"Nothing to list: {rows.attrs['note']}.", markup=False, soft_wrap=True)
+    return bool(rows.empty)
+
+
 def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = False) -> Table:
-    """Lay out recommendations or an audience; without stars the score is the chance of a choice."""
+    """Lay out recommendations or an audience; without stars the score only orders choices, and has no interval."""
     table = Table(title=Text(title), title_justify="left", title_style="bold")
     table.add_column("label", overflow="fold", min_width=18)
     table.add_column("id", overflow="fold")
-    table.add_column("chance" if implicit else "stars", justify="right")
+    table.add_column("score" if implicit else "stars", justify="right")
     if not implicit:
         table.add_column("80 % interval", justify="right", no_wrap=True)
     table.add_column("based on")
@@ -153,14 +174,15 @@ def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = Fal
 
 
 def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
-    """Lay out one part of an evaluation: the model, then the baselines."""
+    """Lay out one part of an evaluation: the model, then the baselines; a measure that none has is left out."""
     table = Table(title=Text(title), title_justify="left", title_style="bold")
     table.add_column("model", no_wrap=True, min_width=11)
     rows = {"kgrec": found["parts"][part], **{name: parts[part] for name, parts in found["baselines"].items()}}
-    for metric in _METRICS:
+    metrics = [metric for metric in _METRICS if any(values.get(metric) for values in rows.values())]
+    for metric in metrics:
         table.add_column(metric, justify="right", no_wrap=True)
     for name, values in rows.items():
-        table.add_row(name, *(_estimate(values.get(metric)) for metric in _METRICS))
+        table.add_row(name, *(_estimate(values.get(metric)) for metric in metrics))
     return table
 
 
