@@ -140,8 +140,10 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
     """
     train = recommender.train
     users = np.flatnonzero(train.user_counts)
+    if len(users) < 2:
+        raise InputError(f"segments need at least two users with ratings; this run has {len(users)}")
     if not 2 <= k <= len(users):
-        raise InputError(f"the number of segments must be from 2 to the {len(users)} users with ratings, got {k}")
+        raise InputError(f"the number of segments must be from 2 to the {len(users):,} users with ratings, got {k}")
     concepts = behaviour.concepts
     mass, matter = behaviour.share_of_ratings(recommender), np.flatnonzero(behaviour.common)
     if not len(matter):

@@ -195,8 +195,8 @@ def _interest_row(one: Interest, implicit: bool) -> dict[str, str]:
 
 
 def _segment_rows(found: Segments) -> pd.DataFrame:
-    def traits(some: tuple[Trait, ...]) -> str:
-        return "\n".join(f"{one.name} {one.weight:+.2f} x {one.lift:.1f}" for one in some[:4])
+    def traits(some: tuple[Trait, ...]) -> list[str]:
+        return [f"{one.name} {one.weight:+.2f} x {one.lift:.1f}" for one in some[:4]]
 
     return pd.DataFrame(
         [
@@ -205,9 +205,7 @@ def _segment_rows(found: Segments) -> pd.DataFrame:
                 "users": f"{one.size} ({one.share:.0%})",
                 "likes": traits(one.likes),
                 "dislikes": traits(one.dislikes),
-                "people": "\n".join(
-                    f"{group.name} {group.share:.0%}, all {group.share_of_all:.0%}" for group in one.groups[:4]
-                ),
+                "people": [f"{group.name} {group.share:.0%}, all {group.share_of_all:.0%}" for group in one.groups[:4]],
             }
             for one in found.segments
         ]

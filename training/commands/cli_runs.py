@@ -69,7 +69,8 @@ def train(
     if as_json:
         console.print_json({"run": str(out), "trained": outcome.trained, "seconds": {"train": outcome.seconds}})
     elif outcome.trained:
-        console.out.print(f"{outcome.sentence}\nTrained in {outcome.seconds:.0f} s; written to {out}.", markup=False)
+        console.out.print(outcome.sentence, markup=False)
+        console.out.print(f"Trained in {outcome.seconds:.0f} s; written to {out}.", markup=False)
     else:
         console.out.print(f"The same run is in {out} already; --overwrite trains it again.", markup=False)
 

@@ -125,7 +125,11 @@ def stats(
         return
     parts = found["components"]
     console.out.print(
-        f"{found['name']}: {found['nodes']:,} nodes, {found['edges']:,} edges, density {found['density']:.2g}.\n"
+        f"{found['name']}: {found['nodes']:,} nodes, {found['edges']:,} edges, density {found['density']:.2g}.",
+        markup=False,
+        soft_wrap=True,
+    )
+    console.out.print(
         f"{parts['count']:,} components, {parts['single_nodes']:,} of them single nodes; the largest: "
         + "; ".join(
             f"{part['nodes']:,} nodes ({', '.join(f'{kind} {count:,}' for kind, count in part['kinds'].items())})"
