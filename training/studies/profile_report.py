@@ -18,6 +18,7 @@ from models.people.profile import Profile
 from models.people.segments import Segments
 from models.recommender import Recommender
 from training.progress import Progress, silent
+from training.spreadsheet import as_csv
 
 __all__ = ["profile_row", "write_profiles", "write_segments"]
 
@@ -72,7 +73,7 @@ def write_profiles(recommender: Recommender, out: Path, *, progress: Progress = 
         if out.suffix == ".parquet":
             table.to_parquet(temporary, index=False)
         else:
-            table.to_csv(temporary, index=False)
+            temporary.write_text(as_csv(table), encoding="utf-8", newline="")
     write_file(page, _page(recommender, table))
     return {"num_users": len(table), "table": str(out), "page": str(page)}
 
@@ -108,7 +109,7 @@ def write_segments(found: Segments, out: Path) -> None:
     """Write `segments.json` and `members.csv` into a directory, which is made; each whole or not at all."""
     make_directory(out)
     write_file(out / "segments.json", json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n")
-    write_file(out / "members.csv", found.members.to_csv(index=False))
+    write_file(out / "members.csv", as_csv(found.members))
 
 
 def _page(recommender: Recommender, table: pd.DataFrame) -> str:
