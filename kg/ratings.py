@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["Ratings"]
 
 
-def _frozen(values: ArrayLike, dtype: type) -> NDArray[np.generic]:
-    array: NDArray[np.generic] = np.array(values, dtype=dtype)
+def _frozen(values: ArrayLike, dtype: type) -> NDArray[Any]:
+    array: NDArray[Any] = np.array(values, dtype=dtype)
     array.flags.writeable = False
     return array
 
@@ -98,14 +99,14 @@ class Ratings:
     @cached_property
     def user_counts(self) -> NDArray[np.int64]:
         """Number of ratings of each user, `[num_users]`."""
-        return np.bincount(self.user, minlength=self.num_users)
+        return _frozen(np.bincount(self.user, minlength=self.num_users), np.int64)
 
     @cached_property
     def item_counts(self) -> NDArray[np.int64]:
         """Number of ratings of each item, `[num_items]`."""
-        return np.bincount(self.item, minlength=self.num_items)
+        return _frozen(np.bincount(self.item, minlength=self.num_items), np.int64)
 
     @cached_property
     def levels(self) -> NDArray[np.float32]:
         """The different values that occur, in rising order."""
-        return np.unique(self.value)
+        return _frozen(np.unique(self.value), np.float32)

@@ -24,6 +24,7 @@ from models.accounts.explanation import Explanation, explanation_of
 from models.cold.person_of_text import person_of_text
 from models.cold.placement import placed, text_vectors
 from models.cold.questions import questions_for
+from models.lists.given import History, Pairs, history_of, ids_of, length_of, mapping_of, pairs_of, raw_id
 from models.lists.listing import FEW, listed, sources, sources_by_content, sources_of_pairs, stars_of, why_empty
 from models.lists.person import Person, known_person, person_of_history
 from models.lists.ranking import Adjustment, best_of, ranking
@@ -50,11 +51,11 @@ class Recommender(Trained):
         """Trades relevance for diversity and novelty; made on first use."""
         return Reranker.of(self)
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    def predict(self, pairs: Pairs) -> pd.DataFrame:
         """Predict ratings.
 
         Args:
-            pairs: (user id, item id) of the data, warm or cold.
+            pairs: (user id, item id) of the data, warm or cold; or a table with the columns `user` and `item`.
 
         Returns:
             A row a pair: `user`, `item`, `score` in stars, `low` and `high` of the 80 % interval, `source`.
@@ -62,6 +63,7 @@ class Recommender(Trained):
         Raises:
             UnknownNameError: If the graph does not know an id.
         """
+        pairs = pairs_of(pairs)
         user = self.graph.users.vocabulary.indices([pair[0] for pair in pairs])
         item = self.graph.items.vocabulary.indices([pair[1] for pair in pairs])
         probabilities = self.predictor.probabilities(torch.from_numpy(user), torch.from_numpy(item))
@@ -74,9 +76,7 @@ class Recommender(Trained):
             }
         )
 
-    def predict_for_histories(
-        self, histories: Mapping[str, Mapping[str, float]], pairs: Sequence[tuple[str, str]]
-    ) -> pd.DataFrame:
+    def predict_for_histories(self, histories: Mapping[str, History], pairs: Pairs) -> pd.DataFrame:
         """Predict ratings of people the model never saw, from a few ratings each; what `recommend(history=...)` says of them.
 
         Args:
@@ -89,6 +89,7 @@ class Recommender(Trained):
         Raises:
             InputError: If a person or item is unknown, or a rating is off the scale.
         """
+        pairs = pairs_of(pairs)
         nobody = next((name for name, _ in pairs if name not in histories), None)
         if nobody is not None:
             raise InputError(f"a pair names {nobody!r}, of whom there is no history; give one, which may be empty")
@@ -115,7 +116,7 @@ class Recommender(Trained):
         self,
         *,
         user: str | None = None,
-        history: Mapping[str, float] | None = None,
+        history: History | None = None,
         text: str | None = None,
         concepts: Mapping[str, Any] | None = None,
         k: int = 10,
@@ -135,7 +136,8 @@ class Recommender(Trained):
 
         Args:
             user: Id of a known user.
-            history: Ratings of someone new, item id -> stars; may be empty.
+            history: Ratings of someone new, item id -> stars; may be empty. Also a series, or a table with the columns `item` and
+                `rating`; of choices, ids alone.
             text: What someone new says they like.
             concepts: What else is known of someone with a history, such as age and occupation; see `add_users`.
             k: Number of items.
@@ -160,7 +162,7 @@ class Recommender(Trained):
             raise InputError("give exactly one of user, history and text")
         if concepts is not None and history is None:
             raise InputError("concepts say more of someone with a history, which may be empty; give history as well")
-        _check_length(k)
+        k = length_of(k)
         person = self.person(user=user, history=history, text=text, concepts=concepts)
         adjustment = adjustment_of(rules, implicit=self.implicit)
         left_out = self._left_out(candidates, filters, adjustment)
@@ -189,7 +191,7 @@ class Recommender(Trained):
         Raises:
             InputError: As `recommend`; or if `text` is given, whose lists are ranked by nearness.
         """
-        _check_length(k)
+        k = length_of(k)
         if len(who.keys() & {"user", "history"}) != 1 or who.keys() - {"user", "history", "concepts"}:
             raise InputError("give exactly one of user and history")
         person = self.person(**who)
@@ -201,16 +203,18 @@ class Recommender(Trained):
         self,
         *,
         user: str | None = None,
-        history: Mapping[str, float] | None = None,
+        history: History | None = None,
         text: str | None = None,
         concepts: Mapping[str, Any] | None = None,
     ) -> Person:
         """Return the person that `recommend` makes a list for; exactly one of the three is given."""
         if user is not None:
-            return known_person(self, user)
+            return known_person(self, raw_id(user, "user"))
         if history is not None:
-            return person_of_history(self, history, concepts)
-        assert text is not None
+            given = history_of(history, implicit=self.implicit)
+            return person_of_history(self, given, mapping_of(concepts, "concepts"))
+        if not isinstance(text, str):
+            raise InputError(f"expected a text in words, got {text!r}")
         return person_of_text(self, text)
 
     def scores_of(self, person: Person) -> NDArray[np.float32]:
@@ -230,8 +234,8 @@ class Recommender(Trained):
             Rows, best first: `id`, `label`, `similarity` in [-1, 1] (`models.lists.similarity`), `source`, and in `shares` the rarest
             concepts that both have.
         """
-        _check_length(k)
-        return similar_items(self, item, k)
+        k = length_of(k)
+        return similar_items(self, raw_id(item, "item"), k)
 
     def add_items(
         self,
@@ -284,7 +288,7 @@ class Recommender(Trained):
         found = Additions.of(self.graph, USER, users, scale=self.scale, source=source, lines=lines)
         return placed(self, found, text_vectors(self, found))
 
-    def questions(self, history: Mapping[str, float] | None = None, *, k: int = 5) -> pd.DataFrame:
+    def questions(self, history: History | None = None, *, k: int = 5) -> pd.DataFrame:
         """Return which items to ask someone new about, best first; see `models.cold.questions`.
 
         Args:
@@ -298,8 +302,8 @@ class Recommender(Trained):
         Raises:
             InputError: If k is not positive, an item is unknown, or a rating is off the scale.
         """
-        _check_length(k)
-        return questions_for(self, self.person(history=history or {}), k)
+        k = length_of(k)
+        return questions_for(self, self.person(history={} if history is None else history), k)
 
     def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
         """Return the users most likely to come across an item and like it, best first.
@@ -312,7 +316,8 @@ class Recommender(Trained):
         Returns:
             Rows: `id`, `label` of the user, `score`, `low`, `high`, `source`, `reason`, `evidence`.
         """
-        _check_length(k)
+        k = length_of(k)
+        item = raw_id(item, "item")
         index = self.graph.items.vocabulary.index_of(item)
         users = np.flatnonzero(self.train.user_counts)
         users = users[~np.isin(users, self.train.user[self.train.item == index])]
@@ -341,18 +346,18 @@ class Recommender(Trained):
 
     def profile(self, user: str) -> Profile:
         """Return the profile of a user of the graph: interests with their evidence, habits, drift; see `models.people.profile`."""
-        return profile_of(self, self.behaviour, user, self._unseen)
+        return profile_of(self, self.behaviour, raw_id(user, "user"), self._unseen)
 
     def segments(self, k: int, *, seed: int = 0) -> Segments:
         """Return `k` groups of users, described by what sets them apart; see `models.people.segments`."""
-        return segments_of(self, self.behaviour, k, seed=seed)
+        return segments_of(self, self.behaviour, length_of(k), seed=seed)
 
     def explain(
         self,
         item: str,
         *,
         user: str | None = None,
-        history: Mapping[str, float] | None = None,
+        history: History | None = None,
         num_paths: int = 3,
         boosts: Mapping[str, float] | None = None,
     ) -> Explanation:
@@ -370,6 +375,7 @@ class Recommender(Trained):
         """
         if (user is None) == (history is None):
             raise InputError("give exactly one of user and history")
+        item, user = raw_id(item, "item"), None if user is None else raw_id(user, "user")
         index = self.graph.items.vocabulary.index_of(item)
         if history is None:
             assert user is not None
@@ -378,9 +384,10 @@ class Recommender(Trained):
             mine = self.train.user == number
             ratings = dict(zip(self.train.item[mine].tolist(), self.train.value[mine].tolist(), strict=True))
         else:
-            person = self.person(history=history)
-            rated = self.graph.items.vocabulary.indices(list(history))
-            ratings = dict(zip(rated.tolist(), history.values(), strict=True))
+            given = history_of(history, implicit=self.implicit)
+            person = self.person(history=given)
+            rated = self.graph.items.vocabulary.indices(list(given))
+            ratings = dict(zip(rated.tolist(), given.values(), strict=True))
             account = account_of_history(self, person, ratings, index)
         return explanation_of(self, account, user=user, item=item, ratings=ratings, num_paths=num_paths, boosts=boosts)
 
@@ -391,9 +398,7 @@ class Recommender(Trained):
             moved = np.flatnonzero(rules.boost)
             for row, user in enumerate(users):
                 pairs = torch.full((len(moved),), int(user)), torch.from_numpy(moved)
-                boosted = rules.of_items(moved).boosted(
-                    self.predictor.probabilities(*pairs), torch.from_numpy(self.levels)
-                )
+                boosted = rules.of_items(moved).boosted(self.predictor.probabilities(*pairs), torch.tensor(self.levels))
                 liking[row, moved] = boosted[:, self.relevant_level :].sum(1).numpy()
         scores = np.asarray(liking**self.liking_power * self.exposure_of(users), dtype=np.float32)
         scores[:, ~self.graph.items.present] = -np.inf
@@ -411,9 +416,9 @@ class Recommender(Trained):
         left_out: NDArray[np.bool_] = ~self.graph.items.present
         if candidates is not None:
             others = np.ones(len(left_out), dtype=bool)
-            others[self.graph.items.vocabulary.indices(list(candidates))] = False
+            others[self.graph.items.vocabulary.indices(ids_of(candidates, "item"))] = False
             left_out |= others
-        if filters:
+        if mapping_of(filters, "filters"):
             left_out |= ~items_with(self.graph, filters)
         return left_out if rules is None else left_out | rules.hidden
 
@@ -444,7 +449,7 @@ class Recommender(Trained):
 
     def _unseen(self, person: Person, k: int, num_reasons: int) -> pd.DataFrame:
         """Return the best items that a person has not rated, as `recommend` lists them."""
-        _check_length(k)
+        k = length_of(k)
         left_out = self._left_out(None, None, None)
         best, _ = self._top(person, k, left_out | (person.seen > 0))
         return why_empty(self._listed(person, best, num_reasons), self._why_nothing(left_out))
@@ -465,7 +470,7 @@ class Recommender(Trained):
     def _ranked(self, person: Person, probabilities: Tensor, rules: Adjustment | None) -> NDArray[np.float32]:
         """Return the scores that order a person's list, `[num_items]`, whether they may stand in it or not."""
         if rules is not None:
-            probabilities = rules.boosted(probabilities, torch.from_numpy(self.levels))
+            probabilities = rules.boosted(probabilities, torch.tensor(self.levels))
         liking = probabilities[:, self.relevant_level :].sum(1).numpy()
         exposure = self.exposure(person.seen[None])[0] if person.comes_across else None
         power = self.liking_power if person.comes_across else 1.0
@@ -501,8 +506,3 @@ class Recommender(Trained):
     def _found(self, posterior: Posterior, rows: Tensor, item: int, *, most: int) -> list[Reason]:
         found = concept_reasons(posterior, self.data, self.graph, rows, item)
         return [reason for reason in found if reason.score > 0][:most]
-
-
-def _check_length(k: int) -> None:
-    if k < 1:
-        raise InputError(f"the length of the list must be at least 1, got {k}")

@@ -83,6 +83,12 @@ class Trained:
     additions: tuple[Additions, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("levels", "item_vectors"):
+            view = getattr(self, name).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+
     @cached_property
     def predictor(self) -> PhasedPredictor:
         """Rows of all nodes in every sample; encoded on first use."""
@@ -157,7 +163,7 @@ class Trained:
         """Return what text and concepts say of all users or items, learned from the others, half precision, `[num_samples, num_nodes, size]`."""
         side = "users" if kind == USER else "items"
         messages = getattr(hybrid_inputs(self.data, self.sessions), side).content
-        counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts)
+        counts = torch.tensor(self.train.user_counts if kind == USER else self.train.item_counts)
         return content_from_others(posterior, getattr(self.model, side).content, side, messages, counts)
 
     def residuals(self, kind: str) -> Residuals:
@@ -205,6 +211,7 @@ class Trained:
         for kind, known in found.items():
             for edge_type in self.data[kind].content:
                 known[self.data[edge_type].edge_index[1].numpy()] = True
+            known.flags.writeable = False
         return found
 
     def with_words(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
-from kg.errors import InputError
+from kg.counted import counted
+from kg.errors import InputError, UnknownNameError
 from training.commands.cli_options import Json
+
+if TYPE_CHECKING:
+    from kg.growth.addition_files import Told
+    from kg.tables import Table
+    from models.recommender import Recommender
 
 __all__ = ["add_items", "add_users", "predict", "similar"]
 
@@ -77,11 +84,20 @@ def predict(
     if (pairs is None) == (user is None and item is None) or (user is None) != (item is None):
         raise InputError("give --user and --item, or --pairs with a file")
     wanted = [(str(user), str(item))]
-    if pairs is not None:
-        table = read_table(pairs)
+    table = None if pairs is None else read_table(pairs)
+    if table is not None:
+        head = str(table.frame.columns[0]) if len(table.frame.columns) == 1 else ""
+        if any(mark in head for mark in ";|\t"):
+            raise InputError(
+                f"expected the columns user and item, found the one column {head!r}; is the separator right? Pairs stand "
+                "in a .csv with commas or in a .tsv with tabs",
+                file=pairs,
+            )
         columns = (table.column(name, remedy=f"name the column of {name} ids so") for name in ("user", "item"))
         wanted = list(zip(*columns, strict=True))
     recommender = load_run(run).recommender
+    if table is not None:
+        _check_known(recommender, table, wanted)
     rows = recommender.predict(wanted)
     if as_json:
         console.print_json({"pairs": rows.to_dict("records")})
@@ -120,6 +136,31 @@ def similar(
     console.out.print(console.plain_table(f"items like {item}", shown))
 
 
+def _check_known(recommender: Recommender, table: Table, pairs: list[tuple[str, str]]) -> None:
+    """Raise `UnknownNameError` with file and line for the first user or item that the run does not know."""
+    graph = recommender.graph
+    for nodes, ids in zip((graph.users, graph.items), zip(*pairs, strict=True), strict=False):
+        unknown = np.flatnonzero(nodes.vocabulary.find(list(ids)) < 0)
+        if len(unknown):
+            try:
+                nodes.vocabulary.index_of(ids[unknown[0]])
+            except UnknownNameError as error:
+                raise UnknownNameError(str(error), file=table.file, line=table.line(int(unknown[0]))) from None
+
+
+def _first_wrong(recommender: Recommender, kind: str, told: Told, file: Path) -> InputError:
+    """Return what is wrong with the first record that the run cannot take, with its place."""
+    from kg.growth.addition_files import first_wrong
+    from kg.growth.additions import Additions
+
+    return first_wrong(
+        told.records,
+        told.lines,
+        file,
+        lambda some: Additions.of(recommender.graph, kind, some, scale=recommender.scale),
+    )
+
+
 def _add(
     run: Path, files: list[Path], out: Path, kind: str, description: str | None, data: Path | None, as_json: bool
 ) -> None:
@@ -149,7 +190,13 @@ def _add(
     found = load_run(run)
     before = len(found.recommender.notes)
     add = found.recommender.add_items if kind == "item" else found.recommender.add_users
-    grown = add(records, source=" with ".join([file.name, *(other.name for other in others)]), lines=told.lines)
+    source = " with ".join([file.name, *(other.name for other in others)])
+    try:
+        grown = add(records, source=source, lines=told.lines)
+    except InputError as error:
+        if error.file is not None or others:
+            raise
+        raise _first_wrong(found.recommender, kind, told, file) from None
     write_grown_run(found.directory, found.manifest, grown, out)
     notes = [*told.notes, *grown.notes[before:]]
     if as_json:
@@ -157,4 +204,6 @@ def _add(
         return
     for note in notes:
         console.out.print(f"Note: {note}.", markup=False, soft_wrap=True)
-    console.out.print(f"{len(records):,} new {kind}{'s' * (len(records) != 1)}; written to {out}.", markup=False)
+    console.out.print(
+        f"{len(records):,} new {counted(len(records), kind).partition(' ')[2]}; written to {out}.", markup=False
+    )
