@@ -125,7 +125,7 @@ def test_records_are_taken_in_every_form(form: str) -> None:
         (lambda: history_of([1], implicit=False), "expected a history as item id: stars"),
         (lambda: history_of("abc", implicit=True), "expected a history as the ids of items"),
         (lambda: history_of({"a": "5"}, implicit=False), "expected a number of stars for item 'a', got '5' (str)"),
-        (lambda: history_of({"a": float("nan")}, implicit=False), "expected a number of stars for item 'a', got nan"),
+        (lambda: history_of({"a": pd.NA}, implicit=False), "expected a number of stars for item 'a', got <NA>"),
         (lambda: history_of({"a": True}, implicit=False), "expected a number of stars for item 'a', got True"),
         (lambda: history_of({1: 5, "1": 4}, implicit=False), "item '1' stands twice in the history"),
         (

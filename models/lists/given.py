@@ -71,7 +71,7 @@ def history_of(given: Any, *, implicit: bool) -> dict[str, float]:
         name = raw_id(item, "item")
         if name in found:
             raise InputError(f"item {name!r} stands twice in the history; give each item once")
-        if not isinstance(stars, Real) or isinstance(stars, bool | np.bool_) or not np.isfinite(float(stars)):
+        if not isinstance(stars, Real) or isinstance(stars, bool | np.bool_):
             raise InputError(f"expected a number of stars for item {name!r}, got {_shown(stars)}")
         found[name] = float(stars)
     return found
