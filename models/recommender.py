@@ -418,8 +418,9 @@ class Recommender(Trained):
             others = np.ones(len(left_out), dtype=bool)
             others[self.graph.items.vocabulary.indices(ids_of(candidates, "item"))] = False
             left_out |= others
-        if mapping_of(filters, "filters"):
-            left_out |= ~items_with(self.graph, filters)
+        conditions = mapping_of(filters, "filters")
+        if conditions:
+            left_out |= ~items_with(self.graph, conditions)
         return left_out if rules is None else left_out | rules.hidden
 
     def _top(

@@ -24,7 +24,7 @@ def raw_id(given: Any, kind: str) -> str:
     """Return an id as the text it is; a whole number is taken for its digits."""
     if isinstance(given, str):
         return given
-    if isinstance(given, Integral) and not isinstance(given, bool | np.bool_):
+    if not isinstance(given, bool | np.bool_) and isinstance(given, Integral):
         return str(int(given))
     raise InputError(f"expected the id of one {kind}, a text or a whole number, got {_shown(given)}")
 
@@ -71,7 +71,7 @@ def history_of(given: Any, *, implicit: bool) -> dict[str, float]:
         name = raw_id(item, "item")
         if name in found:
             raise InputError(f"item {name!r} stands twice in the history; give each item once")
-        if not isinstance(stars, Real) or isinstance(stars, bool | np.bool_):
+        if isinstance(stars, bool | np.bool_) or not isinstance(stars, Real):
             raise InputError(f"expected a number of stars for item {name!r}, got {_shown(stars)}")
         found[name] = float(stars)
     return found
@@ -86,7 +86,7 @@ def mapping_of(given: Any, what: str) -> Mapping[str, Any] | None:
 
 def length_of(given: Any) -> int:
     """Return the length of a list, a whole number from 1."""
-    if not isinstance(given, Integral) or isinstance(given, bool | np.bool_):
+    if isinstance(given, bool | np.bool_) or not isinstance(given, Integral):
         raise InputError(f"the length of the list must be a whole number, got {_shown(given)}")
     if given < 1:
         raise InputError(f"the length of the list must be at least 1, got {given}")
