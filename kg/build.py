@@ -30,8 +30,9 @@ from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType, Namespace
 from kg.storage.manifest import file_sha256
 from kg.tabular.entities import Entities, read_entities
-from kg.tabular.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings
+from kg.tabular.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings, scale_of
 from kg.tabular.split_files import SplitReader
+from kg.tabular.unicode_twins import unicode_twins
 from kg.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -106,16 +107,20 @@ class _Build:
     def run(self) -> Dataset:
         # The ratings come first: where they are absent the description is meant for other data.
         table = choose_ratings(self.description, self.folder)
-        raw = read_ratings(table, self.folder)
+        raw = read_ratings(table, self.folder, self.description.splits)
+        scale = scale_of(raw, table)
         if self.known is None:
-            items = self._entities(ITEM, self.description.items, raw)
-            users = self._entities(USER, self.description.users, raw)
+            keep = table.unlisted == "keep"
+            items = self._entities(ITEM, self.description.items, raw, keep=keep)
+            users = self._entities(USER, self.description.users, raw, keep=keep)
+            self.notes += [note for found in (items, users) for note in unicode_twins(found.vocabulary)]
             ledgers = users.vocabulary, items.vocabulary
         else:
             ledgers = self.known.graph.users.vocabulary, self.known.graph.items.vocabulary
-        ratings = index_ratings(
-            raw, *ledgers, unknown_ids=table.unknown_ids, files=self.files, forgotten=self.forgotten
-        )
+        ratings = index_ratings(raw, *ledgers, unlisted=table.unlisted, files=self.files, forgotten=self.forgotten)
+        shown = None
+        if table.clicked is not None:
+            shown, ratings = ratings.select(ratings.value == 0), ratings.select(ratings.value > 0)
         del raw
         graph, facts = self._graph(items, users) if self.known is None else self._graph_of(self.known)
         splits = self._splits(
@@ -131,9 +136,10 @@ class _Build:
         )
         if self.merger is not None:
             ratings, splits = self.merger.ratings(ratings, splits)
+            shown = None if shown is None else self.merger.shown(shown, ratings)
             self.notes += self.merger.notes
         report = {
-            **summary(graph, ratings, facts["with_triples"], implicit=table.implicit),
+            **summary(graph, ratings, facts["with_triples"], implicit=table.implicit, shown=shown),
             "splits": {name: split.sizes for name, split in splits.items()},
             "text_fields": facts["text_fields"],
             "files": {file: account.as_json() for file, account in self.files.items()},
@@ -145,7 +151,8 @@ class _Build:
         return Dataset(
             graph=graph,
             ratings=ratings,
-            scale=table.stars,
+            shown=shown,
+            scale=scale,
             splits=splits,
             report=report,
             namespace=self.description.namespace,
@@ -159,7 +166,8 @@ class _Build:
         sources = self._gather(items, names)
         self.notes += names.clashes()
         self._add_concepts(items, users)
-        self._add_relations(items)
+        for kind, entities in ((ITEM, items), (USER, users)):
+            self._add_relations(kind, entities)
         self.nodes = {USER: _nodes(users), ITEM: _nodes(items), **self.nodes}
         with_triples = self._add_knowledge(sources, len(items.vocabulary))
         graph = KnowledgeGraph(
@@ -183,13 +191,14 @@ class _Build:
         self.notes += report["notes"]
         return known.graph, {"with_triples": report["items"]["with_triples"], "text_fields": report["text_fields"]}
 
-    def _entities(self, kind: str, tables: Sequence[Any], raw: RawRatings) -> Entities:
+    def _entities(self, kind: str, tables: Sequence[Any], raw: RawRatings, *, keep: bool) -> Entities:
+        """Read the tables of a kind; the ids of the ratings join them, or stand for them where there are none."""
         forgotten = self.forgotten if kind == USER else Forgotten()
-        found = read_entities(kind, tables, self.folder, self.files, self.notes, forgotten)
-        if found is None:
-            rated = (raw.user if kind == USER else raw.item)[~self.forgotten.mask(raw.user.to_numpy(dtype=object))]
-            found = Entities.of(kind, [str(raw_id) for raw_id in rated.unique()])
-        return found
+        known = raw.user if kind == USER else raw.item
+        rated = [str(raw_id) for raw_id in known[~self.forgotten.mask(raw.user.to_numpy(dtype=object))].unique()]
+        joining = rated if keep else ()
+        found = read_entities(kind, tables, self.folder, self.files, self.notes, forgotten, joining)
+        return Entities.of(kind, rated) if found is None else found
 
     def _add_concepts(self, items: Entities, users: Entities) -> None:
         """Add concept nodes in order of first mention, and one edge per relation and pair: the first source that states it."""
@@ -215,11 +224,11 @@ class _Build:
                 )
                 self.edges[EdgeType(str(holder), str(relation), str(kind))] = frame
 
-    def _add_relations(self, items: Entities) -> None:
-        """Add one edge per relation and pair of items: the first source that states it."""
-        if not items.relations:
+    def _add_relations(self, kind: str, entities: Entities) -> None:
+        """Add one edge per relation and pair of items, or of users: the first source that states it."""
+        if not entities.relations:
             return
-        for relation, pairs in pd.concat(items.relations, ignore_index=True).groupby("relation", sort=False):
+        for relation, pairs in pd.concat(entities.relations, ignore_index=True).groupby("relation", sort=False):
             frame = pd.DataFrame(
                 {
                     "source": pairs["entity"].to_numpy(dtype=np.int64),
@@ -228,7 +237,7 @@ class _Build:
                     "line": pairs["line"].to_numpy(dtype=np.int64),
                 }
             )
-            self.edges[EdgeType(ITEM, str(relation), ITEM)] = frame
+            self.edges[EdgeType(kind, str(relation), kind)] = frame
 
     def _source(self, name: str) -> int:
         return self.sources.setdefault(name, len(self.sources))

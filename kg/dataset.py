@@ -41,6 +41,8 @@ class Dataset:
         graph: Users, items, concepts and what connects them.
         ratings: Who rated what.
         scale: Lowest and highest possible rating, in stars; `(1, 1)` where the feedback is implicit.
+        shown: Of implicit feedback, what was shown to a user and not taken: `Ratings` of value 0, of other pairs than
+            `ratings`; None where nobody knows.
         splits: Canonical splits by name.
         report: What the build read, kept and dropped, as JSON values.
         namespace: Beginning of the IRIs of nodes in RDF.
@@ -51,6 +53,7 @@ class Dataset:
     graph: KnowledgeGraph
     ratings: Ratings
     scale: tuple[float, float]
+    shown: Ratings | None = None
     splits: Mapping[str, NamedSplit] = field(default_factory=dict)
     report: Mapping[str, object] = field(default_factory=dict)
     namespace: str = DEFAULT_NAMESPACE
@@ -61,13 +64,16 @@ class Dataset:
     def __post_init__(self) -> None:
         object.__setattr__(self, "splits", MappingProxyType(dict(self.splits)))
         sizes = (len(self.graph.users), len(self.graph.items))
-        if (self.ratings.num_users, self.ratings.num_items) != sizes:
-            raise ValueError(
-                f"ratings know {self.ratings.num_users} users and {self.ratings.num_items} items; the graph has {sizes[0]} and {sizes[1]}"
-            )
-        for nodes, index in ((self.graph.users, self.ratings.user), (self.graph.items, self.ratings.item)):
-            if nodes.vocabulary.removed[index].any():
-                raise ValueError(f"ratings touch a {nodes.vocabulary.kind} that was removed")
+        for ratings in (self.ratings, *(() if self.shown is None else (self.shown,))):
+            if (ratings.num_users, ratings.num_items) != sizes:
+                raise ValueError(
+                    f"ratings know {ratings.num_users} users and {ratings.num_items} items; the graph has {sizes[0]} and {sizes[1]}"
+                )
+            for nodes, index in ((self.graph.users, ratings.user), (self.graph.items, ratings.item)):
+                if nodes.vocabulary.removed[index].any():
+                    raise ValueError(f"ratings touch a {nodes.vocabulary.kind} that was removed")
+        if self.shown is not None and (self.scale != (1.0, 1.0) or self.shown.value.any()):
+            raise ValueError("what was shown and not taken goes with implicit feedback, and its values are 0")
         low, high = self.scale
         if len(self.ratings) and not (low <= self.ratings.value.min() and self.ratings.value.max() <= high):
             raise ValueError(
@@ -96,7 +102,9 @@ class Dataset:
     def write(self, folder: Path, same_graph: Path | None = None) -> None:
         """Write the files of a graph directory into an empty folder, as `save` does when it is safe."""
         graph = self.graph
-        write_columns(graph, self.ratings, self.splits, folder)
+        # What was shown lies behind the choices, with the value 0, so that splits still count rows of these.
+        ratings = self.ratings if self.shown is None else self.ratings.concat(self.shown)
+        write_columns(graph, ratings, self.splits, folder)
         if same_graph is None:
             write_nquads(graph, folder / "kg.nq.gz", Namespace(self.namespace))
         else:
@@ -145,9 +153,13 @@ class Dataset:
         try:
             graph, ratings, splits = read_columns(directory, found)
             low, high = found["scale"]
+            shown = None
+            if low == high and (ratings.value == 0).any():
+                shown, ratings = ratings.select(ratings.value == 0), ratings.select(ratings.value > 0)
             dataset = cls(
                 graph=graph,
                 ratings=ratings,
+                shown=shown,
                 scale=(low, high),
                 splits=splits,
                 report=json.loads((directory / "report.json").read_bytes()),

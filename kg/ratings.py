@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Ratings"]
+
+_COLUMNS = {"user": np.int64, "item": np.int64, "value": np.float32, "time": np.int64, "weight": np.float32}
 
 
 def _frozen(values: ArrayLike, dtype: type) -> NDArray[Any]:
@@ -27,26 +29,29 @@ class Ratings:
         item: Item indices, int64 `[num_ratings]`.
         value: Ratings in stars, float32 `[num_ratings]`.
         time: Unix times in seconds, int64 `[num_ratings]`, or None where the data has none.
+        weight: How much each rating counts beside an ordinary one, which has 1: positive, float32 `[num_ratings]`; None
+            where all count 1.
         num_users: Number of users in the ledger (not only of those who rated).
         num_items: Number of items in the ledger.
 
     Raises:
-        ValueError: If lengths differ, an index is out of range or a value is not finite.
+        ValueError: If lengths differ, an index is out of range, a value is not finite or a weight not positive.
     """
 
     user: NDArray[np.int64]
     item: NDArray[np.int64]
     value: NDArray[np.float32]
     time: NDArray[np.int64] | None = None
+    weight: NDArray[np.float32] | None = None
     num_users: int
     num_items: int
 
     def __post_init__(self) -> None:
-        for name, dtype in (("user", np.int64), ("item", np.int64), ("value", np.float32), ("time", np.int64)):
+        for name, dtype in _COLUMNS.items():
             given = getattr(self, name)
             if given is not None:
                 object.__setattr__(self, name, _frozen(given, dtype))
-        columns = [column for column in (self.user, self.item, self.value, self.time) if column is not None]
+        columns = list(self._columns().values())
         if any(column.shape != (len(self.user),) for column in columns):
             raise ValueError(
                 f"ratings columns have shapes {[column.shape for column in columns]}; all must be equal and flat"
@@ -56,45 +61,46 @@ class Ratings:
                 raise ValueError(f"{name} indices span {index.min()} .. {index.max()}; expected 0 .. {size - 1}")
         if not np.isfinite(self.value).all():
             raise ValueError(f"rating number {int(np.argmin(np.isfinite(self.value)))} is not a finite number of stars")
+        if self.weight is not None and not (np.isfinite(self.weight) & (self.weight > 0)).all():
+            wrong = int(np.argmin(np.isfinite(self.weight) & (self.weight > 0)))
+            raise ValueError(
+                f"rating number {wrong} has the weight {self.weight[wrong]:g}; a weight is positive and finite"
+            )
 
     def __len__(self) -> int:
         return len(self.user)
 
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        """The columns that are there, by name."""
+        return {name: getattr(self, name) for name in _COLUMNS if getattr(self, name) is not None}
+
     def select(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Ratings:
         """Return the ratings that a mask or an index array picks, in its order."""
-        return Ratings(
-            user=self.user[which],
-            item=self.item[which],
-            value=self.value[which],
-            time=None if self.time is None else self.time[which],
-            num_users=self.num_users,
-            num_items=self.num_items,
-        )
+        chosen: dict[str, Any] = {name: column[which] for name, column in self._columns().items()}
+        return replace(self, **chosen)
 
     def concat(self, other: Ratings) -> Ratings:
         """Return these ratings followed by `other`; times are kept only if both have them."""
         if (self.num_users, self.num_items) != (other.num_users, other.num_items):
             raise ValueError("ratings of different ledgers cannot be joined: the numbers of users or items differ")
         both_times = self.time is not None and other.time is not None
+        weight = None
+        if self.weight is not None or other.weight is not None:
+            ones = (np.ones(len(part)) if part.weight is None else part.weight for part in (self, other))
+            weight = np.concatenate(list(ones))
         return Ratings(
             user=np.concatenate([self.user, other.user]),
             item=np.concatenate([self.item, other.item]),
             value=np.concatenate([self.value, other.value]),
             time=np.concatenate([self.time, other.time]) if both_times else None,
+            weight=weight,
             num_users=self.num_users,
             num_items=self.num_items,
         )
 
     def turned(self) -> Ratings:
         """Return the same ratings with users and items exchanged."""
-        return Ratings(
-            user=self.item,
-            item=self.user,
-            value=self.value,
-            time=self.time,
-            num_users=self.num_items,
-            num_items=self.num_users,
-        )
+        return replace(self, user=self.item, item=self.user, num_users=self.num_items, num_items=self.num_users)
 
     @cached_property
     def user_counts(self) -> NDArray[np.int64]:

@@ -13,6 +13,8 @@ from kg.schema import ITEM, USER
 
 __all__ = ["FileAccount", "report_lines", "summary"]
 
+_MOST_LEVELS = 21  # of a scale in steps; the values of one with more are told
+
 
 @dataclass(kw_only=True)
 class FileAccount:
@@ -60,7 +62,9 @@ class FileAccount:
         return {"rows": self.rows, "kept": self.kept, **{name: part for name, part in parts.items() if part}}
 
 
-def summary(graph: KnowledgeGraph, ratings: Ratings, with_triples: int, *, implicit: bool) -> dict[str, Any]:
+def summary(
+    graph: KnowledgeGraph, ratings: Ratings, with_triples: int, *, implicit: bool, shown: Ratings | None = None
+) -> dict[str, Any]:
     """Return what a graph holds in numbers: nodes with text and link, without any edge, edges of each relation.
 
     Args:
@@ -68,6 +72,7 @@ def summary(graph: KnowledgeGraph, ratings: Ratings, with_triples: int, *, impli
         ratings: Its ratings.
         with_triples: Number of items about which an RDF source says something.
         implicit: Whether a rating only says that a user chose an item.
+        shown: What was shown and not taken, if that is known.
     """
     isolated = {kind: nodes.present for kind, nodes in graph.nodes.items()}
     for edge_type, edges in graph.edges.items():
@@ -86,8 +91,10 @@ def summary(graph: KnowledgeGraph, ratings: Ratings, with_triples: int, *, impli
             "count": len(ratings),
             "lowest": float(ratings.value.min()) if len(ratings) else 0.0,
             "highest": float(ratings.value.max()) if len(ratings) else 0.0,
+            "levels": len(ratings.levels),
             "with_time": ratings.time is not None,
             "implicit": implicit,
+            **({} if shown is None else {"shown": len(shown)}),
         },
         "kinds": counts,
         "relations": [{**edge_type._asdict(), "edges": len(edges)} for edge_type, edges in graph.edges.items()],
@@ -109,11 +116,14 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
         "choice (implicit feedback: no stars)"
         if ratings["implicit"]
         else f"rating from {ratings['lowest']:g} to {ratings['highest']:g} stars"
+        + (f" in {ratings['levels']:,} different values" if ratings.get("levels", 0) > _MOST_LEVELS else "")
     )
+    beside = f"; {ratings['shown']:,} more were shown and not taken" if "shown" in ratings else ""
     lines = [
         f"{report['name']}: {counted(items['count'], 'item')}, {counted(users['count'], 'user')}, "
         f"{counted(ratings['count'], kind)}"
-        f"{'' if ratings['with_time'] else ', without times'}.",
+        f"{'' if ratings['with_time'] else ', without times'}"
+        f"{beside}.",
         f"Items: {items['with_text']:,} with text, {items['with_link']:,} with a link, {items['with_triples']:,} with triples, "
         f"{items['isolated']:,} without any edge.",
     ]

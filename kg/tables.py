@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from kg.errors import InputError, did_you_mean
 from kg.storage.packed import plain_suffix, read_bytes
 from kg.tabular.delimited import read_delimited, rows_with_lines
+from kg.tabular.json_records import JSON_LINES, read_json_records
+from kg.tabular.record_cells import LIST_SEPARATOR, RecordCells
 from kg.tabular.table_format import TableFormat
 
 __all__ = ["LIST_SEPARATOR", "Table", "read_table"]
 
-# Joins the members of a list that came from JSON or Parquet inside one cell.
-LIST_SEPARATOR = "\x1f"
+_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +37,9 @@ class Table:
         text: The delimited text, kept to find line numbers; None for JSON and Parquet.
         format: How it was read.
         replaced: Number of bad bytes that were replaced (with `bad_bytes: replace`).
+        starts: The line at which each row starts, where the text is not kept but has lines (JSON Lines).
+        nested: Cells of fields inside objects by their paths, `{"reviewer.id": {row: cell}}`.
+        objects: For each field that holds an object the first row where it does.
     """
 
     file: Path
@@ -43,22 +47,51 @@ class Table:
     text: bytes | None
     format: TableFormat
     replaced: int = 0
+    starts: Sequence[int] = ()
+    nested: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    objects: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a column, or a field of objects by its path."""
+        return name in self.frame.columns or name in self.nested
+
     def column(self, name: str, *, remedy: str = "correct the description") -> pd.Series[str]:
-        """Return a column; raises `InputError` with the columns there are and the remedy if it is missing."""
-        if name not in self.frame.columns:
-            known = ", ".join(repr(column) for column in self.frame.columns)
-            hint = did_you_mean(name, self.frame.columns) or (
-                " Is the separator right?" if len(self.frame.columns) == 1 and self.text is not None else ""
+        """Return a column, or a field of objects by its path, as in `reviewer.id`.
+
+        Raises:
+            InputError: If there is none, with the columns there are and the remedy; or if it holds objects, with the paths.
+        """
+        if name in self.objects:
+            paths = [path for path in self.nested if path.startswith(f"{name}.")]
+            raise InputError(
+                f"the column {name!r} holds an object, which is no value; name a field of it: {_listed(paths)}",
+                file=self.file,
+                line=self.line(self.objects[name]),
             )
-            raise InputError(f"expected a column {name!r}, found only {known}; {remedy}.{hint}", file=self.file)
-        return self.frame[name]
+        if name in self.frame.columns:
+            return self.frame[name]
+        if name in self.nested:
+            cells = self.nested[name]
+            return _text({name: [cells.get(row, "") for row in range(len(self))]}, self.file)[name]
+        names = [*self.frame.columns, *self.nested]
+        hint = did_you_mean(name, names) or (
+            " Is the separator right?" if len(names) == 1 and self.text is not None else ""
+        )
+        raise InputError(f"expected a column {name!r}, found only {_listed(names)}; {remedy}.{hint}", file=self.file)
+
+    def rows(self, which: NDArray[np.int64]) -> Table:
+        """Return the table of some rows; they no longer know their lines."""
+        nested = {
+            path: {new: cells[row] for new, row in enumerate(which.tolist()) if row in cells}
+            for path, cells in self.nested.items()
+        }
+        return Table(file=self.file, frame=self.frame.iloc[which], text=None, format=self.format, nested=nested)
 
     def line(self, row: int) -> int:
-        """Return the line (counted from 1) at which a row starts; for JSON and Parquet the number of the record."""
+        """Return the line (counted from 1) at which a row starts; for a list in JSON and for Parquet the number of the record."""
         return int(self._first_lines[row])
 
     def lines(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -70,7 +103,7 @@ class Table:
         """The line at which each row starts, `[num_rows]`."""
         count, skipped = len(self), self.format.skip_rows
         if self.text is None:
-            return np.arange(1, count + 1)
+            return np.array(self.starts, dtype=np.int64) if self.starts else np.arange(1, count + 1)
         if self.format.lines is not None:
             return np.arange(1, count + 1) + skipped
         header = 0 if self.format.columns else 1
@@ -84,7 +117,7 @@ class Table:
 
 
 def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
-    """Read a table: delimited text, JSON (list of objects) or Parquet, each also as `.gz`, `.bz2` or `.zst`.
+    """Read a table: delimited text, JSON (a list of objects, or an object a line) or Parquet, each also as `.gz`, `.bz2` or `.zst`.
 
     Args:
         file: The suffix decides how it is read unless the format gives a separator or lines.
@@ -97,60 +130,59 @@ def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
     suffix = plain_suffix(file)
     content = read_bytes(file)
     by_suffix = table_format.separator is None and table_format.lines is None
-    if by_suffix and suffix == ".json":
-        return Table(file=file, frame=_json(content, file), text=None, format=table_format)
+    if by_suffix and suffix in (".json", *JSON_LINES):
+        records, starts = read_json_records(content, file, by_lines=suffix != ".json")
+        try:
+            cells = RecordCells.of(records)
+        except RecursionError:
+            raise InputError("expected a list of objects, found JSON nested too deeply", file=file) from None
+        frame = _text(cells.columns, file) if cells.columns else pd.DataFrame(index=range(len(records)))
+        return Table(
+            file=file,
+            frame=frame,
+            text=None,
+            format=table_format,
+            starts=starts,
+            nested=cells.nested,
+            objects=cells.objects,
+        )
     if by_suffix and suffix == ".parquet":
-        return Table(file=file, frame=_parquet(content, file), text=None, format=table_format)
+        frame, cells = _parquet(content, file)
+        return Table(file=file, frame=frame, text=None, format=table_format, nested=cells.nested, objects=cells.objects)
     frame, text, replaced = read_delimited(content, file, table_format)
     return Table(file=file, frame=frame, text=text, format=table_format, replaced=replaced)
 
 
-def _json(content: bytes, file: Path) -> pd.DataFrame:
+def _listed(names: Sequence[str]) -> str:
+    others = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(repr(name) for name in names[:_SHOWN]) + others
+
+
+def _text(columns: Mapping[str, Sequence[str]], file: Path) -> pd.DataFrame:
     try:
-        records = json.loads(content)
-    except UnicodeDecodeError as error:
-        raise InputError(
-            "expected UTF-8, found bytes that are not", file=file, line=content[: error.start].count(b"\n") + 1
-        ) from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"expected JSON, found an error: {error.msg}", file=file, line=error.lineno) from None
-    except RecursionError:
-        raise InputError("expected a list of objects, found JSON nested too deeply", file=file) from None
-    except ValueError:
-        raise InputError("expected JSON, found a whole number of thousands of digits", file=file) from None
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise InputError('expected a JSON list of objects, as in [{"id": "1", "title": "..."}]', file=file)
-    columns = list(dict.fromkeys(key for record in records for key in record))
-    try:
-        return pd.DataFrame(
-            {column: [_cell(record.get(column)) for record in records] for column in columns}, dtype=str
-        )
+        return pd.DataFrame(columns, dtype=str)
     except UnicodeEncodeError:
         raise InputError(
             "a text holds half of a character pair (a lone surrogate), which no file can store", file=file
         ) from None
 
 
-def _cell(value: object) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return LIST_SEPARATOR.join(_cell(member) for member in value)
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _parquet(content: bytes, file: Path) -> pd.DataFrame:
+def _parquet(content: bytes, file: Path) -> tuple[pd.DataFrame, RecordCells]:
     try:
         arrow = pq.read_table(io.BytesIO(content))
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"expected a Parquet file: {str(error).splitlines()[0]}", file=file) from None
-    columns = {}
+    except (pa.ArrowException, OSError):
+        raise InputError(
+            "expected a Parquet file, found something else or a damaged one; write it anew, or correct its suffix",
+            file=file,
+        ) from None
+    columns, cells = {}, RecordCells()
     for name in arrow.column_names:
         column = arrow.column(name)
         try:
             columns[name] = pc.fill_null(pc.cast(column, pa.string()), "").to_pandas()
         except pa.ArrowException:  # nested values have no cast to text
-            columns[name] = pd.Series([_cell(value) for value in column.to_pylist()], dtype=str)
-    return pd.DataFrame(columns)
+            inside = RecordCells.of([{name: value} for value in column.to_pylist()])
+            cells.nested.update(inside.nested)
+            cells.objects.update(inside.objects)
+            columns |= {key: pd.Series(found, dtype=str) for key, found in inside.columns.items()}
+    return pd.DataFrame(columns, index=range(len(arrow))), cells

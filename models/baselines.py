@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kg.ratings import Ratings
+from models.lists.content import Content
 from models.lists.inverse import inverse_of
 
 __all__ = ["Baseline", "Biases", "ContentKNN", "Ease", "Mean", "Popularity"]
@@ -25,12 +26,12 @@ class Baseline(Protocol):
 
     name: str
 
-    def fit(self, train: Ratings, content: Floats) -> Self:
-        """Learn from ratings and the text vectors of the items; return the baseline itself.
+    def fit(self, train: Ratings, content: Content | None = None) -> Self:
+        """Learn from ratings and the content of the items; return the baseline itself.
 
         Args:
             train: Training ratings, at least one.
-            content: Text vectors `[num_items, text_size]`; a row of zeros says that the item has no text.
+            content: Texts and concepts of the items; only `ContentKNN` reads and needs them.
         """
 
     def predict(self, user: Indices, item: Indices) -> Floats:
@@ -52,9 +53,9 @@ class Mean:
     def __init__(self, scale: tuple[float, float]) -> None:
         self.scale = scale
 
-    def fit(self, train: Ratings, content: Floats) -> Self:
+    def fit(self, train: Ratings, content: Content | None = None) -> Self:
         """See `Baseline.fit`."""
-        _check(train, content)
+        _check(train)
         self._mean = float(np.mean(train.value, dtype=np.float64))
         self._num_items = train.num_items
         return self
@@ -88,9 +89,9 @@ class Biases:
         self.lambda_user = lambda_user
         self.lambda_item = lambda_item
 
-    def fit(self, train: Ratings, content: Floats) -> Self:
+    def fit(self, train: Ratings, content: Content | None = None) -> Self:
         """See `Baseline.fit`."""
-        _check(train, content)
+        _check(train)
         self.mean = float(np.mean(train.value, dtype=np.float64))
         self.of_user = np.zeros(train.num_users)
         self.of_item = np.zeros(train.num_items)
@@ -119,7 +120,7 @@ class Biases:
 
 
 class ContentKNN:
-    """What users thought of the items with the most similar texts (cosine of the text vectors, negatives as 0).
+    """What users thought of the items with the most similar texts and concepts (`Content.kernel`, negatives as 0).
 
     `predict`: the bias prediction plus the mean deviation from it, weighted by similarity, over the
     `num_neighbours` most similar items that the user rated (equally similar ones at the last place all count; the
@@ -137,14 +138,16 @@ class ContentKNN:
         self.scale = scale
         self.num_neighbours = num_neighbours
 
-    def fit(self, train: Ratings, content: Floats) -> Self:
-        """See `Baseline.fit`."""
-        _check(train, content)
-        length = np.linalg.norm(content, axis=1, keepdims=True)
-        self._direction = np.divide(content, length, out=np.zeros_like(content, np.float32), where=length > 0)
+    def fit(self, train: Ratings, content: Content | None = None) -> Self:
+        """See `Baseline.fit`; raises `ValueError` without content, or with that of other items."""
+        _check(train)
+        if content is None or len(content.text) != train.num_items:
+            given = "none" if content is None else f"that of {len(content.text)}"
+            raise ValueError(f"neighbours by content need the content of {train.num_items} items; got {given}")
+        self._content = content
         self._interactions = _binary(train)
         self._neighbours = self._nearest(np.flatnonzero(train.item_counts))
-        self._biases = Biases(self.scale).fit(train, content)
+        self._biases = Biases(self.scale).fit(train)
         total = self._neighbours.sum(axis=1)
         known = (train.item_counts == 0) & (total > 0)
         self._biases.of_item[known] = (self._neighbours @ self._biases.of_item)[known] / total[known]
@@ -167,7 +170,7 @@ class ContentKNN:
 
     def rank(self, users: Indices) -> Floats:
         """See `Baseline.rank`."""
-        scores = np.empty((len(users), len(self._direction)), dtype=np.float32)
+        scores = np.empty((len(users), len(self._content.text)), dtype=np.float32)
         towards = self._neighbours.T.tocsr()
         for block in _blocks(len(users)):
             scores[block] = (self._interactions[users[block]] @ towards).toarray()
@@ -184,13 +187,13 @@ class ContentKNN:
         return np.divide(weight @ self._deviation[rated], total, out=np.zeros_like(total), where=total > 0)
 
     def _similarity(self, items: Indices, others: Indices) -> Floats:
-        """Cosines `[num_items_given, num_others]`, at least 0; an item is not its own neighbour."""
-        similarity = self._direction[items] @ self._direction[others].T
+        """Similarities `[num_items_given, num_others]`, at least 0; an item is not its own neighbour."""
+        similarity = self._content.kernel(items, others)
         return np.where(items[:, None] == others[None, :], 0.0, np.maximum(similarity, 0.0)).astype(np.float32)
 
     def _nearest(self, rated: Indices) -> sparse.csr_array:
         """Similarities of each item to its nearest rated items `[num_items, num_items]`."""
-        size = len(self._direction)
+        size = len(self._content.text)
         kept = min(self.num_neighbours, len(rated))
         blocks = []
         for block in _blocks(size):
@@ -212,9 +215,9 @@ class Popularity:
     def __init__(self, scale: tuple[float, float]) -> None:
         self._biases = Biases(scale)
 
-    def fit(self, train: Ratings, content: Floats) -> Self:
+    def fit(self, train: Ratings, content: Content | None = None) -> Self:
         """See `Baseline.fit`."""
-        self._biases.fit(train, content)
+        self._biases.fit(train)
         self._counts = train.item_counts.astype(np.float32)
         return self
 
@@ -232,6 +235,8 @@ class Ease:
 
     `B = argmin ||X - X B||^2 + ridge ||B||^2` with a zero diagonal has the closed form
     `B_ij = -P_ij / P_jj` for `P = (X^T X + ridge I)^-1`; scores are `X B`. Items that nobody rated score 0.
+    Where users are fewer than items, the same scores come from a table of users by users:
+    `X P = A X` and `P_jj = (1 - (X^T A X)_jj) / ridge` for `A = (X X^T + ridge I)^-1`.
 
     Args:
         ridge: The lambda of the paper, in ratings.
@@ -243,9 +248,9 @@ class Ease:
     def __init__(self, *, ridge: float = 400.0) -> None:
         self.ridge = ridge
 
-    def fit(self, train: Ratings, content: Floats) -> Self:
+    def fit(self, train: Ratings, content: Content | None = None) -> Self:
         """See `Baseline.fit`; raises `ValueError` beyond 20,000 items."""
-        _check(train, content)
+        _check(train)
         size = train.num_items
         if size > self.max_items:
             raise ValueError(
@@ -253,15 +258,20 @@ class Ease:
                 f"memory; it takes at most {self.max_items:,} items, leave it out"
             )
         self._interactions = _binary(train)
-        by_item = self._interactions.T.tocsr()
-        gram = np.empty((size, size), dtype=np.float32)
-        for block in _blocks(size):
-            gram[block] = (by_item[block] @ self._interactions).toarray()
-        gram[np.diag_indices(size)] += self.ridge
-        weights = inverse_of(gram)
+        if train.num_users < size:
+            inverse = inverse_of(_gram(self._interactions.T.tocsr(), self.ridge))
+            smoothed = np.asarray(inverse @ self._interactions)
+            explained = np.asarray(self._interactions.multiply(smoothed).sum(axis=0)).ravel()
+            # X B = X (I - P / diag P), the quotient column by column
+            smoothed *= -self.ridge / (1.0 - explained)
+            user, item = self._interactions.nonzero()
+            smoothed[user, item] += 1.0
+            self._scores: Floats | None = smoothed
+            return self
+        weights = inverse_of(_gram(self._interactions, self.ridge))
         weights /= -weights.diagonal()[None, :]
         np.fill_diagonal(weights, 0.0)
-        self._weights = weights
+        self._scores, self._weights = None, weights
         return self
 
     def predict(self, user: Indices, item: Indices) -> Floats:
@@ -270,14 +280,24 @@ class Ease:
 
     def rank(self, users: Indices) -> Floats:
         """See `Baseline.rank`."""
+        if self._scores is not None:
+            return self._scores[users]
         return np.asarray(self._interactions[users] @ self._weights)
 
 
-def _check(train: Ratings, content: Floats) -> None:
+def _gram(table: sparse.csr_array, ridge: float) -> Floats:
+    """Return `table^T table + ridge I`, dense `[num_columns, num_columns]`."""
+    by_column, size = table.T.tocsr(), table.shape[1]
+    gram = np.empty((size, size), dtype=np.float32)
+    for block in _blocks(size):
+        gram[block] = (by_column[block] @ table).toarray()
+    gram[np.diag_indices(size)] += ridge
+    return gram
+
+
+def _check(train: Ratings) -> None:
     if not len(train):
         raise ValueError("a baseline needs at least one training rating; got none")
-    if content.ndim != 2 or len(content) != train.num_items:
-        raise ValueError(f"text vectors have shape {content.shape}; expected [{train.num_items} items, text_size]")
 
 
 def _stars(prediction: NDArray[np.float64], scale: tuple[float, float]) -> Floats:

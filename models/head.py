@@ -1,128 +1,126 @@
-"""The rating head: a bilinear score read through an ordinal likelihood."""
+"""The rating head: a bilinear score read through ordered thresholds and preferences for levels."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
-from models.network.likelihood import ordinal_log_likelihood
+from models.network.likelihood import (
+    Information,
+    LevelChances,
+    level_chances,
+    level_information,
+    level_log_likelihood,
+)
 from models.network.priors import ScalePrior
 from models.network.sparse import Pairs
 
-__all__ = ["OrdinalHead", "cumulated", "cuts_around", "level_probabilities", "ordered"]
-
-INFINITE = 1e4  # a threshold no score reaches
+__all__ = ["OrdinalHead", "chances_of", "level_probabilities", "rising", "slopes"]
 
 
 class OrdinalHead(nn.Module):
-    r"""Ordinal logit on the bilinear score $f_{ui} = \langle z_u, z_i\rangle + b_u + b_i$.
+    r"""Ordinal logit on the bilinear score $f_{ui} = \langle z_u, z_i\rangle + b_u + b_i$, with preferences for levels.
 
-    $$P(r \le k \mid u, i) = \sigma(\theta_k + a_{uk} + c_{ik} - f_{ui}), \quad k = 1 \dots K-1$$
+    $$P(r = k \mid u, i) \propto \left[\sigma(\theta_k - f_{ui}) - \sigma(\theta_{k-1} - f_{ui})\right] e^{w_{uk}},
+      \quad -\infty = \theta_0 < \theta_1 < \dots < \theta_K = \infty$$
 
-    Thresholds $\theta$ are shared; $a_u$ and $c_i$ say how a user or item uses the scale. Written out
-    with $z_u = h(x_u) V_U$ and $z_i = g(y_i) V_I$, the inner product is $h(x)^\top \Phi\, g(y)$ with
-    $\Phi = V_U V_I^\top$: a bilinear form of rank `embedding_size`.
+    Thresholds $\theta$ are shared and ordered by construction: the first one and the logarithms of the distances between
+    neighbours are learned. $w_u$ says which levels a user likes to give whatever the item, for example whole stars only;
+    offsets of the thresholds themselves would cross where a user never gives a level. A tilt by $w$ keeps the likelihood
+    ratio rising in $f$, so a higher score still means a higher rating. Written out with $z_u = h(x_u) V_U$ and
+    $z_i = g(y_i) V_I$, the inner product is $h(x)^\top \Phi\, g(y)$ with $\Phi = V_U V_I^\top$: a bilinear form of rank
+    `embedding_size`.
 
     Args:
         shares: Share of each level among the training ratings, `[num_levels]`; sets the first thresholds.
         num_users: Number of users.
-        num_items: Number of items.
     """
 
-    def __init__(self, shares: Tensor, num_users: int, num_items: int) -> None:
+    def __init__(self, shares: Tensor, num_users: int) -> None:
         super().__init__()
-        steps = len(shares) - 1
-        cumulated = shares.cumsum(0)[:-1].clamp(1e-4, 1 - 1e-4)
-        self.thresholds = nn.Parameter(torch.logit(cumulated))
-        self.user_offsets = nn.Parameter(torch.zeros(num_users, steps))
-        self.item_offsets = nn.Parameter(torch.zeros(num_items, steps))
-        offsets = ScalePrior(initial=0.2, shape=1.0, rate=0.02, damping=1.0, correlated=False)
+        thresholds = torch.logit(shares.cumsum(0)[:-1].clamp(1e-4, 1 - 1e-4))
+        self.steps = nn.Parameter(torch.cat([thresholds[:1], thresholds.diff().clamp_min(1e-3).log()]))
+        self.preferences = nn.Parameter(torch.zeros(num_users, len(shares)))
         self.priors = {
-            "thresholds": ScalePrior(initial=float("inf"), damping=1.0, learned=False, correlated=False),
-            "user_offsets": replace(offsets, highest=0.16),
-            "item_offsets": replace(offsets, highest=0.04),
+            "steps": ScalePrior(initial=3.0, learned=False),
+            "preferences": ScalePrior(initial=0.5, shape=1.0, rate=0.02, highest=25.0, damping=1.0),
         }
 
     @property
     def num_levels(self) -> int:
         """Number of levels of the rating scale."""
-        return len(self.thresholds) + 1
+        return len(self.steps) + 1
 
     def forward(
-        self, scores: Tensor, pairs: Pairs, level: Tensor, *, cold_users: bool = False, cold_items: bool = False
+        self, scores: Tensor, pairs: Pairs, level: Tensor, weight: Tensor | None = None, *, cold_users: bool = False
     ) -> Tensor:
-        """Return the log-likelihood of each rating, `[num_pairs]`.
+        """Return the log-likelihood of ratings, summed, a scalar.
 
         Args:
             scores: Bilinear scores, `[num_pairs]`.
             pairs: The users and items they belong to.
             level: Index of the observed level, int64 `[num_pairs]`.
-            cold_users: Leave the users' offsets out, as for users that have none.
-            cold_items: Leave the items' offsets out.
+            weight: Evidence of each rating, `[num_pairs]`; None: 1.
+            cold_users: Leave the users' preferences out, as for users whose ratings nobody knows.
         """
-        of_users = torch.zeros_like(self.user_offsets) if cold_users else self.user_offsets
-        of_items = torch.zeros_like(self.item_offsets) if cold_items else self.item_offsets
-        user_cuts, item_cuts = self._with_ends(self.thresholds + of_users, INFINITE), self._with_ends(of_items, 0.0)
-        return ordinal_log_likelihood(scores, user_cuts, item_cuts, pairs, level)
+        preferences = None if cold_users else self.preferences
+        return level_log_likelihood(scores, rising(self.steps), preferences, pairs, level, weight)
 
-    @staticmethod
-    def _with_ends(cuts: Tensor, end: float) -> Tensor:
-        """Add a cut below the lowest level and one above the highest, `[num_rows, num_levels + 1]`."""
-        ends = cuts.new_full((len(cuts), 1), end)
-        return torch.cat([-ends, cuts, ends], dim=1)
+    def information(
+        self, scores: Tensor, pairs: Pairs, weight: Tensor | None = None, *, cold_users: bool = False
+    ) -> Information:
+        """Return the Fisher information of ratings in their scores and in preferences; arguments as of `forward`."""
+        preferences = None if cold_users else self.preferences
+        return level_information(scores, rising(self.steps), preferences, pairs, weight)
 
-    def curvature(self, pairs: Pairs, weight: float = 0.15) -> dict[str, Tensor]:
-        """Return a fixed, typical curvature: `weight` for every rating that touches a threshold."""
-        per_user = torch.bincount(pairs.user, minlength=len(self.user_offsets)).float()
-        per_item = torch.bincount(pairs.item, minlength=len(self.item_offsets)).float()
+    @torch.no_grad()
+    def curvature(self, information: Information) -> dict[str, Tensor]:
+        """Return the curvature in preferences and a bound on that in the steps, by parameter name.
+
+        A step moves all thresholds above it, and a rating tells of a threshold no more than the third that the logistic
+        distribution allows.
+        """
+        assert information.preferences is not None, "the curvature is that of the warm view"
+        distances = torch.cat([torch.ones_like(self.steps[:1]), self.steps[1:].exp()])
         return {
-            "thresholds": torch.full_like(self.thresholds, weight * len(pairs)),
-            "user_offsets": (weight * per_user)[:, None].expand_as(self.user_offsets),
-            "item_offsets": (weight * per_item)[:, None].expand_as(self.item_offsets),
+            "steps": distances.square() * information.total / 3,
+            "preferences": information.preferences,
         }
 
 
-def level_probabilities(scores: Tensor, cuts: Tensor) -> Tensor:
-    """Return the probability of each level, `[..., num_levels]`.
+def rising(steps: Tensor) -> Tensor:
+    """Return thresholds in rising order from the first one and the logarithms of the distances, `[..., num_levels - 1]`."""
+    return torch.cat([steps[..., :1], steps[..., 1:].exp()], dim=-1).cumsum(-1)
+
+
+def chances_of(scores: Tensor, thresholds: Tensor, preferences: Tensor) -> LevelChances:
+    """Return the chances of levels with these in the first dimension, as `level_chances` does.
 
     Args:
         scores: Bilinear scores, `[...]`.
-        cuts: Thresholds with all offsets added, `[..., num_levels - 1]`.
+        thresholds: In rising order, `[..., num_levels - 1]`.
+        preferences: For each level, `[..., num_levels]`.
     """
-    return torch.diff(cumulated(scores, cuts), dim=-1)
+    first, second = (part[(None,) * (scores.dim() + 1 - part.dim())] for part in (thresholds, preferences))
+    return level_chances(scores, first.movedim(-1, 0), second.movedim(-1, 0).exp())
 
 
-def cumulated(scores: Tensor, cuts: Tensor) -> Tensor:
-    r"""Return the chance $F_k = P(r \le k)$ of a level up to each, from $F_0 = 0$ to 1, `[..., num_levels + 1]`.
+def level_probabilities(scores: Tensor, thresholds: Tensor, preferences: Tensor) -> Tensor:
+    """Return the probability of each level, `[..., num_levels]`; arguments as of `chances_of`."""
+    return chances_of(scores, thresholds, preferences).probability.movedim(0, -1)
+
+
+def slopes(scores: Tensor, thresholds: Tensor, preferences: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Return the slope of each rating's log-likelihood in the score, and its variance if the model holds, each `[...]`.
+
+    The slope is $g_r - E_P[g]$; it has mean 0, and as variance the Fisher information.
 
     Args:
         scores: Bilinear scores, `[...]`.
-        cuts: Thresholds with all offsets added, `[..., num_levels - 1]`.
+        thresholds: In rising order, `[..., num_levels - 1]`.
+        preferences: For each level, `[..., num_levels]`.
+        level: Index of each rating's level, `[...]`.
     """
-    below = torch.sigmoid(ordered(cuts) - scores[..., None])
-    ends = below.new_zeros(*below.shape[:-1], 1)
-    return torch.cat([ends, below, ends + 1], dim=-1)
-
-
-def cuts_around(cuts: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the cuts below and above the level of each rating, each `[num_samples, num_ratings]`; no score reaches the ends.
-
-    Args:
-        cuts: Thresholds with all offsets added, `[num_samples, num_ratings, num_levels - 1]`.
-        level: Index of each rating's level, int64 `[num_ratings]`.
-    """
-    bounded = pad(cuts, (1, 1), value=INFINITE)
-    bounded[..., 0] = -INFINITE
-    place = level.expand(len(cuts), -1)[..., None]
-    return bounded.gather(2, place)[..., 0], bounded.gather(2, place + 1)[..., 0]
-
-
-def ordered(cuts: Tensor) -> Tensor:
-    """Return cuts that never fall along the last dimension: where offsets cross two, the level between is impossible."""
-    columns = list(cuts.unbind(-1))
-    for step in range(1, len(columns)):  # few columns: much faster than `cummax`, which also finds where
-        columns[step] = torch.maximum(columns[step - 1], columns[step])
-    return torch.stack(columns, dim=-1)
+    chances = chances_of(scores, thresholds, preferences)
+    observed = chances.slope.gather(0, level.expand(scores.shape)[None])[0]
+    return observed - chances.mean(chances.slope), chances.information()

@@ -11,15 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from models.head import level_probabilities
+from models.head import level_probabilities, rising
 from models.hybrid import HybridInputs, HybridModel
+from models.network.likelihood import chance_of_at_least, level_chances
 from models.network.sessions import DatedUsers
 
 __all__ = ["Posterior", "Predictor", "expected_value", "interval"]
 
 ROUNDING = 1e-5
+SMALLEST_VARIANCE = 1e-6
 LARGE = 20_000  # items from which a list reads few of them
-_USERS = 64  # users ranked at once
+_USERS = 16  # users ranked at once
+_CACHED = 16_384  # scores whose levels fit into the cache together
 _BLOCK = 4_000_000  # numbers of one intermediate tensor [num_samples, num_pairs, size]
 
 
@@ -54,7 +57,7 @@ class Posterior:
     def __init__(self, samples: Mapping[str, Tensor], added: Mapping[str, int] | None = None) -> None:
         self.samples: MutableMapping[str, Tensor] = samples if isinstance(samples, GrowingSamples) else dict(samples)
         self._added = dict(added or {})  # rows at the end that no training has seen
-        self._spreads: dict[str, Tensor] = {}
+        self._covariances: dict[str, Tensor] = {}
 
     @classmethod
     def stack(cls, kept: list[dict[str, Tensor]]) -> Posterior:
@@ -85,20 +88,29 @@ class Posterior:
         added = {name: self._added.get(name, 0) + part.shape[1] for name, part in rows.items()}
         return Posterior(GrowingSamples(self.samples, rows), {**self._added, **added})
 
+    def covariance(self, name: str) -> Tensor:
+        """Return the covariance over the rows that a parameter has learned, `[num_samples, size, size]`; kept once taken."""
+        if name not in self._covariances:
+            rows = self.samples[name]
+            learned = rows[:, : rows.shape[1] - self._added.get(name, 0)]
+            found = torch.empty(len(rows), rows.shape[2], rows.shape[2])
+            for number, sample in enumerate(learned):
+                beyond = sample.float() - sample.float().mean(0)
+                found[number] = beyond.t() @ beyond / len(beyond)
+            self._covariances[name] = found + SMALLEST_VARIANCE * torch.eye(rows.shape[2])
+        return self._covariances[name]
+
     def spread(self, name: str) -> Tensor:
-        """Return the variance over the rows that a parameter has learned in each sample, `[num_samples, size]`; kept once taken."""
-        if name not in self._spreads:
-            learned = self.samples[name][:, : self.samples[name].shape[1] - self._added.get(name, 0)]
-            self._spreads[name] = learned.float().var(dim=1, unbiased=False)
-        return self._spreads[name]
+        """Return the variance over the rows that a parameter has learned in each sample, `[num_samples, size]`."""
+        return self.covariance(name).diagonal(dim1=1, dim2=2)
 
     def sample(self, number: int) -> dict[str, Tensor]:
         """Return one sample in full precision."""
         return {name: stacked[number].float() for name, stacked in self.samples.items()}
 
-    def _offsets(self, name: str, known: Tensor) -> Tensor:
-        """Return offsets of known nodes and of those that joined; of others training has only drawn what it believes of anyone."""
-        place = torch.arange(len(known))
+    def _preferences(self, known: Tensor) -> Tensor:
+        """Return preferences of known users and of those that joined; of others training has only drawn what it believes of anyone."""
+        name, place = "head.preferences", torch.arange(len(known))
         return self.samples[name].float() * (known | (place >= len(known) - self._added.get(name, 0)))[:, None]
 
     @torch.no_grad()
@@ -124,15 +136,13 @@ class Posterior:
             if sessions is not None:
                 timeless[number] = torch.where(known_users[:, None], rows.users, rows.cold_users)
             items[number] = torch.where(known_items[:, None], rows.items, rows.cold_items)
-        item_offsets = self._offsets("head.item_offsets", known_items)
         if items.shape[1] > LARGE:
-            items, item_offsets = by_node(items), by_node(item_offsets)
+            items = by_node(items)
         return Predictor(
             users=users,
             items=items,
-            thresholds=self.samples["head.thresholds"].float(),
-            user_offsets=self._offsets("head.user_offsets", known_users),
-            item_offsets=item_offsets,
+            thresholds=rising(self.samples["head.steps"]),
+            preferences=self._preferences(known_users),
             dated=None
             if sessions is None
             else DatedUsers(
@@ -153,16 +163,14 @@ class Predictor:
         users: `[num_samples, num_users, embedding_size + 1]`; where users differ from day to day, the mean of their days.
         items: `[num_samples, num_items, embedding_size + 1]`.
         thresholds: `[num_samples, num_levels - 1]`.
-        user_offsets: `[num_samples, num_users, num_levels - 1]`, zero for users without ratings.
-        item_offsets: `[num_samples, num_items, num_levels - 1]`, zero for items without ratings.
+        preferences: Of users for levels, `[num_samples, num_users, num_levels]`, zero for users without ratings.
         dated: Rows of users at a date; None where the model knows no days.
     """
 
     users: Tensor
     items: Tensor
     thresholds: Tensor
-    user_offsets: Tensor
-    item_offsets: Tensor
+    preferences: Tensor
     dated: DatedUsers | None = None
 
     def __len__(self) -> int:
@@ -174,8 +182,7 @@ class Predictor:
             users=self.users[chosen],
             items=self.items[chosen],
             thresholds=self.thresholds[chosen],
-            user_offsets=self.user_offsets[chosen],
-            item_offsets=self.item_offsets[chosen],
+            preferences=self.preferences[chosen],
             dated=None if self.dated is None else self.dated.part(chosen),
         )
 
@@ -194,9 +201,7 @@ class Predictor:
             u, i = user[start : start + block], item[start : start + block]
             of_users = rows_of(self.users, u) if time is None else self._at(u, time[start : start + block])
             scores = bilinear(of_users, rows_of(self.items, i))
-            cuts = self.thresholds[:, None] + rows_of(self.user_offsets, u)
-            cuts += rows_of(self.item_offsets, i)
-            parts.append(level_probabilities(scores, cuts).mean(0))
+            parts.append(level_probabilities(scores, self.thresholds[:, None], rows_of(self.preferences, u)).mean(0))
         return torch.cat(parts) if parts else torch.zeros(0, self.thresholds.shape[1] + 1)
 
     def _at(self, user: Tensor, time: Tensor) -> Tensor:
@@ -205,52 +210,35 @@ class Predictor:
         return self.dated.rows(user, time)
 
     @torch.no_grad()
-    def for_rows(self, rows: Tensor, offsets: Tensor, items: Tensor | None = None) -> Tensor:
+    def for_rows(self, rows: Tensor, preferences: Tensor, items: Tensor | None = None) -> Tensor:
         """Return the level probabilities of items, by default all, for one user given by rows, `[num_items, num_levels]`.
 
         Args:
             rows: `[num_samples, embedding_size + 1]`.
-            offsets: `[num_samples, num_levels - 1]`.
+            preferences: `[num_samples, num_levels]`.
             items: Which items, int64 `[num_items]`.
         """
-        columns, of_items = self.items, self.item_offsets
-        if items is not None:
-            columns, of_items = rows_of(columns, items), rows_of(of_items, items)
+        columns = self.items if items is None else rows_of(self.items, items)
         # The bias meets a one, as in a column of its own.
         own = torch.cat([rows[:, :-1], torch.ones_like(rows[:, -1:])], dim=1)
         scores = torch.bmm(own[:, None], columns.mT)[:, 0] + rows[:, -1:]
-        cuts, below = self.thresholds + offsets, scores.new_zeros(scores.shape[1], self.thresholds.shape[1] + 2)
-        highest = torch.full_like(scores, -torch.inf)
-        # Level by level, so that what lies between stays in the cache; cuts in order as in `level_probabilities`.
-        for level in range(cuts.shape[1]):
-            torch.maximum(highest, of_items[..., level] + cuts[:, level, None], out=highest)
-            below[:, level + 1] = (highest - scores).sigmoid_().mean(0)
-        below[:, -1] = 1.0
-        return torch.diff(below, dim=1)
+        thresholds, weights = self.thresholds.t()[..., None], preferences.exp().t()[..., None]
+        size = max(1, _CACHED // len(scores))  # items at once
+        parts = [level_chances(part, thresholds, weights).probability.mean(1) for part in scores.split(size, dim=1)]
+        return torch.cat(parts, dim=1).t()
 
     @torch.no_grad()
     def at_least(self, users: Tensor, level: int) -> Tensor:
         """Return the chance of at least level number `level` for users and all items, `[num_users, num_items]`."""
         total = torch.zeros(len(users), self.items.shape[1])
         for number in range(len(self.items)):
-            columns, of_items = self.items[number], self.item_offsets[number]
-            factors, bias = columns[:, :-1].t().contiguous(), columns[:, -1] - of_items[:, 0]
-            steps = (of_items[:, 1:level] - of_items[:, :1]).t().contiguous()
+            columns, rows = self.items[number], self.users[number, users]
+            factors = columns[:, :-1].t().contiguous()
+            weights = self.preferences[number, users].exp()
             # Few users at a time and in place: what lies between stays in the cache.
-            for some, sums in zip(users.split(_USERS), total.split(_USERS), strict=True):
-                rows = self.users[number, some]
-                of_users = self.thresholds[number] + self.user_offsets[number, some]
-                score = rows[:, :-1] @ factors
-                score += bias
-                score += (rows[:, -1] - of_users[:, 0])[:, None]
-                # The highest of the cuts so far: where offsets cross two, the level between is impossible.
-                if level > 1:
-                    highest = torch.zeros_like(score)
-                    for step in range(1, level):
-                        cut = (of_users[:, step] - of_users[:, 0])[:, None] + steps[step - 1]
-                        torch.maximum(highest, cut, out=highest)
-                    score -= highest
-                sums += score.sigmoid_()
+            for some, own, sums in zip(weights.split(_USERS), rows.split(_USERS), total.split(_USERS), strict=True):
+                scores = (own[:, :-1] @ factors).add_(columns[:, -1]).add_(own[:, -1:])
+                sums += chance_of_at_least(scores, self.thresholds[number], some.t()[..., None], level)
         return total / len(self.items)
 
 

@@ -157,7 +157,7 @@ class Trained:
     @cached_property
     def scale_use(self) -> ScaleUse:
         """What is to be expected of a new user's use of the scale, in all samples."""
-        return ScaleUse.of(self.predictor.warm.user_offsets[:, self.learned(USER)])
+        return ScaleUse.of(self.predictor.warm.preferences[:, self.learned(USER)])
 
     def _content_from_others(self, kind: str, posterior: Posterior) -> Tensor:
         """Return what text and concepts say of all users or items, learned from the others, half precision, `[num_samples, num_nodes, size]`."""

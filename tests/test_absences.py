@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,3 +40,29 @@ def test_the_draw_is_repeatable(choices: Ratings) -> None:
     one, again, other = (with_absences(choices, 2, rng=seed) for seed in (5, 5, 6))
     np.testing.assert_array_equal(one.item, again.item)
     assert not np.array_equal(one.item, other.item)
+
+
+def test_choices_keep_their_weights_and_absences_count_one(choices: Ratings) -> None:
+    weight = np.linspace(0.5, 2, len(choices), dtype=np.float32)
+    found = with_absences(replace(choices, weight=weight), 1, rng=1)
+    assert found.weight is not None
+    np.testing.assert_array_equal(found.weight[: len(choices)], weight)
+    assert set(found.weight[len(choices) :].tolist()) == {1.0}
+    assert with_absences(choices, 1, rng=1).weight is None
+
+
+def test_what_was_shown_stands_instead_of_what_is_drawn(choices: Ratings) -> None:
+    free = np.setdiff1d(np.arange(20 * 50), choices.user * 50 + choices.item)
+    seen = free[free // 50 < 10][::7]  # of the first ten users, also items that nobody chose
+    shown = Ratings(user=seen // 50, item=seen % 50, value=np.zeros(len(seen)), num_users=20, num_items=50)
+    found = with_absences(choices, 2, rng=1, shown=shown)
+    told = shown.user_counts > 0
+    absent = found.select(found.value == 0)
+    mine = absent.select(told[absent.user])
+    assert sorted(zip(mine.user.tolist(), mine.item.tolist(), strict=True)) == sorted(
+        zip(shown.user.tolist(), shown.item.tolist(), strict=True)
+    )
+    others = absent.select(~told[absent.user])
+    assert (others.user_counts[~told] > 0).all()
+    np.testing.assert_array_equal(found.user[: len(choices)], choices.user)
+    assert found.value.sum() == len(choices)

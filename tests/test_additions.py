@@ -13,6 +13,7 @@ from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
+from kg.growth.addition_files import read_records
 from kg.growth.additions import Additions
 from kg.queries.provenance import origin_of
 from kg.schema import ITEM, USER, EdgeType
@@ -106,3 +107,12 @@ def test_files_of_one_name_stay_apart(graph: KnowledgeGraph) -> None:
     edges = twice.edges[GENRE]
     told = [str(origin_of(twice, GENRE, start, end)) for start, end in edges.index.T.tolist()]
     assert told == ["items.csv, line 2"] * 2 + ["items.csv, line 3", "items.csv (2), line 2", "items.csv (3), line 2"]
+
+
+def test_records_come_as_json_lines_with_their_lines(tmp_path: Path) -> None:
+    (tmp_path / "new.jsonl").write_text(
+        '{"id": "n", "concepts": {"genre": ["Drama"]}}\n\n{"id": "m", "ratings": {"007": 5}}\n'
+    )
+    told = read_records(tmp_path / "new.jsonl", "item")
+    assert told.records == [{"id": "n", "concepts": {"genre": ["Drama"]}}, {"id": "m", "ratings": {"007": 5}}]
+    assert told.lines == [1, 3]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,13 @@ from training.benchmarks import rows as rows_module
 from training.benchmarks.figures import Dot, dots, write_figure
 from training.benchmarks.measurement import Measurement
 from training.benchmarks.peers import Material, Peer
-from training.benchmarks.peers_floors import EASE_ON_LIKED, FLOORS
+from training.benchmarks.peers_floors import FLOORS
 from training.benchmarks.peers_myfm import MYFM
 from training.benchmarks.protocols import PROTOCOLS, Protocol, Published, protocol_named
 from training.benchmarks.results import summary, table_rows
-from training.benchmarks.rows import NOT_LIKED, Row
+from training.benchmarks.rows import NOT_LIKED, UNRATED, UNSEEN, Row
 from training.bundle import load_run
+from training.chosen_baselines import BASELINES, settings_sentence
 from training.config import RunConfig
 from training.evaluate import measure
 from training.isolation import ChildError
@@ -241,8 +243,11 @@ def test_every_row_is_measured_and_kept(world: Path, in_this_process: list[str])
     names = ["kgrec", "kgrec", *(floor.name for floor in FLOORS), "threes"]
     assert in_this_process == names
     assert [row["model"] for row in first.rows] == [*names, "theirs"]
-    assert first.notes == []
     by_name = {row["model"]: row for row in first.rows}
+    assert first.notes == [
+        f"{name}: {settings_sentence(by_name[name]['chosen'])}." for name in ("biases", "content kNN", "EASE")
+    ]
+    assert by_name["EASE"]["chosen"]["lists"] in BASELINES["ease"].grid
     split = make_split(Dataset.load(world / "out" / "graph"), "random", test_share=0.3)
     by_hand = float(np.sqrt(np.mean((split.test["warm"].value - 3.0) ** 2)))
     assert by_name["threes"]["rmse"] == pytest.approx(by_hand)
@@ -283,7 +288,7 @@ def test_failures_and_absent_packages_become_notes(world: Path, in_this_process:
     absent = Peer(name="absent", fit=fit_threes, package="no-such-distribution")
     found = bench(world, [bad, absent, THREES])
     assert [row["model"] for row in found.rows][-2:] == ["threes", "theirs"]
-    assert found.notes == [
+    assert [note for note in found.notes if "chosen on validation ratings" not in note] == [
         "bad: left out, since it failed (ZeroDivisionError: no ratings left).",
         "absent: no-such-distribution is not installed; `pip install -e '.[peers]'` gets it.",
     ]
@@ -333,8 +338,10 @@ def test_variants_and_repeats_are_rows(world: Path, in_this_process: list[str]) 
     assert [(row["model"], row["split"]) for row in found.rows[:-1]] == [
         (name, split) for split in (0, 1) for name in per_split
     ]
-    assert len(found.notes) == 1
-    assert found.notes[0].startswith("kgrec, impossible: left out, since 'training.learning_rate' is no field")
+    others = [note for note in found.notes if "chosen on validation ratings" not in note]
+    assert len(others) == 1
+    assert sum("(split 1)" in note for note in found.notes) == 3
+    assert others[0].startswith("kgrec, impossible: left out, since 'training.learning_rate' is no field")
     table = summary(found.rows, protocol, "warm").set_index("model")
     assert table.loc["mean, 2 splits", "kgrec better"].endswith(" of 2")
     assert len(list((world / "out" / "rows").iterdir())) == 2 * len(per_split)
@@ -389,6 +396,52 @@ def test_disliked_items_of_training_are_candidates_only_where_the_protocol_says_
     assert not wide & liked
 
 
+def test_what_validation_holds_is_a_candidate_only_where_the_protocol_says_so() -> None:
+    def ratings(pairs: list[tuple[int, int]]) -> Ratings:
+        user, item = zip(*pairs, strict=True)
+        return Ratings(user=user, item=item, value=[1.0] * len(pairs), num_users=2, num_items=6)
+
+    train, validation, test = ratings([(0, 0), (1, 1)]), ratings([(0, 2)]), ratings([(0, 3), (1, 4)])
+    material = SimpleNamespace(
+        train=train, validation=validation, test={"warm": test}, levels=train.levels, relevant_from=1.0, liked=train
+    )
+    fitted = Fitted(rank=lambda users: np.zeros((len(users), 6), dtype=np.float32))
+
+    def first_of(candidates: str, places: int) -> set[int]:
+        row = Row(model="x", config=RunConfig(), candidates=candidates)
+        found = rows_module._measurement(row, material, fitted, seconds=0, memory=0, software="x")  # type: ignore[arg-type]
+        lists = found.answers["warm"].lists
+        assert lists is not None
+        return set(lists[0, :places].tolist())
+
+    assert first_of(UNRATED, 5) == {1, 2, 3, 4, 5}
+    assert first_of(UNSEEN, 4) == {1, 3, 4, 5}
+
+
+def test_a_protocol_of_short_lists_tests_them_as_well() -> None:
+    protocol = PROTOCOLS["lastfm-dbpedia"]
+    assert protocol.lengths == (10, 20)
+    rng = np.random.default_rng(0)
+    part = Ratings(user=np.arange(60), item=rng.integers(0, 50, 60), value=np.ones(60), num_users=60, num_items=50)
+    right = np.stack([np.r_[item, np.delete(np.arange(50), item)[:19]] for item in part.item])
+    config = RunConfig()
+    ours, other = table_rows(
+        [
+            measured(Row(model=name, config=config), lists=lists)
+            for name, lists in (("kgrec", right), ("x", right[:, ::-1]))
+        ],
+        {"warm": part},
+        1.0,
+        lengths=protocol.lengths,
+        tested=protocol.tested,
+    )
+    assert (ours["recall@10"], ours["mrr@10"], ours["hit_rate@10"], ours["ndcg@10"]) == (1, 1, 1, 1)
+    assert (other["recall@10"], other["mrr@10"], other["recall@20"], other["mrr@20"]) == (0, 0, 1, 1 / 20)
+    assert {metric for metric in other if metric.endswith(" p")} == {"recall@10 p", "ndcg@10 p", "mrr@10 p"}
+    table = summary([ours, other], protocol, "warm").set_index("model")
+    assert table.loc["x", "p, mrr@10"] == "< 0.001"
+
+
 def test_dots_stand_in_order_of_the_metric(tmp_path: Path) -> None:
     rows = [
         {**row, "rmse low": row["rmse"] - 0.01, "rmse high": row["rmse"] + 0.01} if row["source"] == "this run" else row
@@ -431,7 +484,7 @@ def test_ease_on_liked_items_is_the_reference_of_movielens_1m(real_data: Path) -
     config = RunConfig().updated([*protocol.split]).split
     split = make_split(dataset, config.name, test_share=config.test_share, seed=config.seed)
     liked = split.train.select(split.train.value >= 4)
-    ease = Ease(**EASE_ON_LIKED.settings).fit(liked, np.zeros((liked.num_items, 1), dtype=np.float32))
+    ease = Ease(ridge=400.0).fit(liked)
     part, levels = split.test["warm"], split.train.levels
     answers = Answers.ask(Fitted(rank=ease.rank), "warm", part, known=liked, levels=levels, relevant_from=4.0)
     found = measure(answers, part, levels, 4.0)

@@ -11,17 +11,20 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.metrics import ndcg_score
 from torch import Tensor
 
 from kg.errors import InputError
 from kg.ratings import Ratings
 from models.baselines import Biases
+from models.lists.content import Content
 from models.recommender import Recommender
 from training import answers as evaluation
 from training.answers import LIST_LENGTH, Answers, Fitted
+from training.chosen_baselines import BASELINES
 from training.commands.console import metrics_table
-from training.evaluate import evaluate
+from training.evaluate import evaluate, told_apart
 
 USERS, ITEMS, COLD = 30, 60, 12  # the last items are cold
 LEVELS = np.array([1, 2, 3, 4, 5], dtype=np.float32)
@@ -43,8 +46,10 @@ class StandIn:
         return LEVELS
 
     @property
-    def item_vectors(self) -> NDArray[np.float32]:
-        return np.random.default_rng(9).normal(size=(self.train.num_items, 3)).astype(np.float32)
+    def content(self) -> Content:
+        text = np.random.default_rng(9).normal(size=(self.train.num_items, 3)).astype(np.float32)
+        nothing = sparse.csr_array((len(text), 1), dtype=np.float32)
+        return Content(text / np.linalg.norm(text, axis=1, keepdims=True), nothing, nothing)
 
     @property
     def predictor(self) -> StandIn:
@@ -57,7 +62,7 @@ class StandIn:
         return self.scores[users]
 
 
-def measured(model: StandIn, parts: Mapping[str, Ratings], **options: bool) -> dict[str, Any]:
+def measured(model: StandIn, parts: Mapping[str, Ratings], **options: Any) -> dict[str, Any]:
     return evaluate(cast(Recommender, model), parts, SCALE, **options)
 
 
@@ -130,10 +135,18 @@ def test_errors_against_loops(world: tuple[StandIn, dict[str, Ratings]], part: s
 
 def test_baselines_against_loops_and_their_own_predictions(world: tuple[StandIn, dict[str, Ratings]]) -> None:
     model, parts = world
-    found = measured(model, parts)["baselines"]
+    report = measured(model, parts)
+    found = report["baselines"]
     assert set(found) == {"mean", "biases", "content_knn", "popularity", "ease"}
     mean = float(np.mean(model.train.value))
-    biases = Biases(SCALE).fit(model.train, model.item_vectors)
+    chosen = report["baseline_settings"]
+    assert {name: set(settings) for name, settings in chosen.items()} == {
+        "biases": {"stars", "lists"},
+        "content_knn": {"stars", "lists"},
+        "ease": {"lists"},
+    }
+    assert all(chosen[name][purpose] in BASELINES[name].grid for name in chosen for purpose in chosen[name])
+    biases = Biases(SCALE, **chosen["biases"]["stars"]).fit(model.train)
     for part, ratings in parts.items():
         slow = math.sqrt(sum((mean - float(value)) ** 2 for value in ratings.value) / len(ratings))
         assert found["mean"][part]["rmse"]["value"] == pytest.approx(slow, rel=1e-5)
@@ -193,6 +206,63 @@ def test_cold_items_compete_with_each_other_only(world: tuple[StandIn, dict[str,
     found = measured(model, {"cold_items": cold}, baselines=False)["parts"]["cold_items"]
     assert found["ndcg@20"]["value"] == pytest.approx(1.0)
     assert found["recall@20"]["value"] == pytest.approx(1.0)  # twelve candidates fit into twenty places
+
+
+def test_lists_of_other_lengths_have_all_four_measures(world: tuple[StandIn, dict[str, Ratings]]) -> None:
+    model, parts = world
+    model.scores[:] = -1.0
+    cold = parts["cold_items"]
+    user = int(np.unique(cold.user[cold.value >= 4])[0])
+    mine = cold.item[(cold.user == user) & (cold.value >= 4)]
+    others = np.setdiff1d(np.arange(ITEMS - COLD, ITEMS), mine)
+    model.scores[user, others[:2]] = 9.0, 8.0
+    model.scores[user, mine[0]] = 7.0  # the third place
+    only = {"warm": cold.select((cold.user == user) & (cold.value >= 4))}
+    found = measured(model, only, baselines=False, at=(2, 3))["parts"]["warm"]
+    values = {name: figure["value"] for name, figure in found.items() if "@" in name}
+    assert {name.split("@")[0] for name in values} == {"ndcg", "recall", "hit_rate", "mrr"}
+    assert {name.split("@")[1] for name in values} == {"2", "3", "20"}
+    assert (values["hit_rate@2"], values["mrr@2"], values["recall@2"], values["ndcg@2"]) == (0, 0, 0, 0)
+    assert (values["hit_rate@3"], values["mrr@3"]) == (1, pytest.approx(1 / 3))
+    assert values["recall@3"] == pytest.approx(1 / len(mine))
+    ideal = sum(1 / math.log2(place + 2) for place in range(min(3, len(mine))))
+    assert values["ndcg@3"] == pytest.approx(0.5 / ideal)
+    table = metrics_table("lists", "warm", {"parts": {"warm": found}, "baselines": {}}, 3)
+    assert [column.header for column in table.columns] == ["model", "ndcg@3", "recall@3", "hit_rate@3", "mrr@3"]
+
+
+def test_masked_validation_ratings_are_nobodys_candidates(world: tuple[StandIn, dict[str, Ratings]]) -> None:
+    model, parts = world
+    warm = parts["warm"]
+    held_out = np.random.default_rng(3).random(len(warm)) < 0.3
+    validation, test = warm.select(held_out), {"warm": warm.select(~held_out)}
+    model.scores[validation.user, validation.item] += 1e6  # what it listed, were it not masked
+    masked = measured(model, test, baselines=False, validation=validation, mask_validation=True)["parts"]["warm"]
+    forgetful = StandIn(model.train.concat(validation), model.chances, model.scores)
+    assert masked["ndcg@20"] == measured(forgetful, test, baselines=False)["parts"]["warm"]["ndcg@20"]
+    plain = measured(model, test, baselines=False, validation=validation)["parts"]["warm"]
+    assert plain["ndcg@20"]["value"] < masked["ndcg@20"]["value"]
+    with pytest.raises(InputError, match="no validation ratings to take out"):
+        measured(model, test, baselines=False, mask_validation=True)
+
+
+def test_a_warm_part_of_a_file_is_told_apart_from_its_new_users_and_items() -> None:
+    def ratings(user: list[int], item: list[int]) -> Ratings:
+        return Ratings(user=user, item=item, value=[4.0] * len(user), num_users=4, num_items=4)
+
+    train, warm = ratings([0, 1], [0, 1]), ratings([0, 0, 2, 3], [1, 3, 0, 3])
+    found = told_apart({"warm": warm}, train)
+    rows = {name: list(zip(part.user.tolist(), part.item.tolist(), strict=True)) for name, part in found.items()}
+    assert rows == {
+        "warm": [(0, 1), (0, 3), (2, 0), (3, 3)],
+        "warm_known": [(0, 1)],
+        "cold_items": [(0, 3), (3, 3)],
+        "cold_users": [(2, 0), (3, 3)],
+    }
+    own = ratings([1], [2])
+    assert told_apart({"warm": warm, "cold_items": own}, train)["cold_items"] is own
+    assert list(told_apart({"warm": train}, train)) == ["warm"]
+    assert list(told_apart({"cold_items": warm}, train)) == ["cold_items"]
 
 
 def test_a_constant_scorer_is_a_random_one() -> None:

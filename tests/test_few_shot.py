@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from typer.testing import CliRunner
 
 from kg.build import build
@@ -14,9 +15,11 @@ from kg.description import Description
 from kg.errors import InputError
 from kg.ratings import Ratings
 from models.baselines import Biases
+from models.lists.content import Content
 from models.network.phases import PhasedPosterior
 from models.text import TextEncoder
 from training.bundle import load_run
+from training.chosen_baselines import BASELINES
 from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.experiment import Experiment
@@ -77,14 +80,18 @@ def test_the_bias_baseline_moves_with_the_given_ratings_as_its_formula_says() ->
     )
     held_out = Ratings(user=held_out.user, item=held_out.item, value=held_out.value, num_users=42, num_items=50)
     draw = draw_given(held_out, by="user", seed=0)
-    content = np.eye(50, dtype=np.float32)
+    nothing = sparse.csr_array((50, 1), dtype=np.float32)
+    content = Content(np.eye(50, dtype=np.float32), nothing, nothing)
+    known = {"content": content, "scale": (1, 5), "relevant_from": 4.0}
+    settings = BASELINES["biases"].chosen(train, None, **known)["stars"]
     curves = floor_curves(train, held_out, draw, content, (1, 5), 4.0, (0, 5), lists=True)
     for number in (0, 5):
         known = train.concat(held_out.select(draw.given[:, :number].ravel()))
-        fitted = Biases((1, 5)).fit(known, content)
+        fitted = Biases((1, 5), **settings).fit(known)
         for place in range(len(draw.newcomers)):
             rows = draw.given[place, :number]
-            moved = (held_out.value[rows] - fitted.mean - fitted.of_item[held_out.item[rows]]).sum() / (number + 10)
+            moved = (held_out.value[rows] - fitted.mean - fitted.of_item[held_out.item[rows]]).sum()
+            moved /= number + settings["lambda_user"]
             expected = fitted.mean + moved + fitted.of_item[held_out.item[draw.of(place)]]
             found = curves["biases"][number].stars[draw.owner == place]  # type: ignore[index]
             np.testing.assert_allclose(found, np.clip(expected, 1, 5), atol=1e-4)

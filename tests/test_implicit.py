@@ -217,8 +217,15 @@ def change(name: str, old: str, new: str) -> Callable[[Path], None]:
     return spoil
 
 
+def both(*spoils: Callable[[Path], None]) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        for each in spoils:
+            each(folder)
+
+    return spoil
+
+
 CASES = {
-    "stars in implicit feedback": (change("train.csv", "user,item\nu,0\nv,0\nu,1", "user,item,rating\nu,0,1\nv,0,1\nu,1,1"), "train.csv", None, "expected no column 'rating'.*leave out feedback: implicit"),
     "rating described": (change("d.yaml", IMPLICIT, IMPLICIT + "  rating: stars\n"), "d.yaml", 2, "implicit feedback has no stars; leave out rating"),
     "scale described": (change("d.yaml", IMPLICIT, IMPLICIT + "  scale: [1, 5]\n"), "d.yaml", 2, "implicit feedback has no stars; leave out scale"),
     "no stars, not said": (change("d.yaml", IMPLICIT, ""), "train.csv", None, "expected a column 'rating', found only 'user', 'item'.*give feedback: implicit under ratings"),
@@ -227,14 +234,14 @@ CASES = {
     "file twice": (change("d.yaml", "later.csv", "train.csv"), "d.yaml", 2, "stands twice"),
     "second file missing": (lambda folder: (folder / "later.csv").unlink(), "later.csv", None, "no such file"),
     "all files missing": (lambda folder: [(folder / name).unlink() for name in ("train.csv", "later.csv")], None, None, "expected the ratings of 'papers' in train.csv"),
-    "pair twice": (change("train.csv", "u,1", "u,0"), "train.csv", 4, "user 'u' chooses item '0' for the second time, first in line 2"),
-    "pair twice over files": (change("later.csv", "w,0", "v,0"), "later.csv", 3, r"for the second time, first in \S*train.csv, line 3"),
+    "pair twice, not to be": (both(change("train.csv", "u,1", "u,0"), change("d.yaml", IMPLICIT, IMPLICIT + "  repeats: error\n")), "train.csv", 4, "user 'u' chooses item '0' for the second time, first in line 2"),
+    "pair twice over files": (both(change("later.csv", "w,0", "v,0"), change("d.yaml", IMPLICIT, IMPLICIT + "  repeats: error\n")), "later.csv", 3, r"for the second time, first in \S*train.csv, line 3"),
     "empty user in the second file": (change("later.csv", "w,0", ",0"), "later.csv", 3, "expected a user id"),
     "item beyond the lines": (change("later.csv", "w,0", "w,4"), "later.csv", 3, "item '4' has no row"),
     "column missing in the second file": (change("later.csv", "user,item", "user,thing"), "later.csv", None, "expected a column 'item'"),
     "times in one file only": (change("train.csv", "user,item\nu,0\nv,0\nu,1", "user,item,time\nu,0,1\nv,0,1\nu,1,1"), "later.csv", None, "expected a column 'time'"),
-    "unknown pair in a part": (change("w.csv", "v,1", "w,1"), "w.csv", 2, "choice of item '1' by user 'w' is not among the ratings"),
-    "unknown user in a part": (change("w.csv", "v,1", "x,1"), "w.csv", 2, "user 'x' has no row"),
+    "unknown pair in a part": (change("w.csv", "v,1", "v,1\nw,1"), "w.csv", 3, "choice of item '1' by user 'w' is not among the ratings, as are 1 of the 2 here"),
+    "unknown user in a part": (change("w.csv", "v,1", "v,1\nx,1"), "w.csv", 3, "user 'x' has no row"),
     "parts overlap": (change("d.csv", "u,3", "u,3\nv,1"), "d.csv", 3, "item '1' by user 'v' is in the part 'warm' and here in 'cold_items'"),
     "validation overlaps": (change("w.csv", "v,1", "v,1\nw,0"), "w.csv", 3, "in the part 'validation' and here in 'warm'"),
     "pair twice in a part": (change("d.csv", "u,3", "u,2"), "d.csv", 2, r"second time, first in \S*c.csv, line 3"),

@@ -14,8 +14,10 @@ from training import metrics
 from training.metrics import (
     Estimate,
     bootstrap,
+    hit_rate_at,
     interval_coverage,
     mae,
+    mrr_at,
     ndcg_at,
     paired_bootstrap_p,
     randomised_pit,
@@ -65,6 +67,24 @@ def test_ndcg_and_recall_agree_with_slow_oracles(seed: int, k: int) -> None:
         assert recall[user] == pytest.approx(len(set(best) & set(np.flatnonzero(relevant[user]))) / num_relevant[user])
     order = rng.permutation(7)
     np.testing.assert_allclose(ndcg_at(k, ranked[order], num_relevant[order]), ndcg[order])
+
+
+def test_hit_rate_and_reciprocal_rank_by_hand() -> None:
+    """Voorhees: the first relevant item at places 3, 2 and 1 gives 1/3, 1/2 and 1, together 11/18."""
+    hits = np.array([[False, False, True], [False, True, True], [True, False, False], [False, False, False]])
+    num_relevant = np.array([1, 2, 3, 1])
+    np.testing.assert_allclose(mrr_at(3, hits, num_relevant), [1 / 3, 1 / 2, 1, 0])
+    assert mrr_at(3, hits[:3], num_relevant[:3]).mean() == pytest.approx(11 / 18)
+    np.testing.assert_array_equal(hit_rate_at(3, hits, num_relevant), [1, 1, 1, 0])
+    np.testing.assert_allclose(mrr_at(2, hits, num_relevant), [0, 1 / 2, 1, 0])
+    np.testing.assert_array_equal(hit_rate_at(2, hits, num_relevant), [0, 1, 1, 0])
+
+
+def test_a_shorter_list_is_the_beginning_of_a_longer_one() -> None:
+    scores = np.random.default_rng(0).integers(0, 3, (50, 30)).astype(float)
+    longer = top_k(scores, 25, rng=4)
+    for k in (1, 7, 20):
+        np.testing.assert_array_equal(top_k(scores, k, rng=4), longer[:, :k])
 
 
 def test_ranking_refuses_what_it_would_have_to_skip() -> None:

@@ -145,6 +145,8 @@ def test_the_training_notebook_runs_and_draws(real_data: Path, run_notebook: Any
     assert min(rmse, key=lambda name: rmse[name]) == "kgrec"
     assert ran.names["worst"] < 1e-5  # parts sum to predictions
     assert 0.77 <= ran.names["inside"][3].value <= 0.83
+    assert list(ran.names["diagnostics"].index) == ["cold", "warm"]
+    assert (ran.names["diagnostics"]["R-hat of the loss"] >= 0.9).all()
     setting = ran.tables[0].set_index("setting")
     assert setting.loc["training.epochs"].tolist() == [600, 2400]
 

@@ -35,7 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "myFM": {"rank": 2, "iterations": 40},
     "LightFM": {"components": 4, "epochs": 20},
     "implicit": {"factors": 4, "regularization": 0.1},
-    "EASE": {"ridge": 5.0},
+    "EASE": {"grid": [{"ridge": 5.0}]},
 }
 
 

@@ -36,6 +36,16 @@ def test_concat_joins_and_keeps_times_only_if_both_have_them() -> None:
         some().concat(some(num_users=3))
 
 
+def test_weights_follow_their_ratings_and_count_one_where_there_are_none() -> None:
+    weighted = some(weight=[0.5, 1, 2])
+    assert weighted.weight is not None
+    assert weighted.select(np.array([2, 0])).weight.tolist() == [2, 0.5]  # type: ignore[union-attr]
+    assert weighted.turned().weight.tolist() == [0.5, 1, 2]  # type: ignore[union-attr]
+    assert weighted.concat(some()).weight.tolist() == [0.5, 1, 2, 1, 1, 1]  # type: ignore[union-attr]
+    assert some().concat(weighted).weight.tolist() == [1, 1, 1, 0.5, 1, 2]  # type: ignore[union-attr]
+    assert some().concat(some()).weight is None
+
+
 def test_counts_and_levels() -> None:
     assert some().user_counts.tolist() == [1, 2]
     assert some().item_counts.tolist() == [1, 0, 2]
@@ -49,6 +59,9 @@ def test_counts_and_levels() -> None:
         ({"item": [0, 1, 3]}, r"item indices span 0 \.\. 3; expected 0 \.\. 2"),
         ({"user": [-1, 0, 0]}, "user indices span -1"),
         ({"value": [1, float("nan"), 2]}, "rating number 1 is not a finite"),
+        ({"weight": [1, 2]}, "must be equal and flat"),
+        ({"weight": [1, 0, 2]}, "rating number 1 has the weight 0"),
+        ({"weight": [1, 2, float("inf")]}, "rating number 2 has the weight inf"),
     ],
 )
 def test_wrong_ratings_are_refused_at_birth(changes: dict[str, object], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,58 @@ def test_by_time_holds_out_the_latest_and_ties_go_by_row() -> None:
     n = len(dataset.ratings)
     by_hand = sorted(range(n), key=lambda row: (dataset.ratings.time[row], row))[n - round(0.2 * n) :]
     assert rows(make_split(dataset, "by-time", test_share=0.2).test["warm"]) == sorted(by_hand)
+
+
+def test_by_time_tells_where_it_cuts_between_equal_times(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="training.splits")
+    dataset = world()
+    times = np.sort(dataset.ratings.time)
+    n, held = len(times), round(0.2 * len(times))
+    share = int((times == times[n - held]).sum())
+    out = int((times[n - held :] == times[n - held]).sum())
+    assert 0 < out < share
+    make_split(dataset, "by-time", test_share=0.2)
+    assert caplog.messages == [
+        f"by-time cuts between ratings of the same time: {share} share it, of which {out} are held out, by the order of rows"
+    ]
+    caplog.clear()
+    make_split(replace(dataset, ratings=replace(dataset.ratings, time=np.full(n, 7))), "by-time")
+    assert "all ratings have the same time; by-time is no split here" in caplog.text
+    caplog.clear()
+    make_split(replace(dataset, ratings=replace(dataset.ratings, time=np.arange(n))), "by-time")
+    assert caplog.messages == []
+
+
+def impressions(dataset: Dataset) -> Dataset:
+    """The same as choices, with what else was shown to each user: every other item."""
+    ratings = dataset.ratings
+    width = ratings.num_items
+    free = np.setdiff1d(np.arange(ratings.num_users * width), ratings.user * width + ratings.item)
+    seen = Ratings(
+        user=free // width,
+        item=free % width,
+        value=np.zeros(len(free)),
+        time=np.arange(len(free)) % 50,
+        num_users=ratings.num_users,
+        num_items=width,
+    )
+    chosen = replace(ratings, value=np.ones(len(ratings)))
+    return replace(dataset, ratings=chosen, shown=seen, scale=(1.0, 1.0))
+
+
+@pytest.mark.parametrize("name", ["random", "by-time", "cold-items", "cold-users", "cold-both", "items", "parts"])
+def test_what_was_shown_tells_nothing_of_what_is_held_out(name: str) -> None:
+    dataset = impressions(world(**CANONICAL))
+    split = make_split(dataset, name, test_share=0.2)
+    assert split.shown is not None
+    assert len(split.shown)
+    assert (split.train.value == 1).all()
+    assert all((part.value == 1).all() for part in split.test.values())
+    assert (split.train.user_counts[split.shown.user] > 0).all()
+    assert (split.train.item_counts[split.shown.item] > 0).all()
+    if name == "by-time":
+        assert split.shown.time.max() < min(part.time.min() for part in split.test.values())
+    assert make_split(world(), "random").shown is None
 
 
 def test_by_time_without_times_says_so() -> None:

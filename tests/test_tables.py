@@ -200,3 +200,77 @@ def test_a_directory_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "t.csv").mkdir()
     with pytest.raises(InputError, match="cannot be read"):
         read_table(tmp_path / "t.csv")
+
+
+def test_the_last_column_may_take_the_rest_of_a_line(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('user,artist\n1,"Earth, Wind & Fire\n\n2,Moby\n')
+    table = read_table(tmp_path / "t.csv", TableFormat(rest=True))
+    assert cells(table) == [["1", '"Earth, Wind & Fire'], ["2", "Moby"]]
+    assert [table.line(row) for row in range(2)] == [2, 4]
+    (tmp_path / "t.csv").write_text("1,a,b\n2\n")
+    with pytest.raises(InputError, match=r"line 2: expected 2 fields separated by ',' \(user, artist\), found 1"):
+        read_table(tmp_path / "t.csv", TableFormat(rest=True, columns=("user", "artist")))
+
+
+LINES = (
+    '{"id": 1, "reviewer": {"id": "a"}, "style": {"Color:": "Red"}, "tags": ["x", ["y"]]}\n'
+    "\n"
+    '{"id": 2, "style": {"Color:": "Blue", "Size:": {"cm": 4}}, "genres": [{"name": "Drama"}, {"name": "War", "id": 7}]}\n'
+)
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.ndjson", "t.jsonl.gz", "t.ndjson.gz", "t.json", "t.json.gz"])
+def test_json_lines_are_read_with_fields_of_objects_by_their_paths(tmp_path: Path, name: str) -> None:
+    content = LINES.encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    table = read_table(tmp_path / name)
+    assert [table.line(row) for row in range(len(table))] == [1, 3]
+    found = {path: table.column(path).tolist() for path in ("id", "reviewer.id", "style.Color:", "style.Size:.cm")}
+    assert found == {
+        "id": ["1", "2"],
+        "reviewer.id": ["a", ""],
+        "style.Color:": ["Red", "Blue"],
+        "style.Size:.cm": ["", "4"],
+    }
+    assert table.column("tags").tolist() == [f"x{LIST_SEPARATOR}y", ""]
+    assert table.column("genres.name").tolist() == ["", f"Drama{LIST_SEPARATOR}War"]
+    assert table.rows(np.array([1])).column("style.Color:").tolist() == ["Blue"]
+    with pytest.raises(
+        InputError,
+        match=r"line 1: the column 'style' holds an object, which is no value; name a field of it: 'style.Color:', 'style.Size:.cm'$",
+    ):
+        table.column("style")
+    with pytest.raises(InputError, match=r"line 3: the column 'genres' holds an object"):
+        table.column("genres")
+    with pytest.raises(InputError, match=r"expected a column 'reviewer.name'.*Did you mean 'reviewer.id'"):
+        table.column("reviewer.name")
+
+
+def test_objects_in_a_list_of_json_and_in_parquet_have_paths_as_well(tmp_path: Path) -> None:
+    records = [json.loads(line) for line in LINES.splitlines() if line]
+    (tmp_path / "t.json").write_text(json.dumps(records, indent=1))
+    pd.DataFrame({"id": [1, 2], "reviewer": [{"id": "a"}, None]}).to_parquet(tmp_path / "t.parquet")
+    for name in ("t.json", "t.parquet"):
+        assert read_table(tmp_path / name).column("reviewer.id").tolist() == ["a", ""]
+        with pytest.raises(InputError, match=r"line 1: the column 'reviewer' holds an object"):
+            read_table(tmp_path / name).column("reviewer")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.jsonl", '{"a": 1}\n{"a": \n', "line 2: expected JSON, found an error"),
+        ("t.jsonl", '{"a": 1}\n\n[1]\n', r"line 3: expected an object on each line \(JSON Lines\), found list"),
+        ("t.json", '{"a": 1}\n{"a" 2}\n', "line 2: expected JSON, found an error"),
+        ("t.json", '[{"a": 1},\n{"a" 2}]\n', "line 2: expected JSON, found an error"),
+        ("t.json", '{"a": 1}\n', "expected a JSON list of objects.*or an object a line"),
+        ("t.jsonl", "{'a': u'1'}\n", r"line 1: expected JSON, found single quotes, as Python writes.*literal_eval"),
+        ("t.json", "{'a': 1}\n{'a': 2}\n", "line 1: expected JSON, found single quotes"),
+        ("t.ndjson", '{"a": ' + "[" * 200_000 + "\n", "nested too deeply"),
+        ("t.ndjson", '{"a": "\\ud800"}\n', "half of a character pair"),
+    ],
+)
+def test_what_is_no_json_lines_is_told_with_its_line(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_table(tmp_path / name)

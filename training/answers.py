@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.ratings import Ratings
-from training.metrics import ndcg_at, recall_at, top_k
+from training.metrics import hit_rate_at, mrr_at, ndcg_at, recall_at, top_k
 
-__all__ = ["LIST_LENGTH", "Answers", "Fitted"]
+__all__ = ["LIST_LENGTH", "LIST_MEASURES", "Answers", "Fitted"]
 
 LIST_LENGTH = 20
 SEED = 0
+LIST_MEASURES = {"ndcg": ndcg_at, "recall": recall_at, "hit_rate": hit_rate_at, "mrr": mrr_at}
 _BLOCK = 512  # users ranked at once
 
 Floats = NDArray[np.floating]
@@ -34,12 +35,14 @@ class Fitted:
         dated: (users, items, Unix times) of ratings -> the same as `probabilities`, for a model that can use the date of
             the rating to be predicted; asked only where that is wanted.
         rank: Users -> scores of all items `[num_given_users, num_items]`; higher is better, any unit.
+        chosen: Settings that were chosen on validation ratings, by what they were chosen for: `{"lists": {"ridge": 50.0}}`.
     """
 
     stars: Callable[[Indices, Indices], Floats] | None = None
     probabilities: Callable[[Indices, Indices], Floats] | None = None
     dated: Callable[[Indices, Indices, Indices], Floats] | None = None
     rank: Callable[[Indices], Floats] | None = None
+    chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def at(self, time: Indices | None) -> Self:
         """Return the model as it answers for ratings made at given times.
@@ -66,7 +69,7 @@ class Answers:
         stars: Expected ratings `[num_ratings]`, in the order of the part.
         probabilities: Chance of each level `[num_ratings, num_levels]`.
         lists: The items listed for each user who liked something in the part, users rising,
-            `[num_users, at most LIST_LENGTH]`, best first.
+            `[num_users, list_length or fewer]`, best first.
     """
 
     stars: NDArray[np.float32] | None = None
@@ -85,6 +88,7 @@ class Answers:
         relevant_from: float,
         dates: bool = False,
         removed: NDArray[np.bool_] | None = None,
+        length: int = LIST_LENGTH,
     ) -> Self:
         """Ask a model about a test part.
 
@@ -97,6 +101,7 @@ class Answers:
             relevant_from: A rating of at least so many stars says that the item was liked.
             dates: Tell the model when the ratings of the part were made. Lists never know a date.
             removed: Items of which only a tombstone is left, which are no candidates, `[num_items]`; by default none.
+            length: Length of the lists, where there are so many candidates.
 
         Raises:
             InputError: If dates are wanted and the model cannot use them, or the part has none.
@@ -111,7 +116,7 @@ class Answers:
         elif fitted.stars is not None:
             stars = np.asarray(fitted.stars(ratings.user, ratings.item), dtype=np.float32)
         if fitted.rank is not None:
-            lists = _lists(fitted.rank, part, ratings, known, relevant_from, removed)
+            lists = _lists(fitted.rank, part, ratings, known, relevant_from, removed, length)
         return cls(stars=stars, probabilities=probabilities, lists=lists)
 
     def errors(self, ratings: Ratings) -> NDArray[np.float64]:
@@ -119,18 +124,23 @@ class Answers:
         assert self.stars is not None
         return self.stars.astype(np.float64) - ratings.value
 
-    def list_measures(self, ratings: Ratings, relevant_from: float) -> dict[str, NDArray[np.float64]]:
-        """Return NDCG and recall at `LIST_LENGTH` of each user who liked something, users rising, `[num_users]`."""
+    def list_measures(
+        self, ratings: Ratings, relevant_from: float, at: Sequence[int] = (LIST_LENGTH,)
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return NDCG, recall, hit rate and reciprocal rank of each user who liked something, users rising, `[num_users]`.
+
+        Args:
+            ratings: The part.
+            relevant_from: A rating of at least so many stars says that the item was liked.
+            at: Lengths at which the lists are measured: 10 gives `ndcg@10` and so on.
+        """
         assert self.lists is not None
         relevant = liked_table(ratings, relevant_from)
         if not len(relevant):
             return {}
         hits = np.take_along_axis(relevant, self.lists.astype(np.int64), axis=1)
         num_relevant = relevant.sum(axis=1)
-        return {
-            f"ndcg@{LIST_LENGTH}": ndcg_at(LIST_LENGTH, hits, num_relevant),
-            f"recall@{LIST_LENGTH}": recall_at(LIST_LENGTH, hits, num_relevant),
-        }
+        return {f"{name}@{k}": measure(k, hits, num_relevant) for k in at for name, measure in LIST_MEASURES.items()}
 
 
 def unrated_only(rank: Callable[[Indices], Floats], train: Ratings) -> Callable[[Indices], Floats]:
@@ -168,12 +178,13 @@ def _lists(
     known: Ratings,
     relevant_from: float,
     removed: NDArray[np.bool_] | None,
+    length: int,
 ) -> NDArray[np.int32]:
     users = liked_users(ratings, relevant_from)
     cold = part in ("cold_items", "cold_both")
     there = np.arange(ratings.num_items) if removed is None else np.flatnonzero(~removed)
     candidates = np.unique(ratings.item) if cold else there
-    length = min(LIST_LENGTH, len(candidates))
+    length = min(length, len(candidates))
     lists = np.empty((len(users), length), dtype=np.int32)
     rng = np.random.default_rng(SEED)
     for start in range(0, len(users), _BLOCK):

@@ -21,6 +21,7 @@ from training.benchmarks.peers import Peer
 from training.benchmarks.protocols import Protocol
 from training.benchmarks.results import OURS, published_rows, table_rows
 from training.benchmarks.rows import Row, measured_row
+from training.chosen_baselines import settings_sentence
 from training.config import RunConfig
 from training.experiment import Experiment
 from training.isolation import ChildError
@@ -124,7 +125,8 @@ def run_benchmark(
             for peer in (*protocol.floors, *peers)
         ]
         found = _measured(plan, graph, dataset.fingerprint, out, notes, progress)
-        rows += table_rows(found, {part: parts[part] for part in protocol.parts}, liked_from(dataset.scale))
+        measured = {part: parts[part] for part in protocol.parts}
+        rows += table_rows(found, measured, liked_from(dataset.scale), lengths=protocol.lengths, tested=protocol.tested)
     rows += published_rows(protocol)
     results = Results(protocol=protocol.name, rows=rows, notes=list(dict.fromkeys(notes)))
     write_file(out / "results.json", json.dumps(results.as_json(), indent=1) + "\n")
@@ -165,7 +167,11 @@ def _measured(
             notes.append(f"{row.model}: {row.peer.package} is not installed; `pip install -e '.[peers]'` gets it.")
             continue
         try:
-            found.append((row, measured_row(row, graph, fingerprint, out, progress=progress)))
+            measurement = measured_row(row, graph, fingerprint, out, progress=progress)
+            found.append((row, measurement))
+            if measurement.facts.get("chosen"):
+                split = f" (split {row.repeat})" if row.repeat else ""
+                notes.append(f"{row.model}{split}: {settings_sentence(measurement.facts['chosen'])}.")
             if row.peer is not None and row.peer.note:
                 notes.append(f"{row.model}: {row.peer.note}.")
         except (ChildError, InputError) as error:

@@ -28,8 +28,8 @@ from training.experiment import Experiment
 
 __all__ = ["COMMAND", "FORMAT_NAME", "FORMAT_VERSION", "OLDEST_VERSION", "Run", "load_run", "write_run"]
 
-FORMAT_VERSION = 3  # 3: items and users that joined after training
-OLDEST_VERSION = 2
+FORMAT_VERSION = 4
+OLDEST_VERSION = 4
 FORMAT_NAME = "kgrec run"
 COMMAND = "kgrec train"
 _LIBRARIES = ("numpy", "torch", "torch-geometric", "transformers", "sentence-transformers", "safetensors")

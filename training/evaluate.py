@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kg.errors import InputError
 from kg.ratings import Ratings
-from models.baselines import Baseline, Biases, ContentKNN, Ease, Mean, Popularity
 from models.posterior import interval
 from models.recommender import Recommender
-from training.answers import SEED, Answers, Fitted, unrated_only
+from training.answers import LIST_LENGTH, SEED, Answers, Fitted, unrated_only
+from training.chosen_baselines import fitted_baselines
 from training.metrics import bootstrap, interval_coverage, randomised_pit
+from training.rating_levels import MOST_LEVELS
 
-__all__ = ["evaluate", "fitted_baseline", "fitted_recommender", "measure"]
+__all__ = ["WARM_KNOWN", "evaluate", "fitted_recommender", "measure", "told_apart"]
 
 COVERAGE = 0.8
+WARM_KNOWN = "warm_known"
 
 
 def evaluate(
@@ -29,18 +32,47 @@ def evaluate(
     baselines: bool = True,
     dates: bool = False,
     removed: NDArray[np.bool_] | None = None,
+    validation: Ratings | None = None,
+    mask_validation: bool = False,
+    at: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Measure a recommender and the baselines on held-out ratings.
 
     A user's candidates are all items they have not rated in training; for cold items, the cold items of the part.
     With `dates` the recommender, not the baselines, is told when the held-out ratings were made. Items that are `removed`,
-    `[num_items]`, are nobody's candidates.
+    `[num_items]`, are nobody's candidates, nor with `mask_validation` are items that a user rated in `validation`.
+    The settings of the baselines are chosen on `validation`, or on a tenth of the training ratings.
+
+    Args:
+        recommender: The recommender.
+        parts: Held-out ratings by part; a part `warm` that holds new users or items is also told apart (`told_apart`).
+        scale: Lowest and highest possible rating in stars; equal for implicit feedback.
+        baselines: Whether the baselines are measured.
+        dates: See above.
+        removed: See above.
+        validation: Validation ratings of the split, if it has any.
+        mask_validation: See above.
+        at: Further lengths at which lists are measured, beside 20.
 
     Returns:
-        `{"parts": {part: {metric: {value, low, high}}}, "baselines": {name: {part: {...}}}}`, see `measure`.
+        `{"parts": {part: {metric: {value, low, high}}}, "baselines": {name: {part: {...}}}, "baseline_settings":
+        {name: {"stars" or "lists": {setting: value}}}}`, see `measure`.
+
+    Raises:
+        InputError: If validation ratings are to be masked and there are none.
     """
     train = recommender.train
+    known = train
+    if mask_validation:
+        if validation is None:
+            raise InputError(
+                "the split has no validation ratings to take out of the lists; leave out --mask-validation, or train "
+                "with a split that names them or with --set split.validation_share=0.1"
+            )
+        known = train.concat(validation)
+    parts = told_apart(parts, train)
     levels, relevant_from = recommender.levels, recommender.relevant_from
+    lengths = tuple(sorted({LIST_LENGTH, *at}))
 
     def measured(fitted: Fitted, dates: bool = False) -> dict[str, dict[str, Any]]:
         return {
@@ -49,37 +81,69 @@ def evaluate(
                     fitted,
                     name,
                     ratings,
-                    known=train,
+                    known=known,
                     levels=levels,
                     relevant_from=relevant_from,
                     dates=dates,
                     removed=removed,
+                    length=lengths[-1],
                 ),
                 ratings,
                 levels,
                 relevant_from,
+                lengths,
             )
             for name, ratings in parts.items()
         }
 
     implicit = scale[0] == scale[1]
     found = measured(fitted_recommender(recommender, implicit=implicit), dates)
-    beside = {}
-    for baseline in _baselines(scale, train.num_items) if baselines else ():
-        baseline.fit(train, recommender.item_vectors)
-        beside[baseline.name] = measured(fitted_baseline(baseline, implicit=implicit))
+    beside, settings = {}, {}
+    if baselines:
+        for name, fitted in fitted_baselines(
+            train, validation, content=recommender.content, scale=scale, relevant_from=relevant_from
+        ):
+            beside[name] = measured(fitted)
+            if fitted.chosen:
+                settings[name] = {purpose: dict(chosen) for purpose, chosen in fitted.chosen.items()}
     counted = {name: {"num_ratings": len(ratings), **found[name]} for name, ratings in parts.items()}
-    return {"parts": counted, "baselines": beside}
+    return {"parts": counted, "baselines": beside, "baseline_settings": settings}
 
 
-def measure(answers: Answers, ratings: Ratings, levels: NDArray[np.float32], relevant_from: float) -> dict[str, Any]:
+def told_apart(parts: Mapping[str, Ratings], train: Ratings) -> dict[str, Ratings]:
+    """Return the parts with what a part `warm` of all held-out ratings is made of, where that is more than warm ones.
+
+    `warm_known` are those of users and items with training ratings; `cold_items` and `cold_users` are those without,
+    unless the split has such parts itself. Where all are known, or warm is not among the parts, nothing is added.
+    """
+    found = dict(parts)
+    warm = parts.get("warm")
+    if warm is None:
+        return found
+    new_item, new_user = train.item_counts[warm.item] == 0, train.user_counts[warm.user] == 0
+    known = ~(new_item | new_user)
+    if known.all():
+        return found
+    for name, rows in ((WARM_KNOWN, known), ("cold_items", new_item), ("cold_users", new_user)):
+        if rows.any():
+            found.setdefault(name, warm.select(rows))
+    return found
+
+
+def measure(
+    answers: Answers,
+    ratings: Ratings,
+    levels: NDArray[np.float32],
+    relevant_from: float,
+    at: Sequence[int] = (LIST_LENGTH,),
+) -> dict[str, Any]:
     """Take every measure that the answers allow.
 
     Ratings: RMSE and MAE in stars of the expected rating; `coverage_80` is the share of ratings inside
     the central 80 % of their predictive distribution (randomised PIT, since stars are discrete): it says
     whether the model is calibrated. `interval_80` is the share inside the ranges of whole stars that people
     are shown, which hold at least 80 %.
-    Lists: NDCG and recall at 20, mean over users with at least one liked item in the part. Ties are broken at
+    Lists: NDCG, recall, hit rate and MRR, mean over users with at least one liked item in the part. Ties are broken at
     random. Intervals are 95 % bootstrap intervals over users.
 
     Args:
@@ -87,6 +151,7 @@ def measure(answers: Answers, ratings: Ratings, levels: NDArray[np.float32], rel
         ratings: The part.
         levels: Levels of the training ratings, in stars, rising.
         relevant_from: A rating of at least so many stars says that the item was liked.
+        at: Lengths at which lists are measured.
 
     Returns:
         `{metric: {value, low, high}}`, and `num_users_ranked` where there are lists.
@@ -98,7 +163,7 @@ def measure(answers: Answers, ratings: Ratings, levels: NDArray[np.float32], rel
         found["mae"] = bootstrap(np.abs(error), groups=ratings.user, rng=SEED).as_json()
     if answers.lists is not None:
         found["num_users_ranked"] = len(answers.lists)
-        for metric, values in answers.list_measures(ratings, relevant_from).items():
+        for metric, values in answers.list_measures(ratings, relevant_from, at).items():
             found[metric] = bootstrap(values, rng=SEED).as_json()
     if answers.probabilities is not None:
         for metric, inside in _inside(answers.probabilities, ratings, levels).items():
@@ -124,23 +189,13 @@ def fitted_recommender(recommender: Recommender, *, implicit: bool = False) -> F
     return Fitted(probabilities=probabilities, dated=dated if knows_days else None, rank=rank)
 
 
-def fitted_baseline(baseline: Baseline, *, implicit: bool = False) -> Fitted:
-    """Return what a fitted baseline answers; EASE knows no stars, and implicit feedback has none."""
-    return Fitted(stars=None if implicit or isinstance(baseline, Ease) else baseline.predict, rank=baseline.rank)
-
-
-def _baselines(scale: tuple[float, float], num_items: int) -> list[Baseline]:
-    floors: list[Baseline] = [Mean(scale), Biases(scale), ContentKNN(scale), Popularity(scale)]
-    return [*floors, Ease()] if num_items <= Ease.max_items else floors
-
-
 def _inside(
     probabilities: NDArray[np.float32], ratings: Ratings, levels: NDArray[np.float32]
 ) -> dict[str, NDArray[np.bool_]]:
     level = np.abs(ratings.value[:, None] - levels[None]).argmin(axis=1)
     pit = randomised_pit(probabilities.astype(np.float64), level, rng=SEED)
-    # A rating of a level that training never saw lies outside of everything.
-    known = np.isin(ratings.value, levels)
+    # A rating of a level that training never saw lies outside of everything; a continuous scale has bins.
+    known = np.isin(ratings.value, levels) | (len(levels) == MOST_LEVELS)
     low, high = (
         end.numpy() for end in interval(torch.from_numpy(probabilities), torch.from_numpy(levels.copy()), COVERAGE)
     )

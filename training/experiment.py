@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +41,7 @@ from training.history import History
 from training.loop import train
 from training.objective import Evidence, RatingObjective
 from training.progress import Progress, silent
+from training.rating_levels import nearest_level, rating_levels
 from training.sampling import LangevinTraining
 from training.splits import Split, liked_from, make_split
 
@@ -47,7 +49,6 @@ __all__ = ["Experiment"]
 
 logger = logging.getLogger(__name__)
 
-MOST_LEVELS = 21
 CHECKPOINTS = 16  # a run writes about this many
 COLD_SEED = 3  # every chain and seed shows the same ratings as cold
 ABSENCE_SEED = 4  # and the same items as not chosen
@@ -74,6 +75,7 @@ class Experiment:
         self.config = config
         self.progress = progress
         self.history = History()
+        self.guard_events: list[dict[str, Any]] = []
         self._split = split
 
     @cached_property
@@ -100,20 +102,15 @@ class Experiment:
         """What the likelihood is of: the training ratings; of implicit feedback also what was not chosen."""
         if not self.dataset.implicit:
             return self.split.train
-        return with_absences(self.split.train, self.config.model.absences, rng=ABSENCE_SEED)
+        train, shown = self.split.train, self.split.shown
+        return with_absences(train, self.config.model.absences, rng=ABSENCE_SEED, shown=shown)
 
     @cached_property
     def levels(self) -> NDArray[np.float32]:
-        """Values of the rating scale among training ratings, in rising order; absent and chosen of implicit feedback."""
+        """Levels of the training ratings, in rising order; absent and chosen of implicit feedback."""
         if self.dataset.implicit:
             return LEVELS
-        levels = self.split.train.levels
-        if not 2 <= len(levels) <= MOST_LEVELS:
-            raise InputError(
-                f"the training ratings take {len(levels)} different values; the ordinal model needs 2 to {MOST_LEVELS}: "
-                "round the ratings in the table, for example to half stars"
-            )
-        return levels
+        return rating_levels(self.split.train.value)
 
     @cached_property
     def encoder(self) -> TextEncoder:
@@ -256,6 +253,8 @@ class Experiment:
             if (record.epoch + 1) % every == 0 and record.epoch + 1 < epochs:
                 state, kept = method.state()
                 self._checkpoint(file, chain, record.epoch + 1, state, model, method, kept, done, generator)
+        if isinstance(method, LangevinTraining):
+            self.guard_events += [{"chain": chain, **event} for event in method.guard.events]
         return method.posterior()
 
     def _checkpoint(
@@ -290,7 +289,7 @@ class Experiment:
 
     def new_model(self, generator: torch.Generator) -> HybridModel:
         """Return the network with rows drawn from their priors."""
-        counts = np.bincount(np.searchsorted(self.levels, self.examples.value), minlength=len(self.levels))
+        counts = np.bincount(nearest_level(self.examples.value, self.levels), minlength=len(self.levels))
         shares = torch.from_numpy((counts / counts.sum()).astype(np.float32))
         free_rows = "factors" not in self.config.model.leave_out
         settings = ModelSettings(embedding_size=self.config.model.embedding_size, free_rows=free_rows)

@@ -35,7 +35,7 @@ from training.splits import Split
 
 __all__ = ["RunForgetting"]
 
-_ROWS_OF_USERS = ("users.factors.rows", "cold_users.residual.rows", "head.user_offsets")
+_ROWS_OF_USERS = ("users.factors.rows", "cold_users.residual.rows", "head.preferences")
 _KEPT = ("lists.safetensors", "config.yaml", "metrics.json", "history.csv")
 
 

@@ -15,6 +15,8 @@ __all__ = ["LangevinSampler"]
 
 SMALLEST_VARIANCE = 1e-6
 STIFFEST = 2.0  # of step_size^2 times the largest eigenvalue; beyond 4 the dynamics diverge
+FREEDOM = 2.0  # of the prior of a covariance: correlations are uniform
+WIDEST = 1.0  # scale of the half-Cauchy prior of a standard deviation, in units of the score
 BLOCK = 2048  # rows moved at once: what is between the operations of a step stays in the cache
 NUDGE = 0.1  # length of the move that a curvature along a direction is measured by, in preconditioned units
 
@@ -78,9 +80,13 @@ class LangevinSampler(torch.optim.Optimizer):
             # A part the objective leaves out has no gradient: it is drawn from its prior.
             gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             whole = (parameter, gradient, noise, state["velocity"], state["curvature"])
+            joint = state.get("joint")  # what the prior's precision has beside its diagonal
             for rows, slope, kick, velocity, curvature in zip(*(part.split(BLOCK) for part in whole), strict=True):
                 scale = (state["damping"] * curvature + precision).rsqrt_()
-                force = torch.addcmul(slope, rows, precision).mul_(scale).clamp_(-4.0, 4.0)
+                force = torch.addcmul(slope, rows, precision)
+                if joint is not None:
+                    force.addmm_(rows, joint)
+                force = force.mul_(scale).clamp_(-4.0, 4.0)
                 velocity.mul_(keep).add_(kick, alpha=math.sqrt(1.0 - keep * keep)).sub_(force, alpha=step_size)
                 rows.addcmul_(scale, velocity, value=step_size)
 
@@ -106,8 +112,7 @@ class LangevinSampler(torch.optim.Optimizer):
         Returns:
             $\epsilon^2 \lambda$ before the change.
         """
-        together = [group for group in self.param_groups if group["prior"].correlated]
-        groups = [(group["params"][0], self.state[group["params"][0]]) for group in together]
+        groups = [(group["params"][0], self.state[group["params"][0]]) for group in self.param_groups]
         scales = [self._scale(state) for _, state in groups]
         step_size = float(self.param_groups[0]["step_size"])
         parameters = [parameter for parameter, _ in groups]
@@ -121,7 +126,10 @@ class LangevinSampler(torch.optim.Optimizer):
             for (parameter, _), move in zip(groups, moves, strict=True):
                 parameter.sub_(move, alpha=NUDGE / length)
             for (_, state), (precision, scale), move, old, new in zip(groups, scales, moves, here, there, strict=True):
-                state["direction"] = scale * ((new - old) / NUDGE + move / length * precision)
+                pull = move * precision
+                if "joint" in state:
+                    pull += move @ state["joint"]
+                state["direction"] = scale * ((new - old) / NUDGE + pull / length)
         shares = torch.stack([state["direction"].square().sum() for _, state in groups])
         stiffness = step_size**2 * float(shares.sum().sqrt())
         if stiffness > STIFFEST:
@@ -145,9 +153,36 @@ class LangevinSampler(torch.optim.Optimizer):
             if not prior.learned:
                 continue
             rows = parameter.reshape(-1, parameter.shape[-1])
+            if prior.joint:
+                self._draw_covariance(self.state[parameter], rows)
+                continue
             shape = torch.full((rows.shape[1],), prior.shape + len(rows) / 2)
             drawn = (prior.rate + rows.square().sum(0) / 2) / torch._standard_gamma(shape, generator=self.generator)
             self.state[parameter]["variance"] = drawn.clamp_(SMALLEST_VARIANCE, prior.highest)
+
+    def _draw_covariance(self, state: dict[str, Tensor], rows: Tensor) -> None:
+        r"""Gibbs step for a full covariance of the rows, bias included (Huang & Wand 2013, doi 10.1214/13-BA815).
+
+        $$\Sigma^{-1} \sim \mathrm{Wishart}\left(\nu + D - 1 + n, \left[2\nu\,\mathrm{diag}(1 / a) + \sum_c V_c V_c^\top\right]^{-1}\right),
+          \quad 1 / a_d \sim \mathrm{Gamma}\left(\tfrac{\nu + D}{2}, \nu \Sigma^{-1}_{dd} + \tfrac{1}{A^2}\right)$$
+
+        With $\nu = 2$ every correlation is uniform a priori and every standard deviation half-t, so that a dimension can still
+        fade out, as with scales of its own; a Wishart prior of fixed width could not let it.
+        """
+        size = rows.shape[1]
+        widths = state.get("widths", state["variance"])
+        scatter = rows.double().t() @ rows.double() + torch.diag(2 * FREEDOM / widths.double())
+        root = torch.linalg.cholesky(torch.linalg.inv(scatter))
+        # Bartlett's decomposition of a Wishart draw.
+        degrees = FREEDOM + size - 1 + len(rows) - torch.arange(size, dtype=torch.float64)
+        lower = torch.randn(size, size, generator=self.generator, dtype=torch.float64).tril(-1)
+        lower += (2 * torch._standard_gamma(degrees / 2, generator=self.generator)).sqrt().diag()
+        precision = root @ lower @ lower.t() @ root.t()
+        shape = torch.full((size,), (FREEDOM + size) / 2, dtype=torch.float64)
+        drawn = torch._standard_gamma(shape, generator=self.generator)
+        state["widths"] = ((FREEDOM * precision.diagonal() + WIDEST**-2) / drawn).float()
+        state["variance"] = (1 / precision.diagonal()).float()
+        state["joint"] = (precision - precision.diagonal().diag()).float()
 
     @torch.no_grad()
     def rescale(self, name: str, factor: Tensor) -> None:
@@ -159,3 +194,6 @@ class LangevinSampler(torch.optim.Optimizer):
                 parameter.mul_(factor)
                 state["variance"] = state["variance"] * factor.square()
                 state["curvature"] = state["curvature"] / factor.square()
+                if "joint" in state:
+                    state["joint"] = state["joint"] / factor / factor[:, None]
+                    state["widths"] = state["widths"] * factor.square()

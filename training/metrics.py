@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 __all__ = [
     "Estimate",
     "bootstrap",
+    "hit_rate_at",
     "interval_coverage",
     "mae",
+    "mrr_at",
     "ndcg_at",
     "paired_bootstrap_p",
     "randomised_pit",
@@ -148,10 +150,25 @@ def recall_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integer
     return np.asarray(_hits(k, ranked_relevance, num_relevant).sum(axis=1) / num_relevant)
 
 
+def hit_rate_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers) -> NDArray[np.float64]:
+    """1 for each user with a relevant item among the first k, else 0 `[num_users]`; arguments as in `ndcg_at`."""
+    return np.asarray(_hits(k, ranked_relevance, num_relevant).any(axis=1).astype(np.float64))
+
+
+def mrr_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers) -> NDArray[np.float64]:
+    """Reciprocal rank of each user's first relevant item, 0 where none is among the first k `[num_users]`.
+
+    Its mean over users is the mean reciprocal rank (Voorhees 1999, TREC-8). Arguments as in `ndcg_at`.
+    """
+    hits = _hits(k, ranked_relevance, num_relevant)
+    return np.asarray((hits / np.arange(1, hits.shape[1] + 1)).max(axis=1))
+
+
 def top_k(scores: Floats, k: int, *, rng: int | np.random.Generator) -> NDArray[np.int64]:
     """Return the candidates with the k highest scores of each user, highest first.
 
-    Equal scores are put in random order, for each user anew, so that a constant scorer lists random items.
+    Equal scores are put in random order, for each user anew, so that a constant scorer lists random items. A shorter
+    list is the beginning of a longer one of the same seed.
 
     Args:
         scores: Scores `[num_users, num_candidates]`; `-inf` marks an excluded candidate, which is listed only after
@@ -178,7 +195,7 @@ def top_k(scores: Floats, k: int, *, rng: int | np.random.Generator) -> NDArray[
         # All above the k-th highest score are listed; the lot decides among those equal to it.
         urgency = np.where(block > least, 2.0, np.where(block == least, lot, -1.0))
         listed = np.argpartition(urgency, num_candidates - k, axis=1)[:, num_candidates - k :]
-        keys = (np.take_along_axis(lot, listed, axis=1), np.take_along_axis(-block, listed, axis=1))
+        keys = (np.take_along_axis(-lot, listed, axis=1), np.take_along_axis(-block, listed, axis=1))
         lists[rows] = np.take_along_axis(listed, np.lexsort(keys, axis=1), axis=1)
     return lists
 

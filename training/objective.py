@@ -16,10 +16,9 @@ from models.hybrid import HybridInputs, HybridModel, Representations
 from models.network.sessions import Sessions
 from models.network.sparse import Pairs, pair_scores
 from models.network.tower import named_curvature
+from training.rating_levels import nearest_level
 
 __all__ = ["Evidence", "RatingBatch", "RatingObjective"]
-
-EXPECTED_CURVATURE = 1.0 / 3.0  # of the ordinal log-likelihood in the score, for a typical rating
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +29,13 @@ class RatingBatch:
         pairs: Users and items, sorted by user.
         level: Index of each observed level, int64 `[num_pairs]`.
         days: Sessions and items of the same ratings, where users differ from day to day.
+        weight: How much each rating counts, `[num_pairs]`; None: 1.
     """
 
     pairs: Pairs
     level: Tensor
     days: Pairs | None = None
+    weight: Tensor | None = None
 
     @property
     def scored(self) -> Pairs:
@@ -47,7 +48,10 @@ class RatingBatch:
     def select(self, mask: Tensor) -> RatingBatch:
         """Return the ratings a mask `[num_pairs]` picks."""
         return RatingBatch(
-            self.pairs.select(mask), self.level[mask], None if self.days is None else self.days.select(mask)
+            self.pairs.select(mask),
+            self.level[mask],
+            None if self.days is None else self.days.select(mask),
+            None if self.weight is None else self.weight[mask],
         )
 
 
@@ -85,13 +89,14 @@ class Evidence:
             sessions: Days of the ratings, where users differ from day to day.
         """
         user, item = torch.from_numpy(ratings.user.copy()), torch.from_numpy(ratings.item.copy())
-        level = torch.from_numpy(np.searchsorted(levels, ratings.value))
+        level = torch.from_numpy(nearest_level(ratings.value, levels))
         # Sessions stand in the order of their users, so that pairs sorted by session are sorted by user.
         rater = user if sessions is None else sessions.of_ratings(ratings)
         order = Pairs.order(rater, item, ratings.num_items)
         pairs = Pairs(user[order], item[order], ratings.num_users, ratings.num_items)
         days = None if sessions is None else Pairs(rater[order], item[order], len(sessions), ratings.num_items)
-        warm = RatingBatch(pairs, level[order], days)
+        weight = None if ratings.weight is None else torch.from_numpy(ratings.weight.copy())[order]
+        warm = RatingBatch(pairs, level[order], days, weight)
         cold_items = warm.select(torch.rand(len(warm), generator=generator) < share)
         return cls(warm, cold_items, warm.select(torch.rand(len(warm), generator=generator) < share))
 
@@ -135,7 +140,7 @@ class RatingObjective:
         """Return the summed objective, a scalar."""
         rows = model(self.inputs)
         warm = evidence.warm
-        total = model.head(pair_scores(rows.raters, rows.items, warm.scored), warm.pairs, warm.level).sum()
+        total = model.head(pair_scores(rows.raters, rows.items, warm.scored), warm.pairs, warm.level, warm.weight)
         if self.weight:
             total = total + self.weight * self._cold(model, rows, evidence)
         objective: Tensor = -total
@@ -145,12 +150,13 @@ class RatingObjective:
         fixed = {name: parameter.detach() for name, parameter in model.head.named_parameters()}
         total = rows.users.new_zeros(())
         of_items, of_users = evidence.cold_items, evidence.cold_users
-        for batch, users, items, scored, cold in (
-            (of_items, rows.raters.detach(), rows.cold_items, of_items.scored, {"cold_items": True}),
-            (of_users, rows.cold_users, rows.items.detach(), of_users.pairs, {"cold_users": True}),
+        for batch, users, items, scored in (
+            (of_items, rows.raters.detach(), rows.cold_items, of_items.scored),
+            (of_users, rows.cold_users, rows.items.detach(), of_users.pairs),
         ):
-            scores = pair_scores(users, items, scored)
-            total = total + functional_call(model.head, fixed, (scores, batch.pairs, batch.level), cold).sum()
+            cold = {"cold_users": users is rows.cold_users}
+            given = (pair_scores(users, items, scored), batch.pairs, batch.level, batch.weight)
+            total = total + functional_call(model.head, fixed, given, cold)
         return total
 
     @torch.no_grad()
@@ -158,17 +164,24 @@ class RatingObjective:
         r"""Return the diagonal curvature of the objective in every parameter, by name.
 
         With $f = \langle z_u, z_i \rangle$, the curvature in $z_u$ is the sum of $z_i^2$ over the user's
-        ratings times a typical curvature in the score; squared edge weights carry it to the tables.
+        ratings times the Fisher information of each in its score; squared edge weights carry it to the tables.
         """
-        rows = model(self.inputs)
-
-        def to_items(batch: RatingBatch, weight: float) -> Tensor:
-            return batch.scored.to_items(torch.full((len(batch),), weight * EXPECTED_CURVATURE), _squared(rows.raters))
-
-        def to_raters(pairs: Pairs, weight: float) -> Tensor:
-            return pairs.to_users(torch.full((len(pairs),), weight * EXPECTED_CURVATURE), _squared(rows.items))
-
-        of_raters, sessions = to_raters(evidence.warm.scored, 1.0), self.inputs.sessions
+        rows, sessions = model(self.inputs), self.inputs.sessions
+        batches = (
+            (evidence.warm, evidence.warm.scored, rows.raters, rows.items, 1.0),
+            (evidence.cold_items, evidence.cold_items.scored, rows.raters, rows.cold_items, self.weight),
+            (evidence.cold_users, evidence.cold_users.pairs, rows.cold_users, rows.items, self.weight),
+        )
+        information = [
+            model.head.information(
+                pair_scores(users, items, scored), batch.pairs, batch.weight, cold_users=users is rows.cold_users
+            )
+            for batch, scored, users, items, _ in batches
+        ]
+        of_warm, of_cold_items, of_cold_users = (
+            share * found.scores for found, (*_, share) in zip(information, batches, strict=True)
+        )
+        of_raters = evidence.warm.scored.to_users(of_warm, _squared(rows.items))
         parts = (
             (
                 "users",
@@ -176,11 +189,21 @@ class RatingObjective:
                 self.inputs.users,
                 of_raters if sessions is None else sessions.sum_to_users(of_raters),
             ),
-            ("items", model.items, self.inputs.items, to_items(evidence.warm, 1.0)),
-            ("cold_users", model.cold_users, self.inputs.users, to_raters(evidence.cold_users.pairs, self.weight)),
-            ("cold_items", model.cold_items, self.inputs.items, to_items(evidence.cold_items, self.weight)),
+            ("items", model.items, self.inputs.items, evidence.warm.scored.to_items(of_warm, _squared(rows.raters))),
+            (
+                "cold_users",
+                model.cold_users,
+                self.inputs.users,
+                evidence.cold_users.pairs.to_users(of_cold_users, _squared(rows.items)),
+            ),
+            (
+                "cold_items",
+                model.cold_items,
+                self.inputs.items,
+                evidence.cold_items.scored.to_items(of_cold_items, _squared(rows.raters)),
+            ),
         )
-        found = named_curvature("head", model.head.curvature(evidence.warm.pairs))
+        found = named_curvature("head", model.head.curvature(information[0]))
         if model.sessions is not None and sessions is not None:
             found |= named_curvature("sessions", model.sessions.curvature(sessions, of_raters))
         for name, tower, inputs, node_curvature in parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from training.bundle import Run
@@ -12,23 +13,42 @@ from training.peak_memory import peak_memory_mb
 __all__ = ["evaluation_report"]
 
 
-def evaluation_report(run: Run, *, baselines: bool = True, dates: bool = False) -> dict[str, Any]:
-    """Measure a run on the test parts of its split; with `dates`, it is told when their ratings were made.
+def evaluation_report(
+    run: Run,
+    *,
+    baselines: bool = True,
+    dates: bool = False,
+    mask_validation: bool = False,
+    at: Sequence[int] = (),
+) -> dict[str, Any]:
+    """Measure a run on the test parts of its split; the options are those of `evaluate`.
 
     Returns:
-        `run`, `protocol`, `parts`, `baselines`, `seconds` and `peak_memory_mb`, as JSON values.
+        `run`, `protocol`, `parts`, `baselines`, `seconds`, `peak_memory_mb` and the like, as JSON values.
     """
     started = time.perf_counter()
     experiment = run.experiment
     parts, scale = experiment.split.test, experiment.dataset.scale
     removed = experiment.dataset.graph.items.vocabulary.removed
-    found = evaluate(run.trained, parts, scale, baselines=baselines, dates=dates, removed=removed)
+    found = evaluate(
+        run.trained,
+        parts,
+        scale,
+        baselines=baselines,
+        dates=dates,
+        removed=removed,
+        validation=experiment.split.validation,
+        mask_validation=mask_validation,
+        at=at,
+    )
     return {
         "run": str(run.directory),
         "protocol": experiment.config.split.name,
         "split": experiment.split.sentence,
         "uses_test_date": dates,
+        "validation_masked": mask_validation,
         **found,
+        "diagnostics": run.manifest.get("diagnostics"),
         "seconds": {"train": run.manifest["train_seconds"], "evaluate": round(time.perf_counter() - started, 3)},
         "peak_memory_mb": max(run.manifest["peak_memory_mb"], round(peak_memory_mb(), 1)),
     }

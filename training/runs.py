@@ -7,6 +7,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kg.dataset import Dataset
 from kg.errors import InputError
@@ -15,6 +16,7 @@ from kg.storage.manifest import refuse_foreign, unseal
 from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, OLDEST_VERSION, write_run
 from training.checkpoint import Checkpoint
 from training.config import RunConfig
+from training.diagnostics import run_diagnostics
 from training.experiment import Experiment
 from training.peak_memory import peak_memory_mb
 from training.progress import Progress, silent
@@ -96,14 +98,16 @@ def train_run(
     recommender = experiment.recommender(posterior)
     trained = time.perf_counter() - started
     recommender = with_sentences(recommender, most=config.text.portraits, progress=progress)
-    facts = {
+    facts: dict[str, Any] = {
         "train_seconds": round(trained, 3),
         "sentences_seconds": round(time.perf_counter() - started - trained, 3),
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "num_training_ratings": len(experiment.split.train),
         "num_samples": len(posterior.warm),
         "epochs": len(experiment.history.records),
+        "guard": experiment.guard_events,
     }
+    facts["diagnostics"] = run_diagnostics(experiment, recommender)
     write_run(experiment, recommender, graph, partial, facts)
     checkpoint.unlink(missing_ok=True)
     publish(out)

@@ -14,11 +14,12 @@ from models.network.phases import PhasedPosterior
 from models.network.tower import named_priors
 from models.posterior import Posterior
 from training.config import LangevinConfig
+from training.guard import Guard
 from training.langevin import LangevinSampler
 from training.loop import EpochRecord
 from training.objective import Evidence, RatingObjective
 
-__all__ = ["LangevinTraining"]
+__all__ = ["LangevinTraining", "phases_of"]
 
 SCALES_EVERY = 5
 CURVATURE_EVERY = 20
@@ -59,13 +60,23 @@ class LangevinTraining:
         )
         self.warm: list[dict[str, Tensor]] = []
         self.cold: list[dict[str, Tensor]] = []
-        self.last_cold, self.first_warm = _phases(config, objective.weight)
+        self.last_cold, self.first_warm = phases_of(config, objective.weight)
         self.optimizer.set_curvature(objective.curvature(model, evidence))
         self.optimizer.tame(self._gradients, iterations=FIRST_ITERATIONS)
+        self.step = 0
+        self.guard = Guard(model, self.optimizer, len(evidence.warm), config.burn_in)
 
     def loss(self, model: HybridModel, evidence: Evidence) -> Tensor:
-        """Return the objective; the sampler adds the prior itself."""
-        return self.objective(model, evidence)
+        """Return the objective; the sampler adds the prior itself. Where it has left its level, the chain goes back first."""
+        loss = self.objective(model, evidence)
+        while not self.guard.sound(self.step, loss.item()):
+            kept = self.guard.go_back(self.step, loss.item())
+            if kept is None:
+                break
+            for samples, number in zip((self.cold, self.warm), kept, strict=True):
+                del samples[number:]
+            loss = self.objective(model, evidence)
+        return loss
 
     def batches(self, epoch: int) -> Iterator[tuple[Evidence, int]]:
         """Yield all ratings at once: the sampler needs the exact gradient."""
@@ -74,18 +85,19 @@ class LangevinTraining:
     def after(self, record: EpochRecord) -> dict[str, float]:
         """Do what is due after an epoch, which here is one step."""
         config, step = self.config, record.epoch
+        self.step = step + 1
         if step >= config.hold and step % SCALES_EVERY == 0:
             self.optimizer.draw_scales()
         if (step + 1) % BALANCE_EVERY == 0 and step < config.burn_in:
             self._balance()
         if (step + 1) % CURVATURE_EVERY == 0:
             self.optimizer.set_curvature(self.objective.curvature(self.model, self.evidence))
-            if step < config.burn_in:
-                self.optimizer.tame(self._gradients)
+            self.optimizer.tame(self._gradients)
         if config.burn_in <= step <= self.last_cold and (step - config.burn_in) % config.keep_every == 0:
             self.cold.append(self._cold_snapshot())
         if step >= self.first_warm and (step - self.first_warm) % config.keep_every == 0:
             self.warm.append(Posterior.snapshot(self.model))
+        self.guard.keep(self.step, (len(self.cold), len(self.warm)))
         if step == self.last_cold:
             self._let_go()
         return {}
@@ -108,14 +120,19 @@ class LangevinTraining:
             if samples
             for name, stacked in Posterior.stack(samples).samples.items()
         }
-        return {"weight": self.objective.weight}, tensors
+        step_size = self.optimizer.param_groups[0]["step_size"]
+        return {"weight": self.objective.weight, "step_size": step_size, "guard": self.guard.events}, tensors
 
     def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Put back what `state` returned."""
         self.objective = RatingObjective(self.objective.inputs, weight=state["weight"])
+        for group in self.optimizer.param_groups:
+            group["step_size"] = state["step_size"]
+        self.guard.events = list(state["guard"])
         for phase, kept in (("warm/", self.warm), ("cold/", self.cold)):
             mine = {name.removeprefix(phase): value for name, value in tensors.items() if name.startswith(phase)}
             kept += [dict(zip(mine, sample, strict=True)) for sample in zip(*mine.values(), strict=True)]
+        self.guard.keep(0, (len(self.cold), len(self.warm)))
 
     @torch.no_grad()
     def _cold_snapshot(self) -> dict[str, Tensor]:
@@ -142,6 +159,7 @@ class LangevinTraining:
     def _let_go(self) -> None:
         """End the cold phase: from now on content serves items and users with ratings alone."""
         self.objective = RatingObjective(self.objective.inputs, weight=0.0)
+        self.guard.new_level()
 
     def _gradients(self, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the gradients of the objective in some parameters, where they now stand."""
@@ -173,7 +191,7 @@ class LangevinTraining:
                 self.optimizer.rescale(name, 1 / factor)
 
 
-def _phases(config: LangevinConfig, cold_weight: float) -> tuple[int, int]:
+def phases_of(config: LangevinConfig, cold_weight: float) -> tuple[int, int]:
     """Return the last step of the cold phase (-1: there is none) and the first step whose sample may be kept warm."""
     after_burn_in = config.epochs - config.burn_in
     cold, settle = round(config.cold_phase * after_burn_in), round(config.settle * after_burn_in)

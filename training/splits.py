@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -16,6 +17,8 @@ from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 
 __all__ = ["Split", "liked_from", "make_split", "split_names"]
+
+logger = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
 
@@ -37,6 +40,7 @@ class Split:
             Where all ratings are held out without regard to item and user (`random`, `by-time`, a file of test
             ratings), `warm` is all of them, and `cold_items` and `cold_users` are those of them whose item or user
             has no other rating left. In the cold splits, and where the data name the parts, the parts are disjoint.
+        shown: Of implicit feedback, what was shown and not taken and may be trained on; None where nobody knows.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Split:
     train: Ratings
     validation: Ratings | None
     test: Mapping[str, Ratings]
+    shown: Ratings | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "test", MappingProxyType(dict(self.test)))
@@ -53,7 +58,7 @@ class Split:
 class _Holdout:
     """Row numbers of the test parts; how they were chosen; rows that validation takes whole, if the data names them.
 
-    `apart` says that the data's validation ratings are never trained on, whatever share was asked for.
+    `until` is the time from which on nothing is trained on, where times decide. `apart` says that the data's validation ratings are never trained on, whatever share was asked for.
     """
 
     parts: Mapping[str, Rows]
@@ -61,6 +66,7 @@ class _Holdout:
     required: tuple[str, ...]
     validation: Rows | None = None
     apart: bool = False
+    until: int | None = None
 
 
 def liked_from(scale: tuple[float, float]) -> float:
@@ -135,13 +141,25 @@ def make_split(
                 f"The split {name!r} of {counted(len(ratings), 'rating')} leaves none to {purpose}; "
                 "give more ratings or other shares."
             )
+    trained = ratings.select(train)
     return Split(
         name=name,
         sentence=_sentence(name, holdout, len(train), validation, held_out),
-        train=ratings.select(train),
+        train=trained,
         validation=None if validation is None else ratings.select(validation),
         test={part: ratings.select(rows) for part, rows in holdout.parts.items() if len(rows)},
+        shown=None if dataset.shown is None else _trainable(dataset.shown, ratings, trained, holdout.until),
     )
+
+
+def _trainable(shown: Ratings, ratings: Ratings, train: Ratings, until: int | None) -> Ratings:
+    """Return what was shown and not taken, without users and items whose choices are all held out, and what came later."""
+    cold_user = (ratings.user_counts > 0) & (train.user_counts == 0)
+    cold_item = (ratings.item_counts > 0) & (train.item_counts == 0)
+    kept = ~(cold_user[shown.user] | cold_item[shown.item])
+    if until is not None and shown.time is not None:
+        kept &= shown.time < until
+    return shown.select(kept)
 
 
 def _sentence(name: str, holdout: _Holdout, num_train: int, validation: Rows | None, num_test: int) -> str:
@@ -204,7 +222,27 @@ def _by_time(ratings: Ratings, share: float, seed: int) -> _Holdout:
     if ratings.time is None:
         raise InputError("The split 'by-time' needs the time of every rating and these data have none; use 'random'.")
     order = np.argsort(ratings.time, kind="stable")
-    return _scattered(ratings, order[len(order) - round(share * len(order)) :], f"the latest {share:g} of all")
+    border = len(order) - round(share * len(order))
+    _tell_ties(ratings.time[order], border)
+    scattered = _scattered(ratings, order[border:], f"the latest {share:g} of all")
+    return replace(scattered, until=int(ratings.time[order[border]]) if border < len(order) else None)
+
+
+def _tell_ties(time: NDArray[np.int64], border: int) -> None:
+    """Note where a cut at a place in sorted times goes by the order of rows, as it falls between equal times."""
+    if not 0 < border < len(time) or time[border - 1] != time[border]:
+        return
+    before, after = np.searchsorted(time, time[border], "left"), np.searchsorted(time, time[border], "right")
+    if after - before == len(time):
+        logger.warning(
+            "all ratings have the same time; by-time is no split here, it cuts by the order of rows: use random"
+        )
+    else:
+        logger.info(
+            "by-time cuts between ratings of the same time: %s share it, of which %s are held out, by the order of rows",
+            f"{after - before:,}",
+            f"{after - border:,}",
+        )
 
 
 def _scattered(ratings: Ratings, test: Rows, how: str) -> _Holdout:

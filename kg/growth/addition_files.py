@@ -13,8 +13,9 @@ import yaml
 
 from kg.errors import InputError
 from kg.growth.additions import SEPARATOR, records_of
-from kg.storage.packed import read_bytes
+from kg.storage.packed import plain_suffix, read_bytes
 from kg.tables import LIST_SEPARATOR, read_table
+from kg.tabular.json_records import JSON_LINES, read_json_records
 
 __all__ = ["Told", "first_wrong", "read_records"]
 
@@ -37,14 +38,14 @@ class Told:
 def read_records(file: Path, kind: str) -> Told:
     """Read new items or users.
 
-    YAML and JSON hold a list of records. A table (CSV, TSV, Parquet) has a row each; a column that is neither `id`, `label`,
+    YAML and JSON hold a list of records, JSON Lines a record a line. A table (CSV, TSV, Parquet) has a row each; a column that is neither `id`, `label`,
     `title`, `text` nor `ratings` is a relation; several values of a cell are separated by `|`, ratings are `id=stars|id=stars`.
 
     Raises:
         InputError: If the file cannot be read or holds no records.
     """
-    suffix = Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
-    if suffix in (".yaml", ".yml", ".json"):
+    suffix = plain_suffix(file)
+    if suffix in (".yaml", ".yml", ".json", *JSON_LINES):
         found, lines = _structured(file, suffix)
         if not isinstance(found, list):
             raise InputError(
@@ -99,6 +100,8 @@ def _structured(file: Path, suffix: str) -> tuple[object, list[int]]:
     """Return what a YAML or JSON file holds, and the line of each member of its list where it has lines."""
     content = read_bytes(file)
     try:
+        if suffix in JSON_LINES:
+            return read_json_records(content, file, by_lines=True)
         if suffix == ".json":
             return json.loads(content), []
         # Ids stay the text that they are written as: 007 is no number.

@@ -48,17 +48,22 @@ def aligned(old: Dataset, new: Dataset) -> Dataset:
     else:
         graph, place = _graph(old.graph, new.graph)
     same = graph is old.graph and old.namespace == new.namespace
-    ratings = replace(
-        new.ratings,
-        user=place[USER][new.ratings.user],
-        item=place[ITEM][new.ratings.item],
-        num_users=len(graph.users),
-        num_items=len(graph.items),
-    )
+
+    def moved(ratings: Ratings) -> Ratings:
+        return replace(
+            ratings,
+            user=place[USER][ratings.user],
+            item=place[ITEM][ratings.item],
+            num_users=len(graph.users),
+            num_items=len(graph.items),
+        )
+
+    ratings = moved(new.ratings)
     order = _order(old.ratings, ratings)
     row_of = np.argsort(order)
     splits = {name: _split(new.splits[name], row_of, place[ITEM]) for name in _in_order(old.splits, new.splits)}
-    found = replace(new, graph=graph, ratings=ratings.select(order), splits=splits)
+    shown = None if new.shown is None else moved(new.shown)
+    found = replace(new, graph=graph, ratings=ratings.select(order), shown=shown, splits=splits)
     return replace(found, ledger_version=old.ledger_version + (not (same and _same_ratings(old, found))))
 
 
@@ -155,7 +160,12 @@ def _same_ratings(one: Dataset, other: Dataset) -> bool:
     def roles(dataset: Dataset) -> Mapping[str, dict[str, list[int]]]:
         return {name: {role: rows.tolist() for role, rows in of.roles.items()} for name, of in dataset.splits.items()}
 
-    return one.scale == other.scale and _same(one.ratings, other.ratings) and roles(one) == roles(other)
+    def shown(dataset: Dataset) -> Ratings:
+        none = dataset.ratings.select(np.zeros(len(dataset.ratings), dtype=bool))
+        return none if dataset.shown is None else dataset.shown
+
+    ratings = ((one.ratings, other.ratings), (shown(one), shown(other)))
+    return one.scale == other.scale and all(_same(*both) for both in ratings) and roles(one) == roles(other)
 
 
 def _same(one: object, other: object) -> bool:

@@ -81,6 +81,7 @@ def forget(dataset: Dataset, people: Sequence[str]) -> Forgetting:
         dataset,
         graph=left,
         ratings=ratings.select(kept),
+        shown=None if dataset.shown is None else dataset.shown.select(~users[dataset.shown.user]),
         splits=splits,
         forgotten=forgotten,
         ledger_version=dataset.ledger_version + bool(users.any()),
@@ -174,7 +175,7 @@ def _report(dataset: Dataset, people: Sequence[str], counts: Mapping[str, int]) 
     report: dict[str, Any] = dict(dataset.report)
     if "items" in report:
         with_triples, implicit = report["items"]["with_triples"], dataset.implicit
-        report.update(summary(dataset.graph, dataset.ratings, with_triples, implicit=implicit))
+        report.update(summary(dataset.graph, dataset.ratings, with_triples, implicit=implicit, shown=dataset.shown))
         report["splits"] = {name: split.sizes for name, split in dataset.splits.items()}
     alone = [standing_alone(raw_id) for raw_id in people]
     report["files"] = {file: _anonymous(account, alone) for file, account in report.get("files", {}).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -112,17 +113,18 @@ class Merger:
                 f"{len(ratings) - len(kept):,} ratings are left out: their users rated another id of the same item "
                 f"{'later' if ratings.time is not None else 'further down'}."
             )
-        chosen = Ratings(
-            user=ratings.user[kept],
-            item=item[kept],
-            value=ratings.value[kept],
-            time=None if ratings.time is None else ratings.time[kept],
-            num_users=ratings.num_users,
-            num_items=len(self.staying),
-        )
+        chosen = replace(ratings.select(kept), item=item[kept], num_items=len(self.staying))
         place = np.full(len(ratings), -1, dtype=np.int64)
         place[kept] = np.arange(len(kept))
         return chosen, {name: self._split(split, place) for name, split in splits.items()}
+
+    def shown(self, shown: Ratings, ratings: Ratings) -> Ratings:
+        """Return what was shown and not taken, of the merged items; an item chosen under another id was taken."""
+        item, width = self.new_index[shown.item], len(self.staying)
+        pair = shown.user * width + item
+        first = np.unique(pair, return_index=True)[1]
+        kept = np.sort(first[~np.isin(pair[first], ratings.user * width + ratings.item)])
+        return replace(shown.select(kept), item=item[kept], num_items=width)
 
     def _split(self, split: NamedSplit, place: NDArray[np.int64]) -> NamedSplit:
         roles = {}

@@ -50,13 +50,15 @@ class Origin:
         ratings = {name: graph.pop(name) for name in _OF_RATINGS}
         files = [frozenset(_files(part, folder)) for part in (graph, ratings)]
         tables = ([table for table in description.items if table.match is None], description.users)
+        rating_tables = ratings["ratings"] if isinstance(ratings["ratings"], list) else [ratings["ratings"]]
         hashes = {file: file_sha256(folder / file) for file in sorted(files[0] | files[1])}
         return cls(
             graph=_digest(graph, files[0], hashes),
             ratings=_digest(ratings, files[1], hashes),
             graph_files=files[0],
             rating_files=files[1],
-            stated=all(any(table.file in files[0] for table in of_kind) for of_kind in tables),
+            stated=all(any(table.file in files[0] for table in of_kind) for of_kind in tables)
+            and all(table["unlisted"] != "keep" for table in rating_tables),
             hashes=hashes,
         )
 

@@ -153,9 +153,13 @@ def _node_changes(old: Nodes | None, new: Nodes) -> dict[str, int]:
 def _rating_changes(old: Dataset, new: Dataset) -> dict[str, int]:
     width = new.ratings.num_items
     frames = [
-        pd.DataFrame({"value": ratings.value, "time": 0 if ratings.time is None else ratings.time}).set_axis(
-            ratings.user * width + ratings.item
-        )
+        pd.DataFrame(
+            {
+                "value": ratings.value,
+                "time": 0 if ratings.time is None else ratings.time,
+                "weight": 1 if ratings.weight is None else ratings.weight,
+            }
+        ).set_axis(ratings.user * width + ratings.item)
         for ratings in (old.ratings, new.ratings)
     ]
     before, after = frames[0].index, frames[1].index

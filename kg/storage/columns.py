@@ -78,7 +78,9 @@ def _edges(graph: KnowledgeGraph) -> pa.Table:
 
 def _ratings(ratings: Ratings) -> pa.Table:
     time = pa.nulls(len(ratings), pa.int64()) if ratings.time is None else ratings.time
-    return pa.table({"user": ratings.user, "item": ratings.item, "value": ratings.value, "time": time})
+    # Most ratings have no weights, and the same ratings give the same bytes.
+    weight = {} if ratings.weight is None else {"weight": ratings.weight}
+    return pa.table({"user": ratings.user, "item": ratings.item, "value": ratings.value, "time": time, **weight})
 
 
 def _splits(splits: Mapping[str, NamedSplit]) -> pa.Table:
@@ -114,6 +116,7 @@ def read_columns(folder: Path, manifest: Mapping[str, Any]) -> tuple[KnowledgeGr
         item=rows["item"],
         value=rows["value"],
         time=rows["time"] if manifest["with_time"] else None,
+        weight=rows.get("weight"),
         num_users=len(graph.users),
         num_items=len(graph.items),
     )

@@ -20,7 +20,7 @@ from kg.tabular.concepts import concept_id, concept_values
 from kg.tabular.entity_description import ItemTable, Match, UserTable
 from kg.tabular.expression import without_matches
 from kg.tabular.matching import match_titles, normal_title, title_and_year
-from kg.tabular.related import related_items
+from kg.tabular.related import related_entities
 from kg.tabular.table_format import LINE
 from kg.tabular.templates import render
 from kg.vocabulary import Vocabulary
@@ -67,6 +67,7 @@ def read_entities(
     files: dict[str, FileAccount],
     notes: list[str],
     forgotten: Forgotten,
+    joining: Sequence[str] = (),
 ) -> Entities | None:
     """Read all tables about users or about items.
 
@@ -80,6 +81,7 @@ def read_entities(
         files: Receives an account of each file.
         notes: Receives a sentence for each absent optional file.
         forgotten: Whose rows are left out and counted.
+        joining: Ids that are there even without a row, in the order in which they follow the others.
 
     Returns:
         The entities, or None if there is no table.
@@ -110,7 +112,9 @@ def read_entities(
             ids = _ids(table, description.id, kind)
             gone = forgotten.mask(ids)
             if entities is None:
-                entities = Entities.of(kind, [raw_id for raw_id, left in zip(ids, gone, strict=True) if not left])
+                listed = [raw_id for raw_id, left in zip(ids, gone, strict=True) if not left]
+                entities = Entities.of(kind, list(dict.fromkeys([*listed, *joining])))
+                account.count(f"{kind}s of the ratings without a row, kept", len(entities.vocabulary) - len(listed))
             beyond = (entities.vocabulary.find(ids) < 0) & ~gone
             if description.format.lines is not None and description.id == LINE:
                 _refuse_other_lines(table, ids, beyond, entities.vocabulary)
@@ -123,8 +127,7 @@ def read_entities(
         _describe(entities, table, description, row_of, account)
         known = np.stack([np.flatnonzero(row_of >= 0), row_of[row_of >= 0]], axis=1)
         _add_concepts(entities, table, description, known, folder, files)
-        if isinstance(description, ItemTable):
-            _add_relations(entities, table, description, known, account)
+        _add_relations(entities, table, description, known, account, forgotten)
     return entities
 
 
@@ -249,22 +252,26 @@ def _add_concepts(
 
 
 def _add_relations(
-    entities: Entities, table: Table, description: ItemTable, known: NDArray[np.int64], account: FileAccount
+    entities: Entities,
+    table: Table,
+    description: ItemTable | UserTable,
+    known: NDArray[np.int64],
+    account: FileAccount,
+    forgotten: Forgotten,
 ) -> None:
-    """Add the relations to other items that a table states; `known` holds pairs of an item and its row."""
+    """Add the relations to others of the kind that a table states; `known` holds pairs of an entity and its row."""
+    kind = entities.vocabulary.kind
     for name, relation in description.relations.items():
-        values = related_items(table, name, relation, description.missing, entities.vocabulary, account)
+        values = related_entities(table, name, relation, description.missing, entities.vocabulary, account, forgotten)
         pairs = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
         itself = pairs["entity"] == pairs["other"]
-        account.count(f"{name} of an item and itself, left out", int(itself.sum()))
+        account.count(f"{name} of {_ARTICLE[kind]} {kind} and itself, left out", int(itself.sum()))
         pairs["line"] = table.lines(pairs.pop("row").to_numpy())
         entities.relations.append(pairs[~itself].assign(relation=name, source=description.file))
 
 
 def _known_fields(table: Table, template: str, missing: Sequence[str], row_of: NDArray[np.int64]) -> dict[str, int]:
-    rows = row_of[row_of >= 0]
-    matched = Table(file=table.file, frame=table.frame.iloc[rows], text=None, format=table.format)
-    return render(matched, template, missing)[1]
+    return render(table.rows(row_of[row_of >= 0]), template, missing)[1]
 
 
 def _link(

@@ -15,9 +15,9 @@ from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.report import FileAccount
 from kg.tabular.rating_description import RatingTable, Split
-from kg.tabular.rating_table import RawRatings, index_ratings, read_ratings
+from kg.tabular.rating_table import RawRatings, index_ratings, read_held_out
 from kg.tabular.stack import Stack
-from kg.tabular.table_format import Files, TableFormat
+from kg.tabular.table_format import TableFormat
 from kg.vocabulary import Vocabulary
 
 __all__ = ["SplitReader"]
@@ -49,7 +49,7 @@ class SplitReader:
         if split.parts is not None:
             return self._parts(split)
         if split.test is not None:
-            return NamedSplit(test_ratings=np.sort(self._rows(split.test, split.format)[0]))
+            return NamedSplit(test_ratings=np.sort(self._rows((split.test,), split.format)[0]))
         assert split.items is not None
         validation = None if split.validation_items is None else self._item_list(split.validation_items)
         return NamedSplit(test_items=self._item_list(split.items), validation_items=validation)
@@ -59,7 +59,7 @@ class SplitReader:
         found: dict[str, NDArray[np.int64]] = {}
         names = list(split.parts)
         taken = np.full(len(self.ratings), -1)
-        for number, (name, files) in enumerate(split.parts.items()):
+        for number, (name, files) in enumerate(split.rating_files.items()):
             rows, raw = self._rows(files, split.format)
             clash = taken[rows] >= 0
             if clash.any():
@@ -70,16 +70,15 @@ class SplitReader:
             found[name] = np.sort(rows)
         return NamedSplit(validation_ratings=found.pop("validation", None), parts=found)
 
-    def _rows(self, files: Files, table_format: TableFormat | None) -> tuple[NDArray[np.int64], RawRatings]:
+    def _rows(self, files: tuple[str, ...], table_format: TableFormat | None) -> tuple[NDArray[np.int64], RawRatings]:
         """Return the row numbers of the ratings that files repeat, in their order, and what the files hold."""
-        description = self.table.model_copy(update={"file": files, "format": table_format or self.table.format})
-        raw = read_ratings(description, self.folder)
+        raw = read_held_out(files, self.folder, table_format or self.table.format, self.table)
         accounts: dict[str, FileAccount] = {}
         part = index_ratings(
             raw,
             self.users,
             self.items,
-            unknown_ids=self.table.unknown_ids,
+            unlisted=self.table.unlisted,
             files=accounts,
             forgotten=self.forgotten,
         )
@@ -94,17 +93,17 @@ class SplitReader:
         if wrong.any():
             place = int(np.argmax(wrong))
             problem = (
-                "is not among the ratings"
+                f"is not among the ratings, as are {int(absent.sum()):,} of the {len(absent):,} here"
                 if absent[place]
                 else f"has {ratings.value[rows[place]]:g} stars among the ratings, {part.value[place]:g} here"
             )
-            problem += "; this split belongs to other data"
+            problem += "; this split belongs to other data, or is cut from the ratings in another way"
             raise self._error(raw, int(part.user[place]), int(part.item[place]), problem)
         return rows, raw
 
     def _error(self, raw: RawRatings, user_index: int, item_index: int, problem: str) -> InputError:
         user, item = self.users.id_of(user_index), self.items.id_of(item_index)
-        file, line = raw.rows.place(int(np.argmax(((raw.user == user) & (raw.item == item)).to_numpy(dtype=bool))))
+        file, line = raw.place(int(np.argmax(((raw.user == user) & (raw.item == item)).to_numpy(dtype=bool))))
         what = "choice" if self.table.implicit else "rating"
         return InputError(f"the {what} of item {item!r} by user {user!r} {problem}", file=file, line=line)
 

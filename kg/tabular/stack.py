@@ -45,7 +45,7 @@ class Stack:
 
     def has(self, column: str) -> bool:
         """Whether any of the tables has a column."""
-        return any(column in table.frame.columns for table in self.tables)
+        return any(table.has(column) for table in self.tables)
 
     def column(self, name: str, *, remedy: str = "correct the description") -> pd.Series[str]:
         """Return a column over all tables; raises `InputError` with the remedy if one lacks it."""

@@ -31,16 +31,15 @@ class Account:
 
     $$f_m = m_b + \tfrac12 \langle m, z_i \rangle, \qquad f_n = n_b + \tfrac12 \langle z_u, n \rangle.$$
 
-    The expected rating $g = L_1 + \sum_k (L_{k+1} - L_k)\, \sigma(f - o_k - \theta_k)$ is no linear function of the
-    score $f$ and the offsets $o = o^u + o^i$ of the thresholds. It is integrated along the straight path from nothing
-    known, $f = o = 0$, to all (integrated gradients, arXiv:1703.01365, which is the value of Aumann and Shapley). Each
-    term depends on the path through $f - o_k$ alone, so the integral is the slope of a chord, and exact:
+    The expected rating $g(f, w) = \sum_k L_k P_k$ is no linear function of the score $f$ and of the user's preferences for
+    levels $w$. Score and preferences share it by the Shapley value of the two; what the score adds is spread over its
+    messages along the straight path from nothing known, $f = 0$, to all (integrated gradients, arXiv:1703.01365, which is
+    the value of Aumann and Shapley): the slope of a chord, and exact,
 
-    $$s_k = (L_{k+1} - L_k) \frac{\sigma(f - o_k - \theta_k) - \sigma(-\theta_k)}{f - o_k}, \qquad
-        \text{part } p: \sum_k s_k f_p, \qquad \text{offsets}: -\sum_k s_k o^u_k,\; -\sum_k s_k o^i_k.$$
+    $$s = \frac{[g(f, 0) - g(0, 0)] + [g(f, w) - g(0, w)]}{2 f}, \qquad \text{part } p: s f_p, \qquad
+        \text{preferences}: \tfrac12 [g(0, w) - g(0, 0) + g(f, w) - g(f, 0)].$$
 
-    The mean is $g(0)$. Parts are averaged over samples, those that make the prediction; they sum to it. Where offsets
-    cross two thresholds, $o$ is what moves the ordered thresholds, split between both by its Shapley value.
+    The mean is $g(0, 0)$. Parts are averaged over samples, those that make the prediction; they sum to it.
 
     Attributes:
         keys: What each part is.
@@ -77,7 +76,7 @@ def accounts(recommender: Trained, user: NDArray[np.int64], item: NDArray[np.int
             continue
         u, i = user[chosen], item[chosen]
         chords = [
-            Chords.of(rows, levels, rows.users[:, a], rows.user_offsets[:, a], b)
+            Chords.of(rows, levels, rows.users[:, a], rows.preferences[:, a], b)
             for a, b in zip(u.tolist(), i.tolist(), strict=True)
         ]
         parts: list[list[tuple[tuple[PartKey, ...], Tensor]]] = [[] for _ in chosen]
@@ -110,7 +109,7 @@ def account_of_history(recommender: Trained, person: Person, ratings: Mapping[in
     # The same level that the taste was made of: the nearest that training knows.
     level = np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1)
     given = torch.from_numpy(rated), torch.from_numpy(level)
-    chords = Chords.of(rows, torch.tensor(recommender.levels), taste.rows, taste.offsets, item)
+    chords = Chords.of(rows, torch.tensor(recommender.levels), taste.rows, taste.preferences, item)
     sides = {
         USER: received_from_history(
             samples, rows, recommender.data, taste, *given, prior=_in(samples, recommender, len(rated))
@@ -129,9 +128,8 @@ def _in(samples: Posterior, recommender: Trained, number: int) -> RowPrior | Non
 
 def _sum(chords: Chords, parts: Sequence[tuple[tuple[PartKey, ...], Tensor]]) -> Account:
     """Put the parts of both sides together with what is not a message."""
-    sides = (USER, ITEM)
     return Account(
-        keys=(PartKey(MEAN), *(key for keys, _ in parts for key in keys), *(PartKey(LEVELS, side) for side in sides)),
-        stars=np.concatenate([[chords.mean], *(stars for _, stars in parts), [chords.offsets[side] for side in sides]]),
+        keys=(PartKey(MEAN), *(key for keys, _ in parts for key in keys), PartKey(LEVELS, USER)),
+        stars=np.concatenate([[chords.mean], *(stars for _, stars in parts), [chords.use]]),
         score=chords.score,
     )

@@ -123,7 +123,8 @@ def _encoded(
     data, samples = HeteroData(), dict(posterior.samples)
     for side, variants in sides.items():
         _fill(data, recommender, side, variants, renormalise=renormalise)
-        for name in (f"{side}s.factors.rows", f"cold_{side}s.residual.rows", f"head.{side}_offsets"):
+        of_head = ("head.preferences",) if side == USER else ()
+        for name in (f"{side}s.factors.rows", f"cold_{side}s.residual.rows", *of_head):
             samples[name] = samples[name][:, variants.nodes]
     if predictor.dated is not None:
         # What days add does not depend on messages; it stands in the free row, so that sessions need no variants.
@@ -138,11 +139,7 @@ def _encoded(
     known = {USER: phased.known_users & recommender.learned(USER), ITEM: phased.known_items}
     rows = kept.predictor(model, hybrid_inputs(data), *(known[side][sides[side].nodes] for side in (USER, ITEM)))
     # No message moves how someone uses the scale.
-    return replace(
-        rows,
-        user_offsets=predictor.user_offsets[:, sides[USER].nodes],
-        item_offsets=predictor.item_offsets[:, sides[ITEM].nodes],
-    )
+    return replace(rows, preferences=predictor.preferences[:, sides[USER].nodes])
 
 
 def _fill(data: HeteroData, recommender: Trained, side: str, variants: _Variants, *, renormalise: bool) -> None:

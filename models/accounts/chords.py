@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kg.schema import ITEM, USER
-from models.head import ordered
+from models.head import chances_of
 from models.posterior import Predictor, bilinear
 
 __all__ = ["Chords"]
@@ -18,55 +18,64 @@ _SMALL = 1e-6  # below it a chord is the tangent
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Chords:
-    r"""The expected rating of one pair as a linear function of score and offsets; see `Account` for the formula.
+    r"""The expected rating of one pair as a linear function of the score; see `Account` for the formula.
 
     Attributes:
         rows: Row of the user and of the item, by side, float64 `[num_samples, size]`.
         slope: Stars for each unit of the score, over the number of samples, `[num_samples]`.
-        mean: Expected rating at no score and no offsets, in stars.
-        offsets: What the offsets of user and item add, by side, in stars.
+        mean: Expected rating at no score and no preferences, in stars.
+        use: What the user's preferences for levels add, in stars.
         score: Expected rating, in stars.
     """
 
     rows: dict[str, Tensor]
     slope: Tensor
     mean: float
-    offsets: dict[str, float]
+    use: float
     score: float
 
     @classmethod
-    def of(cls, predictor: Predictor, levels: Tensor, user: Tensor, offsets: Tensor, item: int) -> Chords:
+    def of(cls, predictor: Predictor, levels: Tensor, user: Tensor, preferences: Tensor, item: int) -> Chords:
         """Prepare one pair.
 
         Args:
             predictor: Rows of known nodes in the samples that make the prediction.
             levels: Values of the rating scale, rising, in stars.
             user: The user's rows, `[num_samples, size]`.
-            offsets: The user's offsets, `[num_samples, num_levels - 1]`.
+            preferences: The user's preferences for levels, `[num_samples, num_levels]`.
             item: Item index.
         """
         z_u, z_i = user.double(), predictor.items[:, item].double()
-        of_user, of_item = offsets.double(), predictor.item_offsets[:, item].double()
-        thresholds, step = predictor.thresholds.double(), levels.double().diff()
-        alone, of_both = ordered(thresholds), ordered(thresholds + of_user + of_item)
-        with_user, with_item = ordered(thresholds + of_user), ordered(thresholds + of_item)
-        user_shift = (with_user - alone + of_both - with_item) / 2
-        item_shift = (with_item - alone + of_both - with_user) / 2
-        score = bilinear(z_u, z_i)[:, None]
-        length = score - user_shift - item_shift
-        low, high = torch.sigmoid(-alone), torch.sigmoid(score - of_both)
-        middle = torch.sigmoid(length / 2 - alone)
-        short = length.abs() < _SMALL
-        slope = torch.where(short, middle * (1 - middle), (high - low) / torch.where(short, 1.0, length)) * step
+        stars, thresholds = levels.double()[:, None], predictor.thresholds.double()
+        score = bilinear(z_u, z_i)
+        nothing, anyone, own = torch.zeros_like(score), torch.zeros_like(preferences).double(), preferences.double()
+
+        def expected(at: Tensor, wanted: Tensor) -> Tensor:
+            return chances_of(at, thresholds, wanted).mean(stars)
+
+        def tangent(at: Tensor, wanted: Tensor) -> Tensor:
+            chances = chances_of(at, thresholds, wanted)
+            return chances.mean((stars - chances.mean(stars)) * chances.slope)
+
+        mean, with_score = expected(nothing, anyone), expected(score, anyone)
+        with_use, with_both = expected(nothing, own), expected(score, own)
+        # The Shapley value of two: either may come first.
+        of_score, of_use = (
+            (with_score - mean + with_both - with_use) / 2,
+            (with_use - mean + with_both - with_score) / 2,
+        )
+        short = score.abs() < _SMALL
+        slope = torch.where(
+            short,
+            (tangent(score / 2, anyone) + tangent(score / 2, own)) / 2,
+            of_score / torch.where(short, 1.0, score),
+        )
         return cls(
             rows={USER: z_u, ITEM: z_i},
-            slope=slope.sum(1) / len(slope),
-            mean=float(levels[0] + (low @ step).mean()),
-            offsets={
-                side: -float((slope * shift).sum() / len(slope))
-                for side, shift in ((USER, user_shift), (ITEM, item_shift))
-            },
-            score=float(levels[0] + (high @ step).mean()),
+            slope=slope / len(slope),
+            mean=float(mean.mean()),
+            use=float(of_use.mean()),
+            score=float(with_both.mean()),
         )
 
     def weights(self, side: str) -> Tensor:

@@ -40,7 +40,7 @@ _OWN = {  # names of what is no concept and no rating; (of the user, of the item
     FACTORS: ("taste that only ratings tell", "character that only ratings tell"),
     TEXTS: ("description of the person", "description"),
     DATES: ("dates of the person's ratings", "dates of the item's ratings"),
-    LEVELS: ("how the person uses the scale", "how raters use the scale for the item"),
+    LEVELS: ("how the person uses the scale", ""),
     NEW: ("what all new people share", "what all new items share"),
     RATERS: ("", "who rated the item, and how many"),
 }

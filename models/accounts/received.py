@@ -14,7 +14,7 @@ from kg.schema import ITEM, USER
 from models.cold.newcomer_prior import RowPrior
 from models.cold.newcomers import Taste, messages_sent
 from models.encoder import parameter_key
-from models.head import cuts_around
+from models.head import slopes
 from models.inputs import HOP, RATED, RATED_BY, MessageType, relation_name
 from models.posterior import Posterior, Predictor
 from models.trained import Trained
@@ -47,7 +47,7 @@ TEXTS = "text"
 NEIGHBOUR = "rated"  # one item that the user rated
 RATERS = "raters"  # all users who rated the item; single ones are nobody's business
 DATES = "dates"  # when the training ratings were made
-LEVELS = "levels"  # how a user, or an item's raters, use the scale
+LEVELS = "levels"  # which levels the user likes to give
 NEW = "new"  # what all users, or items, without ratings share
 RULE = "rule"  # what a rule adds
 
@@ -247,7 +247,7 @@ def received_from_history(
         posterior: Kept samples.
         predictor: Rows of known nodes.
         data: Graph inputs.
-        taste: The newcomer's rows and offsets.
+        taste: The newcomer's rows and preferences for levels.
         item: Rated items, int64 `[num_ratings]`, possibly none.
         level: Index of each rating's level, int64 `[num_ratings]`.
         prior: What the taste was made with; by default $\mu = 0$ and the variance of the known free rows.
@@ -267,11 +267,11 @@ def received_from_history(
         partners = predictor.items[:, item].double()
         design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
         score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
-        cuts = (predictor.thresholds + taste.offsets).double()[:, None] + predictor.item_offsets[:, item].double()
-        below, above = (torch.sigmoid(cut - score) for cut in cuts_around(cuts, level))
-        pulls = (below + above - 1)[..., None] * design
+        thresholds, preferences = (part.double()[:, None] for part in (predictor.thresholds, taste.preferences))
+        slope, _ = slopes(score, thresholds, preferences, level)
+        pulls = slope[..., None] * design
         if prior is None:
-            pulls = posterior.spread("users.factors.rows").double()[:, None] * pulls
+            pulls = pulls @ posterior.covariance("users.factors.rows").double()
         else:
             pulls = pulls @ prior.covariance.double()
         collect.add(keys, pulls)

@@ -1,4 +1,4 @@
-"""What the values of a few ratings say of a row, and of how someone uses the scale, beside what is known without them."""
+"""Fold-in: what a few ratings say of a row, and of how someone uses the scale, beside what is known without them."""
 
 from __future__ import annotations
 
@@ -6,49 +6,50 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, one_hot
+from torch.nn.functional import one_hot
 
 from models.cold.laplace import Evaluation, drawn_around, even_draws, mode
 from models.cold.newcomer_prior import RowPrior
 from models.cold.scale_use import ScaleUse
-from models.head import cuts_around
+from models.network.likelihood import LevelChances, level_chances
 
 __all__ = ["FreeRow"]
 
-CLOSEST = 1e-2  # gap of two cuts below which their level is as good as impossible
+SMALLEST = 1e-30  # of a probability
 
 
 @dataclass(frozen=True, eq=False)
 class FreeRow:
-    r"""The posterior of a free row $w$ and of offsets $a$ in every sample, given ratings at the levels $r_j$.
+    r"""The posterior of a free row $v$ and of preferences for levels $w$ in every sample, given ratings at levels $r_j$.
 
-    $$p(w, a \mid r) \propto N(w; \mu, \Sigma) \, N(a; \mu_a, L L^\top) \prod_j [\sigma(u_j) - \sigma(-l_j)], \quad
-    u_j = \theta_{j, r_j} + a_{r_j} - f_j, \quad l_j = f_j - \theta_{j, r_j - 1} - a_{r_j - 1}, \quad
-    f_j = f_j^0 + \langle w, \tilde z_j\rangle$$
+    $$p(v, w \mid r) \propto N(v; \mu, \Sigma) \, N(w; \mu_w, L L^\top) \prod_j P(r_j \mid f_j, w), \quad
+    f_j = f_j^0 + \langle v, \tilde z_j\rangle$$
 
-    It is written as $w = \mu + F v$ and $a = \mu_a + L s$ with $x = (v, s) \sim N(0, I)$. How far the score lies below the
-    upper cut, $u_j$, and above the lower one, $l_j$, and their sum $g_j$, the gap of the two, are affine in $x$, and
-    $\sigma(u) - \sigma(-l) = \sigma(u) \, \sigma(l) \, (1 - e^{-g})$ is log-concave where cuts are in order. A few ratings
-    tell of the directions of their partners alone: $v$ is searched in their span, and is anyone's beyond it.
+    It is written as $v = \mu + F x$ and $w = \mu_w + L s$ with $(x, s) \sim N(0, I)$. With $R_{jk} = [r_j = k] - P_{jk}$ the
+    gradient is $\sum_k R_{jk} g_{jk}$ in $f_j$ and $\sum_j R_{jk}$ in $w_k$; the search takes the Fisher information,
+    $\mathrm{Cov}_P$ of the same statistics, as curvature, which is positive definite wherever it stands. A few ratings tell of
+    the directions of their partners alone: $x$ is searched in their span, and is anyone's beyond it.
 
     Attributes:
-        prior: Prior of $w$.
-        scale_use: Prior of $a$; None: there are no offsets.
+        prior: Prior of $v$.
+        use: Prior of $w$; or the preferences of the raters, which stand, `[num_samples, num_ratings, num_levels]`; None: zero.
         design: Rows $\tilde z_j = (z_j, 1)$ of what was rated, or of who rated, `[num_samples, num_ratings, size]`.
-        basis: Orthonormal directions in which $v$ is searched, `[num_samples, size, num_directions]`; None: all there are.
-        start: $u$ and $l$ at $x = 0$, one after the other, `[num_samples, 2 * num_ratings]`.
-        effect: What each entry of $x$ adds to them, `[num_samples, 2 * num_ratings, num_directions + num_offsets]`.
-        apart: What each entry of $s$ adds to $g$, `[num_samples, num_ratings, num_offsets]`; None without offsets.
+        basis: Orthonormal directions in which $x$ is searched, `[num_samples, size, num_directions]`; None: all there are.
+        start: $f$ at $x = 0$, `[num_samples, num_ratings]`.
+        moves: What each entry of $x$ adds to it, `[num_samples, num_ratings, num_directions]`.
+        thresholds: In rising order, `[num_samples, num_levels - 1]`.
+        level: Index of each rating's level, int64 `[num_ratings]`.
         weight: Evidence of each rating.
     """
 
     prior: RowPrior
-    scale_use: ScaleUse | None
+    use: ScaleUse | Tensor | None
     design: Tensor
     basis: Tensor | None
     start: Tensor
-    effect: Tensor
-    apart: Tensor | None
+    moves: Tensor
+    thresholds: Tensor
+    level: Tensor
     weight: float = 1.0
 
     @classmethod
@@ -57,10 +58,10 @@ class FreeRow:
         base: Tensor,
         prior: RowPrior,
         partners: Tensor,
-        cuts: Tensor,
+        thresholds: Tensor,
         level: Tensor,
         *,
-        scale_use: ScaleUse | None = None,
+        use: ScaleUse | Tensor | None = None,
         weight: float = 1.0,
     ) -> FreeRow:
         """Prepare it.
@@ -69,9 +70,9 @@ class FreeRow:
             base: What is known without the values of the ratings, `[num_samples, size]`.
             prior: Prior of the free row.
             partners: Rows of what was rated, or of who rated, `[num_samples, num_ratings, size]`.
-            cuts: Thresholds with the offsets of the partners, `[num_samples, num_ratings, num_levels - 1]`.
+            thresholds: In rising order, `[num_samples, num_levels - 1]`.
             level: Index of each rating's level, int64 `[num_ratings]`.
-            scale_use: Prior of the offsets; None: there are none.
+            use: Prior of the preferences; or those of the raters, `[num_samples, num_ratings, num_levels]`; None: zero.
             weight: Evidence of each rating.
         """
         design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
@@ -79,16 +80,8 @@ class FreeRow:
         if design.shape[1] < design.shape[2]:
             basis = torch.linalg.qr(moves.mT).Q
             moves = moves @ basis
-        score = _times(design, base + prior.mean) + partners[..., -1]
-        lower, upper = cuts_around(cuts, level)
-        start, effect = torch.cat([upper - score, score - lower], dim=1), torch.cat([-moves, moves], dim=1)
-        if scale_use is None:
-            return cls(prior, None, design, basis, start, effect, None, weight)
-        # Which offset moves the cut above a rating's level, and which the one below; the ends of the scale have none.
-        above, below = (one_hot(level + up, cuts.shape[2] + 2)[:, 1:-1].float() for up in (1, 0))
-        ends = torch.cat([above, -below])
-        start, effect = start + scale_use.mean @ ends.T, torch.cat([effect, ends @ scale_use.factor], dim=2)
-        return cls(prior, scale_use, design, basis, start, effect, (above - below) @ scale_use.factor, weight)
+        start = _times(design, base + prior.mean) + partners[..., -1]
+        return cls(prior, use, design, basis, start, moves, thresholds, level, weight)
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor | None, Tensor]:
         r"""Draw from the Laplace approximation: around the mode, with the curvature there.
@@ -97,43 +90,51 @@ class FreeRow:
             generator: Source of the draws.
 
         Returns:
-            $w$, `[num_samples, size]`; $a$, `[num_samples, num_offsets]`, or None; and the precision of $w$ given $a$,
-            `[num_samples, size, size]`.
+            $v$, `[num_samples, size]`; $w$, `[num_samples, num_levels]`, or None where it is not drawn; and the precision of
+            $v$ given $w$, `[num_samples, size, size]`.
         """
-        likely, curvature = mode(self._evaluate, torch.zeros_like(self.effect[:, 0]))
+        size = self.moves.shape[2] + (self.use.mean.shape[1] if isinstance(self.use, ScaleUse) else 0)
+        likely, curvature = mode(self._evaluate, self.start.new_zeros(len(self.start), size))
         drawn = drawn_around(likely, torch.linalg.cholesky(curvature), generator)
-        standard, use = drawn.tensor_split([drawn.shape[1] - self._num_offsets], dim=1)
+        standard, of_use = drawn.tensor_split([self.moves.shape[2]], dim=1)
         if self.basis is not None:
             anyone = even_draws(self.prior.mean, generator)
             standard = anyone + _times(self.basis, standard - _times(self.basis.mT, anyone))
         row = self.prior.mean + _times(self.prior.factor, standard)
-        offsets = None if self.scale_use is None else self.scale_use.mean + _times(self.scale_use.factor, use)
-        chance = torch.sigmoid(self.start + _times(self.effect, likely))
-        above, below = (self.weight * chance * (1 - chance)).chunk(2, dim=1)
-        known = self.design.mT @ ((above + below)[..., None] * self.design)
-        return row, offsets, known + self.prior.precision
+        preferences = self.use.mean + _times(self.use.factor, of_use) if isinstance(self.use, ScaleUse) else None
+        information = self.weight * self._chances(likely).information()
+        return row, preferences, self.design.mT @ (information[..., None] * self.design) + self.prior.precision
 
-    @property
-    def _num_offsets(self) -> int:
-        return 0 if self.scale_use is None else self.scale_use.mean.shape[1]
+    def _chances(self, point: Tensor) -> LevelChances:
+        """Return what scores and preferences at some $(x, s)$ say of the ratings, levels first."""
+        standard, of_use = point.tensor_split([self.moves.shape[2]], dim=1)
+        weights = None
+        if isinstance(self.use, ScaleUse):
+            weights = (self.use.mean + _times(self.use.factor, of_use)).exp().t()[..., None]
+        elif self.use is not None:
+            weights = self.use.exp().movedim(2, 0)
+        return level_chances(self.start + _times(self.moves, standard), self.thresholds.t()[..., None], weights)
 
-    def _evaluate(self, standard: Tensor) -> Evaluation:
-        """Return log density, gradient and negative Hessian at some $x$."""
-        ends = self.start + _times(self.effect, standard)
-        chance = torch.sigmoid(ends)
-        likelihood, slope = logsigmoid(ends).sum(1), 1 - chance
-        curvature = self.effect.mT @ ((chance * slope)[..., None] * self.effect)
-        if self.apart is not None:  # offsets alone move the two cuts apart
-            above, below = ends.chunk(2, dim=1)
-            gap = (above + below).clamp_min(CLOSEST)
-            pull = torch.expm1(gap).reciprocal()
-            likelihood -= torch.log1p(pull).sum(1)
-            slope += pull.repeat(1, 2)
-            own = slice(-self._num_offsets, None)
-            curvature[:, own, own] += self.apart.mT @ ((pull * (1 + pull))[..., None] * self.apart)
-        log_density = self.weight * likelihood - 0.5 * standard.square().sum(1)
-        gradient = self.weight * _times(self.effect.mT, slope) - standard
-        return log_density, gradient, self.weight * curvature + torch.eye(standard.shape[1])
+    def _evaluate(self, point: Tensor) -> Evaluation:
+        """Return log density, gradient and Fisher information at some $(x, s)$."""
+        chances = self._chances(point)
+        observed = self.level.expand(1, *self.start.shape)
+        likelihood = chances.probability.gather(0, observed)[0].clamp_min(SMALLEST).log().sum(1)
+        mean = chances.mean(chances.slope)
+        of_scores = chances.slope.gather(0, observed)[0] - mean
+        gradient = _times(self.moves.mT, of_scores)
+        curvature = self.moves.mT @ (chances.information()[..., None] * self.moves)
+        if isinstance(self.use, ScaleUse):
+            probability = chances.probability.permute(1, 2, 0)  # [num_samples, num_ratings, num_levels]
+            residual = one_hot(self.level, probability.shape[2]) - probability
+            gradient = torch.cat([gradient, _times(self.use.factor.mT, residual.sum(1))], dim=1)
+            together = (chances.probability * (chances.slope - mean)).permute(1, 2, 0)
+            across = self.moves.mT @ together @ self.use.factor
+            own = torch.diag_embed(probability.sum(1)) - probability.mT @ probability
+            corner = self.use.factor.mT @ own @ self.use.factor
+            curvature = torch.cat([torch.cat([curvature, across], dim=2), torch.cat([across.mT, corner], dim=2)], dim=1)
+        log_density = self.weight * likelihood - 0.5 * point.square().sum(1)
+        return log_density, self.weight * gradient - point, self.weight * curvature + torch.eye(point.shape[1])
 
 
 def _times(matrix: Tensor, vector: Tensor) -> Tensor:

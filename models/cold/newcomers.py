@@ -25,19 +25,19 @@ class Taste:
 
     Attributes:
         rows: `[num_samples, embedding_size + 1]`.
-        offsets: `[num_samples, num_levels - 1]`.
+        preferences: For levels, `[num_samples, num_levels]`.
         precision: How well each sample knows the row, `[num_samples, embedding_size + 1, embedding_size + 1]`; None of
             someone the model has learned.
     """
 
     rows: Tensor
-    offsets: Tensor
+    preferences: Tensor
     precision: Tensor | None = None
 
     @classmethod
     def learned(cls, predictor: Predictor, user: int) -> Taste:
         """Return the taste of a user whom the model knows, in the same memory."""
-        return cls(predictor.users[:, user], predictor.user_offsets[:, user])
+        return cls(predictor.users[:, user], predictor.preferences[:, user])
 
     @property
     def covariance(self) -> Tensor | None:
@@ -47,7 +47,7 @@ class Taste:
     def part(self, chosen: slice) -> Taste:
         """Return the taste in some of the samples, in the same memory."""
         precision = None if self.precision is None else self.precision[chosen]
-        return Taste(self.rows[chosen], self.offsets[chosen], precision)
+        return Taste(self.rows[chosen], self.preferences[chosen], precision)
 
 
 @torch.no_grad()
@@ -69,9 +69,8 @@ def taste_from_history(
     The messages from rated items and over two hops are those of any user, believed as far as the prior says. What the row
     is beyond them, $w$, has the posterior
     $p(w \mid r) \propto N(w; \mu, \Sigma) \prod_j P(r_j \mid f_j^0 + \langle w, z_j\rangle)$ (`models.cold.free_row`);
-    it is log-concave, so a few Newton steps in every sample find its mode, and one draw from the
-    Laplace approximation there keeps the uncertainty that a few ratings leave. Offsets of the scale are found and drawn together
-    with it.
+    a few scoring steps in every sample find its mode, and one draw from the Laplace approximation there keeps the
+    uncertainty that a few ratings leave. Preferences for levels are found and drawn together with it.
 
     Args:
         posterior: Kept samples.
@@ -82,30 +81,28 @@ def taste_from_history(
         weight: Evidence of each rating: 1 for one that was given, less for one that is only guessed.
         content: What the person's concepts say, `[num_samples, embedding_size + 1]`; None where none is known.
         prior: What is to be expected of someone with so many ratings (`models.cold.newcomer_prior`). By default $\mu = 0$
-            and $\Sigma$ is the variance of the known users' free rows in the sample; without ratings,
+            and $\Sigma$ is the covariance of the known users' free rows in the sample; without ratings,
             the cold view.
         scale_use: What is to be expected of their use of the scale; by default that it is nobody's own.
         generator: Source of the draws.
     """
-    offsets = torch.zeros_like(predictor.thresholds)
+    nothing = torch.zeros_like(predictor.preferences[:, 0])
     if not len(item) and prior is not None:
         rows = prior.draw(1, generator)[:, 0]
         rows = rows if content is None else rows + prior.believed_content(content[:, None])[:, 0]
-        return Taste(rows, offsets, prior.precision)
+        return Taste(rows, nothing, prior.precision)
     if not len(item):
         shared = posterior.samples["cold_users.shared.rows"][:, 0].float()
-        residual = posterior.spread("cold_users.residual.rows").sqrt()
-        drawn = torch.randn(shared.shape, generator=generator) * residual
-        rows = shared + drawn + (0.0 if content is None else content)
-        return Taste(rows, offsets, torch.diag_embed(residual.clamp_min(1e-6) ** -2))
-    prior = prior or _independent(posterior.spread("users.factors.rows"))
+        residual = _beyond_nothing(posterior.covariance("cold_users.residual.rows"))
+        rows = shared + residual.draw(1, generator)[:, 0] + (0.0 if content is None else content)
+        return Taste(rows, nothing, residual.precision)
+    prior = prior or _beyond_nothing(posterior.covariance("users.factors.rows"))
     base = prior.believed(_messages(posterior, data, USER, item)).sum(1)
     base = base if content is None else base + prior.believed_content(content[:, None])[:, 0]
     partners = rows_of(predictor.items, item)
-    cuts = predictor.thresholds[:, None] + rows_of(predictor.item_offsets, item)
-    free = FreeRow.of(base, prior, partners, cuts, level, scale_use=scale_use, weight=weight)
-    row, use, precision = free.draw(generator)
-    return Taste(base + row, offsets if use is None else use, precision)
+    free = FreeRow.of(base, prior, partners, predictor.thresholds, level, use=scale_use, weight=weight)
+    row, preferences, precision = free.draw(generator)
+    return Taste(base + row, nothing if preferences is None else preferences, precision)
 
 
 @torch.no_grad()
@@ -135,15 +132,15 @@ def item_from_raters(
         prior: Prior of the free row beyond content and messages; by default that of the known items' free rows.
         generator: Source of the draws.
     """
-    cuts = predictor.thresholds[:, None] + rows_of(predictor.user_offsets, user)
-    prior = prior or _independent(posterior.spread("items.factors.rows"))
+    prior = prior or _beyond_nothing(posterior.covariance("items.factors.rows"))
     base = content + prior.believed(_messages(posterior, data, ITEM, user)).sum(1)
-    row, _, _ = FreeRow.of(base, prior, rows_of(predictor.users, user), cuts, level).draw(generator)
+    raters, preferences = rows_of(predictor.users, user), rows_of(predictor.preferences, user)
+    row, _, _ = FreeRow.of(base, prior, raters, predictor.thresholds, level, use=preferences).draw(generator)
     return base + row
 
 
-def _independent(variance: Tensor) -> RowPrior:
-    return RowPrior(torch.zeros_like(variance), torch.diag_embed(variance.clamp_min(1e-6)))
+def _beyond_nothing(covariance: Tensor) -> RowPrior:
+    return RowPrior(torch.zeros_like(covariance[..., 0]), covariance)
 
 
 @torch.no_grad()

@@ -58,7 +58,7 @@ def person_of_text(recommender: Trained, text: str) -> Person:
     seen = np.zeros(size, dtype=np.float32)
     told = learned.seen(vector)
     seen[: len(told)] = told  # items that came after the training are nobody's history yet
-    taste = learned.taste(vector, len(recommender.levels) - 1, generator=torch.Generator().manual_seed(0))
+    taste = learned.taste(vector, len(recommender.levels), generator=torch.Generator().manual_seed(0))
     return Person(cold=taste, seen=seen, nearness=SHARPNESS / wish.num_wanted * nearness)
 
 

@@ -78,7 +78,7 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
     A new node gets the cold view of training, $z_v = \mathrm{content}_v + c + \epsilon_v$. Its content comes from the
     tables that all others are read by, $\epsilon_v$ is drawn from what rated nodes have beyond their content
     (`models.cold.residuals`). With a few ratings, $\epsilon_v$ is what these say instead (`models.cold.newcomers`), beside
-    offsets of the scale for a user; of a user also without any, what is to be expected of someone with their concepts. Samples of the first phase answer for it; of a user
+    preferences for levels of a user; of a user also without any, what is to be expected of someone with their concepts. Samples of the first phase answer for it; of a user
     all, as of someone with that history. Nothing that was known changes: the ratings of a new item move no user.
 
     Args:
@@ -94,16 +94,16 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
     shared = phased.warm.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
     # Only samples of the first phase are asked of a new node, but for a user placed in all.
     residual, first = torch.zeros_like(content), phased.num_cold
-    offsets = content.new_zeros(*content.shape[:2], before.warm.thresholds.shape[1])
+    preferences = content.new_zeros(*content.shape[:2], len(recommender.levels))
     # Of an item without ratings residuals say what is expected; of a user the prior of newcomers does, in all samples.
     expected = kind == USER and recommender.newcomer_prior(USER, 0) is not None
     if not expected:
         residual[:first] = recommender.residuals(kind).draw(kind, list(additions.nodes.vocabulary))
     placed_in_all = torch.zeros(count, dtype=torch.bool)
     for new in range(count) if expected else np.unique(additions.new).tolist():
-        row, offsets[:, new], placed_in_all[new] = _rated(recommender, additions, new, content[:, new])
+        row, preferences[:, new], placed_in_all[new] = _rated(recommender, additions, new, content[:, new])
         residual[: len(row), new] = row - content[: len(row), new] - shared[: len(row), 0]
-    residual, offsets = residual.half(), offsets.half()  # as all samples are kept
+    residual, preferences = residual.half(), preferences.half()  # as all samples are kept
     rows = content + shared + residual.float()
     known = {
         USER: torch.cat([before.known_users, placed_in_all]) if kind == USER else before.known_users,
@@ -120,7 +120,7 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
         recommender,
         graph=additions.grown(recommender.graph),
         train=_grown_ratings(recommender.train, additions),
-        posterior=replace(phased, warm=_grown_posterior(phased.warm, kind, residual, offsets)),
+        posterior=replace(phased, warm=_grown_posterior(phased.warm, kind, residual, preferences)),
         data=_grown_data(recommender.data, additions, edges, features),
         item_vectors=item_vectors,
         exposure=exposure,
@@ -136,7 +136,7 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
     grown.keep(
         recommender,
         predictor=PhasedPredictor(
-            _grown_predictor(before.warm, kind, rows, offsets.float()), first, known[USER], known[ITEM]
+            _grown_predictor(before.warm, kind, rows, preferences.float()), first, known[USER], known[ITEM]
         ),
     )
     return grown
@@ -226,7 +226,7 @@ def _content_rows(
 def _rated(
     recommender: Trained, additions: Additions, new: int, content: Tensor
 ) -> tuple[Tensor, Tensor | float, bool]:
-    """Return the row of a new node by its ratings, its offsets, and whether it is placed in all samples.
+    """Return the row of a new node by its ratings, its preferences for levels, and whether it is placed in all samples.
 
     An item is placed in the first ones alone, since its content is; so is a user where nothing says what users are like.
     """
@@ -237,7 +237,7 @@ def _rated(
         # Nothing said is not the same as an average concept: a history alone is read as `recommend(history=...)` reads it.
         concepts = content if bool(content.any()) else None
         warm, cold = tastes_of(recommender, other.numpy(), level, concepts)
-        return (cold.rows, 0.0, False) if warm is None else (warm.rows, warm.offsets, True)
+        return (cold.rows, 0.0, False) if warm is None else (warm.rows, warm.preferences, True)
     rows = item_from_raters(
         recommender.posterior.cold,
         recommender.predictor.cold,
@@ -251,28 +251,22 @@ def _rated(
     return rows, 0.0, False
 
 
-def _grown_posterior(posterior: Posterior, kind: str, residual: Tensor, offsets: Tensor) -> Posterior:
-    return posterior.grown(
-        {
-            f"{TOWER[kind]}.factors.rows": torch.zeros_like(residual),
-            f"cold_{TOWER[kind]}.residual.rows": residual,
-            f"head.{kind}_offsets": offsets,
-        }
-    )
+def _grown_posterior(posterior: Posterior, kind: str, residual: Tensor, preferences: Tensor) -> Posterior:
+    rows = {
+        f"{TOWER[kind]}.factors.rows": torch.zeros_like(residual),
+        f"cold_{TOWER[kind]}.residual.rows": residual,
+    }
+    return posterior.grown(rows | {"head.preferences": preferences} if kind == USER else rows)
 
 
-def _grown_predictor(predictor: Predictor, kind: str, rows: Tensor, offsets: Tensor) -> Predictor:
+def _grown_predictor(predictor: Predictor, kind: str, rows: Tensor, preferences: Tensor) -> Predictor:
     if kind == ITEM:
-        return replace(
-            predictor,
-            items=torch.cat([predictor.items, rows], dim=1),
-            item_offsets=torch.cat([predictor.item_offsets, offsets], dim=1),
-        )
+        return replace(predictor, items=torch.cat([predictor.items, rows], dim=1))
     dated = predictor.dated
     return replace(
         predictor,
         users=torch.cat([predictor.users, rows], dim=1),
-        user_offsets=torch.cat([predictor.user_offsets, offsets], dim=1),
+        preferences=torch.cat([predictor.preferences, preferences], dim=1),
         dated=None
         if dated is None
         else replace(
@@ -302,11 +296,15 @@ def _grown_ratings(train: Ratings, additions: Additions) -> Ratings:
     time = train.time
     if time is not None:
         time = np.concatenate([time, np.full(len(user), time.max() if len(time) else 0, dtype=np.int64)])
+    weight = train.weight
+    if weight is not None:
+        weight = np.concatenate([weight, np.ones(len(user), dtype=np.float32)])
     return Ratings(
         user=np.concatenate([train.user, user]),
         item=np.concatenate([train.item, item]),
         value=np.concatenate([train.value, additions.value]),
         time=time,
+        weight=weight,
         **sizes,
     )
 

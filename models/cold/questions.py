@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
-from models.head import cumulated
+from models.head import slopes
 from models.lists.listing import why_empty
 from models.lists.person import Person
 from models.trained import Trained
@@ -104,8 +104,9 @@ def best_questions(
     covariance, rows = covariance[::step].clone(), predictor.items[::step][:, chosen]
     design = torch.cat([rows[..., :-1], torch.ones_like(rows[..., -1:])], dim=-1)
     score = (design @ person.cold.rows[::step, :, None])[..., 0] + rows[..., -1]
-    cuts = (predictor.thresholds + person.cold.offsets)[::step, None] + predictor.item_offsets[::step][:, chosen]
-    precision = _precision(score, cuts)
+    thresholds, preferences = predictor.thresholds[::step, None], person.cold.preferences[::step, None]
+    _, information = slopes(score, thresholds, preferences, torch.zeros_like(chosen))
+    precision = information.clamp_min(1e-6)
     chance = torch.from_numpy(open_to_ask[items]).float()
     weight = torch.from_numpy(known[items]).float()
     weight = weight / weight.sum()
@@ -134,15 +135,3 @@ def questions_for(recommender: Trained, person: Person, k: int) -> pd.DataFrame:
         }
     )
     return why_empty(rows, "no item is left to ask about: the person has rated all that others have rated")
-
-
-def _precision(score: Tensor, cuts: Tensor) -> Tensor:
-    r"""Return the expected curvature of the ordinal likelihood, $\sum_y p_y [F_{y-1}(1 - F_{y-1}) + F_y(1 - F_y)]$.
-
-    Args:
-        score: `[num_samples, num_items]`.
-        cuts: `[num_samples, num_items, num_levels - 1]`.
-    """
-    below = cumulated(score, cuts)
-    slope = below * (1 - below)
-    return (torch.diff(below, dim=-1) * (slope[..., 1:] + slope[..., :-1])).sum(-1).clamp_min(1e-6)

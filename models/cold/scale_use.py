@@ -1,4 +1,4 @@
-"""What is to be expected of how someone new uses the scale: offsets of the thresholds, learned from those of the known."""
+"""How someone new is expected to use the scale: preferences for levels, learned from those of the known users."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from torch import Tensor
 
 __all__ = ["ScaleUse"]
 
-SPREAD = 1e-4  # least variance of an offset
+SPREAD = 1e-4  # least variance of a preference
 
 
 @dataclass(frozen=True, eq=False)
 class ScaleUse:
-    r"""Normal prior of a newcomer's offsets in every sample, $a \sim N(\mu, L L^\top)$: some give fives freely, others hardly ever.
+    r"""Normal prior of a newcomer's preferences for levels in every sample, $w \sim N(\mu, L L^\top)$.
+
+    Some give fives freely, others hardly ever, and on half-star scales many give whole stars only.
 
     Attributes:
-        mean: $\mu$, `[num_samples, num_levels - 1]`.
-        factor: $L$, lower triangular, `[num_samples, num_levels - 1, num_levels - 1]`.
+        mean: $\mu$, `[num_samples, num_levels]`.
+        factor: $L$, lower triangular, `[num_samples, num_levels, num_levels]`.
     """
 
     mean: Tensor
     factor: Tensor
 
     @classmethod
-    def of(cls, offsets: Tensor) -> ScaleUse:
-        """Learn it from the offsets of known ones, `[num_samples, num_known, num_levels - 1]`."""
-        mean = offsets.mean(1)
-        beyond = offsets - mean[:, None]
-        covariance = beyond.mT @ beyond / offsets.shape[1] + SPREAD * torch.eye(offsets.shape[2])
+    def of(cls, preferences: Tensor) -> ScaleUse:
+        """Learn it from the preferences of known users, `[num_samples, num_known, num_levels]`."""
+        mean = preferences.mean(1)
+        beyond = preferences - mean[:, None]
+        covariance = beyond.mT @ beyond / preferences.shape[1] + SPREAD * torch.eye(preferences.shape[2])
         return cls(mean, torch.linalg.cholesky(covariance))

@@ -90,11 +90,11 @@ class SentenceMap:
         """Return the expected rows of someone who says a sentence, `[num_samples, size]`."""
         return np.asarray(self.row_base + np.tensordot(vector - self.mean, self.row_weights, axes=1), dtype=np.float32)
 
-    def taste(self, vector: Floats, num_thresholds: int, *, generator: torch.Generator) -> Taste:
+    def taste(self, vector: Floats, num_levels: int, *, generator: torch.Generator) -> Taste:
         """Return the taste of someone who says a sentence, a draw in each sample."""
         rows = torch.from_numpy(self.rows(vector))
         drawn = torch.randn(rows.shape, generator=generator) * torch.from_numpy(self.spread)
-        return Taste(rows + drawn, torch.zeros(len(rows), num_thresholds))
+        return Taste(rows + drawn, torch.zeros(len(rows), num_levels))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the map under flat names, for a file; the large parts in half precision."""

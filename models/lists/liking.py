@@ -12,6 +12,7 @@ from torch import Tensor
 
 from models.cold.newcomers import Taste
 from models.lists.person import Person
+from models.network.likelihood import chance_of_at_least
 from models.network.phases import PhasedPredictor
 from models.posterior import Predictor
 
@@ -76,32 +77,30 @@ class _Side:
 
     Attributes:
         own: Factors of the person and a one, which the bias of an item meets, `[num_samples, embedding_size + 1]`.
-        cuts: What the score must exceed before the offsets of an item, `[num_samples, level]`: it must exceed all of these.
+        cuts: What the score of factors and item bias must exceed, `[num_levels - 1, num_samples]`.
+        weights: How much more often the person gives each level than scores alone say, `[num_levels, num_samples]`.
         items: Rows of the items, `[num_samples, num_items, embedding_size + 1]`.
-        item_offsets: Their offsets, `[num_samples, num_items, num_levels - 1]`.
+        level: Index of the lowest level that counts.
     """
 
     own: Tensor
     cuts: Tensor
+    weights: Tensor
     items: Tensor
-    item_offsets: Tensor
+    level: int
 
     @classmethod
     def of(cls, predictor: Predictor, taste: Taste, level: int) -> _Side:
         own = torch.cat([taste.rows[:, :-1], torch.ones_like(taste.rows[:, -1:])], dim=1)
-        cuts = (predictor.thresholds + taste.offsets - taste.rows[:, -1:])[:, :level]
-        return cls(own, cuts, predictor.items, predictor.item_offsets)
+        cuts = (predictor.thresholds - taste.rows[:, -1:]).t().contiguous()
+        return cls(own, cuts, taste.preferences.exp().t().contiguous(), predictor.items, level)
 
     def __call__(self, index: Tensor, part: Part) -> Tensor:
         samples = slice(*(round(fraction * len(self.own)) for fraction in part))
-        level = self.cuts.shape[1]
         # The samples of an item lie side by side where there are many items; so do those of what is worked out here.
         products = self.items[samples].transpose(0, 1).index_select(0, index)
-        cuts = self.item_offsets[samples].transpose(0, 1).index_select(0, index)[..., :level]
-        cuts += self.cuts[samples]
-        highest = cuts[..., 0]
-        for step in range(1, level):
-            highest = torch.maximum(highest, cuts[..., step])
         # In place and added up by hand: as products of matrices these are too small, and too far apart in memory.
         products *= self.own[samples]
-        return (products @ torch.ones(products.shape[2])).sub_(highest).sigmoid_().sum(1).div_(len(self.own))
+        scores = products @ torch.ones(products.shape[2])
+        chances = chance_of_at_least(scores, self.cuts[:, samples], self.weights[:, samples], self.level)
+        return chances.sum(1).div_(len(self.own))

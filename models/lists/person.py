@@ -49,11 +49,13 @@ class Person:
         """Return the level probabilities of items, by default all, `[num_items, num_levels]`."""
         known = predictor.known_items if items is None else predictor.known_items[items]
         if self.warm is None or not known.any():
-            return predictor.cold.for_rows(self.cold.rows, self.cold.offsets, items)
-        warm = predictor.warm.for_rows(self.warm.rows, self.warm.offsets, items)
+            return predictor.cold.for_rows(self.cold.rows, self.cold.preferences, items)
+        warm = predictor.warm.for_rows(self.warm.rows, self.warm.preferences, items)
         if not known.all():
             new = torch.nonzero(~known)[:, 0]
-            warm[new] = predictor.cold.for_rows(self.cold.rows, self.cold.offsets, new if items is None else items[new])
+            warm[new] = predictor.cold.for_rows(
+                self.cold.rows, self.cold.preferences, new if items is None else items[new]
+            )
         return warm
 
 

@@ -55,7 +55,7 @@ class ModelSettings:
         if message.startswith(HOP):
             return ScalePrior(initial=self.hop_scale, damping=self.correlated_damping)
         if message.partition("<")[0] in (RATED, RATED_BY):
-            return ScalePrior(initial=self.rated_scale, damping=self.correlated_damping)
+            return ScalePrior(initial=self.rated_scale, damping=self.correlated_damping, joint=True)
         return ScalePrior(initial=self.content_scale)
 
 
@@ -82,7 +82,7 @@ def assemble(
     def tower(node_inputs: NodeInputs) -> Tower:
         content, interactions = encoder(node_inputs.content), encoder(node_inputs.interactions)
         prior = (
-            ScalePrior(initial=settings.factor_scale)
+            ScalePrior(initial=settings.factor_scale, joint=True)
             if settings.free_rows
             else ScalePrior(initial=NOTHING, learned=False)
         )
@@ -101,6 +101,6 @@ def assemble(
         items=items,
         cold_users=cold_tower(users, inputs.users),
         cold_items=cold_tower(items, inputs.items),
-        head=OrdinalHead(shares, inputs.users.content.num_nodes, inputs.items.content.num_nodes),
+        head=OrdinalHead(shares, inputs.users.content.num_nodes),
         sessions=None if inputs.sessions is None else session_tower(inputs.sessions),
     )

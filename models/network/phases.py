@@ -124,7 +124,7 @@ class PhasedPredictor:
     def of_user(self, user: int) -> Tensor:
         """Return the level probabilities of all items for one user of the graph, `[num_items, num_levels]`."""
         known = (self.known_users[user] & self.known_items)[:, None]
-        return self._of_phases(lambda phase: phase.for_rows(phase.users[:, user], phase.user_offsets[:, user]), known)
+        return self._of_phases(lambda phase: phase.for_rows(phase.users[:, user], phase.preferences[:, user]), known)
 
     def at_least(self, users: Tensor, level: int) -> Tensor:
         """Return the chance of at least level number `level` for users and all items, `[num_users, num_items]`."""

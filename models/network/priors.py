@@ -22,7 +22,8 @@ class ScalePrior:
         damping: Factor on the curvature in the preconditioner. Messages that many nodes share are
             correlated, which the diagonal does not see; without a factor of about 6 they diverge.
         learned: Whether the variance is drawn anew during training.
-        correlated: Whether rows move together, so that the sampler may have to damp them more.
+        joint: Whether the columns vary together, with a learned full covariance in place of a scale each. Where no content
+            tells, the dimensions and the bias of a user go together.
     """
 
     initial: float
@@ -31,4 +32,4 @@ class ScalePrior:
     highest: float = 1.0
     damping: float = 1.5
     learned: bool = True
-    correlated: bool = True
+    joint: bool = False

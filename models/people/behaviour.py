@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from kg.ratings import Ratings
 from models.baselines import Biases
+from models.head import slopes
 from models.people.concept_table import ConceptTable
 from models.people.concept_weights import ConceptWeights
 from models.people.habits import habits_table
 from models.people.interests import TasteSpace, unit_of_score
 from models.people.likeness import Likeness
-from models.people.own_tastes import OwnTastes, slopes
+from models.people.own_tastes import OwnTastes
 from models.people.relation_ridges import relation_ridges
 from models.posterior import Predictor, bilinear
 from models.trained import Trained
@@ -66,7 +67,7 @@ class Behaviour:
         biases = own = None
         if not recommender.implicit:
             own = OwnTastes.of(concepts, predictor.warm, train, recommender.levels)
-            biases = Biases(recommender.scale).fit(train, np.zeros((train.num_items, 1), dtype=np.float32))
+            biases = Biases(recommender.scale).fit(train)
         items, share = np.asarray(concepts.holds.sum(axis=0)), _share_of_ratings(concepts, train)
         return cls(
             concepts=concepts,
@@ -144,8 +145,7 @@ class Behaviour:
 def _information(phase: Predictor, user: int, item: torch.Tensor) -> NDArray[np.float64]:
     """Return what a rating of each item tells of a user's score for it, mean over samples, `[num_ratings]`."""
     scores = bilinear(phase.users[:, [user]], phase.items[:, item])
-    cuts = (phase.thresholds + phase.user_offsets[:, user])[:, None] + phase.item_offsets[:, item]
-    _, information = slopes(scores, cuts, torch.zeros_like(scores, dtype=torch.int64))
+    _, information = slopes(scores, phase.thresholds[:, None], phase.preferences[:, [user]], torch.zeros_like(item))
     return np.asarray(information.double().mean(dim=0).numpy(), dtype=np.float64)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kg.errors import InputError
 from models.cold.newcomers import Taste
-from models.head import cuts_around, ordered
+from models.head import slopes
 from models.people.interests import TasteSpace
 from models.posterior import Posterior, Predictor
 
@@ -64,10 +64,10 @@ def with_weights(taste: Taste, precision: Tensor, space: TasteSpace, wanted: Map
 def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, item: Tensor, level: Tensor) -> Tensor:
     r"""Return the precision of a user's row, `[num_samples, embedding_size + 1, embedding_size + 1]`, in double precision.
 
-    $$\Sigma^{-1} = \sum_j h_j \tilde z_j \tilde z_j^\top + \mathrm{diag}(1 / \tau^2)$$
+    $$\Sigma^{-1} = \sum_j h_j \tilde z_j \tilde z_j^\top + S^{-1}$$
 
-    the Laplace approximation at the sample, with $h_j$ the curvature of the ordinal likelihood at rating $j$ and
-    $\tau^2$ the variance of the free rows.
+    the Laplace approximation at the sample, with $h_j$ the Fisher information of rating $j$ in the score and
+    $S$ the covariance of the free rows.
 
     Args:
         posterior: Kept samples.
@@ -76,15 +76,13 @@ def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, i
         item: Items the user rated, possibly none.
         level: Level of each of these ratings.
     """
-    rows, offsets = predictor.users[:, user], predictor.user_offsets[:, user]
-    variance = posterior.spread("users.factors.rows" if len(item) else "cold_users.residual.rows")
-    precision = torch.diag_embed(1 / variance.clamp_min(1e-6).double())
+    rows, preferences = predictor.users[:, user], predictor.preferences[:, user]
+    covariance = posterior.covariance("users.factors.rows" if len(item) else "cold_users.residual.rows")
+    precision = torch.linalg.inv(covariance.double())
     if not len(item):
         return precision
     partners = predictor.items[:, item].double()
     design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
     score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
-    cuts = (predictor.thresholds + offsets)[:, None] + predictor.item_offsets[:, item]
-    chance = torch.sigmoid(torch.stack(cuts_around(ordered(cuts), level)).double() - score)
-    curvature = (chance * (1 - chance)).sum(0)
-    return precision + design.mT @ (curvature[..., None] * design)
+    _, information = slopes(score, predictor.thresholds.double()[:, None], preferences.double()[:, None], level)
+    return precision + design.mT @ (information[..., None] * design)

@@ -13,9 +13,10 @@ from scipy import sparse
 from torch import Tensor
 
 from kg.ratings import Ratings
+from models.head import chances_of
 from models.people.concept_regression import ConceptRegression
 from models.people.concept_table import ConceptTable
-from models.posterior import Predictor
+from models.posterior import Predictor, bilinear
 
 __all__ = ["TasteSpace", "unit_of_score"]
 
@@ -179,13 +180,10 @@ def unit_of_score(predictor: Predictor, train: Ratings, levels: NDArray[np.float
     """
     some = np.random.default_rng(seed).permutation(len(train))[:SLOPE_PAIRS]
     user, item = torch.from_numpy(train.user[some]), torch.from_numpy(train.item[some])
-    steps, total = torch.from_numpy(np.diff(levels).astype(np.float32)), 0.0
+    stars, total = torch.from_numpy(np.array(levels, dtype=np.float32))[:, None], 0.0
     for number in range(len(predictor.users)):
-        rows, others = predictor.users[number, user], predictor.items[number, item]
-        score = (rows[:, :-1] * others[:, :-1]).sum(1) + rows[:, -1] + others[:, -1]
-        cuts = (
-            predictor.thresholds[number] + predictor.user_offsets[number, user] + predictor.item_offsets[number, item]
-        )
-        below = torch.sigmoid(torch.cummax(cuts, dim=-1).values - score[:, None])
-        total += float(((below * (1 - below)) @ steps).mean())
+        score = bilinear(predictor.users[number, user], predictor.items[number, item])
+        chances = chances_of(score, predictor.thresholds[number, None], predictor.preferences[number, user])
+        # d E[r] / d f is the covariance of stars and slopes.
+        total += float(chances.mean((stars - chances.mean(stars)) * chances.slope).mean())
     return total / len(predictor.users)

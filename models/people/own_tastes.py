@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from torch import Tensor
 
 from kg.ratings import Ratings
-from models.head import cumulated
+from models.head import slopes
 from models.people.concept_table import ConceptTable
 from models.posterior import Predictor, bilinear
 
-__all__ = ["OwnTastes", "slopes"]
+__all__ = ["OwnTastes"]
 
 MOST_USERS, MOST_SAMPLES = 1_000, 16
 
@@ -65,10 +64,8 @@ class OwnTastes:
         together, alone = np.zeros(len(concepts)), np.zeros(len(concepts))
         for sample in np.unique(np.linspace(0, len(predictor) - 1, MOST_SAMPLES).astype(np.int64)):
             score = bilinear(predictor.users[sample, user], predictor.items[sample, item])
-            cuts = predictor.thresholds[sample] + predictor.user_offsets[sample, user]
-            slope, information = (
-                one.double().numpy() for one in slopes(score, cuts + predictor.item_offsets[sample, item], level)
-            )
+            found = slopes(score, predictor.thresholds[sample, None], predictor.preferences[sample, user], level)
+            slope, information = (part.double().numpy() for part in found)
             together += _pairs(of_user, held, slope)
             alone += _pairs(of_user, squared, information)
         relation, count = concepts.relation, len(concepts.relations)
@@ -84,23 +81,6 @@ class OwnTastes:
         """
         settled = information @ held.multiply(held)
         return np.asarray(self.variance / (1 + self.variance * settled), dtype=np.float64)
-
-
-@torch.no_grad()
-def slopes(score: Tensor, cuts: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Return the slope of each rating's log-likelihood in the score, and its variance if the model holds, each `[...]`.
-
-    With $P(r \le k) = F_k$ the slope is $F_{r-1} + F_r - 1$; it has mean 0, and as variance the Fisher information.
-
-    Args:
-        score: Bilinear scores, `[...]`.
-        cuts: Thresholds with all offsets added, `[..., num_levels - 1]`.
-        level: Index of each rating's level, `[...]`.
-    """
-    below = cumulated(score, cuts)
-    slope = below[..., :-1] + below[..., 1:] - 1
-    information = (torch.diff(below, dim=-1) * slope.square()).sum(-1)
-    return slope.gather(-1, level[..., None])[..., 0], information
 
 
 def _pairs(of_user: sparse.csr_array, held: sparse.csr_array, value: NDArray[np.float64]) -> NDArray[np.float64]:

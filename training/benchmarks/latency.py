@@ -159,8 +159,7 @@ def _large_catalogue(recommender: Recommender, calls: int, catalogue: int, rng: 
         users=before.users,
         items=by_node(items),
         thresholds=before.thresholds,
-        user_offsets=before.user_offsets,
-        item_offsets=by_node(before.item_offsets[:, source]),
+        preferences=before.preferences,
     )
     phased = PhasedPredictor(
         predictor, len(predictor), recommender.predictor.known_users, torch.ones(catalogue, dtype=torch.bool)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset
 from kg.ratings import Ratings
+from models.lists.content import Content
 from training.answers import Fitted
 from training.config import RunConfig
 from training.experiment import Experiment
@@ -46,6 +47,16 @@ class Material:
     def test(self) -> Mapping[str, Ratings]:
         """The held-out ratings by part: for the measuring, never for a fit."""
         return self.experiment.split.test
+
+    @property
+    def validation(self) -> Ratings | None:
+        """The validation ratings of the split, to choose settings by."""
+        return self.experiment.split.validation
+
+    @cached_property
+    def content(self) -> Content:
+        """Texts and concepts of the items."""
+        return Content.of(self.experiment.data, self.experiment.item_vectors)
 
     @property
     def levels(self) -> NDArray[np.float32]:

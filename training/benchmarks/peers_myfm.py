@@ -12,7 +12,7 @@ Two-hop features are left out: with them the validation error was higher (0.885 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib import import_module
@@ -31,7 +31,7 @@ from models.network.tower import NodeInputs
 from training.answers import Fitted
 from training.benchmarks.peers import Material, Peer
 
-__all__ = ["IMPLICIT_SETS", "MYFM", "MYFM_WITHOUT_SETS", "Design", "design_of"]
+__all__ = ["IMPLICIT_SETS", "MYFM", "MYFM_DECADES", "MYFM_SETS", "MYFM_WITHOUT_SETS", "Design", "design_of"]
 
 PACKAGE = "myfm"
 SELF = "self"
@@ -186,7 +186,7 @@ def fit_ordered_probit(
     return Fitted(probabilities=probabilities)
 
 
-_SETTINGS = {"rank": 10, "iterations": 200, "seed": 42, "leave_out": []}  # those of its documentation
+_SETTINGS: dict[str, Any] = {"rank": 10, "iterations": 200, "seed": 42, "leave_out": []}  # those of its documentation
 _NO_SETS = {**_SETTINGS, "leave_out": list(IMPLICIT_SETS)}
 _FEW = {**_SETTINGS, "only": [*IMPLICIT_SETS, "genre<genre", "year<year"]}
 _HOW = "rank 10 and 200 draws, as in its documentation"
@@ -196,26 +196,20 @@ _NOTE_FEW = (
     "training ratings of u1's test users"
 )
 
-MYFM = (
-    Peer(name="myFM ordered probit", package=PACKAGE, fit=fit_ordered_probit, settings=_SETTINGS, note=_NOTE),
-    Peer(name="myFM regressor", package=PACKAGE, fit=fit_regressor, settings=_SETTINGS, note=_NOTE),
-    Peer(
-        name="myFM ordered probit, fewer inputs",
-        package=PACKAGE,
-        fit=fit_ordered_probit,
-        settings=_FEW,
-        note=_NOTE_FEW,
-    ),
-    Peer(name="myFM regressor, fewer inputs", package=PACKAGE, fit=fit_regressor, settings=_FEW, note=_NOTE_FEW),
-)
 
-MYFM_WITHOUT_SETS = (
-    Peer(
-        name="myFM ordered probit, no implicit sets",
-        package=PACKAGE,
-        fit=fit_ordered_probit,
-        settings=_NO_SETS,
-        note=_NOTE,
-    ),
-    Peer(name="myFM regressor, no implicit sets", package=PACKAGE, fit=fit_regressor, settings=_NO_SETS, note=_NOTE),
+def _both(what: str, settings: Mapping[str, Any], note: str) -> tuple[Peer, Peer]:
+    """Return the ordered probit and the regressor on the same inputs."""
+    return (
+        Peer(name=f"myFM ordered probit{what}", package=PACKAGE, fit=fit_ordered_probit, settings=settings, note=note),
+        Peer(name=f"myFM regressor{what}", package=PACKAGE, fit=fit_regressor, settings=settings, note=note),
+    )
+
+
+MYFM = (*_both("", _SETTINGS, _NOTE), *_both(", fewer inputs", _FEW, _NOTE_FEW))
+MYFM_WITHOUT_SETS = _both(", no implicit sets", _NO_SETS, _NOTE)
+MYFM_SETS = _both(", ids and implicit sets", {**_SETTINGS, "only": list(IMPLICIT_SETS)}, _HOW)
+MYFM_DECADES = _both(
+    ", fewer inputs",
+    {**_FEW, "only": [*_FEW["only"], "decade<decade"]},
+    f"{_HOW}; implicit sets, genres, years and decades, no dates",
 )

@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kg.errors import InputError, did_you_mean
+from training.answers import LIST_LENGTH
 from training.benchmarks.peers import Peer
-from training.benchmarks.peers_floors import EASE_50, EASE_ON_LIKED, EASE_UNRATED, FLOORS, LIST_FLOORS
-from training.benchmarks.peers_implicit import ALS_1M, ALS_100K
+from training.benchmarks.peers_floors import EASE, EASE_ON_LIKED, EASE_UNRATED, FLOORS, LIST_FLOORS
+from training.benchmarks.peers_implicit import ALS_1M, ALS_100K, ALS_LASTFM
 from training.benchmarks.peers_lightfm import LIGHTFM
-from training.benchmarks.peers_myfm import MYFM, MYFM_WITHOUT_SETS
+from training.benchmarks.peers_myfm import MYFM, MYFM_DECADES, MYFM_SETS, MYFM_WITHOUT_SETS
 from training.benchmarks.peers_surprise import SURPRISE
-from training.benchmarks.rows import NOT_LIKED, UNRATED
+from training.benchmarks.rows import NOT_LIKED, UNRATED, UNSEEN
 
-__all__ = ["PROTOCOLS", "Protocol", "Published", "protocol_named"]
+__all__ = ["PROTOCOLS", "TESTED", "Protocol", "Published", "protocol_named"]
+
+
+TESTED = ("rmse", "ndcg@20")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,8 @@ class Protocol:
         dated: Names of the variants that are told the dates of the test ratings; no other row is.
         repeats: Further settings of each repetition of the split.
         seeds: Usual number of seeds of our model, a repetition.
-        candidates: What is ranked for a user: `UNRATED` items, or those `NOT_LIKED` in training.
+        candidates: What is ranked for a user: `UNRATED` items, those `NOT_LIKED` in training, or `UNSEEN` ones.
+        tested: Metrics in which the other models are compared with ours by a paired bootstrap.
     """
 
     name: str
@@ -69,6 +74,13 @@ class Protocol:
     repeats: tuple[tuple[str, ...], ...] = ((),)
     seeds: int = 5
     candidates: str = UNRATED
+    tested: tuple[str, ...] = TESTED
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Lengths at which lists are measured, rising."""
+        named = {int(metric.partition("@")[2]) for metric in (*self.metrics, *self.tested) if "@" in metric}
+        return tuple(sorted(named | {LIST_LENGTH}))
 
     def peers_named(self, beginnings: Sequence[str]) -> tuple[Peer, ...]:
         """Return the peers whose names begin in one of the ways given; raises `InputError` for one that fits none."""
@@ -81,6 +93,7 @@ class Protocol:
 
 _RATINGS = ("rmse", "mae", "coverage_80", "ndcg@20", "recall@20")
 _LISTS = ("ndcg@20", "recall@20", "rmse")
+_LISTS_10 = ("recall@10", "ndcg@10", "mrr@10", "hit_rate@10")
 _RATING_PEERS = (*MYFM, *SURPRISE)
 _LISTS_100K = (EASE_ON_LIKED, ALS_100K, LIGHTFM)
 _LISTS_1M = (EASE_ON_LIKED, ALS_1M, LIGHTFM)
@@ -195,11 +208,48 @@ PROTOCOLS = {
             ),
             seeds=3,
             floors=LIST_FLOORS,
-            peers=(EASE_50, LIGHTFM),
+            peers=(EASE, LIGHTFM),
             note=(
                 "Each user's cold test articles are ranked among the 1,698 cold test articles; warm among all 16,980. The "
                 "published rows read abstracts, ours read titles, tags and citations: not the same information."
             ),
+        ),
+        Protocol(
+            name="lastfm-dbpedia",
+            description="lastfm-dbpedia",
+            split=("split.name=entity2rec",),
+            parts=("warm",),
+            metrics=_LISTS_10,
+            tested=_LISTS_10[:3],
+            candidates=UNSEEN,
+            seeds=3,
+            floors=(*LIST_FLOORS, EASE),
+            peers=(ALS_LASTFM, LIGHTFM),
+            note=(
+                "The parts that come with the data: all artists are ranked that a user chose neither in training nor in "
+                "validation, those that nobody chose in training as well. Recall divides by the number of held-out artists."
+            ),
+        ),
+        Protocol(
+            name="flixster",
+            description="flixster-monti",
+            split=("split.name=monti",),
+            parts=("warm",),
+            metrics=_RATINGS,
+            seeds=3,
+            peers=(*MYFM_SETS, EASE_ON_LIKED),
+            note="The split of Monti et al. 2017, in half stars; ratings and two graphs, no texts and no names.",
+        ),
+        Protocol(
+            name="ml-latest-small",
+            description="movielens-latest-small",
+            split=("split.name=random", "split.test_share=0.1"),
+            parts=("warm",),
+            metrics=_RATINGS,
+            repeats=tuple((f"split.seed={seed}",) for seed in (1, 2, 3)),
+            seeds=1,
+            peers=(*MYFM_DECADES, EASE_ON_LIKED),
+            note="MovieLens latest-small of 2016, in half stars; three random splits, 90 % to train on.",
         ),
     )
 }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kg.ratings import Ratings
 from training.answers import LIST_LENGTH, SEED, Answers
 from training.benchmarks.measurement import Measurement
-from training.benchmarks.protocols import Protocol
+from training.benchmarks.protocols import TESTED, Protocol
 from training.benchmarks.rows import Row
 from training.evaluate import measure
 from training.metrics import paired_bootstrap_p
@@ -22,23 +22,28 @@ __all__ = ["LOWER_IS_BETTER", "OURS", "THIS_RUN", "published_rows", "summary", "
 OURS = "kgrec"
 THIS_RUN = "this run"
 LOWER_IS_BETTER = ("rmse", "mae")
-NDCG = f"ndcg@{LIST_LENGTH}"
-TESTED = ("rmse", NDCG)
 
 
 def table_rows(
-    measured: Sequence[tuple[Row, Measurement]], parts: Mapping[str, Ratings], relevant_from: float
+    measured: Sequence[tuple[Row, Measurement]],
+    parts: Mapping[str, Ratings],
+    relevant_from: float,
+    *,
+    lengths: Sequence[int] = (LIST_LENGTH,),
+    tested: Sequence[str] = TESTED,
 ) -> list[dict[str, Any]]:
     """Return a row a model and part: every metric with its 95 % interval, and how it compares with ours.
 
-    `rmse p` and `ndcg@20 p` are the two-sided p of a paired bootstrap over users (`paired_bootstrap_p`) between the
-    first row of our model and the other row: squared errors of the same ratings, NDCG of the same users.
+    `rmse p`, `ndcg@20 p` and the like are the two-sided p of a paired bootstrap over users (`paired_bootstrap_p`)
+    between the first row of our model and the other row: squared errors of the same ratings, NDCG of the same users.
     `rmse kgrec better` says which way.
 
     Args:
         measured: Rows of one split; those that failed are not among them.
         parts: The test parts.
         relevant_from: A rating of at least so many stars says that the item was liked.
+        lengths: Lengths at which lists are measured.
+        tested: Metrics that are compared with ours.
     """
     reference = next((found for row, found in measured if row.model == OURS), None)
     rows = []
@@ -54,11 +59,13 @@ def table_rows(
                 "peak_memory_mb": found.peak_memory_mb,
             }
             levels = np.array(found.facts["levels"], dtype=np.float32)
-            for metric, value in measure(answers, ratings, levels, relevant_from).items():
+            for metric, value in measure(answers, ratings, levels, relevant_from, lengths).items():
                 if isinstance(value, Mapping):
                     line |= {metric: value["value"], f"{metric} low": value["low"], f"{metric} high": value["high"]}
             if reference is not None and row.model != OURS:
-                line |= _compared(reference.answers[part], answers, ratings, relevant_from)
+                line |= _compared(reference.answers[part], answers, ratings, relevant_from, lengths, tested)
+            if found.facts.get("chosen"):
+                line["chosen"] = found.facts["chosen"]
             rows.append(line | {"source": THIS_RUN, "software": found.facts["software"], "uses_test_date": row.dates})
     return rows
 
@@ -77,10 +84,17 @@ def published_rows(protocol: Protocol) -> list[dict[str, Any]]:
     ]
 
 
-def _compared(ours: Answers, other: Answers, ratings: Ratings, relevant_from: float) -> dict[str, Any]:
+def _compared(
+    ours: Answers,
+    other: Answers,
+    ratings: Ratings,
+    relevant_from: float,
+    lengths: Sequence[int],
+    tested: Sequence[str],
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    mine, theirs = (_tested(answers, ratings, relevant_from) for answers in (ours, other))
-    for metric in (metric for metric in TESTED if metric in mine and metric in theirs):
+    mine, theirs = (_by_user(answers, ratings, relevant_from, lengths) for answers in (ours, other))
+    for metric in (metric for metric in tested if metric in mine and metric in theirs):
         (values, groups), (others, _) = mine[metric], theirs[metric]
         if len(np.unique(groups)) < 2:
             continue
@@ -90,16 +104,16 @@ def _compared(ours: Answers, other: Answers, ratings: Ratings, relevant_from: fl
     return found
 
 
-def _tested(
-    answers: Answers, ratings: Ratings, relevant_from: float
+def _by_user(
+    answers: Answers, ratings: Ratings, relevant_from: float, lengths: Sequence[int]
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
-    """Return the values of each tested metric and the user of each value."""
+    """Return the values of each metric that can be tested and the user of each value."""
     found = {}
     if answers.stars is not None:
         found["rmse"] = (answers.errors(ratings) ** 2, ratings.user)
     if answers.lists is not None and len(answers.lists):
-        of_users = answers.list_measures(ratings, relevant_from)[NDCG]
-        found[NDCG] = (of_users, np.arange(len(of_users)))
+        for metric, of_users in answers.list_measures(ratings, relevant_from, lengths).items():
+            found[metric] = (of_users, np.arange(len(of_users)))
     return found
 
 

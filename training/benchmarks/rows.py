@@ -25,10 +25,11 @@ from training.peak_memory import peak_memory_mb
 from training.progress import Progress, silent
 from training.runs import train_run
 
-__all__ = ["NOT_LIKED", "UNRATED", "Row", "measured_row"]
+__all__ = ["NOT_LIKED", "UNRATED", "UNSEEN", "Row", "measured_row"]
 
 UNRATED = "unrated"
 NOT_LIKED = "not liked"
+UNSEEN = "unseen"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,8 @@ class Row:
         config: Our configuration; of a peer, what its split and inputs are made by.
         peer: The peer; None for our own model.
         repeat: Number of the repetition of the split.
-        candidates: What is ranked for a user: `UNRATED`, items they did not rate in training, or `NOT_LIKED`, items
-            they did not like in training.
+        candidates: What is ranked for a user: `UNRATED`, items they did not rate in training; `NOT_LIKED`, items they
+            did not like in training; or `UNSEEN`, items they rated neither in training nor in validation.
         dates: Whether the model is told the dates of the ratings to be predicted.
     """
 
@@ -145,6 +146,8 @@ def _measurement(
     row: Row, material: Material, fitted: Fitted, *, seconds: float, memory: float, software: str
 ) -> Measurement:
     known = material.liked if row.candidates == NOT_LIKED else material.train
+    if row.candidates == UNSEEN and material.validation is not None:
+        known = known.concat(material.validation)
     levels = material.levels
     answers = {
         part: Answers.ask(
@@ -158,5 +161,5 @@ def _measurement(
         )
         for part, ratings in material.test.items()
     }
-    facts: dict[str, Any] = {"levels": levels.tolist(), "software": software}
+    facts: dict[str, Any] = {"levels": levels.tolist(), "software": software, "chosen": dict(fitted.chosen)}
     return Measurement(answers=answers, train_seconds=round(seconds, 3), peak_memory_mb=round(memory, 1), facts=facts)

@@ -18,7 +18,7 @@ def benchmark(
     protocol: Annotated[
         str,
         typer.Argument(
-            help="ml-100k-u1, ml-100k-random, ml-100k-cold-items, ml-1m-90-10, ml-1m-top20, citeulike-a-cold, film-world, growth, triples, or latency."
+            help="ml-100k-u1, ml-100k-random, ml-100k-cold-items, ml-1m-90-10, ml-1m-top20, citeulike-a-cold, lastfm-dbpedia, flixster, ml-latest-small, film-world, growth, triples, or latency."
         ),
     ],
     run: Annotated[Path | None, typer.Argument(help="Of latency: directory of a trained run.")] = None,

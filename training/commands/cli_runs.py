@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["audience", "demo", "evaluate", "read_history", "read_history_of", "recommend", "train", "tune"]
 
 RunArgument = Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)]
+MOST_LISTED = 1000  # of a list that is measured
 Count = Annotated[int, typer.Option("-k", "--count", help="Length of the list.")]
 
 
@@ -130,6 +131,12 @@ def evaluate(
     dates: Annotated[
         bool, typer.Option("--dates", help="Use the dates of the held-out ratings; the run has model.rating_dates.")
     ] = False,
+    at: Annotated[
+        str | None, typer.Option(help="Further lengths at which lists are measured, beside 20: 5,10.")
+    ] = None,
+    mask_validation: Annotated[
+        bool, typer.Option("--mask-validation", help="Take validation ratings out of the lists.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure a run on its held-out ratings, warm and cold, beside the baselines.
@@ -137,24 +144,55 @@ def evaluate(
     Example: kgrec evaluate runs/u1 --json
     """
     from training.bundle import load_run
+    from training.chosen_baselines import settings_sentence
     from training.commands import console
     from training.report import evaluation_report
 
-    loaded = load_run(run)
-    report = evaluation_report(loaded, baselines=baselines, dates=dates)
+    loaded, lengths = load_run(run), _lengths(at)
+    report = evaluation_report(loaded, baselines=baselines, dates=dates, mask_validation=mask_validation, at=lengths)
     if as_json:
         console.print_json(report)
         return
     held_out = "choice" if loaded.recommender.implicit else "rating"
     for part, values in report["parts"].items():
-        lists = counted(values["num_users_ranked"], "user")
-        title = f"{part}: {counted(values['num_ratings'], held_out)}; lists of {lists}"
+        title = f"{part}: {counted(values['num_ratings'], held_out)}{_about(part, report['parts'], held_out)}"
+        title += f"; lists of {counted(values['num_users_ranked'], 'user')}"
         console.out.print(console.metrics_table(title, part, report))
+        for length in lengths:
+            console.out.print(console.metrics_table(f"{part}: lists of {length}", part, report, length))
+    for name, chosen in report["baseline_settings"].items():
+        console.out.print(f"{name}: {settings_sentence(chosen)}.", markup=False)
+    for phase, figures in (report["diagnostics"] or {}).items():
+        console.out.print(console.diagnostics_line(phase, figures), markup=False)
+        for warning in figures["warnings"]:
+            console.notes.print(f"note: {warning}", markup=False, soft_wrap=True)
     used = "The model, but no baseline, knows the date" if dates else "No model knows the date"
     console.out.print(
         f"Below each figure: its 95 % bootstrap interval over users. {used} of a {held_out} to be predicted.",
         markup=False,
     )
+
+
+def _lengths(at: str | None) -> tuple[int, ...]:
+    """Read `--at 5,10`."""
+    try:
+        found = tuple(sorted({int(length) for length in at.split(",")})) if at is not None else ()
+    except ValueError:
+        found = (0,)
+    if any(not 1 <= length <= MOST_LISTED for length in found):
+        raise InputError(
+            f"--at takes lengths of lists from 1 to {MOST_LISTED} with commas, for example 5,10; got {at!r}"
+        )
+    return found
+
+
+def _about(part: str, parts: dict[str, Any], held_out: str) -> str:
+    """Say what a part `warm` that is told apart holds, and what of it is known."""
+    if part == "warm_known":
+        return f" of users and items with training {held_out}s"
+    if part != "warm" or "warm_known" not in parts:
+        return ""
+    return ", all that are held out, of new users and items as well (told apart below)"
 
 
 def recommend(

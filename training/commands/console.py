@@ -23,6 +23,7 @@ from training.progress import Progress as Report
 
 __all__ = [
     "benchmark_table",
+    "diagnostics_line",
     "metrics_table",
     "note_of",
     "notes",
@@ -67,6 +68,7 @@ _STAGES = {
     "explain": "explaining",
 }
 _METRICS = ("rmse", "mae", "ndcg@20", "recall@20", "coverage_80", "interval_80")
+_LISTS = ("ndcg", "recall", "hit_rate", "mrr")
 
 
 def set_up_logging() -> None:
@@ -197,17 +199,35 @@ def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = Fal
     return table
 
 
-def metrics_table(title: str, part: str, found: Mapping[str, Any]) -> Table:
-    """Lay out one part of an evaluation: the model, then the baselines; a measure that none has is left out."""
+def metrics_table(title: str, part: str, found: Mapping[str, Any], length: int | None = None) -> Table:
+    """Lay out one part of an evaluation: the model, then the baselines; with a `length`, how good lists so long are.
+
+    A measure that none of them has is left out.
+    """
     table = Table(title=_plain(title), title_justify="left", title_style="bold")
     table.add_column("model", no_wrap=True, min_width=11)
     rows = {"kgrec": found["parts"][part], **{name: parts[part] for name, parts in found["baselines"].items()}}
-    metrics = [metric for metric in _METRICS if any(values.get(metric) for values in rows.values())]
+    named = _METRICS if length is None else tuple(f"{name}@{length}" for name in _LISTS)
+    metrics = [metric for metric in named if any(values.get(metric) for values in rows.values())]
     for metric in metrics:
         table.add_column(metric, justify="right", no_wrap=True)
     for name, values in rows.items():
         table.add_row(name, *(_estimate(values.get(metric)) for metric in metrics))
     return table
+
+
+def diagnostics_line(phase: str, found: Mapping[str, Any]) -> str:
+    """Say how well a phase of the training came to rest."""
+    loss, predictions = found["loss"], found["predictions"]
+
+    def figure(value: float | None, form: str) -> str:
+        return "unknown" if value is None else format(value, form)
+
+    return (
+        f"Samples, {phase} phase: split R-hat of the loss {figure(loss['r_hat'], '.3f')}, of predictions "
+        f"{figure(predictions['r_hat'], '.3f')}; effective sample size of predictions {figure(predictions['ess'], '.0f')} "
+        f"of {found['chains'] * found['samples']} samples."
+    ).replace(", all phase", "")
 
 
 def benchmark_table(title: str, rows: pd.DataFrame) -> Table:

@@ -15,11 +15,12 @@ from kg.errors import InputError, did_you_mean
 from kg.graph import KnowledgeGraph
 from kg.ratings import Ratings
 from kg.schema import ITEM, EdgeType
-from models.baselines import Baseline, ContentKNN, Ease, Popularity
+from models.baselines import Popularity
 from models.lists.rerank import Reranker
 from training.answers import LIST_LENGTH, SEED, Answers, Fitted, liked_table, liked_users, unrated_only
 from training.bundle import Run
-from training.evaluate import fitted_baseline, fitted_recommender
+from training.chosen_baselines import fitted_baselines
+from training.evaluate import fitted_recommender
 from training.metrics import Estimate, bootstrap, ndcg_at
 from training.studies.groups import group_report, groupings
 from training.studies.list_measures import (
@@ -182,9 +183,15 @@ def beyond_report(
         )
 
     ask(OURS, fitted_recommender(run.recommender, implicit=implicit))
-    for baseline in _baselines(experiment.dataset.scale, shelf.train.num_items) if baselines else ():
-        baseline.fit(shelf.train, run.recommender.item_vectors)
-        ask(baseline.name, fitted_baseline(baseline, implicit=implicit))
+    for name, fitted in fitted_baselines(
+        shelf.train,
+        experiment.split.validation,
+        content=run.trained.content,
+        scale=experiment.dataset.scale,
+        relevant_from=shelf.relevant_from,
+        names=("popularity", "content_knn", "ease") if baselines else (),
+    ):
+        ask(name, fitted)
     models = {}
     for name, answers in answered.items():
         assert answers.lists is not None
@@ -218,7 +225,7 @@ def shelf_of(run: Run, *, part: str | None = None, concept: str | None = None) -
     graph = experiment.dataset.graph
     cold = part in ("cold_items", "cold_both")
     candidates = np.unique(ratings.item) if cold else np.flatnonzero(graph.items.present)
-    popularity = Popularity(experiment.dataset.scale).fit(train, recommender.item_vectors)
+    popularity = Popularity(experiment.dataset.scale).fit(train)
     popular = Answers.ask(
         Fitted(rank=unrated_only(popularity.rank, train)),
         part,
@@ -294,8 +301,3 @@ def _groups(graph: KnowledgeGraph, shelf: Shelf, answered: dict[str, Answers], n
             )
         found[grouping.name] = {**({"rmse": rmse} if rmse else {}), NDCG: ndcg}
     return found
-
-
-def _baselines(scale: tuple[float, float], num_items: int) -> list[Baseline]:
-    floors: list[Baseline] = [Popularity(scale), ContentKNN(scale)]
-    return [*floors, Ease()] if num_items <= Ease.max_items else floors

@@ -211,7 +211,9 @@ def _settings(
     measured: Sequence[tuple[Row, Measurement]], parts: Mapping[str, Ratings], relevant_from: float
 ) -> pd.DataFrame:
     """Return every metric of every model by part, with the p of lists adjusted over the models of a part."""
-    table = pd.DataFrame(table_rows(measured, parts, relevant_from)).drop(columns=["split", "source", "uses_test_date"])
+    table = pd.DataFrame(table_rows(measured, parts, relevant_from)).drop(
+        columns=["split", "source", "uses_test_date", "chosen"], errors="ignore"
+    )
     for metric in ("rmse", "ndcg@20"):
         column = f"{metric} p"
         if column in table:
@@ -237,7 +239,7 @@ def _few_shot(
         recommender.train,
         part,
         draw,
-        recommender.item_vectors,
+        recommender.content,
         recommender.scale,
         recommender.relevant_from,
         lists=by == USER,

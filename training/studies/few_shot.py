@@ -247,8 +247,8 @@ def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Ro
         )
     chosen = torch.from_numpy(users)
     scores = bilinear(predictor.users[:, chosen], rows[:, None])
-    cuts = predictor.thresholds[:, None] + predictor.user_offsets[:, chosen]
-    return level_probabilities(scores, cuts).mean(0).numpy()
+    preferences = predictor.preferences[:, chosen]
+    return level_probabilities(scores, predictor.thresholds[:, None], preferences).mean(0).numpy()
 
 
 def history_of(recommender: Recommender, part: Ratings, rows: Rows) -> dict[str, float]:

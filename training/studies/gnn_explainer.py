@@ -31,18 +31,18 @@ class PairModel(MessagePassing):  # type: ignore[misc]
 
     Args:
         base: Rows of user and item without removable messages, `[2, num_samples, size]`.
-        cuts: Thresholds with all offsets, `[num_samples, num_levels - 1]`.
+        cuts: Thresholds, and preferences of the user for levels, `[num_samples, num_levels - 1]` and `[num_samples, num_levels]`.
         levels: Values of the levels, in stars.
     """
 
-    def __init__(self, base: Tensor, cuts: Tensor, levels: Tensor) -> None:
+    def __init__(self, base: Tensor, cuts: tuple[Tensor, Tensor], levels: Tensor) -> None:
         super().__init__(aggr="sum")
         self.base, self.cuts, self.levels = base, cuts, levels
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """Return the expected rating in stars, `[1, 1]`; `x` is `[num_senders + 2, num_samples * size]`."""
         rows = self.propagate(edge_index, x=x)[-2:].view_as(self.base) + self.base
-        chances = level_probabilities(bilinear(rows[0], rows[1]), self.cuts).mean(0, keepdim=True)
+        chances = level_probabilities(bilinear(rows[0], rows[1]), *self.cuts).mean(0, keepdim=True)
         return expected_value(chances, self.levels)[:, None]
 
     def message(self, x_j: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def pair_model(recommender: Recommender, user: int, item: int, keys: list[PartKe
     features = [found[key].flatten() for key in keys]
     nothing = torch.zeros(2, features[0].numel(), dtype=torch.float64)
     receivers = torch.tensor([len(keys) + (key.side == ITEM) for key in keys])
-    cuts = rows.thresholds + rows.user_offsets[:, user] + rows.item_offsets[:, item]
+    cuts = (rows.thresholds, rows.preferences[:, user])
     model = PairModel(torch.stack(base).float(), cuts, torch.tensor(recommender.levels))
     x = torch.cat([torch.stack(features), nothing]).float()
     return model.eval(), x, torch.stack([torch.arange(len(keys)), receivers])
