@@ -149,6 +149,18 @@ def test_an_empty_list_says_why_to_machines_as_well(runs: dict[Kind, Path]) -> N
     }
 
 
+def test_lists_of_all_users_count_those_without_any_row(runs: dict[Kind, Path], tmp_path: Path) -> None:
+    run = runs["one item", True, False]
+    rated = len(recommender_of(runs, "one item", True, False).train)
+    out = str(tmp_path / "lists.parquet")
+    assert f"Nothing was left to list for {rated} of them." in told(run, "recommend", "--all", "--out", out)
+    assert len(pd.read_parquet(out)) == 20 - rated
+    assert "Nothing was left" not in told(
+        run, "recommend", "--all", "--again", "--out", str(tmp_path / "again.parquet")
+    )
+    assert len(pd.read_parquet(tmp_path / "again.parquet")) == 20
+
+
 def listed(run: Path, user: str, *more: str) -> str:
     return told(run, "recommend", "--user", user, "--json", *more)
 
