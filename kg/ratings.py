@@ -14,8 +14,8 @@ __all__ = ["Ratings"]
 _COLUMNS = {"user": np.int64, "item": np.int64, "value": np.float32, "time": np.int64, "weight": np.float32}
 
 
-def _frozen(values: ArrayLike, dtype: type) -> NDArray[np.generic]:
-    array: NDArray[np.generic] = np.array(values, dtype=dtype)
+def _frozen(values: ArrayLike, dtype: type) -> NDArray[Any]:
+    array: NDArray[Any] = np.array(values, dtype=dtype)
     array.flags.writeable = False
     return array
 
@@ -105,14 +105,14 @@ class Ratings:
     @cached_property
     def user_counts(self) -> NDArray[np.int64]:
         """Number of ratings of each user, `[num_users]`."""
-        return np.bincount(self.user, minlength=self.num_users)
+        return _frozen(np.bincount(self.user, minlength=self.num_users), np.int64)
 
     @cached_property
     def item_counts(self) -> NDArray[np.int64]:
         """Number of ratings of each item, `[num_items]`."""
-        return np.bincount(self.item, minlength=self.num_items)
+        return _frozen(np.bincount(self.item, minlength=self.num_items), np.int64)
 
     @cached_property
     def levels(self) -> NDArray[np.float32]:
         """The different values that occur, in rising order."""
-        return np.unique(self.value)
+        return _frozen(np.unique(self.value), np.float32)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kg.counted import counted
 from kg.graph import KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
@@ -120,14 +121,15 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     """Return a build report as plain sentences for the terminal."""
     items, users, ratings = report["items"], report["users"], report["ratings"]
     kind = (
-        "choices (implicit feedback: no stars)"
+        "choice (implicit feedback: no stars)"
         if ratings["implicit"]
-        else f"ratings from {ratings['lowest']:g} to {ratings['highest']:g} stars"
+        else f"rating from {ratings['lowest']:g} to {ratings['highest']:g} stars"
         + (f" in {ratings['levels']:,} different values" if ratings.get("levels", 0) > _MOST_LEVELS else "")
     )
     beside = f"; {ratings['shown']:,} more were shown and not taken" if "shown" in ratings else ""
     lines = [
-        f"{report['name']}: {items['count']:,} items, {users['count']:,} users, {ratings['count']:,} {kind}"
+        f"{report['name']}: {counted(items['count'], 'item')}, {counted(users['count'], 'user')}, "
+        f"{counted(ratings['count'], kind)}"
         f"{'' if ratings['with_time'] else ', without times'}"
         f"{beside}.",
         f"Items: {items['with_text']:,} with text, {items['with_link']:,} with a link, {items['with_triples']:,} with triples, "
@@ -138,14 +140,14 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
         lines.append(f"Texts from {file}: {known}.")
     edges = sum(relation["edges"] for relation in report["relations"])
     kinds = ", ".join(f"{kind} {counts['nodes']:,}" for kind, counts in report["kinds"].items())
-    lines.append(f"Graph: {edges:,} edges of {len(report['relations'])} relations; nodes: {kinds}.")
+    lines.append(f"Graph: {counted(edges, 'edge')} of {counted(len(report['relations']), 'relation')}; nodes: {kinds}.")
     isolated = {kind: counts["isolated"] for kind, counts in report["kinds"].items() if counts["isolated"]}
     if isolated:
         lines.append(
             "Nodes without any edge: " + ", ".join(f"{kind} {number:,}" for kind, number in isolated.items()) + "."
         )
     for file, account in report["files"].items():
-        lines.append(f"{file}: {account['rows']:,} rows read, {account['kept']:,} kept{_reasons(account)}.")
+        lines.append(f"{file}: {counted(account['rows'], 'row read')}, {account['kept']:,} kept{_reasons(account)}.")
     lines += [f"Note: {note}" for note in report["notes"]]
     if "forgotten" in report:
         lines.append(f"People who were forgotten here and stay left out: {report['forgotten']['people']:,}.")

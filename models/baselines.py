@@ -1,4 +1,4 @@
-"""The floors that every table shows beside a model: mean, biases, content neighbours, popularity, EASE."""
+"""The baselines that every table shows beside a model: mean, biases, content neighbours, popularity, EASE."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kg.counted import counted
 from kg.errors import InputError
 from kg.growth.additions import Additions
 from kg.queries.item_filter import items_with
@@ -23,7 +24,8 @@ from models.accounts.explanation import Explanation, explanation_of
 from models.cold.person_of_text import person_of_text
 from models.cold.placement import placed, text_vectors
 from models.cold.questions import questions_for
-from models.lists.listing import FEW, listed, sources, stars_of
+from models.lists.given import History, Pairs, history_of, ids_of, length_of, mapping_of, pairs_of, raw_id
+from models.lists.listing import FEW, listed, sources, sources_by_content, sources_of_pairs, stars_of, why_empty
 from models.lists.person import Person, known_person, person_of_history
 from models.lists.ranking import Adjustment, best_of, ranking
 from models.lists.reasons import Reason, concept_reasons, reasons_of_items
@@ -49,11 +51,11 @@ class Recommender(Trained):
         """Trades relevance for diversity and novelty; made on first use."""
         return Reranker.of(self)
 
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    def predict(self, pairs: Pairs) -> pd.DataFrame:
         """Predict ratings.
 
         Args:
-            pairs: (user id, item id) of the data, warm or cold.
+            pairs: (user id, item id) of the data, warm or cold; or a table with the columns `user` and `item`.
 
         Returns:
             A row a pair: `user`, `item`, `score` in stars, `low` and `high` of the 80 % interval, `source`.
@@ -61,6 +63,7 @@ class Recommender(Trained):
         Raises:
             UnknownNameError: If the graph does not know an id.
         """
+        pairs = pairs_of(pairs)
         user = self.graph.users.vocabulary.indices([pair[0] for pair in pairs])
         item = self.graph.items.vocabulary.indices([pair[1] for pair in pairs])
         probabilities = self.predictor.probabilities(torch.from_numpy(user), torch.from_numpy(item))
@@ -69,13 +72,11 @@ class Recommender(Trained):
                 "user": [pair[0] for pair in pairs],
                 "item": [pair[1] for pair in pairs],
                 **stars_of(probabilities, self.levels),
-                "source": sources(self.train.user_counts[user], self.train.item_counts[item]),
+                "source": sources_of_pairs(self, user, item),
             }
         )
 
-    def predict_for_histories(
-        self, histories: Mapping[str, Mapping[str, float]], pairs: Sequence[tuple[str, str]]
-    ) -> pd.DataFrame:
+    def predict_for_histories(self, histories: Mapping[str, History], pairs: Pairs) -> pd.DataFrame:
         """Predict ratings of people the model never saw, from a few ratings each; what `recommend(history=...)` says of them.
 
         Args:
@@ -88,6 +89,7 @@ class Recommender(Trained):
         Raises:
             InputError: If a person or item is unknown, or a rating is off the scale.
         """
+        pairs = pairs_of(pairs)
         nobody = next((name for name, _ in pairs if name not in histories), None)
         if nobody is not None:
             raise InputError(f"a pair names {nobody!r}, of whom there is no history; give one, which may be empty")
@@ -95,19 +97,18 @@ class Recommender(Trained):
         places: dict[str, list[int]] = {}
         for place, (name, _) in enumerate(pairs):
             places.setdefault(name, []).append(place)
-        probabilities, stands_on = torch.zeros(len(pairs), len(self.levels)), [""] * len(pairs)
+        probabilities, based_on = torch.zeros(len(pairs), len(self.levels)), [""] * len(pairs)
         for name, mine in places.items():
             person, wanted = self.person(history=histories[name]), items[mine]
             probabilities[mine] = person.chances(self.predictor, torch.from_numpy(wanted))
-            told = sources(np.full(len(mine), person.num_ratings), self.train.item_counts[wanted])
-            for place, source in zip(mine, told, strict=True):
-                stands_on[place] = person.source or source
+            for place, source in zip(mine, self._sources_of(person, wanted), strict=True):
+                based_on[place] = source
         return pd.DataFrame(
             {
                 "user": [name for name, _ in pairs],
                 "item": [item for _, item in pairs],
                 **stars_of(probabilities, self.levels),
-                "source": stands_on,
+                "source": based_on,
             }
         )
 
@@ -115,7 +116,7 @@ class Recommender(Trained):
         self,
         *,
         user: str | None = None,
-        history: Mapping[str, float] | None = None,
+        history: History | None = None,
         text: str | None = None,
         concepts: Mapping[str, Any] | None = None,
         k: int = 10,
@@ -135,7 +136,8 @@ class Recommender(Trained):
 
         Args:
             user: Id of a known user.
-            history: Ratings of someone new, item id -> stars; may be empty.
+            history: Ratings of someone new, item id -> stars; may be empty. Also a series, or a table with the columns `item` and
+                `rating`; of choices, ids alone.
             text: What someone new says they like.
             concepts: What else is known of someone with a history, such as age and occupation; see `add_users`.
             k: Number of items.
@@ -150,7 +152,7 @@ class Recommender(Trained):
         Returns:
             Rows, best first: `id`, `label`, `score` in stars, `low` and `high` (80 % interval), `source`, `reason`,
             and `evidence`: for each reason what states it, `source` and `line`; with rules of the graph also `rules`, what
-            they say of the item. No rows where nothing is left to list.
+            they say of the item. No rows where nothing is left to list; `attrs["note"]` then says why.
 
         Raises:
             InputError: If not exactly one of user, history, text is given, k is not positive, an item is
@@ -160,10 +162,11 @@ class Recommender(Trained):
             raise InputError("give exactly one of user, history and text")
         if concepts is not None and history is None:
             raise InputError("concepts say more of someone with a history, which may be empty; give history as well")
-        _check_length(k)
+        k = length_of(k)
         person = self.person(user=user, history=history, text=text, concepts=concepts)
         adjustment = adjustment_of(rules, implicit=self.implicit)
         left_out = self._left_out(candidates, filters, adjustment)
+        ruled_out = left_out.copy()
         if exclude_seen and text is None:
             left_out |= person.seen > 0
         mixed, moved = diversity != 0 or novelty != 0, adjustment is not None and adjustment.boost.any()
@@ -173,7 +176,8 @@ class Recommender(Trained):
             best = self.reranker.best(scores, k, diversity=diversity, novelty=novelty) if mixed else best_of(scores, k)
         else:
             best, _ = self._top(person, k, left_out)
-        return with_rules(self._listed(person, best, num_reasons), rules, best)
+        rows = with_rules(self._listed(person, best, num_reasons), rules, best)
+        return why_empty(rows, self._why_nothing(ruled_out))
 
     def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:
         """Return ids and ranking scores of the best unseen items of someone, exact and fast on large catalogues.
@@ -187,7 +191,7 @@ class Recommender(Trained):
         Raises:
             InputError: As `recommend`; or if `text` is given, whose lists are ranked by nearness.
         """
-        _check_length(k)
+        k = length_of(k)
         if len(who.keys() & {"user", "history"}) != 1 or who.keys() - {"user", "history", "concepts"}:
             raise InputError("give exactly one of user and history")
         person = self.person(**who)
@@ -199,16 +203,18 @@ class Recommender(Trained):
         self,
         *,
         user: str | None = None,
-        history: Mapping[str, float] | None = None,
+        history: History | None = None,
         text: str | None = None,
         concepts: Mapping[str, Any] | None = None,
     ) -> Person:
         """Return the person that `recommend` makes a list for; exactly one of the three is given."""
         if user is not None:
-            return known_person(self, user)
+            return known_person(self, raw_id(user, "user"))
         if history is not None:
-            return person_of_history(self, history, concepts)
-        assert text is not None
+            given = history_of(history, implicit=self.implicit)
+            return person_of_history(self, given, mapping_of(concepts, "concepts"))
+        if not isinstance(text, str):
+            raise InputError(f"expected a text in words, got {text!r}")
         return person_of_text(self, text)
 
     def scores_of(self, person: Person) -> NDArray[np.float32]:
@@ -228,8 +234,8 @@ class Recommender(Trained):
             Rows, best first: `id`, `label`, `similarity` in [-1, 1] (`models.lists.similarity`), `source`, and in `shares` the rarest
             concepts that both have.
         """
-        _check_length(k)
-        return similar_items(self, item, k)
+        k = length_of(k)
+        return similar_items(self, raw_id(item, "item"), k)
 
     def add_items(
         self,
@@ -282,7 +288,7 @@ class Recommender(Trained):
         found = Additions.of(self.graph, USER, users, scale=self.scale, source=source, lines=lines)
         return placed(self, found, text_vectors(self, found))
 
-    def questions(self, history: Mapping[str, float] | None = None, *, k: int = 5) -> pd.DataFrame:
+    def questions(self, history: History | None = None, *, k: int = 5) -> pd.DataFrame:
         """Return which items to ask someone new about, best first; see `models.cold.questions`.
 
         Args:
@@ -296,8 +302,8 @@ class Recommender(Trained):
         Raises:
             InputError: If k is not positive, an item is unknown, or a rating is off the scale.
         """
-        _check_length(k)
-        return questions_for(self, self.person(history=history or {}), k)
+        k = length_of(k)
+        return questions_for(self, self.person(history={} if history is None else history), k)
 
     def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
         """Return the users most likely to come across an item and like it, best first.
@@ -310,7 +316,8 @@ class Recommender(Trained):
         Returns:
             Rows: `id`, `label` of the user, `score`, `low`, `high`, `source`, `reason`, `evidence`.
         """
-        _check_length(k)
+        k = length_of(k)
+        item = raw_id(item, "item")
         index = self.graph.items.vocabulary.index_of(item)
         users = np.flatnonzero(self.train.user_counts)
         users = users[~np.isin(users, self.train.user[self.train.item == index])]
@@ -321,14 +328,16 @@ class Recommender(Trained):
         best = np.argsort(-chance, kind="stable")[:k]
         rows = probabilities[torch.from_numpy(best)]
         found = users[best]
-        return listed(
+        rows_of_users = listed(
             self.graph.users,
             found,
             rows,
             self.levels,
-            sources(self.train.user_counts[found], self.train.item_counts[np.full(len(found), index)]),
+            sources_of_pairs(self, found, np.full(len(found), index)),
             [self._reasons(int(user), index, most=num_reasons) for user in found],
         )
+        done = "chosen" if self.implicit else "rated"
+        return why_empty(rows_of_users, f"every user who has {done} anything has {done} item {item!r} already")
 
     @cached_property
     def behaviour(self) -> Behaviour:
@@ -337,18 +346,18 @@ class Recommender(Trained):
 
     def profile(self, user: str) -> Profile:
         """Return the profile of a user of the graph: interests with their evidence, habits, drift; see `models.people.profile`."""
-        return profile_of(self, self.behaviour, user, self._unseen)
+        return profile_of(self, self.behaviour, raw_id(user, "user"), self._unseen)
 
     def segments(self, k: int, *, seed: int = 0) -> Segments:
         """Return `k` groups of users, described by what sets them apart; see `models.people.segments`."""
-        return segments_of(self, self.behaviour, k, seed=seed)
+        return segments_of(self, self.behaviour, length_of(k), seed=seed)
 
     def explain(
         self,
         item: str,
         *,
         user: str | None = None,
-        history: Mapping[str, float] | None = None,
+        history: History | None = None,
         num_paths: int = 3,
         boosts: Mapping[str, float] | None = None,
     ) -> Explanation:
@@ -366,6 +375,7 @@ class Recommender(Trained):
         """
         if (user is None) == (history is None):
             raise InputError("give exactly one of user and history")
+        item, user = raw_id(item, "item"), None if user is None else raw_id(user, "user")
         index = self.graph.items.vocabulary.index_of(item)
         if history is None:
             assert user is not None
@@ -374,9 +384,10 @@ class Recommender(Trained):
             mine = self.train.user == number
             ratings = dict(zip(self.train.item[mine].tolist(), self.train.value[mine].tolist(), strict=True))
         else:
-            person = self.person(history=history)
-            rated = self.graph.items.vocabulary.indices(list(history))
-            ratings = dict(zip(rated.tolist(), history.values(), strict=True))
+            given = history_of(history, implicit=self.implicit)
+            person = self.person(history=given)
+            rated = self.graph.items.vocabulary.indices(list(given))
+            ratings = dict(zip(rated.tolist(), given.values(), strict=True))
             account = account_of_history(self, person, ratings, index)
         return explanation_of(self, account, user=user, item=item, ratings=ratings, num_paths=num_paths, boosts=boosts)
 
@@ -387,9 +398,7 @@ class Recommender(Trained):
             moved = np.flatnonzero(rules.boost)
             for row, user in enumerate(users):
                 pairs = torch.full((len(moved),), int(user)), torch.from_numpy(moved)
-                boosted = rules.of_items(moved).boosted(
-                    self.predictor.probabilities(*pairs), torch.from_numpy(self.levels)
-                )
+                boosted = rules.of_items(moved).boosted(self.predictor.probabilities(*pairs), torch.tensor(self.levels))
                 liking[row, moved] = boosted[:, self.relevant_level :].sum(1).numpy()
         scores = np.asarray(liking**self.liking_power * self.exposure_of(users), dtype=np.float32)
         scores[:, ~self.graph.items.present] = -np.inf
@@ -407,10 +416,11 @@ class Recommender(Trained):
         left_out: NDArray[np.bool_] = ~self.graph.items.present
         if candidates is not None:
             others = np.ones(len(left_out), dtype=bool)
-            others[self.graph.items.vocabulary.indices(list(candidates))] = False
+            others[self.graph.items.vocabulary.indices(ids_of(candidates, "item"))] = False
             left_out |= others
-        if filters:
-            left_out |= ~items_with(self.graph, filters)
+        conditions = mapping_of(filters, "filters")
+        if conditions:
+            left_out |= ~items_with(self.graph, conditions)
         return left_out if rules is None else left_out | rules.hidden
 
     def _top(
@@ -422,26 +432,46 @@ class Recommender(Trained):
 
     def _listed(self, person: Person, best: NDArray[np.int64], num_reasons: int) -> pd.DataFrame:
         """Return the rows of some items for a person, in the order given."""
-        stands_on = sources(np.full(len(best), person.num_ratings), self.train.item_counts[best])
         return listed(
             self.graph.items,
             best,
             person.chances(self.predictor, torch.from_numpy(best)),
             self.levels,
-            [person.source] * len(best) if person.source else stands_on,
+            self._sources_of(person, best),
             self._reasons_of(person, best, most=num_reasons),
         )
 
+    def _sources_of(self, person: Person, items: NDArray[np.int64]) -> list[str]:
+        """Return what is said of some items to a person is based on; to a sentence, what is known of the items."""
+        if person.nearness is not None:
+            return sources_by_content(self, items)
+        counts, described = np.full(len(items), person.num_ratings), np.full(len(items), person.described)
+        return sources(self, items, counts, described)
+
     def _unseen(self, person: Person, k: int, num_reasons: int) -> pd.DataFrame:
         """Return the best items that a person has not rated, as `recommend` lists them."""
-        _check_length(k)
-        best, _ = self._top(person, k, self._left_out(None, None, None) | (person.seen > 0))
-        return self._listed(person, best, num_reasons)
+        k = length_of(k)
+        left_out = self._left_out(None, None, None)
+        best, _ = self._top(person, k, left_out | (person.seen > 0))
+        return why_empty(self._listed(person, best, num_reasons), self._why_nothing(left_out))
+
+    def _why_nothing(self, ruled_out: NDArray[np.bool_]) -> str:
+        """Say why a list is empty, of which the candidates, filters and rules leave out some items."""
+        present = int(self.graph.items.present.sum())
+        if not present:
+            return "this run has no items"
+        left = int((~ruled_out).sum())
+        if not left:
+            return f"candidates, filters and rules leave none of {counted(present, 'item')} to list"
+        done = "chosen" if self.implicit else "rated"
+        items = "the only item" if left == 1 else f"all {left:,} items"
+        which = "" if left == present else " that candidates, filters and rules leave"
+        return f"the person has {done} {items}{which} already; exclude_seen=False (--again) lists them"
 
     def _ranked(self, person: Person, probabilities: Tensor, rules: Adjustment | None) -> NDArray[np.float32]:
         """Return the scores that order a person's list, `[num_items]`, whether they may stand in it or not."""
         if rules is not None:
-            probabilities = rules.boosted(probabilities, torch.from_numpy(self.levels))
+            probabilities = rules.boosted(probabilities, torch.tensor(self.levels))
         liking = probabilities[:, self.relevant_level :].sum(1).numpy()
         exposure = self.exposure(person.seen[None])[0] if person.comes_across else None
         power = self.liking_power if person.comes_across else 1.0
@@ -477,8 +507,3 @@ class Recommender(Trained):
     def _found(self, posterior: Posterior, rows: Tensor, item: int, *, most: int) -> list[Reason]:
         found = concept_reasons(posterior, self.data, self.graph, rows, item)
         return [reason for reason in found if reason.score > 0][:most]
-
-
-def _check_length(k: int) -> None:
-    if k < 1:
-        raise InputError(f"the length of the list must be at least 1, got {k}")

@@ -83,6 +83,12 @@ class Trained:
     additions: tuple[Additions, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("levels", "item_vectors"):
+            view = getattr(self, name).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+
     @cached_property
     def predictor(self) -> PhasedPredictor:
         """Rows of all nodes in every sample; encoded on first use."""
@@ -157,7 +163,7 @@ class Trained:
         """Return what text and concepts say of all users or items, learned from the others, half precision, `[num_samples, num_nodes, size]`."""
         side = "users" if kind == USER else "items"
         messages = getattr(hybrid_inputs(self.data, self.sessions), side).content
-        counts = torch.from_numpy(self.train.user_counts if kind == USER else self.train.item_counts)
+        counts = torch.tensor(self.train.user_counts if kind == USER else self.train.item_counts)
         return content_from_others(posterior, getattr(self.model, side).content, side, messages, counts)
 
     def residuals(self, kind: str) -> Residuals:
@@ -198,9 +204,29 @@ class Trained:
         found.keep(self)
         return found
 
+    @cached_property
+    def with_concepts(self) -> dict[str, NDArray[np.bool_]]:
+        """Of which users and items the model knows concepts: `user` and `item` -> bool `[num_nodes]`."""
+        found = {kind: np.zeros(len(self.graph.nodes[kind]), dtype=bool) for kind in (USER, ITEM)}
+        for kind, known in found.items():
+            for edge_type in self.data[kind].content:
+                known[self.data[edge_type].edge_index[1].numpy()] = True
+            known.flags.writeable = False
+        return found
+
+    def with_words(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return of which items the model has read a text or a title, bool `[num_given_items]`."""
+        if self.projection is None:
+            return np.zeros(len(items), dtype=bool)
+        nodes = self.graph.items
+        named = nodes.labels[items] != nodes.vocabulary.ids[items]
+        texts = np.array([text is not None for text in nodes.texts[items]], dtype=bool)
+        read: NDArray[np.bool_] = (named | texts) & self.item_vectors[items].any(axis=1)
+        return read
+
     @property
     def implicit(self) -> bool:
-        """Whether a rating only says that a user chose an item; scores are then chances of a choice, not stars."""
+        """Whether a rating only says that a user chose an item; a score then orders items and is no number of stars."""
         return self.scale[0] == self.scale[1]
 
     @property

@@ -86,11 +86,11 @@ def call(patch: pytest.MonkeyPatch, *arguments: object) -> int:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("cli")
-    for kind in ("stars", "chance"):
+    for kind in ("stars", "score"):
         with pytest.MonkeyPatch.context() as patch:
             assert call(patch, "build", write_world(folder / kind, kind), "--out", folder / f"{kind}-graph") == 0
             assert call(patch, "train", folder / f"{kind}-graph", "--out", folder / f"{kind}-run", *FAST) == 0
-    return {kind: folder / f"{kind}-run" for kind in ("stars", "chance")}
+    return {kind: folder / f"{kind}-run" for kind in ("stars", "score")}
 
 
 @pytest.fixture
@@ -105,14 +105,14 @@ def kgrec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return run
 
 
-@pytest.mark.parametrize("kind", ["stars", "chance"])
+@pytest.mark.parametrize("kind", ["stars", "score"])
 def test_a_profile_says_its_unit_and_whether_there_are_stars(runs: dict[str, Path], kgrec: Kgrec, kind: str) -> None:
     code, out, _ = kgrec("profile", runs[kind], "--user", "000", "--json")
     found = json.loads(out)
     assert code == 0
     assert found["unit"] == kind
-    assert (found["habits"]["mean_stars"] is None) == (kind == "chance")
-    assert (found["habits"]["generosity"] is None) == (kind == "chance")
+    assert (found["habits"]["mean_stars"] is None) == (kind == "score")
+    assert (found["habits"]["generosity"] is None) == (kind == "score")
     assert found["drift"]["status"] == "no times"
     code, out, _ = kgrec("profile", runs[kind], "--user", "000")
     assert code == 0
@@ -120,7 +120,7 @@ def test_a_profile_says_its_unit_and_whether_there_are_stars(runs: dict[str, Pat
     assert ("mean" in out) == (kind == "stars")
 
 
-@pytest.mark.parametrize("kind", ["stars", "chance"])
+@pytest.mark.parametrize("kind", ["stars", "score"])
 def test_an_edit_holds_and_gives_a_list(runs: dict[str, Path], kgrec: Kgrec, kind: str) -> None:
     arguments = ("profile", runs[kind], "--user", "000", "--set", "genre: War=0.4", "-k", "3")
     code, out, _ = kgrec(*arguments, "--json")
@@ -132,7 +132,7 @@ def test_an_edit_holds_and_gives_a_list(runs: dict[str, Path], kgrec: Kgrec, kin
     assert kgrec(*arguments)[0] == 0
 
 
-@pytest.mark.parametrize("kind", ["stars", "chance"])
+@pytest.mark.parametrize("kind", ["stars", "score"])
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_all_profiles_are_a_table_and_a_page(
     runs: dict[str, Path], kgrec: Kgrec, tmp_path: Path, kind: str, ending: str
@@ -150,7 +150,7 @@ def test_all_profiles_are_a_table_and_a_page(
     assert "<spy>" not in page
 
 
-@pytest.mark.parametrize("kind", ["stars", "chance"])
+@pytest.mark.parametrize("kind", ["stars", "score"])
 def test_segments_hold_each_user_once(runs: dict[str, Path], kgrec: Kgrec, tmp_path: Path, kind: str) -> None:
     code, out, _ = kgrec("segments", runs[kind], "--k", "2", "--json", "--out", tmp_path / "segments")
     found = json.loads(out)

@@ -63,7 +63,7 @@ def explained(
 def test_parts_are_named_for_people_and_state_their_source(small_dataset: Dataset) -> None:
     found = explained(small_dataset, alpha(small_dataset))
     told = [(part.kind, part.side, part.name, part.stars, part.origin) for part in found.parts]
-    assert told[0] == ("mean", "", "where nothing is known", 3.5, None)
+    assert told[0] == ("mean", "", "average of everything", 3.5, None)
     assert set(told[1:]) == {
         ("concept", "item", "genre: Drama", 0.5, Origin("items.csv", 2)),
         ("concept", "user", "person's occupation: spy", -0.5, Origin("users.dat", 1)),
@@ -146,7 +146,7 @@ def test_the_sentence_names_the_largest_for_and_against(small_dataset: Dataset) 
     found = explained(small_dataset, alpha(small_dataset), boosts={"autumn": 1.0})
     assert found.score == pytest.approx(3.5 - 0.25 + 0.125 + 0.5 + 0.25 + 0.0625 - 0.5 + 0.004 + 1.0)
     assert found.sentence == (
-        "Alpha (1999): 4.69 stars expected; where nothing is known it would be 3.50. "
+        "Alpha (1999): 4.69 stars expected; the average of everything is 3.50. "
         "For it: rule: autumn (+1.00), genre: Drama (+0.50), actor: Bo Ek (+0.25). "
         "Against it: person's occupation: spy (-0.50), how high the person rates (-0.25). "
         "It shares Drama (genre) with Beta (2001), which the person has rated 1.5 stars."

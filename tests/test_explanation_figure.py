@@ -13,7 +13,7 @@ def part(name: str, stars: float, kind: str = "concept", side: str = "item") -> 
 
 
 PARTS = (
-    part("where nothing is known", 3.0, "mean", ""),
+    part("average of everything", 3.0, "mean", ""),
     part("genre: War", 0.3),
     part("director: Ann", -0.25),
     part("director: Ann", -0.1),  # stated by a second source, with a table of its own
@@ -44,4 +44,4 @@ def test_nothing_is_lost_whatever_is_shown(most: int, by_name: bool) -> None:
 def test_the_figure_has_a_line_a_part_between_start_and_prediction() -> None:
     axes = explanation_figure(EXPLANATION).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == ["where nothing is known", "director: Ann", "genre: War", "age: 30", "year: 1990", "prediction"]
+    assert names == ["average of everything", "director: Ann", "genre: War", "age: 30", "year: 1990", "prediction"]

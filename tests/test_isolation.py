@@ -30,6 +30,9 @@ def double(values, progress):
 def refuse(progress):
     raise InputError("the scale is wrong")
 
+def refuse_place(progress):
+    raise InputError("the query is wrong", file="rules.yaml", line=3)
+
 def fail(progress):
     raise ValueError("singular matrix\\nmore lines")
 
@@ -93,6 +96,14 @@ def test_results_and_progress_come_back_and_output_stays_clean(
 def test_failures_are_sentences(jobs: ModuleType, job: str, sentence: str) -> None:
     with pytest.raises(ChildError, match=sentence):
         in_child(getattr(jobs, job))
+
+
+def test_what_is_refused_knows_its_place_and_names_it_once(jobs: ModuleType) -> None:
+    """Whoever reads rules adds the place to an error that has none: of a query in them it stood there twice."""
+    with pytest.raises(InputError) as caught:
+        in_child(jobs.refuse_place)
+    assert str(caught.value) == "rules.yaml, line 3: the query is wrong"
+    assert (caught.value.file, caught.value.line) == ("rules.yaml", 3)
 
 
 def test_what_a_user_can_mend_stays_that(jobs: ModuleType) -> None:

@@ -154,7 +154,11 @@ def test_a_grown_run_grows_again_and_the_old_ones_stay(run: Path, grown: Path, t
     pd.testing.assert_frame_equal(both.predict([("ann", "007")]), before, check_exact=True)
     assert both.train.user_counts[-2:].tolist() == [2, 0]
     assert "007" not in set(both.recommend(user="zoe", k=20)["id"])
-    assert set(both.recommend(user="old", k=20)["source"]) == {"cold: text+concepts"}
+    assert set(both.recommend(user="old", k=20)["source"]) == {
+        "cold: demographics",
+        "cold: text+concepts",
+        "cold: concepts",
+    }
     assert len(load_run(run).recommender.graph.items) == 8
     assert len(load_run(grown).recommender.graph.users) == 9
 
@@ -231,6 +235,17 @@ def test_similar_items_are_listed(run: Path) -> None:
         ("new.csv", "id,ratings\nn,5\n", "id=stars|id=stars"),
         ("new.csv", "id,genres\nn,War\n", "Did you mean 'genre'"),
         ("new.csv", "id\n3\n", "'3' is known already"),
+        ("new.csv", "id,genre\nn,War\n\nm,War\n3,War\nk,War\n", "new.csv, line 5: the item id '3' is known already"),
+        (
+            "new.yaml",
+            "- id: n\n- id: m\n  genre: War\n- genre: War\n- id: k\n",
+            "new.yaml, line 4: item number 3 has no id",
+        ),
+        ("new.yaml", "- id: n\n- war\n", "new.yaml, line 2: item number 2 is 'war'"),
+        ("new.yaml", "- id: n\n- id: n\n", "new.yaml, line 2: the new item 'n' stands twice"),
+        ("new.yaml", "- {id: n}\n- id: m\n  ratings: {ann: 9}\n", "new.yaml, line 2: the rating of item 'm'"),
+        ("new.yaml", "- {id: n}\n\n- id: m\n  ratings: {nobody: 3}\n", "new.yaml, line 3: user 'nobody' is not among"),
+        ("new.json", '[{"id": "n"}, {"id": "3"}]', "new.json: the item id '3' is known already"),
     ],
 )
 def test_files_that_cannot_be_used(run: Path, tmp_path: Path, name: str, content: str, sentence: str) -> None:
@@ -257,6 +272,24 @@ def test_files_that_cannot_be_used(run: Path, tmp_path: Path, name: str, content
 def test_calls_that_cannot_be_met(run: Path, arguments: list[str], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         CliRunner().invoke(app, [str(run) if part == "RUN" else part for part in arguments], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("user,item\nann,3\nann,zz\n", "pairs.csv, line 3: item 'zz' is not among the 8 known item ids"),
+        ("user,item\n\nann,3\nbob,3\nann,zz\n", "pairs.csv, line 4: user 'bob' is not among the 9 known user ids"),
+        ("user;item\nann;3\n", "found the one column 'user;item'; is the separator right?"),
+        ("user\nann\n", "expected a column 'item'"),
+    ],
+)
+def test_pairs_that_cannot_be_predicted_are_named_with_their_place(
+    run: Path, tmp_path: Path, content: str, sentence: str
+) -> None:
+    (tmp_path / "pairs.csv").write_text(content)
+    with pytest.raises(InputError) as caught:
+        CliRunner().invoke(app, ["predict", str(run), "--pairs", str(tmp_path / "pairs.csv")], catch_exceptions=False)
+    assert sentence in str(caught.value)
 
 
 def test_a_directory_that_is_there_is_not_replaced(run: Path, grown: Path, tmp_path: Path) -> None:

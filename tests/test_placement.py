@@ -459,14 +459,14 @@ def test_age_and_job_alone_speak_for_a_new_user(smaller: Recommender) -> None:
     )
     assert war > drama + 0.3
     listed = grown.recommend(user="a", k=5)
-    assert set(listed["source"]) == {"cold: text+concepts"}
+    assert set(listed["source"]) == {"cold: demographics"}
     assert not grown.notes
     ages = grown.graph.edges[next(found for found in grown.graph.edges if found.relation == "age")]
     assert ages.index[1][-2:].tolist() == [
         grown.graph.nodes["age"].vocabulary.index_of(label) for label in ("30+", "18-29")
     ]
     said = smaller.recommend(history={}, concepts={"age": 40, "job": "soldier"}, k=26)
-    assert set(said["source"]) == {"cold: text+concepts"}
+    assert set(said["source"]) == {"cold: demographics"}
     scores = said.set_index("id")["score"]
     assert scores[ITEMS[13:26]].mean() > scores[ITEMS[:13]].mean() + 0.3
 

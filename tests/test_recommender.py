@@ -164,7 +164,7 @@ def test_unknown_ids_are_named(recommender: Recommender) -> None:
         recommender.audience("07")
 
 
-# Where an answer stands on
+# What an answer is based on
 
 
 def test_every_source_is_told_from_counts(recommender: Recommender) -> None:
@@ -174,7 +174,8 @@ def test_every_source_is_told_from_counts(recommender: Recommender) -> None:
     assert source("u 0", "007") == "warm"
     assert source("u 0", "w12") == "few ratings"  # the item has 4 ratings
     assert source("newish", "007") == "few ratings"  # the user has 2
-    assert source("u 0", "d13") == source("stranger", "007") == source("newish", "w13") == "cold: text+concepts"
+    assert source("u 0", "d13") == source("newish", "w13") == source("stranger", "d13") == "cold: text+concepts"
+    assert source("stranger", "007") == source("stranger", "w12") == "popularity"  # nothing is known of that user
 
 
 def test_sources_of_newcomers(recommender: Recommender) -> None:
@@ -364,3 +365,64 @@ def test_a_list_is_the_head_of_all_scores_whatever_is_left_out(
         for k in (1, 4, len(ids)):
             found = recommender.recommend(**wish, k=k, exclude_seen=exclude_seen, num_reasons=0, **conditions)
             assert found["id"].tolist() == wanted[:k].tolist()
+
+
+# What a call takes and hands out
+
+
+def test_pairs_and_histories_may_be_tables(recommender: Recommender) -> None:
+    pairs = [("u 0", "007"), ("u 3", "w5")]
+    expected = recommender.predict(pairs)
+    table = pd.DataFrame(pairs, columns=["user", "item"])
+    for given in (
+        table,
+        table.convert_dtypes(),
+        table.astype("category"),
+        table.convert_dtypes(dtype_backend="pyarrow"),
+    ):
+        pd.testing.assert_frame_equal(recommender.predict(given), expected)
+    listed = recommender.recommend(history={"007": 5, "w5": 1}, k=3)
+    history = pd.DataFrame({"item": ["007", "w5"], "rating": [5, 1]}).convert_dtypes()
+    pd.testing.assert_frame_equal(recommender.recommend(history=history, k=3), listed)
+    series = pd.Series([5, 1], index=["007", "w5"], dtype="Int64")
+    pd.testing.assert_frame_equal(recommender.recommend(history=series, k=3), listed)
+    assert set(
+        recommender.recommend(user="u 0", k=9, candidates=pd.Series(["7", "d13"]), exclude_seen=False)["id"]
+    ) == {
+        "7",
+        "d13",
+    }
+    pd.testing.assert_frame_equal(
+        recommender.predict([("u 0", 7)]).drop(columns="item"), recommender.predict([("u 0", "7")]).drop(columns="item")
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda found: found.predict("ab"), "expected pairs"),
+        (lambda found: found.recommend(user=None, history=[1, 2]), "expected a history"),
+        (lambda found: found.recommend(user=2.5), "expected the id of one user"),
+        (lambda found: found.recommend(text=5), "expected a text in words, got 5"),
+        (lambda found: found.recommend(user="u 0", k="3"), "must be a whole number"),
+        (lambda found: found.recommend(user="u 0", filters=["War"]), "expected filters as relation: values"),
+        (lambda found: found.recommend(user="u 0", candidates="007"), "expected a list of item ids"),
+        (lambda found: found.audience(None), "expected the id of one item"),
+        (lambda found: found.add_items(7), "expected a list of items"),
+        (lambda found: found.questions({"007": "5"}), "expected a number of stars"),
+    ],
+)
+def test_wrong_types_are_told_in_a_sentence(recommender: Recommender, call: Any, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        call(recommender)
+
+
+def test_arrays_that_are_handed_out_cannot_be_written_to(recommender: Recommender) -> None:
+    for array in (
+        recommender.levels,
+        recommender.item_vectors,
+        recommender.train.item_counts,
+        recommender.graph.items.labels,
+        recommender.with_concepts["item"],
+    ):
+        assert not array.flags.writeable

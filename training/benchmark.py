@@ -28,6 +28,7 @@ from training.isolation import ChildError
 from training.progress import Progress, silent
 from training.recipes import standard
 from training.splits import liked_from
+from training.spreadsheet import as_csv
 
 __all__ = ["ABLATIONS", "Results", "run_benchmark"]
 
@@ -131,7 +132,7 @@ def run_benchmark(
     write_file(out / "results.json", json.dumps(results.as_json(), indent=1) + "\n")
     table = pd.DataFrame(rows)
     whole = {column: "Int64" for column in ("seed", "split") if column in table}  # published rows have neither
-    write_file(out / "results.csv", table.astype(whole).to_csv(index=False))
+    write_file(out / "results.csv", as_csv(table.astype(whole)))
     return results
 
 

@@ -44,7 +44,8 @@ def run_demo(directory: Path) -> None:
     config = configuration(len(dataset.ratings))
     with console.progress_bar() as progress:
         outcome = train_run(directory / "graph", config, directory / "run", overwrite=True, progress=progress)
-    console.out.print(f"{outcome.sentence}\nTrained in {outcome.seconds:.0f} s.", markup=False)
+    console.out.print(outcome.sentence, markup=False)
+    console.out.print(f"Trained in {outcome.seconds:.0f} s.", markup=False)
 
     heading("3. How good it is, on films people had rated and on films nobody had")
     run = load_run(directory / "run")
@@ -81,7 +82,8 @@ def configuration(num_ratings: int) -> RunConfig:
 
 def heading(text: str) -> None:
     """Print the heading of a step."""
-    console.out.print(f"\n[bold]{text}[/bold]")
+    console.out.print()
+    console.out.print(f"[bold]{text}[/bold]")
 
 
 def liked(recommender: Recommender, user: str, most: int = 5) -> list[str]:

@@ -68,7 +68,10 @@ def in_child(job: Callable[[Progress], Result], *, progress: Progress = silent, 
                 result: Result = content
                 return result
             if kind == "refused":
-                raise InputError(content)
+                message, file, line = content
+                refused = InputError(message)  # which names its place already
+                refused.file, refused.line = file, line
+                raise refused
             if kind == "failed":
                 raise ChildError(content)
             progress(*content)
@@ -89,7 +92,7 @@ def _work(job: Callable[[Progress], Any], sender: Connection) -> None:
     try:
         answer = ("done", job(progress))
     except InputError as error:
-        answer = ("refused", str(error))
+        answer = ("refused", (str(error), error.file, error.line))
     except (Exception, SystemExit) as error:  # whatever a foreign library raises becomes a sentence
         text = str(error).strip().splitlines()
         answer = ("failed", f"{type(error).__name__}{': ' + text[0] if text else ''}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.storage.atomic import staged_file
-from models.lists.listing import sources, stars_of
+from models.lists.listing import sources_of_pairs, stars_of
 from models.lists.ranking import Adjustment
 from models.recommender import Recommender
 from training.progress import Progress, silent
@@ -38,10 +38,11 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Written:
-    """How much `write_lists` wrote: users, and rows over all of them."""
+    """How much `write_lists` wrote: users, rows over all of them, and users for whom nothing was left to list."""
 
     users: int
     rows: int
+    empty: int = 0
 
 
 def write_lists(
@@ -73,7 +74,7 @@ def write_lists(
         raise InputError(f"the length of the list must be at least 1, got {k}")
     users = np.flatnonzero(recommender.graph.users.present)
     size = int(np.clip(_NUMBERS // max(recommender.train.num_items, 1), 1, _USERS))
-    rows = 0
+    rows, empty = 0, 0
     out.parent.mkdir(parents=True, exist_ok=True)
     with staged_file(out) as temporary, pq.ParquetWriter(temporary, _SCHEMA, compression="zstd") as writer:
         for start in range(0, len(users), size):
@@ -81,8 +82,9 @@ def write_lists(
             found = block_of_lists(recommender, block, k, exclude_seen=exclude_seen, rules=rules)
             writer.write_table(pa.Table.from_pandas(found, schema=_SCHEMA, preserve_index=False))
             rows += len(found)
+            empty += len(block) - int((found["rank"] == 1).sum())
             progress("lists", min(start + size, len(users)), len(users), "users")
-    return Written(users=len(users), rows=rows)
+    return Written(users=len(users), rows=rows, empty=empty)
 
 
 def block_of_lists(
@@ -94,7 +96,7 @@ def block_of_lists(
     rules: Adjustment | None = None,
 ) -> pd.DataFrame:
     """Return the lists of some users under each other, in the order of the users."""
-    train, items = recommender.train, recommender.graph.items
+    items = recommender.graph.items
     scores = recommender.rank_scores(users, rules=rules)
     if exclude_seen:
         scores[recommender.seen_by(users) > 0] = -np.inf
@@ -115,6 +117,6 @@ def block_of_lists(
             "rank": (rank + 1).astype(np.int32),
             "item": item_ids[item],
             **stars_of(probabilities, recommender.levels),
-            "source": pd.Categorical(sources(train.user_counts[user], train.item_counts[item])),
+            "source": pd.Categorical(sources_of_pairs(recommender, user, item)),
         }
     )

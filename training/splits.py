@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from kg.counted import counted
 from kg.dataset import Dataset
 from kg.errors import InputError, did_you_mean
 from kg.named_split import NamedSplit
@@ -127,7 +128,7 @@ def make_split(
     for part in holdout.required:
         if not len(holdout.parts[part]):
             raise InputError(
-                f"The split {name!r} of {len(ratings):,} ratings leaves none for its part {part!r}; "
+                f"The split {name!r} of {counted(len(ratings), 'rating')} leaves none for its part {part!r}; "
                 "give more ratings or a larger test share."
             )
     rest = _others(len(ratings), *holdout.parts.values())
@@ -137,7 +138,7 @@ def make_split(
     for purpose, rows in (("train on", train), ("validate on", validation)):
         if rows is not None and not len(rows):
             raise InputError(
-                f"The split {name!r} of {len(ratings):,} ratings leaves none to {purpose}; "
+                f"The split {name!r} of {counted(len(ratings), 'rating')} leaves none to {purpose}; "
                 "give more ratings or other shares."
             )
     trained = ratings.select(train)
@@ -167,7 +168,9 @@ def _sentence(name: str, holdout: _Holdout, num_train: int, validation: Rows | N
     if validation is not None and holdout.validation is not None and not holdout.apart:
         shared = len(holdout.validation) - len(validation)
         chosen = f"{len(validation):,} of the validation items to validate on ({shared:,} more of theirs are in warm), "
-    return f"{name}: {num_train:,} ratings to train on, {chosen}{num_test:,} held out ({holdout.how}; {parts})."
+    return (
+        f"{name}: {counted(num_train, 'rating')} to train on, {chosen}{num_test:,} held out ({holdout.how}; {parts})."
+    )
 
 
 def _validation(rest: Rows, holdout: _Holdout, share: float, seed: int) -> Rows | None:
@@ -280,7 +283,9 @@ def _cold(ratings: Ratings, items: NDArray[np.bool_] | None, users: NDArray[np.b
     if items is not None and users is not None:
         parts["cold_both"] = np.flatnonzero(of_item & of_user)
     counts = [
-        f"{mask.sum():,} random {noun}" for noun, mask in (("items", items), ("users", users)) if mask is not None
+        counted(int(mask.sum()), noun).replace(" ", " random ")
+        for noun, mask in (("item", items), ("user", users))
+        if mask is not None
     ]
     how = f"all of {' and of '.join(counts)}, and a random tenth of the others"
     return _Holdout(parts=parts, how=how, required=tuple(part for part in parts if part != "warm"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from kg.storage.packed import plain_suffix, read_bytes
 from kg.tables import LIST_SEPARATOR, read_table
 from kg.tabular.json_records import JSON_LINES, read_json_records
 
-__all__ = ["Told", "read_records"]
+__all__ = ["Told", "first_wrong", "read_records"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +54,8 @@ def read_records(file: Path, kind: str) -> Told:
             )
         try:
             records = records_of(found, kind)
-        except InputError as error:
-            raise InputError(str(error), file=file) from None
+        except InputError:
+            raise first_wrong(found, lines, file, lambda some: records_of(some, kind)) from None
         return Told(records=records, lines=lines)
     table = read_table(file)
     table.column("id", remedy=f"name the column of the {kind} ids so")
@@ -67,6 +69,31 @@ def read_records(file: Path, kind: str) -> Told:
         for row, line in zip(rows, lines, strict=True)
     ]
     return Told(records=records, lines=lines)
+
+
+def first_wrong(
+    records: Sequence[Any], lines: Sequence[int], file: Path, check: Callable[[Sequence[Any]], object]
+) -> InputError:
+    """Return what is wrong with the first record that a check refuses, with its place.
+
+    Args:
+        records: The records, of which the check refuses some.
+        lines: Line of each; empty where the file has no lines.
+        file: Where they stand.
+        check: Raises `InputError` if any of the records it is given is wrong.
+    """
+
+    def refused(number: int) -> InputError | None:
+        try:
+            check(records[:number])
+        except InputError as error:
+            return error
+        return None
+
+    number = 1 + bisect_left(range(1, len(records)), True, key=lambda some: refused(some) is not None)
+    error = refused(number)
+    assert error is not None, "the check refuses some of all records"
+    return type(error)(str(error), file=file, line=lines[number - 1] if lines else None)
 
 
 def _structured(file: Path, suffix: str) -> tuple[object, list[int]]:

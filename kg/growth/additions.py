@@ -17,6 +17,7 @@ from kg.errors import InputError, did_you_mean
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.schema import ITEM, USER, EdgeType
 from kg.tabular.concepts import concept_id
+from kg.tabular.frames import table_rows
 from kg.vocabulary import Vocabulary
 
 __all__ = ["Additions", "Names", "records_of"]
@@ -262,10 +263,10 @@ def _in_range(labels: Mapping[str, int], value: str) -> int:
 
 def records_of(given: pd.DataFrame | Iterable[Record], kind: str) -> list[dict[str, Any]]:
     """Return what was given as plain records; raises `InputError` if it is neither a table nor a list of records."""
-    if isinstance(given, pd.DataFrame):
-        rows = given.astype(object).where(given.notna(), None).to_dict("records")
-        return [{str(name): cell for name, cell in row.items() if _said(cell)} for row in rows]
-    if isinstance(given, Mapping | str):
+    rows = table_rows(given)
+    if rows is not None:
+        return [{name: cell for name, cell in row.items() if _said(cell)} for row in rows]
+    if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
         raise InputError(f"expected a list of {kind}s, found a single {type(given).__name__}; put it into a list")
     records = []
     for number, record in enumerate(given, start=1):

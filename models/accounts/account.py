@@ -66,7 +66,7 @@ def accounts(recommender: Trained, user: NDArray[np.int64], item: NDArray[np.int
         user: User indices, `[num_pairs]`.
         item: Item indices, `[num_pairs]`.
     """
-    predictor, posterior, levels = recommender.predictor, recommender.posterior, torch.from_numpy(recommender.levels)
+    predictor, posterior, levels = recommender.predictor, recommender.posterior, torch.tensor(recommender.levels)
     known = predictor.known_users[user] & predictor.known_items[item]
     train = learned_ratings(recommender)
     found: list[Account | None] = [None] * len(user)
@@ -109,7 +109,7 @@ def account_of_history(recommender: Trained, person: Person, ratings: Mapping[in
     # The same level that the taste was made of: the nearest that training knows.
     level = np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1)
     given = torch.from_numpy(rated), torch.from_numpy(level)
-    chords = Chords.of(rows, torch.from_numpy(recommender.levels), taste.rows, taste.preferences, item)
+    chords = Chords.of(rows, torch.tensor(recommender.levels), taste.rows, taste.preferences, item)
     sides = {
         USER: received_from_history(
             samples, rows, recommender.data, taste, *given, prior=_in(samples, recommender, len(rated))

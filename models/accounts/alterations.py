@@ -47,7 +47,7 @@ def predict_without(
         Expected ratings in stars, `[num_pairs]`.
     """
     known = recommender.predictor.known_users[user] & recommender.predictor.known_items[item]
-    levels, found = torch.from_numpy(recommender.levels), np.zeros(len(user))
+    levels, found = torch.tensor(recommender.levels), np.zeros(len(user))
     phases = (
         (recommender.posterior.warm, recommender.predictor.warm, known),
         (recommender.posterior.cold, recommender.predictor.cold, ~known),

@@ -44,6 +44,13 @@ _OWN = {  # names of what is no concept and no rating; (of the user, of the item
     NEW: ("what all new people share", "what all new items share"),
     RATERS: ("", "who rated the item, and how many"),
 }
+_OWN_CHOICES = _OWN | {  # the same where ratings only say that a user chose an item
+    BIAS: ("how much the person chooses", "how often the item is chosen"),
+    FACTORS: ("taste that only choices tell", "character that only choices tell"),
+    DATES: ("dates of the person's choices", "dates of the item's choices"),
+    LEVELS: ("how readily the person chooses", "how readily the item is chosen"),
+    RATERS: ("", "who chose the item, and how many"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +112,8 @@ class Step:
         if self.relation is None:
             return self.label
         stars = "" if self.stars is None else f" ({_starred(self.stars)})"
-        arrow = f"-- {self.relation}{stars} ->" if self.forward else f"<- {self.relation}{stars} --"
+        relation = "chose" if self.relation == RATED and self.stars is None else self.relation
+        arrow = f"-- {relation}{stars} ->" if self.forward else f"<- {relation}{stars} --"
         return f"{arrow} {self.label} [{self.origin}]"
 
 
@@ -117,10 +125,10 @@ class Explanation:
         user: Id of the user; None for someone new.
         item: Id of the item.
         label: Label of the item.
-        score: Expected rating in stars, or chance of a choice of implicit feedback, with what rules add.
+        score: Expected rating in stars, or score of implicit feedback in [0, 1], with what rules add.
         parts: Parts, the mean first, then the largest first; they sum to the score.
         paths: Paths of the graph from the person to the item, best first.
-        implicit: Whether the score is a chance and no number of stars.
+        implicit: Whether the score only orders choices and is no number of stars.
     """
 
     user: str | None
@@ -133,10 +141,10 @@ class Explanation:
 
     @property
     def sentence(self) -> str:
-        """Say in plain English what the score stands on."""
-        unit = "" if self.implicit else " stars"
+        """Say in plain English what the score is based on."""
         base = sum(part.stars for part in self.parts if part.kind == MEAN)
-        told = [f"{self.label}: {self.score:.2f}{unit} expected; where nothing is known it would be {base:.2f}."]
+        predicted = f"score {self.score:.2f}" if self.implicit else f"{self.score:.2f} stars expected"
+        told = [f"{self.label}: {predicted}; the average of everything is {base:.2f}."]
         rest = [part for part in self.parts if part.kind != MEAN]
         for words, found in (
             ("For it", [part for part in rest if part.stars >= LEAST]),
@@ -214,7 +222,7 @@ def explanation_of(
 
 def _name(graph: KnowledgeGraph, key: PartKey, ratings: Mapping[int, float], *, implicit: bool, told: bool) -> str:
     if key.kind == MEAN:
-        return "where nothing is known"
+        return "average of everything"
     if key.kind == RULE:
         return f"rule: {key.name}"
     if key.kind == NEIGHBOUR:
@@ -227,7 +235,7 @@ def _name(graph: KnowledgeGraph, key: PartKey, ratings: Mapping[int, float], *, 
         kind, relation, _ = key.message
         whose = "person's " if key.side == USER else ""
         return f"{whose}{relation_words(relation)}: {graph.nodes[kind].labels[key.sender]}"
-    return _OWN[key.kind][key.side == ITEM]
+    return (_OWN_CHOICES if implicit else _OWN)[key.kind][key.side == ITEM]
 
 
 def _origin(graph: KnowledgeGraph, key: PartKey, node: int | None) -> Origin | None:

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 # Kinds of parts.
-MEAN = "mean"  # what is expected where nothing is known
+MEAN = "mean"  # the average of everything
 BIAS = "bias"  # bias column of a free row
 FACTORS = "factors"  # other columns of a free row
 CONCEPT = "concept"  # one concept, or one item that another names

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from models.cold.newcomer_taste import taste_of
 from models.cold.wish import Wish
-from models.lists.listing import COLD
 from models.lists.person import Person
 from models.trained import Trained
 
@@ -60,7 +59,7 @@ def person_of_text(recommender: Trained, text: str) -> Person:
     told = learned.seen(vector)
     seen[: len(told)] = told  # items that came after the training are nobody's history yet
     taste = learned.taste(vector, len(recommender.levels), generator=torch.Generator().manual_seed(0))
-    return Person(cold=taste, seen=seen, nearness=SHARPNESS / wish.num_wanted * nearness, source=COLD)
+    return Person(cold=taste, seen=seen, nearness=SHARPNESS / wish.num_wanted * nearness)
 
 
 def _cosines(recommender: Trained, words: str | None, otherwise: Floats | None) -> Floats:
@@ -78,4 +77,4 @@ def _person_near(recommender: Trained, nearness: Floats) -> Person:
     seen[item] = 1.0
     liked = np.full(len(item), len(recommender.levels) - 1)
     taste = taste_of(recommender, item, liked, SENTENCE_WEIGHT)
-    return Person(cold=taste, seen=seen, nearness=SHARPNESS_ALONE * nearness, comes_across=False, source=COLD)
+    return Person(cold=taste, seen=seen, nearness=SHARPNESS_ALONE * nearness, comes_across=False)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kg.errors import InputError
 from models.head import slopes
+from models.lists.listing import why_empty
 from models.lists.person import Person
 from models.trained import Trained
 
@@ -125,7 +126,7 @@ def questions_for(recommender: Trained, person: Person, k: int) -> pd.DataFrame:
     """Return the questions as people read them: `id`, `label`, `known` and `gain`, best first."""
     found = best_questions(recommender, person, k)
     items = recommender.graph.items
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "id": [items.vocabulary.id_of(question.item) for question in found],
             "label": [str(items.labels[question.item]) for question in found],
@@ -133,3 +134,4 @@ def questions_for(recommender: Trained, person: Person, k: int) -> pd.DataFrame:
             "gain": [question.gain for question in found],
         }
     )
+    return why_empty(rows, "no item is left to ask about: the person has rated all that others have rated")

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
+from kg.schema import USER
 from models.cold.newcomer_taste import tastes_of
 from models.cold.newcomers import Taste
 from models.cold.placement import content_of_person
-from models.lists.listing import COLD, POPULARITY
 from models.network.phases import PhasedPredictor
 from models.trained import Trained
 
@@ -34,7 +34,7 @@ class Person:
         nearness: How near each item's text is to the person's words, on the scale of logarithms `[num_items]`, if they
             gave some.
         comes_across: Whether `seen` tells what the person comes across; if not, nearness takes its place.
-        source: What every row of a list stands on; None: the numbers of ratings tell.
+        described: Whether concepts of the person, such as age and occupation, are known.
     """
 
     warm: Taste | None = None
@@ -43,7 +43,7 @@ class Person:
     num_ratings: int = 0
     nearness: NDArray[np.float32] | None = None
     comes_across: bool = True
-    source: str | None = None
+    described: bool = False
 
     def chances(self, predictor: PhasedPredictor, items: Tensor | None = None) -> Tensor:
         """Return the level probabilities of items, by default all, `[num_items, num_levels]`."""
@@ -68,6 +68,7 @@ def known_person(recommender: Trained, user: str) -> Person:
         cold=Taste.learned(predictor.cold, index),
         seen=recommender.seen_by(np.array([index]))[0],
         num_ratings=int(recommender.train.user_counts[index]),
+        described=bool(recommender.with_concepts[USER][index]),
     )
 
 
@@ -98,7 +99,7 @@ def person_of_history(
         cold=cold,
         seen=seen,
         num_ratings=len(history),
-        source=None if history else POPULARITY if content is None else COLD,
+        described=content is not None,
     )
 
 
@@ -111,7 +112,8 @@ def levels_of(recommender: Trained, history: Mapping[str, float]) -> NDArray[np.
     low, high = recommender.scale
     for raw_id, value in history.items():
         if not low <= value <= high:
-            expected = "a choice has the value 1" if recommender.implicit else f"the scale is {low:g} to {high:g}"
-            raise InputError(f"item {raw_id!r} has {value:g} stars; {expected}")
+            if recommender.implicit:
+                raise InputError(f"item {raw_id!r} has the value {value:g}; a choice has the value 1")
+            raise InputError(f"item {raw_id!r} has {value:g} stars; the scale is {low:g} to {high:g}")
     stars = np.array(list(history.values()), dtype=np.float32)
     return np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1) if len(stars) else np.zeros(0, np.int64)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.schema import ITEM, USER
-from models.lists.listing import sources
+from models.lists.listing import sources, sources_by_content, why_empty
 from models.lists.ranking import best_of
 from models.lists.reasons import Reason
 from models.posterior import Predictor
@@ -30,16 +31,16 @@ def similar_items(recommender: Trained, item: str, k: int) -> pd.DataFrame:
     scores[~recommender.graph.items.present] = -np.inf
     scores[index] = -np.inf
     best = best_of(scores, k)
-    counts = recommender.train.item_counts
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "id": [recommender.graph.items.vocabulary.id_of(int(other)) for other in best],
             "label": recommender.graph.items.labels[best],
             "similarity": scores[best],
-            "source": sources(np.full(len(best), counts[index]), counts[best]),
+            "source": _sources(recommender, index, best),
             "shares": ["; ".join(_shared(recommender, index, int(other))) for other in best],
         }
     )
+    return why_empty(rows, f"this run has no item beside {item!r}")
 
 
 @torch.no_grad()
@@ -68,6 +69,14 @@ def similarity_to(predictor: Predictor, item: int, users: Tensor) -> Tensor:
         scores = torch.nn.functional.normalize(scores, dim=1)
         total += scores @ scores[item]
     return total / len(predictor.items)
+
+
+def _sources(recommender: Trained, item: int, others: NDArray[np.int64]) -> list[str]:
+    """Return what the likeness of one item to others is based on: what is known of the one that nobody has rated."""
+    counts = recommender.train.item_counts
+    own = sources_by_content(recommender, np.array([item]))[0]
+    found = sources(recommender, others, np.full(len(others), counts[item]), np.zeros(len(others), dtype=bool))
+    return [own if counts[item] == 0 < counts[other] else source for other, source in zip(others, found, strict=True)]
 
 
 def _shared(recommender: Trained, item: int, other: int) -> list[str]:

@@ -50,7 +50,7 @@ class TasteSpace:
             `[num_samples, embedding_size, embedding_size]`.
         doubt: Diagonal of $(X^\top X + \Lambda)^{-1}$: the covariance of $A_c$ is so much of $\Psi$, `[num_concepts]`.
         average: Mean row of the users with ratings, `[num_samples, embedding_size + 1]`.
-        unit: Stars (of implicit feedback: chance) that a unit of score is worth.
+        unit: Stars (of implicit feedback: score in [0, 1]) that a unit of score is worth.
     """
 
     concepts: ConceptTable
@@ -108,7 +108,7 @@ class TasteSpace:
 
     @property
     def scale(self) -> NDArray[np.float64]:
-        """Stars (or chance) at a typical item of each concept for a unit of its message, `[num_concepts]`."""
+        """Stars (or score) at a typical item of each concept for a unit of its message, `[num_concepts]`."""
         return self.unit * self.concepts.typical
 
     @torch.no_grad()
@@ -170,7 +170,7 @@ class TasteSpace:
 
 @torch.no_grad()
 def unit_of_score(predictor: Predictor, train: Ratings, levels: NDArray[np.float32], *, seed: int = 0) -> float:
-    """Return the stars (or chance) that a unit of score is worth: the mean slope of expected ratings at training ratings.
+    """Return the stars (or score in [0, 1]) that a unit of score is worth: the mean slope of expected ratings at training ratings.
 
     Args:
         predictor: Rows of all nodes.

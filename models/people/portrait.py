@@ -49,7 +49,9 @@ def sentence_of(
     liked, avoided = (_grouped([one for one in some if _sure(one)]) for some in (interests, dislikes))
     if not habits.num_ratings:
         known = f" ({enumeration(groups)})" if groups else ""
-        parts.append(f"has rated nothing yet, so that this is the taste of people like them{known}")
+        parts.append(
+            f"has {'chosen' if implicit else 'rated'} nothing yet, so that this is the taste of people like them{known}"
+        )
     leaning = _grouped(interests)
     parts.append(
         f"prefers {liked}" if liked else f"perhaps leans to {leaning}" if leaning else "shows no clear preference yet"
@@ -65,7 +67,7 @@ def sentence_of(
         parts.append(f"{verb} {'less' if rank < OUTER else 'more'} popular items than most")
     if habits.breadth_rank is not None and not OUTER <= habits.breadth_rank <= 1 - OUTER:
         parts.append("likes few kinds of items" if habits.breadth_rank < OUTER else "likes many kinds of items")
-    parts.append(_change(drift))
+    parts.append(_change(drift, implicit))
     if edited:
         parts.append("has edited this profile")
     sentence = "; ".join(part for part in parts if part)
@@ -92,20 +94,22 @@ def _grouped(interests: Sequence[Interest]) -> str:
     return enumeration([f"{enumeration(labels)} ({relation})" for relation, labels in by_relation.items()])
 
 
-def _change(drift: Drift) -> str:
+def _change(drift: Drift, implicit: bool) -> str:
     if drift.status == "changed":
-        return enumeration([_told(change) for change in drift.change_points])
+        return enumeration([_told(change, implicit) for change in drift.change_points])
     return {
         "steady": "shows no change over time",
-        "too short a time to tell": "rated over too short a time to tell of change" if drift.num_sessions else "",
+        "too short a time to tell": f"{'chose' if implicit else 'rated'} over too short a time to tell of change"
+        if drift.num_sessions
+        else "",
     }.get(drift.status, "")
 
 
-def _told(change: ChangePoint) -> str:
+def _told(change: ChangePoint, implicit: bool) -> str:
     when = datetime.fromtimestamp(change.time, tz=UTC).strftime("%B %Y")
     gap = {label: change.after[label] - change.before[label] for label in change.after}
     if change.what == "stars":
         return f"rates {'higher' if next(iter(gap.values())) > 0 else 'lower'} than before since {when}"
     more, less = ([label for label, value in gap.items() if sign * value > 0] for sign in (1, -1))
     said = [f"{word} {enumeration(labels)}" for word, labels in (("more", more), ("less", less)) if labels]
-    return f"rates {enumeration(said)} since {when}"
+    return f"{'chooses' if implicit else 'rates'} {enumeration(said)} since {when}"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.schema import USER
 from models.cold.newcomers import Taste
-from models.lists.listing import FEW
+from models.lists.listing import AVERAGE, DEMOGRAPHICS, FEW
 from models.lists.person import Person, known_person
 from models.people.behaviour import Behaviour
 from models.people.concept_interest import Evidence, Interest
@@ -44,8 +44,8 @@ class Profile:
     Attributes:
         user: The user's id.
         label: What people read.
-        unit: `stars`, or `chance` of implicit feedback: unit of the weights.
-        source: What the taste stands on: `warm`, `few ratings`, or `cold: demographics`.
+        unit: `stars`, or `score` of implicit feedback: unit of the weights.
+        source: What the taste is based on: `warm`, `few ratings`, `cold: demographics`, or `average` where nothing is known.
         groups: What the graph says of the user, as `age: 25-34`.
         interests: At most twelve that are positive with a chance of at least 80 %, by the lower end of the interval: what
             has no evidence has a wide one. Concepts of few items are listed from two own ratings on, since the highest of thousands of
@@ -104,6 +104,11 @@ class Profile:
     def recommend(self, k: int = 10, *, num_reasons: int = 2) -> pd.DataFrame:
         """Return the best unrated items for this taste, edited or not; columns as of `Recommender.recommend`."""
         return self._reader.recommend(k, num_reasons)
+
+    @property
+    def implicit(self) -> bool:
+        """Whether ratings only say that a user chose an item."""
+        return self.unit == "score"
 
     def as_json(self) -> dict[str, Any]:
         """Return the profile as JSON values."""
@@ -201,12 +206,13 @@ class _Reader:
         habits = before.habits if before else habits_of(behaviour.habits, self.user)
         drift = before.drift if before else self._drift()
         groups = before.groups if before else self._groups()
-        source = "cold: demographics" if not count else "few ratings" if count < FEW else "warm"
+        unrated = DEMOGRAPHICS if recommender.with_concepts[USER][self.user] else AVERAGE
+        source = unrated if not count else "few ratings" if count < FEW else "warm"
         label = str(nodes.labels[self.user])
         return Profile(
             user=nodes.vocabulary.id_of(self.user),
             label=label,
-            unit="chance" if recommender.implicit else "stars",
+            unit="score" if recommender.implicit else "stars",
             source=source,
             groups=groups,
             interests=loved,

@@ -65,6 +65,7 @@ def _second_moments(
     found = np.zeros(len(ridge))
     for duals, beside in zip(fitted.duals, fitted.beside, strict=True):
         spoken = regression.held.T @ duals
-        metric = beside + 1e-6 * np.trace(beside) / size * np.eye(size)
+        # Of a single item nothing is left beside the mean: the metric is zero, and so is what is spoken.
+        metric = beside + (1e-6 * np.trace(beside) / size + 1e-12) * np.eye(size)
         found += (spoken * np.linalg.solve(metric, spoken.T).T).sum(axis=1) / size
     return found / len(rows) / ridge, regression.doubt()

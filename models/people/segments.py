@@ -98,7 +98,7 @@ class Segments:
     """All groups.
 
     Attributes:
-        unit: Unit of the weights: `stars`, or `chance` of implicit feedback.
+        unit: Unit of the weights: `stars`, or `score` of implicit feedback.
         num_users: Users with ratings; each is in one segment.
         stability_seeds: Mean adjusted Rand index with clusterings from five other seeds: 1 is the same, 0 is chance.
         stability_samples: Adjusted Rand index between clusterings by either half of the posterior samples; None below 2.
@@ -140,8 +140,10 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
     """
     train = recommender.train
     users = np.flatnonzero(train.user_counts)
+    if len(users) < 2:
+        raise InputError(f"segments need at least two users with ratings; this run has {len(users)}")
     if not 2 <= k <= len(users):
-        raise InputError(f"the number of segments must be from 2 to the {len(users)} users with ratings, got {k}")
+        raise InputError(f"the number of segments must be from 2 to the {len(users):,} users with ratings, got {k}")
     concepts = behaviour.concepts
     mass, matter = behaviour.share_of_ratings(recommender), np.flatnonzero(behaviour.common)
     if not len(matter):
@@ -174,7 +176,7 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
         for number in range(k)
     ]
     return Segments(
-        unit="chance" if recommender.implicit else "stars",
+        unit="score" if recommender.implicit else "stars",
         num_users=len(users),
         stability_seeds=float(np.mean([adjusted_rand_score(labels, other) for other in others])),
         stability_samples=halves,

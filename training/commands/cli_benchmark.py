@@ -54,7 +54,7 @@ def benchmark(
     ] = "movielens-100k",
     as_json: Json = False,
 ) -> None:
-    """Repeat a published protocol: ours beside floors, other people's models, and what others reported.
+    """Repeat a published protocol: ours beside baselines, other people's models, and what others reported.
 
     Every model is fitted on one thread in a process of its own, on the same training ratings, and compared with ours on
     the same test ratings by a paired bootstrap over users. What was measured before is kept. The protocol growth

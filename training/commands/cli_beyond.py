@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kg.counted import counted
 from training.commands.cli_options import Json
 
 __all__ = ["beyond"]
@@ -73,7 +74,7 @@ def _print(report: dict[str, Any]) -> None:
         (metric.replace("_", " "), better, *(told(found.get(metric)) for found in models.values()))
         for metric, better in BETTER.items()
     ]
-    title = f"{report['part']}: lists of {report['list_length']} for {report['num_users']:,} users"
+    title = f"{report['part']}: lists of {report['list_length']} for {counted(report['num_users'], 'user')}"
     console.out.print(console.plain_table(title, pd.DataFrame(rows, columns=["measure", "better", *models])))
     for grouping, metrics in report["groups"].items():
         for metric, by_model in metrics.items():

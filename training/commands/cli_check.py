@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kg.counted import counted
 from kg.errors import InputError
 from training.commands.cli_options import Json
 
@@ -54,7 +55,7 @@ def check(
     else:
         with console.progress_bar() as progress:
             findings = check_graph(dataset, own, progress=progress)
-        head = f"{dataset.graph.name}: {dataset.graph.num_nodes:,} nodes checked."
+        head = f"{dataset.graph.name}: {counted(dataset.graph.num_nodes, 'node checked')}."
     ok = not any(finding.severity == "error" for finding in findings)
     if as_json:
         what = {"split": split or "random"} if leaks else {}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kg.errors import InputError
-from training.commands.cli_options import Json
+from training.commands.cli_options import History, Json
 
 __all__ = ["cold_start", "questions"]
 
@@ -61,9 +61,7 @@ def cold_start(
 
 def questions(
     run: Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)],
-    history: Annotated[
-        str | None, typer.Option(help="What the person has rated so far: item=stars,item=stars; nothing by default.")
-    ] = None,
+    history: History = None,
     count: Annotated[int, typer.Option("-k", "--count", help="Number of questions.")] = 5,
     as_json: Json = False,
 ) -> None:
@@ -73,20 +71,22 @@ def questions(
     """
     from training.bundle import load_run
     from training.commands import console
-    from training.commands.cli_runs import read_history
+    from training.commands.cli_runs import read_history_of
 
     loaded = load_run(run)
     if loaded.recommender.implicit:
         raise InputError("questions ask for stars, and the feedback of this run is implicit")
-    given = read_history(history or "", loaded.recommender.graph.items.vocabulary)
+    given = read_history_of(loaded.recommender, history)
     found = loaded.recommender.questions(given, k=count)
     if as_json:
-        console.print_json({"questions": found.to_dict(orient="records")})
+        console.print_json({"questions": found.to_dict(orient="records"), **console.note_of(found)})
         return
     told = found.assign(
         known=[f"{100 * share:.0f} %" for share in found["known"]],
         gain=[f"{100 * gain:.1f} %" for gain in found["gain"]],
     )
+    if console.nothing_listed(found):
+        return
     console.out.print(console.plain_table("questions to someone new", told))
     console.out.print(
         "known: chance that the person knows it; gain: share of what is open about their scores that an answer settles.",

@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 
 from kg.errors import InputError
-from training.commands.cli_options import Json
+from training.commands.cli_options import History, Json
 
 if TYPE_CHECKING:
     from models.accounts.explanation import Explanation
@@ -22,9 +22,7 @@ _SHOWN = 15
 def explain(
     run: Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)],
     user: Annotated[str | None, typer.Option(help="Id of a known user.")] = None,
-    history: Annotated[
-        str | None, typer.Option(help="Ratings of someone new: item=stars,item=stars (ids without commas).")
-    ] = None,
+    history: History = None,
     item: Annotated[str | None, typer.Option(help="Id of an item, rated or not.")] = None,
     rules: Annotated[Path | None, typer.Option(help="YAML file of rules, whose boosts then count as parts.")] = None,
     paths: Annotated[int, typer.Option(min=0, help="Most paths.")] = 3,
@@ -41,7 +39,7 @@ def explain(
     out: Annotated[Path | None, typer.Option(help="Folder for the measured curves: JSON, PNG and SVG.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say why someone is predicted to like an item: parts in stars that sum to the score, paths, a sentence.
+    """Say why someone is predicted to like an item: parts in stars (or score) that sum to the prediction, paths, a sentence.
 
     With --faithfulness, messages are removed in the order of the parts and the model predicts again, beside random orders
     and GNNExplainer: whether the explanations say what the model does.
@@ -51,7 +49,7 @@ def explain(
     from training.bundle import load_run
     from training.commands import console
     from training.commands.cli_rules import read_rules
-    from training.commands.cli_runs import read_history
+    from training.commands.cli_runs import read_history_of
     from training.studies.explanation_figure import draw_explanation
 
     if faithfulness is not None:
@@ -60,7 +58,7 @@ def explain(
     if item is None:
         raise InputError("give --item, and --user or --history; for example --user 196 --item 50")
     recommender = load_run(run).recommender
-    ratings = None if history is None else read_history(history, recommender.graph.items.vocabulary)
+    ratings = read_history_of(recommender, history)
     boosts = (
         None
         if rules is None
@@ -118,7 +116,7 @@ def _measure(run: Path, pairs: int, compared: int, out: Path | None, as_json: bo
 def _part_rows(found: Explanation, count: int) -> pd.DataFrame:
     from training.studies.explanation_figure import shown_parts
 
-    unit = "chance" if found.implicit else "stars"
+    unit = "score" if found.implicit else "stars"
     rows = [(found.parts[0].name, f"{found.parts[0].stars:.2f}", "")]
     rows += [(part.name, f"{part.stars:+.2f}", str(part.origin or "")) for part in shown_parts(found, count)]
     rows.append(("prediction", f"{found.score:.2f}", ""))

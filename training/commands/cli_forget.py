@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from kg.counted import counted
 from training.commands.cli_options import Json
 
 __all__ = ["forget"]
@@ -42,7 +43,8 @@ def forget(
         console.print_json({"forgotten": counts, "traces": 0, "retrain": [str(part.run.directory) for part in learned]})
         return
     for directory, removed in counts.items():
-        what = ", ".join(f"{number:,} {name}" for name, number in removed.items())
+        nouns = {name: "person" if name == "people" else name.removesuffix("s") for name in removed}
+        what = ", ".join(counted(number, nouns[name]) for name, number in removed.items())
         told = f"removed {what}" if removed["people"] else "not there (any more)"
         console.out.print(f"{directory}: {told}; all files searched, no trace is left.", markup=False, soft_wrap=True)
     for part in learned:

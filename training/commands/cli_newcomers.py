@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
-from kg.errors import InputError
+from kg.counted import counted
+from kg.errors import InputError, UnknownNameError
 from training.commands.cli_options import Json
+
+if TYPE_CHECKING:
+    from kg.growth.addition_files import Told
+    from kg.tables import Table
+    from models.recommender import Recommender
 
 __all__ = ["add_items", "add_users", "predict", "similar"]
 
@@ -66,7 +73,7 @@ def predict(
     pairs: Annotated[Path | None, typer.Option(help="Table with the columns user and item, for many pairs.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Predict the stars of one pair or of many.
+    """Predict the stars of one pair or of many; without stars, the score that orders a user's choices.
 
     Example: kgrec predict runs/u1 --user 196 --item 50
     """
@@ -77,19 +84,31 @@ def predict(
     if (pairs is None) == (user is None and item is None) or (user is None) != (item is None):
         raise InputError("give --user and --item, or --pairs with a file")
     wanted = [(str(user), str(item))]
-    if pairs is not None:
-        table = read_table(pairs)
+    table = None if pairs is None else read_table(pairs)
+    if table is not None:
+        head = str(table.frame.columns[0]) if len(table.frame.columns) == 1 else ""
+        if any(mark in head for mark in ";|\t"):
+            raise InputError(
+                f"expected the columns user and item, found the one column {head!r}; is the separator right? Pairs stand "
+                "in a .csv with commas or in a .tsv with tabs",
+                file=pairs,
+            )
         columns = (table.column(name, remedy=f"name the column of {name} ids so") for name in ("user", "item"))
         wanted = list(zip(*columns, strict=True))
-    rows = load_run(run).recommender.predict(wanted)
+    recommender = load_run(run).recommender
+    if table is not None:
+        _check_known(recommender, table, wanted)
+    rows = recommender.predict(wanted)
     if as_json:
         console.print_json({"pairs": rows.to_dict("records")})
         return
-    shown = rows.assign(
-        score=[f"{score:.2f}" for score in rows["score"]],
-        low=[f"{low:g} - {high:g}" for low, high in zip(rows["low"], rows["high"], strict=True)],
+    shown = rows[["user", "item"]].assign(
+        **{"score" if recommender.implicit else "stars": [f"{score:.2f}" for score in rows["score"]]}
     )
-    shown = shown.drop(columns="high").rename(columns={"score": "stars", "low": "80 % interval", "source": "stands on"})
+    if not recommender.implicit:
+        ends = zip(rows["low"], rows["high"], strict=True)
+        shown["80 % interval"] = [f"{low:g} - {high:g}" for low, high in ends]
+    shown["based on"] = rows["source"]
     console.out.print(console.plain_table("predictions", shown))
 
 
@@ -108,11 +127,38 @@ def similar(
 
     rows = load_run(run).recommender.similar_items(item, k=count)
     if as_json:
-        console.print_json({"item": item, "items": rows.to_dict("records")})
+        console.print_json({"item": item, "items": rows.to_dict("records"), **console.note_of(rows)})
+        return
+    if console.nothing_listed(rows):
         return
     shown = rows.assign(similarity=[f"{value:.2f}" for value in rows["similarity"]])
-    shown = shown[["label", "id", "similarity", "source", "shares"]].rename(columns={"source": "stands on"})
+    shown = shown[["label", "id", "similarity", "source", "shares"]].rename(columns={"source": "based on"})
     console.out.print(console.plain_table(f"items like {item}", shown))
+
+
+def _check_known(recommender: Recommender, table: Table, pairs: list[tuple[str, str]]) -> None:
+    """Raise `UnknownNameError` with file and line for the first user or item that the run does not know."""
+    graph = recommender.graph
+    for nodes, ids in zip((graph.users, graph.items), zip(*pairs, strict=True), strict=False):
+        unknown = np.flatnonzero(nodes.vocabulary.find(list(ids)) < 0)
+        if len(unknown):
+            try:
+                nodes.vocabulary.index_of(ids[unknown[0]])
+            except UnknownNameError as error:
+                raise UnknownNameError(str(error), file=table.file, line=table.line(int(unknown[0]))) from None
+
+
+def _first_wrong(recommender: Recommender, kind: str, told: Told, file: Path) -> InputError:
+    """Return what is wrong with the first record that the run cannot take, with its place."""
+    from kg.growth.addition_files import first_wrong
+    from kg.growth.additions import Additions
+
+    return first_wrong(
+        told.records,
+        told.lines,
+        file,
+        lambda some: Additions.of(recommender.graph, kind, some, scale=recommender.scale),
+    )
 
 
 def _add(
@@ -144,7 +190,13 @@ def _add(
     found = load_run(run)
     before = len(found.recommender.notes)
     add = found.recommender.add_items if kind == "item" else found.recommender.add_users
-    grown = add(records, source=" with ".join([file.name, *(other.name for other in others)]), lines=told.lines)
+    source = " with ".join([file.name, *(other.name for other in others)])
+    try:
+        grown = add(records, source=source, lines=told.lines)
+    except InputError as error:
+        if error.file is not None or others:
+            raise
+        raise _first_wrong(found.recommender, kind, told, file) from None
     write_grown_run(found.directory, found.manifest, grown, out)
     notes = [*told.notes, *grown.notes[before:]]
     if as_json:
@@ -152,4 +204,6 @@ def _add(
         return
     for note in notes:
         console.out.print(f"Note: {note}.", markup=False, soft_wrap=True)
-    console.out.print(f"{len(records):,} new {kind}{'s' * (len(records) != 1)}; written to {out}.", markup=False)
+    console.out.print(
+        f"{len(records):,} new {counted(len(records), kind).partition(' ')[2]}; written to {out}.", markup=False
+    )

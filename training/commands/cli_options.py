@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Json"]
-
+__all__ = ["History", "Json"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+History = Annotated[
+    str | None,
+    typer.Option(
+        help="What someone new rated: item=stars,item=stars; without stars item,item. As in CSV, an id with a comma stands in "
+        "quotes: '\"a, b=5\",c=4'."
+    ),
+]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import pandas as pd
 import typer
 
+from kg.counted import counted
 from kg.errors import InputError
 from training.commands.cli_options import Json
 
@@ -59,7 +60,7 @@ def profile(
             console.print_json(written)
         else:
             console.out.print(
-                f"{written['num_users']:,} profiles written to {written['table']}; read {written['page']}.",
+                f"{counted(written['num_users'], 'profile')} written to {written['table']}; read {written['page']}.",
                 markup=False,
             )
         return
@@ -74,7 +75,7 @@ def profile(
     _print_profile(found)
     if items is not None:
         title = f"for user {user} with this profile"
-        console.out.print(console.recommendation_table(title, items, implicit=recommender.implicit))
+        console.print_recommendations(title, items, implicit=recommender.implicit)
 
 
 def segments(
@@ -100,10 +101,12 @@ def segments(
     if as_json:
         console.print_json(found.as_json())
         return
-    console.out.print(console.plain_table(f"{k} segments of {found.num_users:,} users", _segment_rows(found)))
+    title = f"{counted(k, 'segment')} of {counted(found.num_users, 'user')}"
+    console.out.print(console.plain_table(title, _segment_rows(found)))
+    told = "choices" if found.unit == "score" else "ratings"
     halves = found.stability_samples
     console.out.print(
-        f"Weights in {found.unit} beyond the average user; x is the share of their ratings over that of all (--json has the "
+        f"Weights in {found.unit} beyond the average user; x is the share of their {told} over that of all (--json has the "
         "95 % intervals); "
         f"people: share among members and among all. Adjusted Rand index {found.stability_seeds:.2f} between seeds"
         + (f", {halves:.2f} between halves of the posterior samples." if halves is not None else "."),
@@ -129,19 +132,23 @@ def _print_profile(found: Profile) -> None:
 
     console.out.print(f"user {found.label}", style="bold", markup=False)
     console.out.print(found.sentence, markup=False, soft_wrap=True)
-    lines = [("stands on", found.source), ("tags", ", ".join(found.tags)), ("is", ", ".join(found.groups))]
+    lines = [("based on", found.source), ("tags", ", ".join(found.tags)), ("is", ", ".join(found.groups))]
     if found.edits:
         lines.append(("set", ", ".join(f"{concept} = {weight:g}" for concept, weight in found.edits.items())))
     for name, words in lines:
         if words:
             console.out.print(f"{name}: {words}", markup=False, soft_wrap=True)
+    implicit = found.implicit
     for title, some in (("interests", found.interests), ("dislikes", found.dislikes)):
         if some:
             heading = f"{title}: {found.unit} beyond the average user"
-            console.out.print(console.plain_table(heading, pd.DataFrame([_interest_row(one) for one in some])))
+            console.out.print(
+                console.plain_table(heading, pd.DataFrame([_interest_row(one, implicit) for one in some]))
+            )
     habits = found.habits
+    said, verb = ("chosen", "chose") if implicit else ("rated", "rated")
     shown = [
-        (f"{habits.num_ratings} ratings", habits.activity, "rated less"),
+        (counted(habits.num_ratings, "choice" if implicit else "rating"), habits.activity, f"{verb} less"),
         (_worded("mean {:.2f} stars", habits.mean_stars), None, ""),
         (
             _worded("{:+.2f} stars beside others on the same items", habits.generosity),
@@ -149,9 +156,9 @@ def _print_profile(found: Profile) -> None:
             "are stricter",
         ),
         (
-            _worded("rated items are more popular than {:.0%} of all", habits.popularity),
+            _worded(f"{said} items are more popular than {{:.0%}} of all", habits.popularity),
             habits.popularity_rank,
-            "rate less popular ones",
+            f"{'choose' if implicit else 'rate'} less popular ones",
         ),
         (_worded("correlation of stars and popularity {:.2f}", habits.popularity_correlation), None, ""),
         (_worded("likes {:.1f} kinds of items effectively", habits.breadth), habits.breadth_rank, "like fewer"),
@@ -161,7 +168,8 @@ def _print_profile(found: Profile) -> None:
             place = "" if rank is None else f" ({rank:.0%} of users {others})"
             console.out.print(f"{words}{place}", markup=False)
     console.out.print(
-        f"over time: {found.drift.status} ({found.drift.num_sessions} sessions in {found.drift.days:.0f} days)",
+        f"over time: {found.drift.status} ({counted(found.drift.num_sessions, 'session')} in "
+        f"{counted(round(found.drift.days), 'day')})",
         markup=False,
     )
     if found.similar:
@@ -173,21 +181,22 @@ def _worded(template: str, value: float | None) -> str:
     return "" if value is None else template.format(value)
 
 
-def _interest_row(one: Interest) -> dict[str, str]:
+def _interest_row(one: Interest, implicit: bool) -> dict[str, str]:
     evidence = one.evidence
+    own = counted(evidence.count, "choice" if implicit else "rating")
     above = "" if evidence.above_expected is None else f", {evidence.above_expected:+.1f} beside expected"
     return {
         "concept": one.name,
         "weight": f"{one.weight:+.2f}",
         "80 % interval": f"{one.low:+.2f} to {one.high:+.2f}",
         "chance > 0": f"{one.chance:.0%}",
-        "evidence": f"{evidence.count} ratings{above}" if evidence.count else "none: inferred",
+        "evidence": f"{own}{above}" if evidence.count else "none: inferred",
     }
 
 
 def _segment_rows(found: Segments) -> pd.DataFrame:
-    def traits(some: tuple[Trait, ...]) -> str:
-        return "\n".join(f"{one.name} {one.weight:+.2f} x {one.lift:.1f}" for one in some[:4])
+    def traits(some: tuple[Trait, ...]) -> list[str]:
+        return [f"{one.name} {one.weight:+.2f} x {one.lift:.1f}" for one in some[:4]]
 
     return pd.DataFrame(
         [
@@ -196,9 +205,7 @@ def _segment_rows(found: Segments) -> pd.DataFrame:
                 "users": f"{one.size} ({one.share:.0%})",
                 "likes": traits(one.likes),
                 "dislikes": traits(one.dislikes),
-                "people": "\n".join(
-                    f"{group.name} {group.share:.0%}, all {group.share_of_all:.0%}" for group in one.groups[:4]
-                ),
+                "people": [f"{group.name} {group.share:.0%}, all {group.share_of_all:.0%}" for group in one.groups[:4]],
             }
             for one in found.segments
         ]

@@ -46,8 +46,9 @@ def query(
         if as_json:
             console.print_json(guide.as_json())
         else:
-            for line in guide.lines():
-                console.out.print(line, markup=False, soft_wrap=True)
+            for part in guide.lines():
+                for line in part.split("\n"):
+                    console.out.print(line, markup=False, soft_wrap=True)
         return
     question = guide.question(sparql, file=file, limit=limit)
     found = ask_within(graph, question, ratings=ratings, seconds=seconds)

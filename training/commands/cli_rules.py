@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kg.counted import counted
 from training.commands.cli_options import Json
 from training.commands.cli_query import ask_within
 
@@ -47,7 +48,7 @@ def rules(
     console.out.print(console.plain_table(f"rules of {file}", pd.DataFrame(table, columns=["rule", "action", "items"])))
     for note in applied.notes:
         console.out.print(f"Note: {note}.", markup=False, soft_wrap=True)
-    console.out.print(f"{applied.num_left:,} of {len(known.items):,} items can be listed.", markup=False)
+    console.out.print(f"{applied.num_left:,} of {counted(len(known.items), 'item')} can be listed.", markup=False)
 
 
 def read_rules(directory: Path, graph: KnowledgeGraph, file: Path, *, quiet: bool = False) -> AppliedRules:

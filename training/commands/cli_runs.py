@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from collections.abc import Container
@@ -10,15 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kg.counted import counted
 from kg.errors import InputError
-from training.commands.cli_options import Json
+from training.commands.cli_options import History, Json
 
 if TYPE_CHECKING:
     from kg.queries.rules import AppliedRules
     from models.recommender import Recommender
     from training.config import RunConfig
 
-__all__ = ["audience", "demo", "evaluate", "read_history", "recommend", "train", "tune"]
+__all__ = ["audience", "demo", "evaluate", "read_history", "read_history_of", "recommend", "train", "tune"]
 
 RunArgument = Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)]
 MOST_LISTED = 1000  # of a list that is measured
@@ -68,7 +70,8 @@ def train(
     if as_json:
         console.print_json({"run": str(out), "trained": outcome.trained, "seconds": {"train": outcome.seconds}})
     elif outcome.trained:
-        console.out.print(f"{outcome.sentence}\nTrained in {outcome.seconds:.0f} s; written to {out}.", markup=False)
+        console.out.print(outcome.sentence, markup=False)
+        console.out.print(f"Trained in {outcome.seconds:.0f} s; written to {out}.", markup=False)
     else:
         console.out.print(f"The same run is in {out} already; --overwrite trains it again.", markup=False)
 
@@ -145,16 +148,15 @@ def evaluate(
     from training.commands import console
     from training.report import evaluation_report
 
-    lengths = _lengths(at)
-    report = evaluation_report(
-        load_run(run), baselines=baselines, dates=dates, mask_validation=mask_validation, at=lengths
-    )
+    loaded, lengths = load_run(run), _lengths(at)
+    report = evaluation_report(loaded, baselines=baselines, dates=dates, mask_validation=mask_validation, at=lengths)
     if as_json:
         console.print_json(report)
         return
+    held_out = "choice" if loaded.recommender.implicit else "rating"
     for part, values in report["parts"].items():
-        title = f"{part}: {values['num_ratings']:,} ratings{_about(part, report['parts'])}"
-        title += f"; lists of {values['num_users_ranked']:,} users"
+        title = f"{part}: {counted(values['num_ratings'], held_out)}{_about(part, report['parts'], held_out)}"
+        title += f"; lists of {counted(values['num_users_ranked'], 'user')}"
         console.out.print(console.metrics_table(title, part, report))
         for length in lengths:
             console.out.print(console.metrics_table(f"{part}: lists of {length}", part, report, length))
@@ -166,7 +168,7 @@ def evaluate(
             console.notes.print(f"note: {warning}", markup=False, soft_wrap=True)
     used = "The model, but no baseline, knows the date" if dates else "No model knows the date"
     console.out.print(
-        f"Below each figure: its 95 % bootstrap interval over users. {used} of a rating to be predicted.",
+        f"Below each figure: its 95 % bootstrap interval over users. {used} of a {held_out} to be predicted.",
         markup=False,
     )
 
@@ -184,10 +186,10 @@ def _lengths(at: str | None) -> tuple[int, ...]:
     return found
 
 
-def _about(part: str, parts: dict[str, Any]) -> str:
+def _about(part: str, parts: dict[str, Any], held_out: str) -> str:
     """Say what a part `warm` that is told apart holds, and what of it is known."""
     if part == "warm_known":
-        return " of users and items with training ratings"
+        return f" of users and items with training {held_out}s"
     if part != "warm" or "warm_known" not in parts:
         return ""
     return ", all that are held out, of new users and items as well (told apart below)"
@@ -196,15 +198,16 @@ def _about(part: str, parts: dict[str, Any]) -> str:
 def recommend(
     run: RunArgument,
     user: Annotated[str | None, typer.Option(help="Id of a known user.")] = None,
-    history: Annotated[
-        str | None, typer.Option(help="Ratings of someone new: item=stars,item=stars (ids without commas).")
-    ] = None,
+    history: History = None,
     text: Annotated[str | None, typer.Option(help="What someone new says they like.")] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Lists of all users, written to --out.")] = False,
     out: Annotated[Path | None, typer.Option(help="Parquet file for --all.")] = None,
     rules: Annotated[Path | None, typer.Option(help="YAML file of rules: what to hide, boost, or list alone.")] = None,
     diversity: Annotated[float, typer.Option(help="Weight of how far apart the listed items are, 0 to 1.")] = 0.0,
     novelty: Annotated[float, typer.Option(help="Weight of how few people know an item, 0 to 1.")] = 0.0,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also list what the person rated or chose before, such as groceries.")
+    ] = False,
     count: Count = 10,
     as_json: Json = False,
 ) -> None:
@@ -223,27 +226,37 @@ def recommend(
     recommender = load_run(run).recommender
     applied = None if rules is None else read_rules(run / "graph", recommender.graph, rules)
     if out is not None:
-        _everyone(recommender, applied, out, count, as_json)
+        _everyone(recommender, applied, out, count, again, as_json)
         return
-    ratings = None if history is None else read_history(history, recommender.graph.items.vocabulary)
+    ratings = read_history_of(recommender, history)
     rows = recommender.recommend(
-        user=user, history=ratings, text=text, k=count, rules=applied, diversity=diversity, novelty=novelty
+        user=user,
+        history=ratings,
+        text=text,
+        k=count,
+        exclude_seen=not again,
+        rules=applied,
+        diversity=diversity,
+        novelty=novelty,
     )
     if as_json:
         who: dict[str, Any] = {"user": user} if user is not None else {"history": ratings, "text": text}
-        console.print_json({**who, "items": rows.to_dict("records")})
+        console.print_json({**who, "items": rows.to_dict("records"), **console.note_of(rows)})
         return
+    said = "chose" if recommender.implicit else "rated"
     title = (
         f"for user {user}"
         if user is not None
         else f"for “{text}”"
         if text
-        else f"for someone who rated {history or 'nothing'}"
+        else f"for someone who {said} {history or 'nothing'}"
     )
-    console.out.print(console.recommendation_table(title, rows, implicit=recommender.implicit))
+    console.print_recommendations(title, rows, implicit=recommender.implicit)
 
 
-def _everyone(recommender: Recommender, rules: AppliedRules | None, out: Path, count: int, as_json: bool) -> None:
+def _everyone(
+    recommender: Recommender, rules: AppliedRules | None, out: Path, count: int, again: bool, as_json: bool
+) -> None:
     """Write the lists of all users."""
     from models.lists.ruled import adjustment_of
     from training.commands import console
@@ -253,16 +266,19 @@ def _everyone(recommender: Recommender, rules: AppliedRules | None, out: Path, c
     started = time.perf_counter()
     adjustment = adjustment_of(rules, implicit=recommender.implicit)
     with console.progress_bar() as progress:
-        written = write_lists(recommender, out, count, rules=adjustment, progress=progress)
+        written = write_lists(recommender, out, count, exclude_seen=not again, rules=adjustment, progress=progress)
     seconds, memory = round(time.perf_counter() - started, 1), round(peak_memory_mb())
     if as_json:
         facts = {"users": written.users, "rows": written.rows, "seconds": seconds, "peak_memory_mb": memory}
         console.print_json({"lists": str(out), **facts})
         return
     console.out.print(
-        f"{written.rows:,} rows for {written.users:,} users in {seconds:g} s with {memory:,} MB; written to {out}.",
+        f"{counted(written.rows, 'row')} for {counted(written.users, 'user')} in {seconds:g} s with {memory:,} MB; written "
+        f"to {out}.",
         markup=False,
     )
+    if written.empty:
+        console.out.print(f"Nothing was left to list for {written.empty:,} of them.", markup=False)
 
 
 def audience(
@@ -281,9 +297,9 @@ def audience(
     recommender = load_run(run).recommender
     rows = recommender.audience(item, k=count)
     if as_json:
-        console.print_json({"item": item, "users": rows.to_dict("records")})
+        console.print_json({"item": item, "users": rows.to_dict("records"), **console.note_of(rows)})
     else:
-        console.out.print(console.recommendation_table(f"users for item {item}", rows, implicit=recommender.implicit))
+        console.print_recommendations(f"users for item {item}", rows, implicit=recommender.implicit)
 
 
 def _configuration(
@@ -301,19 +317,51 @@ def _configuration(
     return chosen.updated([*named, *assign])
 
 
-def read_history(text: str, known: Container[str]) -> dict[str, float]:
-    """Read `item=stars,item=stars`; ids may hold '=' but no ',', blanks around an id are its own only if known so."""
+def read_history_of(recommender: Recommender, history: str | None) -> dict[str, float] | None:
+    """Read what `--history` says to a run, if it was given."""
+    known, implicit = recommender.graph.items.vocabulary, recommender.implicit
+    return None if history is None else read_history(history, known, implicit=implicit)
+
+
+def read_history(text: str, known: Container[str], *, implicit: bool = False) -> dict[str, float]:
+    """Read `item=stars,item=stars`, or of choices ids alone: `item,item`.
+
+    Parts are read as CSV reads cells: one with a comma stands in quotes, `"a, b=5"`. Ids may hold `=`, since the last one
+    counts; blanks around an id are its own only if known so. Of choices, a part that is a known id is that id.
+
+    Args:
+        text: What was given.
+        known: The known ids.
+        implicit: Whether ratings only say that a user chose an item.
+    """
+    form, example = ("item", "50,181") if implicit else ("item=stars", "50=5,181=4")
+    try:
+        parts = next(csv.reader([text], strict=True), [])
+    except csv.Error:
+        raise InputError(
+            f"expected {form} between commas, got {text!r}; a part with a comma stands in quotes, a quote in it twice"
+        ) from None
     found: dict[str, float] = {}
-    for part in filter(str.strip, text.split(",")):
-        item, equals, stars = part.rpartition("=")
-        try:
-            value = float(stars)
-        except ValueError:
-            equals = ""
-        if not equals or not item:
-            raise InputError(f"expected item=stars, got {part!r}; for example --history 50=5,181=4")
+    for part in filter(str.strip, parts):
+        item, stars = _one_of_history(part, known, implicit=implicit)
+        if item is None:
+            raise InputError(f"expected {form}, got {part!r}; for example --history {example}")
         item = item if item in known else item.strip()
         if item in found:
             raise InputError(f"item {item!r} stands twice in the history; give each item once")
-        found[item] = value
+        found[item] = stars
     return found
+
+
+def _one_of_history(part: str, known: Container[str], *, implicit: bool) -> tuple[str | None, float]:
+    """Return item and stars of one part of a history; None where it does not say both."""
+    item, equals, stars = part.rpartition("=")
+    if implicit and (part in known or part.strip() in known):
+        return part, 1.0
+    try:
+        value = float(stars) if equals and item else None
+    except ValueError:
+        value = None
+    if value is not None:
+        return item, value
+    return (part if implicit else None), 1.0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import pandas as pd
 import typer
 
+from kg.counted import counted
 from kg.errors import InputError
 from training.commands.cli_options import Json
 
@@ -59,7 +60,7 @@ def show(
     for distance, members in groupby(page["near"], key=lambda one: one["hops"]):
         near = list(members)
         names = "; ".join(f"{one['label']} ({one['kind']})" for one in near[:limit])
-        console.out.print(f"{distance} hops away: {len(near):,} nodes, e.g. {names}.", markup=False)
+        console.out.print(f"{counted(distance, 'hop')} away: {counted(len(near), 'node')}, e.g. {names}.", markup=False)
 
 
 def paths(
@@ -95,7 +96,9 @@ def paths(
         console.print_json({"from": ":".join(ends[0]), "to": ":".join(ends[1]), "by": by, "paths": pages})
         return
     if not pages:
-        console.out.print(f"No path of at most {cutoff} edges; a higher --cutoff looks farther.", markup=False)
+        console.out.print(
+            f"No path of at most {counted(cutoff, 'edge')}; a higher --cutoff looks farther.", markup=False
+        )
     for page in pages:
         console.out.print(f"length {page['length']:.2f}", style="bold")
         console.out.print(f"  {_node_words(page['nodes'][0])}", markup=False, soft_wrap=True)
@@ -125,10 +128,14 @@ def stats(
         return
     parts = found["components"]
     console.out.print(
-        f"{found['name']}: {found['nodes']:,} nodes, {found['edges']:,} edges, density {found['density']:.2g}.\n"
-        f"{parts['count']:,} components, {parts['single_nodes']:,} of them single nodes; the largest: "
+        f"{found['name']}: {counted(found['nodes'], 'node')}, {counted(found['edges'], 'edge')}, density {found['density']:.2g}.",
+        markup=False,
+        soft_wrap=True,
+    )
+    console.out.print(
+        f"{counted(parts['count'], 'component')}, {parts['single_nodes']:,} of them single nodes; the largest: "
         + "; ".join(
-            f"{part['nodes']:,} nodes ({', '.join(f'{kind} {count:,}' for kind, count in part['kinds'].items())})"
+            f"{counted(part['nodes'], 'node')} ({', '.join(f'{kind} {count:,}' for kind, count in part['kinds'].items())})"
             for part in parts["largest"]
         )
         + ".",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -25,19 +25,39 @@ __all__ = [
     "benchmark_table",
     "diagnostics_line",
     "metrics_table",
+    "note_of",
     "notes",
+    "nothing_listed",
     "out",
     "plain_table",
     "print_answer",
     "print_json",
+    "print_recommendations",
     "progress_bar",
     "recommendation_table",
+    "visible",
 ]
 
 WIDE = 118  # columns where output goes to a file or pipe
 
-out = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDE)
-notes = Console(stderr=True, highlight=False, emoji=False)
+# Control characters and marks that reverse the direction of writing: a label must not command the terminal.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: object) -> str:
+    r"""Return a text with its control characters written out, as `\n` and `\x1b`: nothing in it moves the cursor."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
+class _Plain(Console):
+    """A console on which a text is one line, whatever a title of the user's holds; several lines are several calls."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(visible(part) if isinstance(part, str) else part for part in objects), **options)
+
+
+out = _Plain(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDE)
+notes = _Plain(stderr=True, highlight=False, emoji=False)
 
 _STAGES = {
     "benchmark": "models",
@@ -53,11 +73,18 @@ _LISTS = ("ndcg", "recall", "hit_rate", "mrr")
 
 def set_up_logging() -> None:
     """Send the notes of the libraries' loggers that are ours to standard error."""
-    handler = RichHandler(console=notes, show_time=False, show_path=False, show_level=False)
+    handler = _Handler(console=notes, show_time=False, show_path=False, show_level=False)
     handler.addFilter(_Once())
     logging.basicConfig(level=logging.WARNING, format="note: %(message)s", handlers=[handler])
     for name in ("kg", "models", "training"):
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+class _Handler(RichHandler):
+    """Shows a note on one line."""
+
+    def render_message(self, record: logging.LogRecord, message: str) -> ConsoleRenderable:
+        return super().render_message(record, visible(message))
 
 
 class _Once(logging.Filter):
@@ -118,7 +145,7 @@ def print_answer(found: Answer, prefixes: Mapping[str, str]) -> None:
     elif found.rows:
         table = Table(title_justify="left", box=SIMPLE_HEAD)
         for variable in found.variables:
-            table.add_column(Text(variable), overflow="fold")
+            table.add_column(_plain(variable), overflow="fold")
         for row in found.as_table(prefixes):
             table.add_row(*(_plain(cell) for cell in row))
         out.print(table)
@@ -130,15 +157,33 @@ def print_answer(found: Answer, prefixes: Mapping[str, str]) -> None:
         notes.print(f"note: {note}", markup=False, soft_wrap=True)
 
 
+def print_recommendations(title: str, rows: pd.DataFrame, *, implicit: bool = False) -> None:
+    """Print recommendations or an audience; of an empty list, why it is empty."""
+    if not nothing_listed(rows):
+        out.print(recommendation_table(title, rows, implicit=implicit))
+
+
+def note_of(rows: pd.DataFrame) -> dict[str, str]:
+    """Return what JSON says beside a list: of an empty one `note`, why it is empty."""
+    return {"note": rows.attrs["note"]} if rows.empty else {}
+
+
+def nothing_listed(rows: pd.DataFrame) -> bool:
+    """Say why a list is empty and return True; of any other return False."""
+    if rows.empty:
+        out.print(f"Nothing to list: {rows.attrs['note']}.", markup=False, soft_wrap=True)
+    return bool(rows.empty)
+
+
 def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = False) -> Table:
-    """Lay out recommendations or an audience; without stars the score is the chance of a choice."""
-    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    """Lay out recommendations or an audience; without stars the score only orders choices, and has no interval."""
+    table = Table(title=_plain(title), title_justify="left", title_style="bold")
     table.add_column("label", overflow="fold", min_width=18)
     table.add_column("id", overflow="fold")
-    table.add_column("chance" if implicit else "stars", justify="right")
+    table.add_column("score" if implicit else "stars", justify="right")
     if not implicit:
         table.add_column("80 % interval", justify="right", no_wrap=True)
-    table.add_column("stands on")
+    table.add_column("based on")
     table.add_column("because of", overflow="fold")
     if "rules" in rows:
         table.add_column("rules", overflow="fold")
@@ -155,11 +200,15 @@ def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = Fal
 
 
 def metrics_table(title: str, part: str, found: Mapping[str, Any], length: int | None = None) -> Table:
-    """Lay out one part of an evaluation: the model, then the baselines; with a `length`, how good lists so long are."""
-    metrics = _METRICS if length is None else tuple(f"{name}@{length}" for name in _LISTS)
-    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    """Lay out one part of an evaluation: the model, then the baselines; with a `length`, how good lists so long are.
+
+    A measure that none of them has is left out.
+    """
+    table = Table(title=_plain(title), title_justify="left", title_style="bold")
     table.add_column("model", no_wrap=True, min_width=11)
     rows = {"kgrec": found["parts"][part], **{name: parts[part] for name, parts in found["baselines"].items()}}
+    named = _METRICS if length is None else tuple(f"{name}@{length}" for name in _LISTS)
+    metrics = [metric for metric in named if any(values.get(metric) for values in rows.values())]
     for metric in metrics:
         table.add_column(metric, justify="right", no_wrap=True)
     for name, values in rows.items():
@@ -183,22 +232,22 @@ def diagnostics_line(phase: str, found: Mapping[str, Any]) -> str:
 
 def benchmark_table(title: str, rows: pd.DataFrame) -> Table:
     """Lay out the summary of a benchmark: figures to the right, spreads below them, ours in bold."""
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True)
+    table = Table(title=_plain(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True)
     for number, column in enumerate(rows.columns):
         if number == 0:
             table.add_column(column, overflow="fold", min_width=20)
         else:
-            table.add_column(_plain(re.sub(r", |_| ", "\n", column)), justify="right", no_wrap=True)
+            table.add_column(_plain(re.split(", |_| ", column)), justify="right", no_wrap=True)
     for row in rows.itertuples(index=False):
         ours = str(row[0]).partition(",")[0] == "kgrec"
-        cells = (_plain(str(value).replace(" ± ", "\n± ")) for value in row)
+        cells = (_plain(re.split(" (?=± )", str(value))) for value in row)
         table.add_row(*cells, style="bold" if ours else None)
     return table
 
 
 def plain_table(title: str, rows: pd.DataFrame) -> Table:
-    """Lay out a frame of text."""
-    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    """Lay out a frame of text; a cell that is a list has a line for each of its parts."""
+    table = Table(title=_plain(title), title_justify="left", title_style="bold")
     for number, column in enumerate(rows.columns):
         table.add_column(column, overflow="fold", min_width=24 if number == 0 else None)
     for row in rows.itertuples(index=False):
@@ -211,5 +260,5 @@ def _estimate(value: Mapping[str, float] | None) -> str:
 
 
 def _plain(text: object) -> Text:
-    """Keep brackets and colons of titles from being read as markup."""
-    return Text(str(text))
+    """Keep brackets and colons of titles from being read as markup, and control characters from being obeyed."""
+    return Text("\n".join(map(visible, text)) if isinstance(text, list) else visible(text))

@@ -23,6 +23,7 @@ from training.search.search_space import Number, search_space
 from training.search.study import Study, Trial
 from training.search.tuning import Tuning
 from training.search.yardstick import newness, validation_of, yardstick_named
+from training.spreadsheet import as_csv
 
 __all__ = ["tune"]
 
@@ -142,7 +143,7 @@ def _write(out: Path, identity: str, study: Study, config: RunConfig) -> None:
     }
     seal(out, content, ())
     if study.trials:
-        write_file(out / "trials.csv", study.table().to_csv(index=False))
+        write_file(out / "trials.csv", as_csv(study.table()))
     if study.best is not None:
         write_file(out / "best.yaml", _with(config, study.best.settings).dump())
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from kg.counted import counted
 from training.config import RunConfig
 from training.search.study import Study
 
@@ -65,7 +66,7 @@ class Tuning:
         failed = sum(trial.value is None for trial in self.study.trials)
         missing = f", {failed} of them without result" if failed else ""
         judged = f"judged on {self.num_ratings:,} validation ratings, {self.newness:.1%} of them of new items or users"
-        return f"{len(self.study.trials)} trials{missing}, {judged}.{self._verdict}"
+        return f"{counted(len(self.study.trials), 'trial')}{missing}, {judged}.{self._verdict}"
 
     @property
     def _verdict(self) -> str:

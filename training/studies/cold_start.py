@@ -27,6 +27,7 @@ from training.experiment import Experiment
 from training.progress import Progress, silent
 from training.recipes import quick as quick_recipe
 from training.splits import liked_from
+from training.spreadsheet import as_csv
 from training.studies.asking import ASKED, interviews, predicted_ratings
 from training.studies.cold_tables import (
     INFORMED,
@@ -145,7 +146,7 @@ def cold_start(
         "questions": keep("questions", lambda: _questions(run, parts["cold_users"], asked, progress)),
     }
     for name, table in tables.items():
-        write_file(out / f"{name}.csv", table.to_csv(index=False))
+        write_file(out / f"{name}.csv", as_csv(table))
     facts = {
         "graph": dataset.graph.name,
         "split": experiment.split.sentence,

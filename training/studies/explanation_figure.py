@@ -60,7 +60,7 @@ def explanation_figure(explanation: Explanation) -> Any:
     _draw(axes, explanation, parts)
     who = "someone new" if explanation.user is None else f"user {explanation.user}"
     axes.set_title(_plain(f"Why {explanation.label} for {who}?"), loc="left", fontweight="bold", fontsize=12)
-    axes.set_xlabel("chance of a choice" if explanation.implicit else "expected rating in stars")
+    axes.set_xlabel("score" if explanation.implicit else "expected rating in stars")
     figure.text(
         0.01,
         -0.01,

@@ -68,7 +68,7 @@ def pair_model(recommender: Recommender, user: int, item: int, keys: list[PartKe
     nothing = torch.zeros(2, features[0].numel(), dtype=torch.float64)
     receivers = torch.tensor([len(keys) + (key.side == ITEM) for key in keys])
     cuts = (rows.thresholds, rows.preferences[:, user])
-    model = PairModel(torch.stack(base).float(), cuts, torch.from_numpy(recommender.levels))
+    model = PairModel(torch.stack(base).float(), cuts, torch.tensor(recommender.levels))
     x = torch.cat([torch.stack(features), nothing]).float()
     return model.eval(), x, torch.stack([torch.arange(len(keys)), receivers])
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kg.counted import counted
 from kg.errors import InputError
 from kg.storage.atomic import make_directory, staged_file, write_file
 from models.people.concept_interest import Interest
@@ -17,6 +18,7 @@ from models.people.profile import Profile
 from models.people.segments import Segments
 from models.recommender import Recommender
 from training.progress import Progress, silent
+from training.spreadsheet import as_csv
 
 __all__ = ["profile_row", "write_profiles", "write_segments"]
 
@@ -71,7 +73,7 @@ def write_profiles(recommender: Recommender, out: Path, *, progress: Progress = 
         if out.suffix == ".parquet":
             table.to_parquet(temporary, index=False)
         else:
-            table.to_csv(temporary, index=False)
+            temporary.write_text(as_csv(table), encoding="utf-8", newline="")
     write_file(page, _page(recommender, table))
     return {"num_users": len(table), "table": str(out), "page": str(page)}
 
@@ -107,12 +109,13 @@ def write_segments(found: Segments, out: Path) -> None:
     """Write `segments.json` and `members.csv` into a directory, which is made; each whole or not at all."""
     make_directory(out)
     write_file(out / "segments.json", json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n")
-    write_file(out / "members.csv", found.members.to_csv(index=False))
+    write_file(out / "members.csv", as_csv(found.members))
 
 
 def _page(recommender: Recommender, table: pd.DataFrame) -> str:
     """Return the page: what the audience is like, and the first hundred profiles."""
     known = table[table["num_ratings"] > 0]
+    told = "choices" if recommender.implicit else "ratings"
     liked = known["interests"].str.split("; ").explode().str.replace(r" \([^()]*\)$", "", regex=True)
     counts = liked[liked.fillna("") != ""].value_counts().head(20)
     parts = [
@@ -126,18 +129,19 @@ def _page(recommender: Recommender, table: pd.DataFrame) -> str:
         _table(
             ["habit", "a tenth is below", "half is below", "nine tenths are below"],
             [
-                [words, *(f"{value:.2f}" for value in known[name].quantile([0.1, 0.5, 0.9]))]
+                [
+                    words if name != "num_ratings" else told,
+                    *(f"{value:.2f}" for value in known[name].quantile([0.1, 0.5, 0.9])),
+                ]
                 for name, words in _HABITS.items()
                 if known[name].notna().any()
             ],
         ),
         f"<h2>The first {min(100, len(table))} profiles</h2>",
-        _table(
-            ["user", "ratings", "profile"], table[["label", "num_ratings", "sentence"]].head(100).to_numpy().tolist()
-        ),
+        _table(["user", told, "profile"], table[["label", "num_ratings", "sentence"]].head(100).to_numpy().tolist()),
     ]
     about = (
-        f"{len(table):,} users, {len(known):,} with ratings. Interests are what concepts add to a user's ratings beyond the "
+        f"{counted(len(table), 'user')}, {len(known):,} with {told}. Interests are what concepts add to a user's {told} beyond the "
         f"average user, in {table['unit'].iloc[0] if len(table) else 'stars'}."
     )
     title = f"Profiles of {recommender.graph.name}"
@@ -148,7 +152,7 @@ _HABITS = {
     "num_ratings": "ratings",
     "mean_stars": "mean stars",
     "generosity": "stars beside others on the same items",
-    "popularity": "share of items less popular than the rated ones",
+    "popularity": "share of items less popular than the user's own",
     "popularity_correlation": "correlation of stars and popularity",
     "breadth": "effective number of kinds of liked items",
 }
