@@ -15,6 +15,7 @@ __all__ = ["seconds_of"]
 _UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 _FIRST = 1e11  # as seconds the year 5138, as milliseconds 1973; each further unit begins 1,000 times higher
 _ANY_UNIT = 1e6  # up to here a number says nothing of its unit: 0 and -1 often stand for unknown
+_FIRST_DAY, _LAST_DAY = 19000101, 20991231  # as seconds these lie in 1970, when nobody rated
 _DAYS = r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 
 Refuse = Callable[[NDArray[np.bool_], Callable[[int], str]], None]
@@ -44,7 +45,8 @@ def seconds_of(cells: pd.Series[str], time_format: str | None, refuse: Refuse) -
             f"expected a Unix time, found {cells.iloc[row]!r}; correct it, or give time_format, or time: null, in the description"
         ),
     )
-    if len(cells) and bool(cells.str.strip().str.fullmatch(_DAYS).all()):
+    in_range = len(cells) > 0 and _FIRST_DAY <= values.min() and values.max() <= _LAST_DAY
+    if in_range and bool(cells.str.strip().str.fullmatch(_DAYS).all()):
         return _dates(cells, "%Y%m%d", "a date such as 20150615", refuse), "written as days (20150615)"
     telling = np.abs(values) >= _ANY_UNIT
     place = np.zeros(len(values), dtype=np.int64)

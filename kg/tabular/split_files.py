@@ -97,7 +97,9 @@ class SplitReader:
                 if absent[place]
                 else f"has {ratings.value[rows[place]]:g} stars among the ratings, {part.value[place]:g} here"
             )
-            problem += "; this split belongs to other data, or is cut from the ratings in another way"
+            problem += (
+                "; this split belongs to other data, or its file holds ratings of other files and new ones at once"
+            )
             raise self._error(raw, int(part.user[place]), int(part.item[place]), problem)
         return rows, raw
 
