@@ -98,7 +98,7 @@ class Exposure:
         np.fill_diagonal(from_content, 0.0)
         chosen = _chosen(train)[:, warm]
         counts = np.asarray(chosen.sum(axis=0), dtype=np.float32)
-        # As if each choice counted by the fourth root of the users of its item, and its share of users by the same.
+        # Content regresses choices weighed by n^(-1/4): else those of popular items would decide nearly alone.
         spread = counts**0.25
         from_content *= spread
         from_content /= spread[:, None]
