@@ -83,11 +83,12 @@ class ItemRegression:
 
     def scores(self, seen: Floats) -> Floats:
         """Return the exposure of users to all items by what they chose, both `[num_users, num_items]`, without $W$."""
-        return seen + self._beyond_self((seen - self.share) @ self.inverse)
+        propagated = np.asarray((seen - self.share) @ self.inverse, dtype=np.float32)
+        return np.asarray(seen + self._beyond_self(propagated), dtype=np.float32)
 
     def _beyond_self(self, propagated: Floats) -> Floats:
         r"""Return $Y W - Y = Y P \Lambda M - Y P (\Lambda + \mathrm{diag}\,\gamma)$ for $Y P$."""
-        through: Floats = (propagated * self.ridge) @ self.prior
+        through: Floats = np.asarray((propagated * self.ridge) @ self.prior, dtype=np.float32)
         through -= propagated * (self.ridge + self.free)
         return through
 
