@@ -13,6 +13,7 @@ import models.lists.exposure
 from kg.ratings import Ratings
 from models.lists.content import Content
 from models.lists.exposure import Exposure
+from models.lists.item_regression import RegressionSettings
 
 USERS, ITEMS = 12, 7
 WARM, COLD = [0, 1, 3, 4, 6], [2, 5]
@@ -50,24 +51,27 @@ def content() -> Content:
     return linear(FEATURES)
 
 
+PLAIN = RegressionSettings(ridge=0.3, damping=0.0)
+
+
 @pytest.mark.parametrize("says", ["nothing", "something"])
 def test_each_chosen_item_is_regressed_on_the_others_around_what_content_says(
     train: Ratings, seen: NDArray[np.float64], content: Content, says: str
 ) -> None:
-    """Column by column, without the trick of the inverse; with content that says nothing it is EASE."""
+    """Column by column, without the trick of the inverse; with content that says nothing it is EASE but for the ridges."""
     if says == "nothing":
         content = linear(np.zeros((ITEMS, 2), dtype=np.float32))
-    exposure = Exposure.fit(train, content, ridge=0.3, content_ridge=3.0)
+    exposure = Exposure.fit(train, content, settings=PLAIN, content_ridge=3.0)
     active = seen[seen.any(axis=1)][:, WARM]
-    share = active.mean(axis=0)
+    share, counts = active.mean(axis=0), active.sum(axis=0)
     centred, kernel = active - share, content.kernel(np.array(WARM), np.array(WARM)).astype(float)
     weights = np.zeros((len(WARM), len(WARM)))
     for target in range(len(WARM)):
         others = [place for place in range(len(WARM)) if place != target]
         alike = kernel[np.ix_(others, others)] + 3.0 * np.eye(len(others))
-        prior = np.linalg.solve(alike, kernel[others, target])
+        prior = np.linalg.solve(alike, kernel[others, target]) * (counts[target] / counts[others]) ** 0.25
         rest = centred[:, target] - centred[:, others] @ prior
-        gram = centred[:, others].T @ centred[:, others] + 0.3 * np.eye(len(others))
+        gram = centred[:, others].T @ centred[:, others] + np.diag(0.3 * np.sqrt(counts[others]))
         weights[others, target] = prior + np.linalg.solve(gram, centred[:, others].T @ rest)
     np.testing.assert_allclose(exposure.weights[np.ix_(WARM, WARM)], weights, rtol=1e-3, atol=1e-5)
     scores = exposure(seen.astype(np.float32))[:, WARM]
@@ -75,17 +79,34 @@ def test_each_chosen_item_is_regressed_on_the_others_around_what_content_says(
     np.testing.assert_allclose(scores, np.maximum(expected, 1e-3), rtol=1e-3, atol=1e-5)
 
 
-def test_with_few_choices_content_decides(train: Ratings, content: Content) -> None:
+def test_with_few_choices_content_decides(train: Ratings, seen: NDArray[np.float64], content: Content) -> None:
     """The heavier the ridge, the nearer the weights to those of content alone."""
     kernel = content.kernel(np.array(WARM), np.array(WARM)).astype(float) + 3.0 * np.eye(len(WARM))
     inverse = np.linalg.inv(kernel)
     alone = -inverse / np.diag(inverse)
     np.fill_diagonal(alone, 0)
+    spread = seen[:, WARM].sum(axis=0) ** 0.25
+    alone *= spread / spread[:, None]
     far, near = (
-        np.abs(Exposure.fit(train, content, ridge=ridge, content_ridge=3.0).weights[np.ix_(WARM, WARM)] - alone).max()
+        np.abs(
+            Exposure.fit(train, content, settings=RegressionSettings(ridge, 0.0), content_ridge=3.0).weights[
+                np.ix_(WARM, WARM)
+            ]
+            - alone
+        ).max()
         for ridge in (5.0, 5000.0)
     )
     assert near < 0.01 < far
+
+
+def test_damping_divides_by_a_power_of_how_many_chose_an_item(train: Ratings, content: Content) -> None:
+    """The mean of the counts is 1, and items that nobody chose stay as they are."""
+    as_it_is, damped = (Exposure.fit(train, content, settings=RegressionSettings(0.3, power)) for power in (0.0, 0.5))
+    counts = train.item_counts[WARM]
+    factor = np.sqrt(counts.mean() / counts)
+    np.testing.assert_allclose(damped.base[WARM], as_it_is.base[WARM] * factor, rtol=1e-5)
+    np.testing.assert_allclose(damped.weights[:, WARM], as_it_is.weights[:, WARM] * factor, rtol=1e-5)
+    np.testing.assert_array_equal(damped.weights[:, COLD], as_it_is.weights[:, COLD])
 
 
 def test_cold_items_are_kernel_ridge_regression_on_content(
@@ -126,7 +147,7 @@ def test_a_newcomer_is_met_as_the_known_user_of_the_same_items(
 
 def test_the_average_user_has_the_popularity(train: Ratings, seen: NDArray[np.float64], content: Content) -> None:
     average = seen[seen.any(axis=1)].mean(axis=0)
-    found = Exposure.fit(train, content)(average[None].astype(np.float32))[0]
+    found = Exposure.fit(train, content, settings=PLAIN)(average[None].astype(np.float32))[0]
     np.testing.assert_allclose(found[WARM], average[WARM], rtol=1e-5)
 
 

@@ -14,12 +14,12 @@ from torch.nn.functional import embedding_bag
 from kg.ratings import Ratings
 from models.lists.content import Content
 from models.lists.inverse import inverse_of
+from models.lists.item_regression import ItemRegression, RegressionSettings, chosen_settings, damped
 
 __all__ = ["ContentRegression", "Exposure"]
 
 LARGEST_CATALOGUE = 20_000  # items up to which the matrix of items by items is whole ...
 HEAD = 10_000  # ... and of how many it is beyond: 400 MB, four times that while it is made
-RIDGE = 35.0  # chosen on validation choices of 10 to 240 users an item
 CONTENT_RIDGE = 20.0
 _FLOOR = 1e-3
 _ROWS = 1024  # of a dense block
@@ -34,17 +34,15 @@ class Exposure:
 
     $$e_u = a + b_u W$$
 
-    with $b_u$ the 0/1 row of the user's items. $W$ is a ridge regression of every item on the others that shrinks
-    not to nothing, as EASE does (arXiv:1905.03375), but to what content says:
+    with $b_u$ the 0/1 row of the user's items.
 
-    $$W = \arg\min \|X - XW\|^2 + \lambda \|W - M\|^2, \quad W_{jj} = 0
-        \quad\Rightarrow\quad W = I - P\,(\lambda (I - M) + \mathrm{diag}\,\gamma), \quad P = (X^\top X + \lambda I)^{-1}$$
-
-    where $X$ is who chose what, around each item's share of users, and $\gamma$ makes the diagonal zero. $M$ is the
-    kernel ridge regression on content, $A = (K + \alpha I)^{-1}$: an item that was chosen is told from the others by
-    $M_{ij} = -A_{ij} / A_{jj}$, one that nobody chose by $M = A K_{\cdot c}$, around the user's share of items, and
-    has no other term. So content speaks alone for new items and gives way as choices come in; and a new user needs
-    no training: any set of items is a row $b$.
+    $W$ is a ridge regression of every item on the others (`models.lists.item_regression`) that shrinks not to nothing, as
+    EASE does (arXiv:1905.03375), but to what content says: $M_{ij} = -(n_j / n_i)^{1/4} A_{ij} / A_{jj}$ with
+    $A = (K + \alpha I)^{-1}$, the kernel ridge regression of an item on the content of the others, and $n_i$ the number of
+    users of an item. An item that nobody chose is told from content by $M = A K_{\cdot c}$, around the user's share of
+    items, and has no other term. So content speaks alone for new items and gives way as choices come in; and a new user
+    needs no training: any set of items is a row $b$. What many chose is damped by $(n_j / \bar n)^{-\delta}$, which is
+    part of $a$ and $W$; the ridge and $\delta$ are chosen on a tenth of the choices.
 
     $W$ is dense. In a catalogue of more than 20,000 items it is that of the 10,000 items chosen most, the head, alone. What
     is lost: beyond the head everyone comes across an item alike, by its share of users, or, if nobody chose it, by
@@ -64,44 +62,60 @@ class Exposure:
 
     @classmethod
     def fit(
-        cls, train: Ratings, content: Content, *, ridge: float | None = None, content_ridge: float = CONTENT_RIDGE
+        cls,
+        train: Ratings,
+        content: Content,
+        *,
+        settings: RegressionSettings | None = None,
+        content_ridge: float = CONTENT_RIDGE,
     ) -> Exposure:
         r"""Fit on who chose what; the values of ratings are not looked at.
 
         Args:
             train: Training ratings.
             content: Content of the items.
-            ridge: $\lambda$, in users; by default 35 times the square root of the mean number of users of an item.
+            settings: Ridge and damping; by default chosen on a tenth of the choices.
             content_ridge: $\alpha$.
         """
         if train.num_items > LARGEST_CATALOGUE:
-            return cls._of_head(train, content, ridge, content_ridge)
-        return cls._whole(train, content, ridge, content_ridge)
+            return cls._of_head(train, content, settings, content_ridge)
+        return cls._whole(train, content, settings, content_ridge)
 
     @classmethod
-    def _whole(cls, train: Ratings, content: Content, ridge: float | None, content_ridge: float) -> Exposure:
+    def _whole(
+        cls, train: Ratings, content: Content, settings: RegressionSettings | None, content_ridge: float
+    ) -> Exposure:
         size = train.num_items
         warm, cold = np.flatnonzero(train.item_counts), np.flatnonzero(train.item_counts == 0)
         weights, base = np.zeros((size, size), dtype=np.float32), np.zeros(size, dtype=np.float32)
         if not len(warm):
             return cls(weights, base)
-        regression = ContentRegression.of(warm, content, content_ridge)
+        content_regression = ContentRegression.of(warm, content, content_ridge)
         if len(cold):
-            weights[np.ix_(warm, cold)] = regression.columns(content, cold)
-        from_content = regression.inverse
+            weights[np.ix_(warm, cold)] = content_regression.columns(content, cold)
+        from_content = content_regression.inverse
         from_content /= -from_content.diagonal()[None, :]
         np.fill_diagonal(from_content, 0.0)
         chosen = _chosen(train)[:, warm]
-        share = np.asarray(chosen.mean(axis=0), dtype=np.float32)
-        if ridge is None:
-            ridge = RIDGE * float(np.sqrt(train.item_counts[warm].mean()))
-        among_warm = _shrunk_to(from_content, chosen, share, ridge)
+        counts = np.asarray(chosen.sum(axis=0), dtype=np.float32)
+        # Content regresses choices weighed by n^(-1/4): else those of popular items would decide nearly alone.
+        spread = counts**0.25
+        from_content *= spread
+        from_content /= spread[:, None]
+        if settings is None:
+            settings = chosen_settings(chosen, from_content)
+        regression = ItemRegression.fit(chosen, from_content, settings.ridge)
+        among_warm = regression.weights()
+        damping = damped(counts, settings.damping)
+        base[warm] = (regression.share - regression.share @ among_warm) * damping
+        among_warm *= damping
         weights[np.ix_(warm, warm)] = among_warm
-        base[warm] = share - share @ among_warm
         return cls(weights, base)
 
     @classmethod
-    def _of_head(cls, train: Ratings, content: Content, ridge: float | None, content_ridge: float) -> Exposure:
+    def _of_head(
+        cls, train: Ratings, content: Content, settings: RegressionSettings | None, content_ridge: float
+    ) -> Exposure:
         """Fit on the items chosen most; the others have what all people have in common."""
         counts = train.item_counts
         head = np.sort(np.argsort(-counts, kind="stable")[: min(HEAD, int((counts > 0).sum()))])
@@ -109,7 +123,7 @@ class Exposure:
         place[head] = np.arange(len(head))
         inside = train.select(place[train.item] >= 0)
         of_head = replace(inside, item=place[inside.item], num_items=len(head))
-        found = cls._whole(of_head, content.of_items(head), ridge, content_ridge)
+        found = cls._whole(of_head, content.of_items(head), settings, content_ridge)
         num_users = max(int((train.user_counts > 0).sum()), 1)
         base = (counts / num_users).astype(np.float32)
         share = base[head].copy()
@@ -226,22 +240,3 @@ def _chosen(train: Ratings) -> sparse.csr_array:
     table = sparse.csr_array((ones, (train.user, train.item)), shape=(train.num_users, train.num_items))
     table.data[:] = 1.0
     return table[np.flatnonzero(train.user_counts)]
-
-
-def _shrunk_to(prior: Floats, chosen: sparse.csr_array, share: Floats, ridge: float) -> Floats:
-    r"""Return $W = I - P(\lambda(I - M) + \mathrm{diag}\,\gamma)$ `[num_items, num_items]`; `prior` $M$ is overwritten."""
-    size = len(prior)
-    by_item, gram = chosen.T.tocsr(), np.empty((size, size), dtype=np.float32)
-    for start in range(0, size, _ROWS):
-        block = slice(start, start + _ROWS)
-        gram[block] = (by_item[block] @ chosen).toarray() - chosen.shape[0] * np.outer(share[block], share)
-    gram[np.diag_indices_from(gram)] += ridge
-    inverse = inverse_of(gram)
-    prior *= -ridge
-    prior[np.diag_indices_from(prior)] += ridge
-    weights: Floats = -(inverse @ prior)
-    lacking = (1.0 + weights.diagonal()) / inverse.diagonal()
-    for start in range(0, size, _ROWS):
-        weights[start : start + _ROWS] -= inverse[start : start + _ROWS] * lacking
-    np.fill_diagonal(weights, 0.0)
-    return weights
