@@ -146,7 +146,7 @@ def _add(
     add = found.recommender.add_items if kind == "item" else found.recommender.add_users
     grown = add(records, source=" with ".join([file.name, *(other.name for other in others)]), lines=told.lines)
     write_grown_run(found.directory, found.manifest, grown, out)
-    notes = [*told.notes, *grown.notes[before:]]
+    notes = [*told.notes, *told.known_links(found.recommender.graph.items), *grown.notes[before:]]
     if as_json:
         console.print_json({"run": str(out), f"{kind}s": [str(record["id"]) for record in records], "notes": notes})
         return
