@@ -18,6 +18,7 @@ def load(tmp_path: Path, text: str, data: Path | None = None) -> Description:
 
 def test_the_ready_made_descriptions_are_valid(tmp_path: Path) -> None:
     assert list(ready_made()) == [
+        "amazon-scientific",
         "citeulike-a",
         "flixster-monti",
         "lastfm-dbpedia",
