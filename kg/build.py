@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.errors import Problems
+from kg.errors import InputError, Problems
 from kg.garbage import no_garbage_collection
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.growth.forgotten import Forgotten
@@ -114,6 +114,11 @@ class _Build:
         problems, raw, described = Problems(), None, []
         with problems.gathered():
             raw = read_ratings(table, self.folder, self.description.splits)
+            if not len(raw.user):
+                raise InputError(
+                    "expected ratings, found none; is this the right file, and does it hold more than a header?",
+                    file=self.folder / table.files[0],
+                )
             scale = scale_of(raw, table)
         if self.known is None:
             for kind, tables in ((ITEM, self.description.items), (USER, self.description.users)):

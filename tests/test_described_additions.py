@@ -181,3 +181,14 @@ def test_the_description_and_the_table_stay_as_they_are(tmp_path: Path) -> None:
     assert description.model_dump() == described
     assert (tmp_path / "new.csv").read_text(encoding="utf-8") == FILMS + NEW_FILMS
     assert np.all([set(record) <= {"id", "label", "text", "concepts"} for record in first])
+
+
+def test_a_new_item_with_the_link_of_a_known_one_is_told(tmp_path: Path) -> None:
+    before = shop(tmp_path / "before", OLD_FILMS, OLD_PEOPLE)
+    (tmp_path / "new.csv").write_text(
+        FILMS + "d 1,Delta,1985,,War,Bo Ek,,http://x/a\nd 2,Eta,1985,,War,Bo Ek,,http://x/e\n"
+    )
+    told = described_records([tmp_path / "new.csv"], ITEM, Description.load(tmp_path / "before" / "shop.yaml"))
+    assert told.known_links(before.graph.items) == [
+        "item 'd 1' has the link of the known item 'a', http://x/a; if both are the same, leave the new one out"
+    ]

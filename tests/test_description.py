@@ -18,6 +18,7 @@ def load(tmp_path: Path, text: str, data: Path | None = None) -> Description:
 
 def test_the_ready_made_descriptions_are_valid(tmp_path: Path) -> None:
     assert list(ready_made()) == [
+        "amazon-scientific",
         "citeulike-a",
         "flixster-monti",
         "lastfm-dbpedia",
@@ -100,3 +101,18 @@ def test_namespaces_that_cannot_be(tmp_path: Path, namespace: str) -> None:
 def test_items_need_an_id_before_a_match(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="first table of items needs an id"):
         load(tmp_path, BARE + "items: [{file: a, match: {title: t}}]\n")
+
+
+@pytest.mark.parametrize(
+    ("concept", "told"),
+    [
+        ("bins: [a]", r"concepts.age.bins.0: expected a number, found 'a'"),
+        ("bins: 18", r"concepts.age.bins: expected a list, as in \[a, b\], found 18"),
+        ("bins: []", r"concepts.age.bins: expected a list of at least 1, found \[\]"),
+        ("first: 0", r"concepts.age.first: expected at least 1, found 0"),
+        ("names: no", r"concepts.age.names: expected keys with their values, as in \{key: value\}, found False"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_told_in_plain_words(tmp_path: Path, concept: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        load(tmp_path, BARE + f"users: [{{file: u, id: id, concepts: {{age: {{column: age, {concept}}}}}}}]\n")

@@ -197,8 +197,19 @@ def test_ids_that_are_names_are_read_where_no_table_describes_items(tmp_path: Pa
     (tmp_path / "d.yaml").write_text("name: shop\nratings: {file: ratings.csv, feedback: implicit}\n")
     dataset = build(Description.load(tmp_path / "d.yaml"))
     assert dataset.graph.items.texts.tolist() == (ids if read else [None] * 3)
-    assert dataset.report["items"]["with_text"] == 3 * read
     assert (
         dataset.report["notes"]
         == [f"No table describes items, and their ids are read as names, such as {ids[0]!r}."] * read
     )
+
+
+@pytest.mark.parametrize("template", ["{title} {year", "{title} year}", "{title} {{year}}"])
+def test_a_brace_without_its_other_is_told(tmp_path: Path, template: str) -> None:
+    described = f"items: [{{file: items.csv, id: id, label: title, text: '{template}'}}]\n"
+    with pytest.raises(InputError, match=r"d.yaml, line 3: items.0.text: a brace of this template is not closed"):
+        made(tmp_path, described, {"items.csv": "id,title,year\ni1,A,1999\ni2,B,2000\ni3,C,1\n"})
+
+
+def test_ratings_of_which_there_are_none_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ratings.csv: expected ratings, found none"):
+        made(tmp_path, "", {"ratings.csv": "user,item,rating\n"})

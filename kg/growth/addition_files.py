@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from kg.errors import InputError
+from kg.graph import Nodes
 from kg.growth.additions import SEPARATOR, records_of
 from kg.storage.packed import plain_suffix, read_bytes
 from kg.tables import LIST_SEPARATOR, read_table
@@ -28,11 +29,23 @@ class Told:
         records: One a new node, as `kg.growth.additions.Additions.of` takes them.
         lines: Line of each in the file, from 1; none where the file has no lines (JSON): then its number counts.
         notes: What was left out, as sentences.
+        links: The IRI of each new item that has one, by its id.
     """
 
     records: list[dict[str, Any]]
     lines: list[int]
     notes: list[str] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
+
+    def known_links(self, items: Nodes) -> list[str]:
+        """Return a sentence for each new item that has the link of a known one."""
+        known = {iri: place for place, iri in enumerate(items.iris) if iri is not None}
+        return [
+            f"item {raw_id!r} has the link of the known item {items.vocabulary.id_of(known[iri])!r}, {iri}; "
+            "if both are the same, leave the new one out"
+            for raw_id, iri in self.links.items()
+            if iri in known
+        ]
 
 
 def read_records(file: Path, kind: str) -> Told:

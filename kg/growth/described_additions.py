@@ -25,8 +25,8 @@ def described_records(files: Sequence[Path], kind: str, description: Description
     """Read new items or users from tables like those of their kind in a description.
 
     Columns, templates of label and text, splits, bins, names of codes and marks for unknown values are those of the
-    description. The first file says which items or users are new, the others add to them, as in a build. Links into RDF say
-    nothing here, for no triples are read.
+    description. The first file says which items or users are new, the others add to them, as in a build. Links into RDF
+    bring no triples, for none are read; they only tell a new item that is known already.
 
     Args:
         files: Tables like those of the description, in its order; the last ones may be left out, which is noted.
@@ -59,7 +59,8 @@ def described_records(files: Sequence[Path], kind: str, description: Description
             f"such files may stand after {files[-1].name}, in this order"
         )
     rows = read_table(files[0], tables[0].format)
-    return Told(records=records, lines=[rows.line(number) for number in range(len(rows))], notes=notes)
+    links = {raw_id: iri for raw_id, iri in zip(found.vocabulary, found.links, strict=True) if iri is not None}
+    return Told(records=records, lines=[rows.line(number) for number in range(len(rows))], notes=notes, links=links)
 
 
 def _like(
@@ -84,9 +85,8 @@ def _like(
 
 
 def _at(table: ItemTable | UserTable, place: str) -> ItemTable | UserTable:
-    """Return the same table in another place, without links, and without relations, which may lead to what the graph has."""
-    apart: dict[str, Any] = {"same_as": None} if isinstance(table, ItemTable) else {}
-    return table.model_copy(update={"file": place, "optional": False, "relations": {}, **apart})
+    """Return the same table in another place, without relations, which may lead to what the graph has."""
+    return table.model_copy(update={"file": place, "optional": False, "relations": {}})
 
 
 def _records(found: Entities) -> list[dict[str, Any]]:

@@ -83,6 +83,15 @@ def calls_service(query: str) -> bool:
     return doubtful or "service" in _HARMLESS.sub(" ", query).lower()
 
 
+def _reason(message: str) -> str:
+    """Return what the parser complains of, if it says so in words; lists of the tokens it could go on with say little."""
+    if "IRI parsing failed" in message:
+        return "an IRI holds a character that it may not, such as a space"
+    if "variable that is unbound" in message:
+        return "a variable after SELECT is neither grouped by nor counted; add GROUP BY"
+    return "expected something else; check the words, brackets and quotes there and just before"
+
+
 def syntax_error(query: str, message: str, prefixes: Mapping[str, str], *, file: str | None = None) -> InputError:
     """Turn the parser's complaint into a sentence with line, column and remedy.
 
@@ -111,11 +120,10 @@ def syntax_error(query: str, message: str, prefixes: Mapping[str, str], *, file:
                 f"of {', '.join(sorted(prefixes))}.{did_you_mean(name, prefixes)}",
                 file=file,
             )
-    expected = " ".join(message[place.end() :].split()) if place else message
+    expected = _reason(message)
     if form not in ("select", "ask", "construct", "describe"):
         expected = "expected SELECT, ASK, CONSTRUCT or DESCRIBE"
     lines = query.splitlines() or [""]
     rest = lines[line - 1][column - 1 :].strip() if line <= len(lines) else ""
     near = f", near {rest[:30]!r}" if rest else ""
-    expected = expected if len(expected) <= 160 else expected[:157] + "..."
     return InputError(f"the query is not valid SPARQL in line {line}, column {column}{near}: {expected}", file=file)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from kg.tabular.table_format import FileName, Name, Part, Pattern, TableFormat, Text
 
 __all__ = ["Concept", "EntityTable", "ItemTable", "Link", "Match", "NameTable", "Relation", "Spellings", "UserTable"]
+
+
+def _as_template(value: str) -> str:
+    """A brace that opens no field would be read as text, and its field never."""
+    if set("{}") & set(re.sub(r"\{[^{}]+\}", "", value)):
+        raise ValueError("a brace of this template is not closed, or not opened; write a field as {column}")
+    return value
+
+
+Template = Annotated[Text, AfterValidator(_as_template)]
 
 
 class NameTable(Part):
@@ -143,9 +153,9 @@ class EntityTable(Part):
     """How it is split."""
     id: Text | None = None
     """Column with the raw id; `line` where the number of the line is the id, with `format: {lines: ...}`."""
-    label: Text | None = None
+    label: Template | None = None
     """Column, or template such as `{title} ({year})`, of what people read."""
-    text: Text | None = None
+    text: Template | None = None
     """Template of what the language model reads; unknown fields vanish. Of users it is kept, but not read yet."""
     remove: Pattern | None = None
     """Regular expression whose matches are deleted from texts: marks that are no language."""
@@ -181,7 +191,7 @@ class ItemTable(EntityTable):
 
     match: Match | None = None
     """Instead of `id`: join by title and year to the items of earlier tables."""
-    same_as: Text | Link | None = None
+    same_as: Template | Link | None = None
     """Column with the IRI of the item in an RDF source, or a template of it such as `http://www.wikidata.org/entity/{qid}`;
     or, for bare ids, a column and a prefix."""
 

@@ -20,6 +20,31 @@ _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _SHORT = Repr()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxstring = 2, 12, 200
 
+# What pydantic says in words of Python, by its type of error.
+_KEYS = "expected keys with their values, as in {{key: value}}"
+_PROBLEMS = {
+    "bool_parsing": "expected true or false",
+    "bool_type": "expected true or false",
+    "dict_type": _KEYS,
+    "float_parsing": "expected a number",
+    "float_type": "expected a number",
+    "greater_than": "expected more than {gt}",
+    "greater_than_equal": "expected at least {ge}",
+    "int_from_float": "expected a valid integer",
+    "int_parsing": "expected a valid integer",
+    "int_type": "expected a valid integer",
+    "less_than": "expected less than {lt}",
+    "less_than_equal": "expected at most {le}",
+    "literal_error": "expected {expected}",
+    "model_attributes_type": _KEYS,
+    "model_type": _KEYS,
+    "string_too_short": "expected a text, not an empty one",
+    "string_type": "expected a text",
+    "too_long": "expected a list of at most {max_length}",
+    "too_short": "expected a list of at least {min_length}",
+    "tuple_type": "expected a list, as in [a, b]",
+}
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -102,10 +127,16 @@ def _sentence(error: ValidationError, node: yaml.Node, path: Path, model: type[B
         hint = did_you_mean(str(keys[-1]), known)
         return InputError(f"unknown key {keys[-1]!r}; expected one of {', '.join(known)}.{hint}", file=path, line=line)
     place = ".".join(str(key) for key in keys)
+    if first["type"] == "missing" and isinstance(first["loc"][-1], int):
+        return InputError(
+            f"{place}: expected at least {first['loc'][-1] + 1} values, found {first['loc'][-1]}", file=path, line=line
+        )
     if first["type"] == "missing":
         where = f" in {place}" if place else ""
         return InputError(f"the key {first['loc'][-1]!r} is missing{where}; add it", file=path, line=line)
     problem = first["msg"].removeprefix("Value error, ")
+    if first["type"] in _PROBLEMS:
+        problem = _PROBLEMS[first["type"]].format(**first.get("ctx", {}))
     if first["type"] == "string_pattern_mismatch":
         # Of the patterns in use one is for namespaces, the others are for names; the pattern itself says little.
         problem = (
@@ -114,7 +145,7 @@ def _sentence(error: ValidationError, node: yaml.Node, path: Path, model: type[B
             else "expected a name of lower-case letters, digits and '_', starting with a letter"
         )
     given = first["input"]
-    shown = f", found {_SHORT.repr(given)}" if isinstance(given, str | int | float | bool | list) else ""
+    shown = f", found {_SHORT.repr(given)}" if isinstance(given, str | int | float | bool | list | dict) else ""
     prefix = f"{place}: " if place else ""
     return InputError(f"{prefix}{problem[:1].lower()}{problem[1:]}{shown}", file=path, line=line)
 

@@ -198,7 +198,7 @@ def _add(
             raise
         raise _first_wrong(found.recommender, kind, told, file) from None
     write_grown_run(found.directory, found.manifest, grown, out)
-    notes = [*told.notes, *grown.notes[before:]]
+    notes = [*told.notes, *told.known_links(found.recommender.graph.items), *grown.notes[before:]]
     if as_json:
         console.print_json({"run": str(out), f"{kind}s": [str(record["id"]) for record in records], "notes": notes})
         return
