@@ -11,8 +11,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.special import expit
+
+from models.encoder import Messages
+from models.hybrid import HybridInputs
+from models.network.assembly import ModelSettings, assemble
+from models.network.sparse import Pairs
+from models.network.tower import NodeInputs, named_priors
+from training.langevin import LangevinSampler
+from training.objective import Evidence, RatingBatch, RatingObjective
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -245,7 +254,7 @@ def slice_step(
     return moved
 
 
-def all_pairs(num_users: int, num_items: int, num_ratings: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
+def some_pairs(num_users: int, num_items: int, num_ratings: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
     chosen = np.sort(rng.choice(num_users * num_items, num_ratings, replace=False))
     return chosen // num_items, chosen % num_items
 
@@ -260,7 +269,7 @@ def test_sweeps_leave_the_joint_distribution_of_unknowns_and_data_as_it_is(level
     Every chain has ratings of its own, so that chains are independent and errors known (Geweke 2004; Cook et al. 2006).
     """
     rng, chains = np.random.default_rng(seed), 2_000
-    user, item = all_pairs(3, 3, 6, rng)
+    user, item = some_pairs(3, 3, 6, rng)
     sampler = ExactSampler(
         user=user,
         item=item,
@@ -353,3 +362,93 @@ def test_one_rating_has_its_posterior_by_quadrature() -> None:
     expected = (mass * upper * upper).sum() / (mass * upper).sum()
     assert abs(found[0, 0, 1] - expected) < 4 * error[0, 0, 1]
     assert error.max() < 0.006
+
+
+# --- the sampler of the package, checked by the oracle ---
+
+
+def langevin_means(
+    sampler: ExactSampler, level: Indices, thresholds: Array, *, replicas: int, steps: int, burn_in: int
+) -> tuple[Array, Array]:
+    """Return what `ExactSampler.posterior` returns, by the sampler of the package, thresholds held fixed.
+
+    Many copies of the data that share nothing stand beside each other in one model: each is a chain of its own.
+    """
+    copies = np.arange(replicas)[:, None]
+    user, item = (
+        torch.from_numpy((part + number * copies).ravel())
+        for part, number in ((sampler.user, sampler.num_users), (sampler.item, sampler.num_items))
+    )
+    num_users, num_items = replicas * sampler.num_users, replicas * sampler.num_items
+    order = Pairs.order(user, item, num_items)
+    warm = RatingBatch(
+        Pairs(user[order], item[order], num_users, num_items), torch.from_numpy(np.tile(level, replicas))[order]
+    )
+    nothing = warm.select(torch.zeros(len(warm), dtype=torch.bool))
+    evidence = Evidence(warm, nothing, nothing)
+    users, items = (
+        NodeInputs(content=Messages.stack(number, {}, {}), interactions=Messages.stack(number, {}, {}))
+        for number in (num_users, num_items)
+    )
+    inputs = HybridInputs(users=users, items=items)
+    generator = torch.Generator().manual_seed(0)
+    shares = torch.diff(torch.from_numpy(expit(np.concatenate([[-np.inf], thresholds, [np.inf]]))).float())
+    settings = ModelSettings(embedding_size=sampler.size - 1)
+    model = assemble(inputs, shares, settings, generator=generator)
+    optimizer = LangevinSampler(model.named_parameters(), named_priors(model), generator=generator)
+    held = {name: parameter.detach().clone() for name, parameter in model.head.named_parameters()}
+    for rows, covariance in (
+        (model.users.factors.rows, sampler.user_covariance),
+        (model.items.factors.rows, sampler.item_covariance),
+    ):
+        variance = torch.from_numpy(np.diag(covariance).copy()).float()
+        optimizer.state[rows]["variance"] = variance
+        rows.data = torch.randn(rows.shape, generator=generator) * variance.sqrt()
+    objective = RatingObjective(inputs, weight=0.0)
+    user, item = (part.ravel() for part in np.indices((sampler.num_users, sampler.num_items)))
+    total, kept = np.zeros((replicas, len(user), len(thresholds) + 1)), 0
+    for step in range(steps):
+        if step % 20 == 0:
+            optimizer.set_curvature(objective.curvature(model, evidence))
+        optimizer.zero_grad()
+        objective(model, evidence).backward()
+        optimizer.step()
+        model.head.load_state_dict(held)
+        if step >= burn_in and step % 5 == 0:
+            rows = [
+                side.factors.rows.detach().double().reshape(replicas, number, -1).numpy()
+                for side, number in ((model.users, sampler.num_users), (model.items, sampler.num_items))
+            ]
+            padded = [np.pad(part, ((0, 0), (0, 0), (0, len(thresholds) + 1))) for part in rows]
+            state = State(*padded, np.tile(thresholds, (replicas, 1)))
+            total, kept = total + sampler.chances(state, user, item), kept + 1
+    means = (total / kept).reshape(replicas, sampler.num_users, sampler.num_items, -1)
+    return means.mean(0), means.std(0, ddof=1) / np.sqrt(replicas)
+
+
+def test_langevin_steps_have_the_exact_posterior_of_a_cumulative_logit() -> None:
+    rng = np.random.default_rng(5)
+    user, item = some_pairs(12, 10, 80, rng)
+    sampler = ExactSampler(
+        user=user,
+        item=item,
+        num_users=12,
+        num_items=10,
+        user_covariance=np.diag([1.0, 0.5, 0.4]),
+        item_covariance=np.diag([0.8, 1.2, 0.6]),
+        user_preferences=np.zeros(5),
+        item_preferences=np.zeros(5),
+        threshold_log_prior=None,
+    )
+    thresholds = np.array([-2.0, -0.7, 0.6, 1.8])
+    cumulated = sampler.chances(sampler.prior(thresholds[None], rng), user, item).cumsum(-1)
+    level = (rng.random((len(user), 1)) > cumulated[0, :, :-1]).sum(-1)
+    expected, error = sampler.posterior(level, thresholds, chains=24, sweeps=250, burn_in=50)
+    found, found_error = langevin_means(sampler, level, thresholds, replicas=100, steps=800, burn_in=200)
+    difference, combined = found - expected, np.hypot(error, found_error)
+    assert (
+        np.abs(expected - expected.mean((0, 1))).max() > 0.25
+    )  # ratings say much, so that a draw of the prior would fail
+    assert combined.max() < 0.015
+    assert np.square(difference / combined).mean() < 1.5
+    assert np.abs(difference / combined).max() < 5  # of 600 numbers
