@@ -386,22 +386,27 @@ def langevin_means(
     )
     nothing = warm.select(torch.zeros(len(warm), dtype=torch.bool))
     evidence = Evidence(warm, nothing, nothing)
-    users, items = (
+    of_users, of_items = (
         NodeInputs(content=Messages.stack(number, {}, {}), interactions=Messages.stack(number, {}, {}))
         for number in (num_users, num_items)
     )
-    inputs = HybridInputs(users=users, items=items)
+    inputs = HybridInputs(users=of_users, items=of_items)
     generator = torch.Generator().manual_seed(0)
     shares = torch.diff(torch.from_numpy(expit(np.concatenate([[-np.inf], thresholds, [np.inf]]))).float())
     settings = ModelSettings(embedding_size=sampler.size - 1)
     model = assemble(inputs, shares, settings, generator=generator)
     optimizer = LangevinSampler(model.named_parameters(), named_priors(model), generator=generator)
-    held = {name: parameter.detach().clone() for name, parameter in model.head.named_parameters()}
-    for rows, covariance in (
-        (model.users.factors.rows, sampler.user_covariance),
-        (model.items.factors.rows, sampler.item_covariance),
+    head = dict(model.head.named_parameters())
+    liked = head.pop("preferences", torch.zeros(num_users, len(sampler.user_preferences)))  # of levels, free if there
+    held = {name: parameter.detach().clone() for name, parameter in head.items()}
+    for rows, variances in (
+        (model.users.factors.rows, np.diag(sampler.user_covariance)),
+        (model.items.factors.rows, np.diag(sampler.item_covariance)),
+        (liked, sampler.user_preferences),
     ):
-        variance = torch.from_numpy(np.diag(covariance).copy()).float()
+        if rows not in optimizer.state:
+            continue
+        variance = torch.from_numpy(variances.copy()).float()
         optimizer.state[rows]["variance"] = variance
         rows.data = torch.randn(rows.shape, generator=generator) * variance.sqrt()
     objective = RatingObjective(inputs, weight=0.0)
@@ -413,14 +418,20 @@ def langevin_means(
         optimizer.zero_grad()
         objective(model, evidence).backward()
         optimizer.step()
-        model.head.load_state_dict(held)
+        model.head.load_state_dict(held, strict=False)
         if step >= burn_in and step % 5 == 0:
-            rows = [
-                side.factors.rows.detach().double().reshape(replicas, number, -1).numpy()
-                for side, number in ((model.users, sampler.num_users), (model.items, sampler.num_items))
-            ]
-            padded = [np.pad(part, ((0, 0), (0, 0), (0, len(thresholds) + 1))) for part in rows]
-            state = State(*padded, np.tile(thresholds, (replicas, 1)))
+            users, items = (
+                np.concatenate([rows.detach().double().numpy(), preferences.detach().double().numpy()], axis=1)
+                for rows, preferences in (
+                    (model.users.factors.rows, liked),
+                    (model.items.factors.rows, torch.zeros(num_items, liked.shape[1])),
+                )
+            )
+            state = State(
+                users.reshape(replicas, sampler.num_users, -1),
+                items.reshape(replicas, sampler.num_items, -1),
+                np.tile(thresholds, (replicas, 1)),
+            )
             total, kept = total + sampler.chances(state, user, item), kept + 1
     means = (total / kept).reshape(replicas, sampler.num_users, sampler.num_items, -1)
     return means.mean(0), means.std(0, ddof=1) / np.sqrt(replicas)
