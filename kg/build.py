@@ -159,7 +159,8 @@ class _Build:
         sources = self._gather(items, names)
         self.notes += names.clashes()
         self._add_concepts(items, users)
-        self._add_relations(items)
+        for kind, entities in ((ITEM, items), (USER, users)):
+            self._add_relations(kind, entities)
         self.nodes = {USER: _nodes(users), ITEM: _nodes(items), **self.nodes}
         with_triples = self._add_knowledge(sources, len(items.vocabulary))
         graph = KnowledgeGraph(
@@ -215,11 +216,11 @@ class _Build:
                 )
                 self.edges[EdgeType(str(holder), str(relation), str(kind))] = frame
 
-    def _add_relations(self, items: Entities) -> None:
-        """Add one edge per relation and pair of items: the first source that states it."""
-        if not items.relations:
+    def _add_relations(self, kind: str, entities: Entities) -> None:
+        """Add one edge per relation and pair of items, or of users: the first source that states it."""
+        if not entities.relations:
             return
-        for relation, pairs in pd.concat(items.relations, ignore_index=True).groupby("relation", sort=False):
+        for relation, pairs in pd.concat(entities.relations, ignore_index=True).groupby("relation", sort=False):
             frame = pd.DataFrame(
                 {
                     "source": pairs["entity"].to_numpy(dtype=np.int64),
@@ -228,7 +229,7 @@ class _Build:
                     "line": pairs["line"].to_numpy(dtype=np.int64),
                 }
             )
-            self.edges[EdgeType(ITEM, str(relation), ITEM)] = frame
+            self.edges[EdgeType(kind, str(relation), kind)] = frame
 
     def _source(self, name: str) -> int:
         return self.sources.setdefault(name, len(self.sources))

@@ -17,7 +17,15 @@ def load(tmp_path: Path, text: str, data: Path | None = None) -> Description:
 
 
 def test_the_ready_made_descriptions_are_valid(tmp_path: Path) -> None:
-    assert list(ready_made()) == ["citeulike-a", "movielens-100k", "movielens-100k-freebase", "movielens-1m"]
+    assert list(ready_made()) == [
+        "citeulike-a",
+        "flixster-monti",
+        "lastfm-dbpedia",
+        "movielens-100k",
+        "movielens-100k-freebase",
+        "movielens-1m",
+        "movielens-latest-small",
+    ]
     for name in ready_made():
         description = Description.load(name, data=tmp_path)
         assert (description.name, description.folder) == (name, tmp_path)

@@ -214,3 +214,15 @@ def test_hierarchies_are_followed_to_the_top(tmp_path: Path, step: str) -> None:
     text = spoken("One", "a") + f"<{W}a> <{step}> <{W}b> .\n<{W}b> <{step}> <{W}c> .\n<{W}c> <{step}> <{W}a> .\n"
     dataset = made(tmp_path, text + spoken("One", "E", "r"), knowledge=", keep: [p]")
     assert {source for source, _, _ in edges(dataset)} == {"1", W + "a", W + "b", W + "c"}
+
+
+def test_items_whose_ids_are_iris_are_linked_by_them(tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text(f"user,item,rating\nu,{W}One_%28band%29,1\nv,two,2\n")
+    (tmp_path / "facts.nt").write_text(spoken("One_%28band%29"))
+    (tmp_path / "d.yaml").write_text(
+        "name: small\nratings: {file: ratings.csv}\nknowledge: [{file: facts.nt, source: wiki}]\n"
+    )
+    dataset = build(Description.load(tmp_path / "d.yaml"))
+    assert edges(dataset) == {(W + "One_%28band%29", "wiki:p", W + "E")}
+    assert dataset.graph.items.labels.tolist() == ["One (band)", "two"]
+    assert dataset.graph.items.iris.tolist() == [W + "One_%28band%29", None]

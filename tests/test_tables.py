@@ -200,3 +200,13 @@ def test_a_directory_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "t.csv").mkdir()
     with pytest.raises(InputError, match="cannot be read"):
         read_table(tmp_path / "t.csv")
+
+
+def test_the_last_column_may_take_the_rest_of_a_line(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('user,artist\n1,"Earth, Wind & Fire\n\n2,Moby\n')
+    table = read_table(tmp_path / "t.csv", TableFormat(rest=True))
+    assert cells(table) == [["1", '"Earth, Wind & Fire'], ["2", "Moby"]]
+    assert [table.line(row) for row in range(2)] == [2, 4]
+    (tmp_path / "t.csv").write_text("1,a,b\n2\n")
+    with pytest.raises(InputError, match=r"line 2: expected 2 fields separated by ',' \(user, artist\), found 1"):
+        read_table(tmp_path / "t.csv", TableFormat(rest=True, columns=("user", "artist")))

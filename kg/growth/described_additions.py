@@ -48,7 +48,7 @@ def described_records(files: Sequence[Path], kind: str, description: Description
     notes = [note.removesuffix(".") for note in notes]
     for file, table, place in zip(files, tables, places, strict=True):
         notes += [f"{file.name}: {what}" for what in _told(accounts[place])]
-        if isinstance(table, ItemTable) and table.relations:
+        if table.relations:
             notes += _relate(records, file, table, found.vocabulary)
     if missed:
         notes.append(
@@ -80,8 +80,8 @@ def _like(
 
 def _at(table: ItemTable | UserTable, place: str) -> ItemTable | UserTable:
     """Return the same table in another place, without links, and without relations, which may lead to what the graph has."""
-    apart: dict[str, Any] = {"same_as": None, "relations": {}} if isinstance(table, ItemTable) else {}
-    return table.model_copy(update={"file": place, "optional": False, **apart})
+    apart: dict[str, Any] = {"same_as": None} if isinstance(table, ItemTable) else {}
+    return table.model_copy(update={"file": place, "optional": False, "relations": {}, **apart})
 
 
 def _records(found: Entities) -> list[dict[str, Any]]:
@@ -101,8 +101,10 @@ def _told(account: FileAccount) -> list[str]:
     return [f"{number:,} {what}" for what, number in {**account.counts, **dropped}.items() if number]
 
 
-def _relate(records: list[dict[str, Any]], file: Path, table: ItemTable, vocabulary: Vocabulary) -> list[str]:
-    """Add to each record the other items that its row names; return what could not be."""
+def _relate(
+    records: list[dict[str, Any]], file: Path, table: ItemTable | UserTable, vocabulary: Vocabulary
+) -> list[str]:
+    """Add to each record the others of its kind that its row names; return what could not be."""
     if table.id is None:
         return [
             f"{file.name}: {name} is not read, since its rows are found by their titles" for name in table.relations

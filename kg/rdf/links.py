@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kg.rdf.knowledge_description import Knowledge, TripleTable
-from kg.rdf.predicates import PREFIXES
+from kg.rdf.predicates import PREFIXES, local_name
 from kg.rdf.triples import is_iri
 from kg.report import FileAccount
 from kg.schema import ITEM, Namespace
@@ -33,16 +33,22 @@ class ItemNames:
     """
 
     def __init__(self, items: Entities, namespace: Namespace, *, merge: bool) -> None:
-        """Begin with the links that tables of items give; with `merge` also those that differ from an earlier one."""
+        """Begin with the links that tables of items give; with `merge` also those that differ from an earlier one.
+
+        An item without a link whose id is an IRI is linked by it, and its label is the end of the IRI if it has none.
+        """
         self.items = items
         self.merge = merge
         self.items_of: dict[str, list[int]] = {}
         self.minted = namespace.node(ITEM, "")
         self._namespace = namespace
         self.alias: dict[str, str] = {}
-        for item, iri in enumerate(items.links):
-            if iri is not None:
-                self._add(iri, item)
+        for item, (raw_id, iri) in enumerate(zip(items.vocabulary, items.links, strict=True)):
+            if iri is None and is_iri(raw_id):
+                items.links[item] = raw_id
+                items.labels[item] = items.labels[item] or local_name(raw_id).replace("_", " ")
+            if (name := items.links[item]) is not None:
+                self._add(name, item)
         if merge:
             for item, iri in items.other_links:
                 self._add(iri, item)

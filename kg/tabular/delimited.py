@@ -35,6 +35,8 @@ def _separator(file: Path, table_format: TableFormat) -> str:
 
 
 def _quote(separator: str, table_format: TableFormat) -> str | None:
+    if table_format.rest:
+        return None
     if table_format.quote is not None:
         return table_format.quote or None
     return '"' if separator == "," else None
@@ -81,6 +83,11 @@ def read_delimited(content: bytes, file: Path, table_format: TableFormat) -> tup
             file=file,
             line=None if table_format.columns else first[0],
         )
+    if table_format.rest:
+        rows = [fields for _, fields in rows_with_lines(text, table_format, file)][0 if table_format.columns else 1 :]
+        if any(len(fields) != len(columns) for fields in rows):
+            _raise_bad_row(text, file, table_format, separator, columns)
+        return pd.DataFrame(rows, columns=columns, dtype=str), text, replaced
     seen: list[Any] = []
 
     def refuse(row: Any) -> str:
@@ -167,9 +174,12 @@ def rows_with_lines(
                 line=start + 1 + table_format.skip_rows,
             ) from None
     else:
+        breaks = len(table_format.columns) - 1 if table_format.rest and table_format.columns else -1
         for number, raw in enumerate(lines, start=1 + table_format.skip_rows):
             if row := raw.rstrip("\r\n"):
-                yield number, row.split(separator)
+                fields = row.split(separator, breaks)
+                breaks = len(fields) - 1 if table_format.rest and breaks < 0 else breaks
+                yield number, fields
 
 
 def _utf8(content: bytes, file: Path, table_format: TableFormat) -> tuple[bytes, int]:

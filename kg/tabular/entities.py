@@ -20,7 +20,7 @@ from kg.tabular.concepts import concept_id, concept_values
 from kg.tabular.entity_description import ItemTable, Match, UserTable
 from kg.tabular.expression import without_matches
 from kg.tabular.matching import match_titles, normal_title, title_and_year
-from kg.tabular.related import related_items
+from kg.tabular.related import related_entities
 from kg.tabular.table_format import LINE
 from kg.tabular.templates import render
 from kg.vocabulary import Vocabulary
@@ -123,8 +123,7 @@ def read_entities(
         _describe(entities, table, description, row_of, account)
         known = np.stack([np.flatnonzero(row_of >= 0), row_of[row_of >= 0]], axis=1)
         _add_concepts(entities, table, description, known, folder, files)
-        if isinstance(description, ItemTable):
-            _add_relations(entities, table, description, known, account)
+        _add_relations(entities, table, description, known, account, forgotten)
     return entities
 
 
@@ -249,14 +248,20 @@ def _add_concepts(
 
 
 def _add_relations(
-    entities: Entities, table: Table, description: ItemTable, known: NDArray[np.int64], account: FileAccount
+    entities: Entities,
+    table: Table,
+    description: ItemTable | UserTable,
+    known: NDArray[np.int64],
+    account: FileAccount,
+    forgotten: Forgotten,
 ) -> None:
-    """Add the relations to other items that a table states; `known` holds pairs of an item and its row."""
+    """Add the relations to others of the kind that a table states; `known` holds pairs of an entity and its row."""
+    kind = entities.vocabulary.kind
     for name, relation in description.relations.items():
-        values = related_items(table, name, relation, description.missing, entities.vocabulary, account)
+        values = related_entities(table, name, relation, description.missing, entities.vocabulary, account, forgotten)
         pairs = pd.DataFrame(known, columns=["entity", "row"], dtype=np.int64).merge(values, on="row", sort=False)
         itself = pairs["entity"] == pairs["other"]
-        account.count(f"{name} of an item and itself, left out", int(itself.sum()))
+        account.count(f"{name} of {_ARTICLE[kind]} {kind} and itself, left out", int(itself.sum()))
         pairs["line"] = table.lines(pairs.pop("row").to_numpy())
         entities.relations.append(pairs[~itself].assign(relation=name, source=description.file))
 

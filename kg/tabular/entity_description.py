@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from kg.tabular.table_format import FileName, Name, Part, Pattern, TableFormat, Text
 
-__all__ = ["Concept", "EntityTable", "ItemRelation", "ItemTable", "Match", "NameTable", "Spellings", "UserTable"]
+__all__ = ["Concept", "EntityTable", "ItemTable", "Match", "NameTable", "Relation", "Spellings", "UserTable"]
 
 
 class NameTable(Part):
@@ -72,11 +72,11 @@ class Concept(Part):
         return self
 
 
-class ItemRelation(Part):
-    """How one relation to other items is read from a column of their ids."""
+class Relation(Part):
+    """How one relation to others of the same kind, items or users, is read from a column of their ids."""
 
     column: Text
-    """The column that holds the ids of the other items."""
+    """The column that holds the ids of the others."""
     split: str | None = Field(default=None, min_length=1)
     """Text between several ids in one cell."""
     counted: bool = False
@@ -84,7 +84,7 @@ class ItemRelation(Part):
     missing: tuple[Text, ...] | None = None
     """Values that mean unknown; by default those of the table."""
     unknown_ids: Literal["error", "drop"] = "error"
-    """What to do with ids that no item has."""
+    """What to do with ids that none of the kind has."""
 
     @model_validator(mode="after")
     def _check(self) -> ItemRelation:
@@ -134,6 +134,8 @@ class EntityTable(Part):
     """Regular expression whose matches are deleted from texts: marks that are no language."""
     concepts: dict[Name, Concept] = Field(default_factory=dict)
     """Relations to concepts, by relation name."""
+    relations: dict[Name, Relation] = Field(default_factory=dict)
+    """Relations of items to other items, or of users to other users, by relation name."""
     missing: tuple[Text, ...] = ("",)
     """Values that mean unknown."""
     optional: bool = False
@@ -147,8 +149,6 @@ class ItemTable(EntityTable):
     """Instead of `id`: join by title and year to the items of earlier tables."""
     same_as: Text | None = None
     """Column with the IRI of the item in an RDF source."""
-    relations: dict[Name, ItemRelation] = Field(default_factory=dict)
-    """Relations to other items, by relation name."""
 
     @model_validator(mode="after")
     def _check(self) -> ItemTable:

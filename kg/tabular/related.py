@@ -1,4 +1,4 @@
-"""Relations from items to other items, out of table columns that hold their ids."""
+"""Relations of items to other items, or of users to other users, out of table columns that hold their ids."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import numpy as np
 import pandas as pd
 
 from kg.errors import InputError, did_you_mean
+from kg.growth.forgotten import OF_FORGOTTEN, Forgotten
 from kg.report import FileAccount
 from kg.tables import Table
 from kg.tabular.cells import split_cells
-from kg.tabular.entity_description import ItemRelation
+from kg.tabular.entity_description import Relation
 from kg.vocabulary import Vocabulary
 
-__all__ = ["related_ids", "related_items"]
+__all__ = ["related_ids", "related_entities"]
 
 _SHOWN_CANDIDATES = 100_000
 
 
-def related_ids(table: Table, relation: ItemRelation, missing: Sequence[str]) -> pd.DataFrame:
+def related_ids(table: Table, relation: Relation, missing: Sequence[str]) -> pd.DataFrame:
     """Return the ids that the rows of a table name in the column of a relation: the columns `row` and `value`.
 
     Args:
@@ -31,42 +32,48 @@ def related_ids(table: Table, relation: ItemRelation, missing: Sequence[str]) ->
     return split_cells(table, relation.column, split=relation.split, unknown=unknown, counted=relation.counted)
 
 
-def related_items(
+def related_entities(
     table: Table,
     name: str,
-    relation: ItemRelation,
+    relation: Relation,
     missing: Sequence[str],
-    items: Vocabulary,
+    vocabulary: Vocabulary,
     account: FileAccount,
+    forgotten: Forgotten,
 ) -> pd.DataFrame:
-    """Return the items that the rows of a table name in one column.
+    """Return the items, or the users, that the rows of a table name in one column.
 
     Args:
         table: The table.
         name: Name of the relation, for messages.
         relation: How its column is read.
         missing: Values that mean unknown, unless the relation has its own.
-        items: All items.
-        account: Receives the number of ids that no item has, where they may be dropped.
+        vocabulary: All items, or all users.
+        account: Receives the number of ids that none of them has, where they may be dropped.
+        forgotten: People who are left out and counted.
 
     Returns:
-        A frame with the columns `row` (position in the table) and `other` (index of an item), each pair once.
+        A frame with the columns `row` (position in the table) and `other` (index in the vocabulary), each pair once.
 
     Raises:
         InputError: If the column is missing, a count is wrong, or an id is unknown and `unknown_ids` is `error`.
     """
     values = related_ids(table, relation, missing)
-    other = items.find(values["value"].to_numpy(dtype=object))
+    gone = forgotten.mask(values["value"].to_numpy(dtype=object))
+    account.count(f"{name} {OF_FORGOTTEN}, left out", int(gone.sum()))
+    values = values[~gone]
+    other = vocabulary.find(values["value"].to_numpy(dtype=object))
     absent = other < 0
     if absent.any() and relation.unknown_ids == "error":
         wrong = values.iloc[int(np.argmax(absent))]
-        hint = did_you_mean(wrong["value"], items) if len(items) <= _SHOWN_CANDIDATES else ""
+        hint = did_you_mean(wrong["value"], vocabulary) if len(vocabulary) <= _SHOWN_CANDIDATES else ""
         raise InputError(
-            f"the item {wrong['value']!r} in the column {relation.column!r} is not among the {len(items):,} items; "
+            f"the {vocabulary.kind} {wrong['value']!r} in the column {relation.column!r} is not among the {len(vocabulary):,} "
+            f"{vocabulary.kind}s; "
             f"correct it, or give unknown_ids: drop under {name}.{hint}",
             file=table.file,
             line=table.line(int(wrong["row"])),
         )
-    account.count(f"{name} of an id that no item has, left out", int(absent.sum()))
+    account.count(f"{name} of an id that no {vocabulary.kind} has, left out", int(absent.sum()))
     found = pd.DataFrame({"row": values["row"].to_numpy()[~absent], "other": other[~absent]})
     return found.drop_duplicates(ignore_index=True)

@@ -66,6 +66,8 @@ class TableFormat(Part):
     """Lines to skip at the beginning."""
     quote: str | None = Field(default=None, max_length=1)
     """Character around fields that hold the separator; by default `"` for commas and none otherwise."""
+    rest: bool = False
+    """Whether the last column takes the rest of a line, also where it holds the separator: for files without quotes."""
     bad_bytes: Literal["error", "replace"] = "error"
     """What to do with bytes the encoding does not allow; replaced ones are counted in the report."""
     lines: Text | None = None
@@ -78,6 +80,8 @@ class TableFormat(Part):
     def _check(self) -> TableFormat:
         if self.lines is not None and {"separator", "columns", "quote"} & self.model_fields_set:
             raise ValueError("a format with lines splits nothing; leave out separator, columns and quote")
+        if self.rest and (self.lines is not None or self.quote):
+            raise ValueError("rest is for lines of fields without quotes; leave out lines and quote")
         if self.lines is None and "first_line" in self.model_fields_set:
             raise ValueError("first_line goes with lines: NAME, which makes each line a row")
         if self.lines == LINE:
