@@ -11,7 +11,7 @@ from models.encoder import Messages, RelationalEncoder
 from models.factors import Factors
 from models.head import OrdinalHead
 from models.hybrid import HybridInputs, HybridModel
-from models.inputs import HOP, RATED, RATED_BY
+from models.inputs import HOP, RATED, RATED_BY, RATED_OVER
 from models.network.priors import ScalePrior
 from models.network.sessions import Sessions, SessionTower
 from models.network.tower import ColdTower, NodeInputs, Tower
@@ -54,7 +54,7 @@ class ModelSettings:
         """Return the prior of a message's table by the kind of message it is."""
         if message.startswith(HOP):
             return ScalePrior(initial=self.hop_scale, damping=self.correlated_damping)
-        if message.partition("<")[0] in (RATED, RATED_BY):
+        if message.partition("<")[0] in (RATED, RATED_BY) or message.startswith(RATED_OVER):
             return ScalePrior(initial=self.rated_scale, damping=self.correlated_damping)
         return ScalePrior(initial=self.content_scale)
 
