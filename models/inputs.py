@@ -43,6 +43,7 @@ class InputLimits:
     Attributes:
         least_items: A concept speaks only if it belongs to at least this many items or users.
         most_hop_concepts: Relations with at most this many concepts also send over two hops.
+        least_related: A relation between users or items carries ratings only if it leads to those of at least this many.
         most_over: Over a relation between users or items, at most this many messages of what the related ones rated
             reach a node: those of the largest weight, so that the cost stays in proportion to the nodes.
         time_bins: Number of bins of the rating dates.
@@ -52,6 +53,7 @@ class InputLimits:
 
     least_items: int = 2
     most_hop_concepts: int = 32
+    least_related: int = 10
     most_over: int = 128
     time_bins: int = 32
     bin_seconds: int = 7 * 86_400
@@ -92,7 +94,7 @@ def hetero_data(
             for message_type, index in directions(edge_type, with_wider_concepts(graph, edge_type)):
                 _add(data, "content", message_type, *_concept_edges(index, limits.least_items))
                 if message_type[0] == message_type[2] and "neighbours" not in limits.leave_out:
-                    _add(data, "interactions", *_rated_over(message_type, index, ratings, limits.most_over))
+                    _add(data, "interactions", *_rated_over(message_type, index, ratings, limits))
     if "text" not in limits.leave_out and item_text.shape[1]:
         data[ITEM].features["content"][TEXT] = torch.from_numpy(np.ascontiguousarray(item_text))
     rated = _rated(ratings)
@@ -159,10 +161,17 @@ def _concept_edges(index: NDArray[np.int64], least: int) -> tuple[Tensor, Tensor
     return torch.from_numpy(edge_index.copy()), torch.from_numpy(weight.astype(np.float32))
 
 
-def _add(data: HeteroData, group: str, edge_type: MessageType, edge_index: Tensor, weight: Tensor) -> None:
+def _add(
+    data: HeteroData,
+    group: str,
+    edge_type: MessageType,
+    edge_index: Tensor,
+    weight: Tensor,
+    sends: Tensor | None = None,
+) -> None:
     if edge_index.shape[1]:
         # A relation's table has rows for its own senders only: few persons direct, though many act.
-        sends = torch.bincount(edge_index[0]) > 0
+        sends = torch.bincount(edge_index[0]) > 0 if sends is None else sends
         senders, table_row = sends.nonzero()[:, 0], (sends.cumsum(0) - 1)[edge_index[0]]
         edges = data[edge_type]
         edges.edge_index, edges.edge_weight, edges.table_row, edges.senders = edge_index, weight, table_row, senders
@@ -182,8 +191,8 @@ def _rated(ratings: Ratings) -> dict[MessageType, tuple[Tensor, Tensor]]:
 
 
 def _rated_over(
-    message_type: MessageType, index: NDArray[np.int64], ratings: Ratings, most: int
-) -> tuple[MessageType, Tensor, Tensor]:
+    message_type: MessageType, index: NDArray[np.int64], ratings: Ratings, limits: InputLimits
+) -> tuple[MessageType, Tensor, Tensor, Tensor]:
     r"""Return messages of what related users rated (or of who rated related items): $\sum_w \sum_j T[j] / \sqrt{m_v n_w}$.
 
     $w$ runs over the $m_v$ related nodes that have ratings, $j$ over the $n_w$ ratings of each: the trust of TrustSVD
@@ -193,7 +202,11 @@ def _rated_over(
         message_type: The relation, between nodes of one kind.
         index: Its edges, sender and receiver, int64 `[2, num_edges]`.
         ratings: Training ratings.
-        most: Largest number of messages to a node.
+        limits: Least number of related nodes, most messages to a node.
+
+    Returns:
+        Edge type, edges (none, if too few are related) and weights of the messages, and who has a row in their table: all that have ratings. Which of
+        them send may change when someone is forgotten; that no one gets a row then, a posterior relies on.
     """
     kind, relation, _ = message_type
     own, other, others = (
@@ -205,14 +218,19 @@ def _rated_over(
     counts = np.bincount(own, minlength=num_nodes)
     rated = coo_array((counts[own] ** -0.5, (own, other)), shape=(num_nodes, others)).tocsr()
     sender, receiver = np.unique(index[:, counts[index[0]] > 0], axis=1)
+    if len(np.unique(receiver)) < limits.least_related:
+        sender, receiver = sender[:0], receiver[:0]
     related = np.bincount(receiver, minlength=num_nodes)
     towards = coo_array((related[receiver] ** -0.5, (receiver, sender)), shape=(num_nodes, num_nodes)).tocsr()
     # In blocks: before the smaller ones are dropped there may be as many weights as nodes of both kinds, multiplied.
-    blocks = [_largest(towards[start : start + _BLOCK] @ rated, most) for start in range(0, num_nodes, _BLOCK)]
+    blocks = [
+        _largest(towards[start : start + _BLOCK] @ rated, limits.most_over) for start in range(0, num_nodes, _BLOCK)
+    ]
     found = vstack(blocks).tocoo()
     edge_index = torch.from_numpy(np.stack([found.col, found.row]).astype(np.int64))
     sent = (ITEM if kind == USER else USER, RATED_OVER + relation, kind)
-    return sent, edge_index, torch.from_numpy(found.data.astype(np.float32))
+    sends = torch.from_numpy(np.bincount(other, minlength=others) > 0)
+    return sent, edge_index, torch.from_numpy(found.data.astype(np.float32)), sends
 
 
 def _largest(weights: csr_array, most: int) -> csr_array:
