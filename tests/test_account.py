@@ -154,7 +154,7 @@ def related(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Recom
     """The same world, where each names the next but one as friend, u3 one without ratings, and films are sequels of the one before."""
     edges = dict(dataset.graph.edges)
     for edge_type, pairs in (
-        (FRIEND, [(user, 13 if user == 3 else user + 2) for user in range(12)]),
+        (FRIEND, [(user, 13 if user == 3 else (user + 2) % 12) for user in range(12)]),
         (SEQUEL, [(item + 1, item) for item in range(12)]),
     ):
         edges[edge_type] = Edges(index=np.array(pairs).T, provenance=np.zeros(len(pairs), dtype=np.int16))
