@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array, vstack
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -26,9 +27,11 @@ __all__ = ["InputLimits", "hetero_data", "hybrid_inputs"]
 
 RATED = "rated"  # item -> user: which items a user rated, never how
 RATED_BY = "rated_by"  # user -> item
+RATED_OVER = "rated_over_"  # over a relation between users or between items: what those at its other end rated
 WEEK = "week"  # a time bin of training ratings
 HOP = "hop_"  # two hops: concept -> item -> user, or concept -> user -> item
 TEXT = "text"
+_BLOCK = 1024  # nodes whose relations are followed to ratings at once
 
 MessageType = tuple[str, str, str]  # sender kind, relation, receiver kind
 
@@ -40,6 +43,9 @@ class InputLimits:
     Attributes:
         least_items: A concept speaks only if it belongs to at least this many items or users.
         most_hop_concepts: Relations with at most this many concepts also send over two hops.
+        least_related: A relation between users or items carries ratings only if it leads to those of at least this many.
+        most_over: Over a relation between users or items, at most this many messages of what the related ones rated
+            reach a node: those of the largest weight, so that the cost stays in proportion to the nodes.
         time_bins: Number of bins of the rating dates.
         bin_seconds: Least width of a bin; wider where the ratings span more than the bins would hold.
         leave_out: Parts that send no messages, for ablations: concepts, text, neighbours, two_hops, dates.
@@ -47,6 +53,8 @@ class InputLimits:
 
     least_items: int = 2
     most_hop_concepts: int = 32
+    least_related: int = 10
+    most_over: int = 128
     time_bins: int = 32
     bin_seconds: int = 7 * 86_400
     leave_out: frozenset[str] = frozenset()
@@ -85,6 +93,8 @@ def hetero_data(
         for edge_type in graph.edges:
             for message_type, index in directions(edge_type, with_wider_concepts(graph, edge_type)):
                 _add(data, "content", message_type, *_concept_edges(index, limits.least_items))
+                if message_type[0] == message_type[2] and "neighbours" not in limits.leave_out:
+                    _add(data, "interactions", *_rated_over(message_type, index, ratings, limits))
     if "text" not in limits.leave_out and item_text.shape[1]:
         data[ITEM].features["content"][TEXT] = torch.from_numpy(np.ascontiguousarray(item_text))
     rated = _rated(ratings)
@@ -151,10 +161,17 @@ def _concept_edges(index: NDArray[np.int64], least: int) -> tuple[Tensor, Tensor
     return torch.from_numpy(edge_index.copy()), torch.from_numpy(weight.astype(np.float32))
 
 
-def _add(data: HeteroData, group: str, edge_type: MessageType, edge_index: Tensor, weight: Tensor) -> None:
+def _add(
+    data: HeteroData,
+    group: str,
+    edge_type: MessageType,
+    edge_index: Tensor,
+    weight: Tensor,
+    sends: Tensor | None = None,
+) -> None:
     if edge_index.shape[1]:
         # A relation's table has rows for its own senders only: few persons direct, though many act.
-        sends = torch.bincount(edge_index[0]) > 0
+        sends = torch.bincount(edge_index[0]) > 0 if sends is None else sends
         senders, table_row = sends.nonzero()[:, 0], (sends.cumsum(0) - 1)[edge_index[0]]
         edges = data[edge_type]
         edges.edge_index, edges.edge_weight, edges.table_row, edges.senders = edge_index, weight, table_row, senders
@@ -171,6 +188,58 @@ def _rated(ratings: Ratings) -> dict[MessageType, tuple[Tensor, Tensor]]:
         (ITEM, RATED, USER): (torch.stack([item, user]), of_user[user].rsqrt()),
         (USER, RATED_BY, ITEM): (torch.stack([user, item]), of_item[item].rsqrt()),
     }
+
+
+def _rated_over(
+    message_type: MessageType, index: NDArray[np.int64], ratings: Ratings, limits: InputLimits
+) -> tuple[MessageType, Tensor, Tensor, Tensor]:
+    r"""Return messages of what related users rated (or of who rated related items): $\sum_w \sum_j T[j] / \sqrt{m_v n_w}$.
+
+    $w$ runs over the $m_v$ related nodes that have ratings, $j$ over the $n_w$ ratings of each: the trust of TrustSVD
+    (Guo et al., AAAI 2015) along ratings. They say who rated what, never how.
+
+    Args:
+        message_type: The relation, between nodes of one kind.
+        index: Its edges, sender and receiver, int64 `[2, num_edges]`.
+        ratings: Training ratings.
+        limits: Least number of related nodes, most messages to a node.
+
+    Returns:
+        Edge type, edges (none, if too few are related) and weights of the messages, and who has a row in their table: all that have ratings. Which of
+        them send may change when someone is forgotten; that no one gets a row then, a posterior relies on.
+    """
+    kind, relation, _ = message_type
+    own, other, others = (
+        (ratings.user, ratings.item, ratings.num_items)
+        if kind == USER
+        else (ratings.item, ratings.user, ratings.num_users)
+    )
+    num_nodes = ratings.num_users if kind == USER else ratings.num_items
+    counts = np.bincount(own, minlength=num_nodes)
+    rated = coo_array((counts[own] ** -0.5, (own, other)), shape=(num_nodes, others)).tocsr()
+    sender, receiver = np.unique(index[:, counts[index[0]] > 0], axis=1)
+    if len(np.unique(receiver)) < limits.least_related:
+        sender, receiver = sender[:0], receiver[:0]
+    related = np.bincount(receiver, minlength=num_nodes)
+    towards = coo_array((related[receiver] ** -0.5, (receiver, sender)), shape=(num_nodes, num_nodes)).tocsr()
+    # In blocks: before the smaller ones are dropped there may be as many weights as nodes of both kinds, multiplied.
+    blocks = [
+        _largest(towards[start : start + _BLOCK] @ rated, limits.most_over) for start in range(0, num_nodes, _BLOCK)
+    ]
+    found = vstack(blocks).tocoo()
+    edge_index = torch.from_numpy(np.stack([found.col, found.row]).astype(np.int64))
+    sent = (ITEM if kind == USER else USER, RATED_OVER + relation, kind)
+    sends = torch.from_numpy(np.bincount(other, minlength=others) > 0)
+    return sent, edge_index, torch.from_numpy(found.data.astype(np.float32)), sends
+
+
+def _largest(weights: csr_array, most: int) -> csr_array:
+    """Return a matrix with the largest entries of each row; of equal ones those of the first columns."""
+    weights.sort_indices()
+    row = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+    order = np.lexsort((weights.indices, -weights.data, row))
+    kept = np.sort(order[np.arange(len(row)) - weights.indptr[row] < most])
+    return csr_array((weights.data[kept], (row[kept], weights.indices[kept])), shape=weights.shape)
 
 
 def _add_two_hops(data: HeteroData, rated: Mapping[MessageType, tuple[Tensor, Tensor]], limits: InputLimits) -> None:

@@ -27,7 +27,20 @@ from kg.schema import ITEM, USER, EdgeType
 from models.accounts.account import Account, account_of_history, accounts
 from models.accounts.alterations import predict_without
 from models.accounts.chords import Chords
-from models.accounts.received import BIAS, CONCEPT, DATES, FACTORS, LEVELS, MEAN, NEIGHBOUR, NEW, RATERS, TEXTS, PartKey
+from models.accounts.received import (
+    BIAS,
+    CONCEPT,
+    DATES,
+    FACTORS,
+    LEVELS,
+    MEAN,
+    NEIGHBOUR,
+    NEW,
+    RATERS,
+    RELATED,
+    TEXTS,
+    PartKey,
+)
 from models.encoder import parameter_key
 from models.inputs import HOP, RATED, InputLimits, hetero_data, hybrid_inputs, relation_name
 from models.posterior import Posterior, Predictor
@@ -48,6 +61,7 @@ splits:
 """
 NUM_USERS, NUM_ITEMS = 14, 16  # of each the last two have no ratings; the ids are not the indices
 SUMS = 1e-5  # stars
+FRIEND, SEQUEL = EdgeType(USER, "friend", USER), EdgeType(ITEM, "sequel", ITEM)
 GENRE = (EdgeType(ITEM, "genre", "genre"), ("genre", "genre", ITEM))
 
 
@@ -135,6 +149,19 @@ def implicit(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Reco
     return experiment.recommender(experiment.run(tmp_path_factory.mktemp("implicit") / "checkpoint.safetensors"))
 
 
+@pytest.fixture(scope="module")
+def related(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Recommender:
+    """The same world, where each names the next but one as friend, u3 one without ratings, and films are sequels of the one before."""
+    edges = dict(dataset.graph.edges)
+    for edge_type, pairs in (
+        (FRIEND, [(user, 13 if user == 3 else (user + 2) % 12) for user in range(12)]),
+        (SEQUEL, [(item + 1, item) for item in range(12)]),
+    ):
+        edges[edge_type] = Edges(index=np.array(pairs).T, provenance=np.zeros(len(pairs), dtype=np.int16))
+    graph = replace(dataset.graph, edges=edges)
+    return trained(replace(dataset, graph=graph), tmp_path_factory.mktemp("related"))[0]
+
+
 def every_pair(recommender: Recommender) -> tuple[np.ndarray, np.ndarray]:
     user, item = np.indices((recommender.train.num_users, recommender.train.num_items)).reshape(2, -1)
     return user, item
@@ -171,7 +198,7 @@ def one_account(recommender: Recommender, user: int, item: int) -> Account:
 # Sums
 
 
-@pytest.mark.parametrize("which", ["recommender", "dated", "implicit"])
+@pytest.mark.parametrize("which", ["recommender", "dated", "implicit", "related"])
 def test_the_parts_of_every_pair_sum_to_the_prediction(which: str, request: pytest.FixtureRequest) -> None:
     recommender: Recommender = request.getfixturevalue(which)
     user, item = every_pair(recommender)
@@ -253,10 +280,38 @@ def test_a_new_pair_has_what_is_known_of_the_new(recommender: Recommender) -> No
     assert not {kind for kind, _ in kinds} & {NEIGHBOUR, RATERS, DATES}
 
 
+def test_what_the_related_rated_is_one_part_of_each_relation(related: Recommender) -> None:
+    def parts(user: str, item: str) -> dict[tuple[str, str], float]:
+        found = related.explain(item, user=user).parts
+        return {(part.side, part.name): part.stars for part in found if part.kind == RELATED}
+
+    of_friends, of_sequel = (
+        (USER, "what the related people rated (friend)"),
+        (ITEM, "who rated the related items (sequel)"),
+    )
+    found = parts("u0", "i1")
+    back = {(USER, "what the related people rated (friend of)"), (ITEM, "who rated the related items (sequel of)")}
+    assert set(found) == {of_friends, of_sequel} | back
+    assert min(map(abs, found.values())) > 0
+    assert of_friends not in parts("u3", "i1")  # a friend without ratings says nothing of this kind
+    assert (USER, "what the related people rated (friend of)") in parts("u2", "i0")
+    pair = index(related, "u0", "i1")
+    key = PartKey(RELATED, USER, (ITEM, "rated_over_friend", USER))
+    silent = without_row(related, "users.interactions.tables.rated_over_friend<item", slice(None))
+    before, after = one_account(related, *pair), one_account(silent, *pair)
+    assert stars_of(before)[key] == pytest.approx(found[of_friends])
+    assert stars_of(after)[key] == 0
+    user, item = every_pair(related)
+    nothing: list[tuple[PartKey, ...]] = [()] * len(user)
+    np.testing.assert_allclose(
+        predict_without(related, user, item, nothing), predicted(related, user, item), rtol=0, atol=SUMS
+    )
+
+
 # Oracles
 
 
-def without_row(recommender: Recommender, table: str, row: int) -> Recommender:
+def without_row(recommender: Recommender, table: str, row: int | slice) -> Recommender:
     """Zero one row of a table in every sample: a message that is sent, but says nothing."""
     samples = dict(recommender.posterior.warm.samples)
     samples[table] = samples[table].clone()

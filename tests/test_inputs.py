@@ -238,3 +238,58 @@ def test_stacked_operators_hold_the_same_weights() -> None:
                 blocks.append(block)
             torch.testing.assert_close(messages.operator.matrix.to_dense(), torch.cat(blocks, dim=1))
             assert sum(messages.num_sources.values()) == messages.operator.shape[1]
+
+
+def test_over_a_relation_come_the_ratings_of_the_related() -> None:
+    """Items 1 and 2 follow item 0: by hand, from who rated which of them."""
+    data = hetero_data(world(), ratings(), TEXT, InputLimits(least_related=1))
+    # Item 0 has its ratings of users 0 and 1; item 1 one of user 0, item 2 one of user 1.
+    assert weights(data, USER, "rated_over_wiki:follows", ITEM) == pytest.approx(
+        {(0, 1): HALF, (1, 1): HALF, (0, 2): HALF, (1, 2): HALF}
+    )
+    assert weights(data, USER, "rated_over_wiki:follows_of", ITEM) == pytest.approx({(0, 0): HALF, (1, 0): HALF})
+    assert (USER, "rated_over_wiki:follows", ITEM) in data[ITEM].interactions
+
+
+def befriended(pairs: list[tuple[int, int]]) -> KnowledgeGraph:
+    graph = world()
+    return replace(graph, edges={**graph.edges, EdgeType(USER, "friend", USER): edges(pairs)})
+
+
+def test_who_has_no_ratings_sends_none_and_receives_those_of_friends() -> None:
+    data = hetero_data(
+        befriended([(0, 1), (0, 2), (2, 0), (2, 1), (2, 1)]), ratings(), TEXT, InputLimits(least_related=1)
+    )
+    # User 0 names 1 and 2, who has no ratings: user 1's two ratings arrive with the weight of one friend.
+    # User 2 names 0 and 1, who both rated item 0: two messages become one.
+    assert weights(data, ITEM, "rated_over_friend", USER) == pytest.approx(
+        {(0, 0): HALF, (2, 0): HALF, (0, 2): 1.0, (1, 2): 0.5, (2, 2): 0.5}
+    )
+    few = hetero_data(befriended([(2, 0), (2, 1)]), ratings(), TEXT, InputLimits(least_related=1, most_over=2))
+    assert weights(few, ITEM, "rated_over_friend", USER) == pytest.approx({(0, 2): 1.0, (1, 2): 0.5})
+
+
+@pytest.mark.parametrize("part", ["concepts", "neighbours"])
+def test_few_relations_carry_no_ratings_and_none_do_with_either_half_left_out(part: str) -> None:
+    for least, left_out, number in ((1, frozenset[str](), 4), (1, frozenset({part}), 0), (3, frozenset[str](), 0)):
+        limits = InputLimits(least_related=least, leave_out=left_out)
+        data = hetero_data(befriended([(0, 1)]), ratings(), TEXT, limits)
+        sent = [found for found in (*data[USER].interactions, *data[ITEM].interactions) if "over" in found[1]]
+        assert len(sent) == number
+
+
+def test_ratings_over_relations_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = befriended([(0, 1), (0, 2), (2, 0), (2, 1)])
+    limits = InputLimits(least_related=1)
+    whole = tensors(hetero_data(graph, ratings(), TEXT, limits))
+    monkeypatch.setattr("models.inputs._BLOCK", 2)
+    parts = tensors(hetero_data(graph, ratings(), TEXT, limits))
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_ratings_over_relations_never_carry_a_value() -> None:
+    graph, limits = befriended([(0, 1), (2, 0)]), InputLimits(least_related=1)
+    before, after = (tensors(hetero_data(graph, given, TEXT, limits)) for given in (ratings(), ratings((1, 5, 2, 4))))
+    assert any("rated_over_friend" in name for name in before)
+    assert all(torch.equal(before[name], after[name]) for name in before)

@@ -24,10 +24,12 @@ from models.accounts.received import (
     NEIGHBOUR,
     NEW,
     RATERS,
+    RELATED,
     RULE,
     TEXTS,
     PartKey,
 )
+from models.inputs import RATED_OVER
 from models.lists.reasons import relation_words
 from models.trained import Trained
 
@@ -58,7 +60,7 @@ class Part:
     """One line of an explanation.
 
     Attributes:
-        kind: `mean`, `bias`, `factors`, `concept`, `text`, `rated`, `raters`, `dates`, `levels`, `new` or `rule`.
+        kind: `mean`, `bias`, `factors`, `concept`, `text`, `rated`, `raters`, `related`, `dates`, `levels`, `new` or `rule`.
         side: `user` or `item`: whose it is; empty for the mean and for rules.
         name: What it is, for people.
         stars: What it adds to the expected rating.
@@ -235,6 +237,12 @@ def _name(graph: KnowledgeGraph, key: PartKey, ratings: Mapping[int, float], *, 
         kind, relation, _ = key.message
         whose = "person's " if key.side == USER else ""
         return f"{whose}{relation_words(relation)}: {graph.nodes[kind].labels[key.sender]}"
+    if key.kind == RELATED:
+        assert key.message is not None
+        words = relation_words(key.message[1].removeprefix(RATED_OVER))
+        return (
+            f"who rated the related items ({words})" if key.side == ITEM else f"what the related people rated ({words})"
+        )
     return (_OWN_CHOICES if implicit else _OWN)[key.kind][key.side == ITEM]
 
 

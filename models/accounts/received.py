@@ -15,7 +15,7 @@ from models.cold.newcomer_prior import RowPrior
 from models.cold.newcomers import Taste, messages_sent
 from models.encoder import parameter_key
 from models.head import slopes
-from models.inputs import HOP, RATED, RATED_BY, MessageType, relation_name
+from models.inputs import HOP, RATED, RATED_BY, RATED_OVER, MessageType, relation_name
 from models.posterior import Posterior, Predictor
 from models.trained import Trained
 
@@ -29,6 +29,7 @@ __all__ = [
     "NEIGHBOUR",
     "NEW",
     "RATERS",
+    "RELATED",
     "RULE",
     "TEXTS",
     "PartKey",
@@ -46,6 +47,7 @@ CONCEPT = "concept"  # one concept, or one item that another names
 TEXTS = "text"
 NEIGHBOUR = "rated"  # one item that the user rated
 RATERS = "raters"  # all users who rated the item; single ones are nobody's business
+RELATED = "related"  # all that related users rated, or all who rated related items, by relation
 DATES = "dates"  # when the training ratings were made
 LEVELS = "levels"  # which levels the user likes to give
 NEW = "new"  # what all users, or items, without ratings share
@@ -58,7 +60,7 @@ class PartKey(NamedTuple):
     Attributes:
         kind: One of the kinds of parts.
         side: `user` or `item`: whose message it is; empty for the mean and for rules.
-        message: Edge type of the message, for concepts.
+        message: Edge type of the message, for concepts and for what is related.
         sender: Index of the concept or of the rated item.
         name: Name of a rule.
     """
@@ -214,7 +216,9 @@ def received_by(
     for edge_type in data[side].interactions:
         if edge_type[1] not in (RATED, RATED_BY):
             senders, rows, weight = _edge_rows(posterior, data, f"{tower}.interactions", edge_type, node)
-            collect.add([PartKey(DATES, side)] * len(senders), rows, weight)
+            over = edge_type[1].startswith(RATED_OVER)
+            key = PartKey(RELATED, side, edge_type) if over else PartKey(DATES, side)
+            collect.add([key] * len(senders), rows, weight)
     if side == USER and predictor.dated is not None:
         days = predictor.users[:, node].double() - predictor.dated.users[:, node].double()
         collect.add([PartKey(DATES, side)], days[:, None])

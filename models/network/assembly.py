@@ -11,7 +11,7 @@ from models.encoder import Messages, RelationalEncoder
 from models.factors import Factors
 from models.head import OrdinalHead
 from models.hybrid import HybridInputs, HybridModel
-from models.inputs import HOP, RATED, RATED_BY
+from models.inputs import HOP, RATED, RATED_BY, RATED_OVER
 from models.network.priors import ScalePrior
 from models.network.sessions import Sessions, SessionTower
 from models.network.tower import ColdTower, NodeInputs, Tower
@@ -56,6 +56,8 @@ class ModelSettings:
             return ScalePrior(initial=self.hop_scale, damping=self.correlated_damping)
         if message.partition("<")[0] in (RATED, RATED_BY):
             return ScalePrior(initial=self.rated_scale, damping=self.correlated_damping, joint=True)
+        if message.startswith(RATED_OVER):
+            return ScalePrior(initial=self.rated_scale, damping=self.correlated_damping)
         return ScalePrior(initial=self.content_scale)
 
 
