@@ -25,7 +25,7 @@ from kg.storage.columns import read_columns, write_columns
 from kg.storage.manifest import canonical, file_sha256, pretty, refuse_foreign, seal, sha256, unseal
 from kg.storage.nquads import write_nquads
 
-__all__ = ["FORMAT_VERSION", "Dataset", "read_manifest"]
+__all__ = ["FORMAT_VERSION", "Dataset", "read_manifest", "refuse_other"]
 
 FORMAT_VERSION = 3  # 2: splits of several parts, validation ratings; 3: lines of edges, tombstones, forgotten people
 _FORMAT = "kgrec graph"
@@ -87,11 +87,10 @@ class Dataset:
             same_graph: A graph directory with the same nodes, edges and namespace, whose RDF is copied instead of made again.
             check: Called with the written files before they take their place; what it raises leaves the old ones there.
         """
-        refuse_foreign(directory, form=_FORMAT, noun="graph")
-        with staged_directory(directory) as partial:
-            self.write(partial, same_graph)
+        with staged_directory(directory, replaceable=refuse_other) as folder:
+            self.write(folder, same_graph)
             if check is not None:
-                check(partial)
+                check(folder)
 
     def write(self, folder: Path, same_graph: Path | None = None) -> None:
         """Write the files of a graph directory into an empty folder, as `save` does when it is safe."""
@@ -174,6 +173,11 @@ class Dataset:
             with TemporaryDirectory() as folder:
                 self.write(Path(folder))
         return self._fingerprint[0]
+
+
+def refuse_other(directory: Path) -> None:
+    """Raise `InputError` if a directory holds anything but a graph, which may be replaced."""
+    refuse_foreign(directory, form=_FORMAT, noun="graph")
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
