@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Json"]
+__all__ = ["Json", "Overwrite"]
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kg.errors import InputError
-from training.commands.cli_options import Json
+from training.commands.cli_options import Json, Overwrite
 
 if TYPE_CHECKING:
     from kg.queries.rules import AppliedRules
@@ -164,12 +164,14 @@ def recommend(
     diversity: Annotated[float, typer.Option(help="Weight of how far apart the listed items are, 0 to 1.")] = 0.0,
     novelty: Annotated[float, typer.Option(help="Weight of how few people know an item, 0 to 1.")] = 0.0,
     count: Count = 10,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Recommend items to a known user, to someone with a few ratings, or for a sentence; or to all users at once.
 
     Example: kgrec recommend runs/u1 --history 50=5,181=4
     """
+    from kg.storage.outputs import claim_file
     from training.bundle import load_run
     from training.commands import console
     from training.commands.cli_rules import read_rules
@@ -178,6 +180,8 @@ def recommend(
         raise InputError("give --all together with --out lists.parquet and without a person, or neither of the two")
     if out is not None and (diversity or novelty):
         raise InputError("--diversity and --novelty are for the list of one person; leave out --all")
+    if out is not None:
+        claim_file(out, overwrite=overwrite, endings=(".parquet",))
     recommender = load_run(run).recommender
     applied = None if rules is None else read_rules(run / "graph", recommender.graph, rules)
     if out is not None:
