@@ -131,7 +131,11 @@ class TextEncoder:
             logger.info("found %d of %d texts encoded already", len(set(texts)) - len(missing), len(set(texts)))
         for start in range(0, len(missing), _SHARD):
             shard = missing[start : start + _SHARD]
-            self.cache.add(shard, self._encode(shard))
+            try:
+                self.cache.add(shard, self._encode(shard))
+            except BaseException as error:
+                error.add_note(f"{start:,} of {len(missing):,} texts are encoded and kept in {self.cache_directory}")
+                raise
             if progress is not None:
                 progress(start + len(shard), len(missing))
         return self.cache.get(texts) if len(texts) else np.zeros((0, 0), dtype=np.float32)
