@@ -69,7 +69,9 @@ class Dataset:
             if nodes.vocabulary.removed[index].any():
                 raise ValueError(f"ratings touch a {nodes.vocabulary.kind} that was removed")
         low, high = self.scale
-        if len(self.ratings) and not (low <= self.ratings.value.min() and self.ratings.value.max() <= high):
+        if len(self.ratings) and not (
+            low <= float(self.ratings.value.min()) and float(self.ratings.value.max()) <= high
+        ):
             raise ValueError(
                 f"ratings span {self.ratings.value.min():g} .. {self.ratings.value.max():g}; the scale is {low:g} .. {high:g}"
             )

@@ -72,7 +72,7 @@ def test_nothing_is_added_to_a_graph(graph: Path) -> None:
         with pytest.raises(InputError, match="this is the directory of a graph, which nothing is added to"):
             refuse_sealed(place)
     with pytest.raises(InputError, match="the directory of a graph"):
-        claim_folder(graph, ["segments.json"], overwrite=True)
+        claim_folder(graph, ["segments.json"], key="segments", overwrite=True)
     refuse_sealed(graph.parent)
 
 
@@ -93,13 +93,15 @@ def test_a_name_that_says_another_format_is_refused(tmp_path: Path) -> None:
 
 
 def test_results_replace_those_of_an_earlier_call_and_nothing_else(tmp_path: Path) -> None:
-    folder = tmp_path / "report"
-    claim_folder(folder, ["a.csv"], overwrite=False)
-    (folder / "a.csv").write_text("ours")
+    folder, names = tmp_path / "report", ("a.json", "b.csv")
+    claim_folder(folder, names, key="tables", overwrite=False)
+    assert os.listdir(folder) == []
     (folder / "b.csv").write_text("mine")
-    claim_folder(folder, ["a.csv"], overwrite=False)
     with pytest.raises(InputError, match=r"b\.csv: this file is there already and was not written by this command"):
-        claim_folder(folder, ["a.csv", "b.csv"], overwrite=False)
-    claim_folder(folder, ["b.csv"], overwrite=True)
-    claim_folder(folder, ["a.csv", "b.csv"], overwrite=False)
-    assert sorted(os.listdir(folder)) == [".kgrec.json", "a.csv", "b.csv"]
+        claim_folder(folder, names, key="tables", overwrite=False)
+    claim_folder(folder, names, key="tables", overwrite=True)
+    (folder / "a.json").write_text('{"other": 1}')
+    with pytest.raises(InputError, match=r"a\.json: this file is there already"):
+        claim_folder(folder, names, key="tables", overwrite=False)
+    (folder / "a.json").write_text('{"tables": 1}')
+    claim_folder(folder, names, key="tables", overwrite=False)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from kg.errors import InputError
-from kg.storage.atomic import write_file
-from kg.storage.manifest import pretty, refuse_sealed
+from kg.storage.manifest import read_content, refuse_sealed
 from kg.storage.unwritable import make_directory
 
 __all__ = ["claim_file", "claim_folder"]
-
-_MADE = ".kgrec.json"  # in a folder of results: the names of those that kgrec wrote
 
 
 def claim_file(file: Path, *, overwrite: bool, endings: tuple[str, ...] = ()) -> None:
@@ -37,35 +33,28 @@ def claim_file(file: Path, *, overwrite: bool, endings: tuple[str, ...] = ()) ->
     make_directory(file.parent)
 
 
-def claim_folder(folder: Path, names: Iterable[str], *, overwrite: bool) -> None:
+def claim_folder(folder: Path, names: Sequence[str], *, key: str, overwrite: bool) -> None:
     """Make sure that files of some names may be written into a folder, before the work; the folder is made.
 
-    Those that an earlier call has written are replaced, and no others.
+    Results of an earlier call are replaced: they are known by the first file, which is written before the others.
 
     Args:
         folder: The folder.
-        names: Names of the files.
-        overwrite: Whether files may be replaced that kgrec did not write.
+        names: Names of the files; the first is JSON.
+        key: A key of the JSON that only results of this kind have.
+        overwrite: Whether other files may be replaced.
 
     Raises:
         InputError: If such a file is there, the folder is that of a graph or run, or it cannot be made.
     """
     refuse_sealed(folder)
     make_directory(folder)
-    made, names = _made(folder), list(names)
+    if overwrite or key in read_content(folder / names[0]):
+        return
     for name in names:
-        if (folder / name).exists() and name not in made and not overwrite:
+        if (folder / name).exists():
             raise InputError(
                 "this file is there already and was not written by this command; give another folder, or --overwrite to "
                 "replace it",
                 file=folder / name,
             )
-    if not made.issuperset(names):
-        write_file(folder / _MADE, pretty({"made": sorted({*made, *names})}))
-
-
-def _made(folder: Path) -> set[str]:
-    try:
-        return {str(name) for name in json.loads((folder / _MADE).read_bytes())["made"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()

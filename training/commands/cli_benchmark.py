@@ -92,7 +92,7 @@ def benchmark(
     if data is None:
         raise InputError(f"the protocol {protocol!r} needs --data, the folder of the data")
     figures = [f"{protocol}-{part}.{kind}" for part in chosen.parts for kind in ("png", "svg")]
-    claim_folder(folder, ["results.json", "results.csv", *figures], overwrite=overwrite)
+    claim_folder(folder, ["results.json", "results.csv", *figures], key="protocol", overwrite=overwrite)
     with kept(f"what was measured is kept in {folder}"), console.progress_bar() as progress:
         results = run_benchmark(
             chosen,
@@ -130,7 +130,7 @@ def _growth(out: Path, sizes: str | None, overwrite: bool, as_json: bool) -> Non
     from training.commands import console
 
     numbers = _numbers(sizes, SIZES)
-    claim_folder(out, ["growth.json", "growth.csv"], overwrite=overwrite)
+    claim_folder(out, ["growth.json", "growth.csv"], key="protocol", overwrite=overwrite)
     with console.progress_bar() as progress:
         rows = run_growth(out, sizes=numbers, progress=progress)
     if as_json:
@@ -160,7 +160,7 @@ def _latency(run: Path | None, out: Path | None, overwrite: bool, as_json: bool)
     if run is None:
         raise InputError("latency needs a trained run, as in `kgrec benchmark latency runs/u1`")
     if out is not None:
-        claim_folder(out, ["latency.json"], overwrite=overwrite)
+        claim_folder(out, ["latency.json"], key="protocol", overwrite=overwrite)
     rows = measure_latency(load_run(run).recommender)
     facts = {
         "protocol": "latency",
@@ -190,7 +190,7 @@ def _triples(out: Path, data: Path | None, sizes: str | None, overwrite: bool, a
     from training.commands import console
 
     numbers = _numbers(sizes, TRIPLE_SIZES)
-    claim_folder(out, ["triples.json", "triples.csv"], overwrite=overwrite)
+    claim_folder(out, ["triples.json", "triples.csv"], key="protocol", overwrite=overwrite)
     with console.progress_bar() as progress:
         loadings, rows = run_triple_growth(out, data=data, sizes=numbers, progress=progress)
     if as_json:
@@ -226,7 +226,7 @@ def _film_world(
     from training.commands import console
     from training.recipes import recipe_named
 
-    claim_folder(out, ["results.json"], overwrite=overwrite)
+    claim_folder(out, ["results.json"], key="protocol", overwrite=overwrite)
     with console.progress_bar() as progress:
         if seeds is None:
             found = run_film_world(out, recipe_named(recipe), settings, audience=audience, progress=progress)

@@ -44,12 +44,11 @@ def beyond(
     from training.studies.trade_off import trade_off, write_trade_off
 
     if out is not None:
-        claim_folder(
-            out, ("beyond.json", *(f"trade-off.{kind}" for kind in ("csv", "png", "svg"))), overwrite=overwrite
-        )
+        names = ("beyond.json", *(f"trade-off.{kind}" for kind in ("csv", "png", "svg")))
+        claim_folder(out, names, key="trade_off", overwrite=overwrite)
     loaded = load_run(run)
-    names = [name.strip() for name in (groups or "").split(",") if name.strip()]
-    report = beyond_report(loaded, part=part, concept=concept, groups=names, baselines=baselines)
+    grouped = [name.strip() for name in (groups or "").split(",") if name.strip()]
+    report = beyond_report(loaded, part=part, concept=concept, groups=grouped, baselines=baselines)
     if out is not None:
         shelf, _ = shelf_of(loaded, part=part, concept=concept)
         rows = trade_off(loaded.recommender, shelf)

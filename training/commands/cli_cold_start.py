@@ -52,7 +52,12 @@ def cold_start(
         config = standard(len(Dataset.load(graph).ratings))
     config = config.updated(assign or [])
     names = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
-    claim_folder(out, ["study.json", "index.html", *(f"{name}.csv" for name in TABLES), *names], overwrite=overwrite)
+    claim_folder(
+        out,
+        ["study.json", "index.html", *(f"{name}.csv" for name in TABLES), *names],
+        key="tables",
+        overwrite=overwrite,
+    )
     with kept(f"what was measured is kept in {out}"), console.progress_bar() as progress:
         study = study_of(graph, config, out, quick=quick, ablate=ablate, retrain=retrain, progress=progress)
         page = write_page(study, write_figures(study, out), out)

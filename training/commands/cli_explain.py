@@ -99,7 +99,9 @@ def _measure(run: Path, pairs: int, compared: int, out: Path | None, overwrite: 
     from training.studies.faithfulness_figure import draw_curves
 
     if out is not None:
-        claim_folder(out, [f"faithfulness.{kind}" for kind in ("json", "png", "svg")], overwrite=overwrite)
+        claim_folder(
+            out, [f"faithfulness.{kind}" for kind in ("json", "png", "svg")], key="curves", overwrite=overwrite
+        )
     loaded = load_run(run)
     with console.progress_bar() as progress:
         report = faithfulness(

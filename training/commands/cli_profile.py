@@ -102,7 +102,7 @@ def segments(
     from training.studies.profile_report import write_segments
 
     if out is not None:
-        claim_folder(out, ("segments.json", "members.csv"), overwrite=overwrite)
+        claim_folder(out, ("segments.json", "members.csv"), key="segments", overwrite=overwrite)
     found = load_run(run).recommender.segments(k, seed=seed)
     if out is not None:
         write_segments(found, out)
