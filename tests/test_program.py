@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from training.program import interrupts_told, kept
+from kg.storage.kept import kept
+from training.program import interrupts_told
 
 PROJECT = Path(__file__).parents[1]
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Interrupt", "interrupts_told", "kept", "main"]
+__all__ = ["Interrupt", "interrupts_told", "main"]
 
 EXIT_CODE = 130  # as shells say it: 128 and the number of the signal
 
@@ -28,7 +28,7 @@ def main() -> None:
 def interrupts_told() -> Iterator[None]:
     """End the process with exit code 130 and one line that says what is kept, if an interrupt comes within the block.
 
-    What is kept, the notes of the exception say (`BaseException.add_note`). Where interrupts are handled otherwise, or
+    What is kept, the notes of the exception say (`kg.storage.kept`). Where interrupts are handled otherwise, or
     ignored as behind `nohup`, that stays.
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -55,16 +55,6 @@ def interrupts_told() -> Iterator[None]:
         sys.exit(EXIT_CODE)
     else:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@contextmanager
-def kept(what: str) -> Iterator[None]:
-    """Let an exception that ends the block say what is kept nevertheless."""
-    try:
-        yield
-    except BaseException as error:
-        error.add_note(what)
-        raise
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from kg.rdf.endpoint import Endpoint
 from kg.rdf.parser_process import ParserLimitError, parsed
 from kg.storage.atomic import make_directory, write_file
 from kg.storage.cache_directory import default_cache_directory
+from kg.storage.kept import kept
 from kg.storage.manifest import canonical, sha256
 
 __all__ = ["snapshot_of"]
@@ -69,9 +70,10 @@ def snapshot_of(
         return snapshot
     make_directory(parts)
     client = _Client(endpoint, parts)
-    triples = client.ask_all(endpoint.queries(iris))
-    if endpoint.query is None:
-        triples |= client.ask_all(endpoint.queries(_reached(triples, keep) - set(iris), labels=True))
+    with kept(f"what {endpoint.url} has answered is kept in {parts}"):
+        triples = client.ask_all(endpoint.queries(iris))
+        if endpoint.query is None:
+            triples |= client.ask_all(endpoint.queries(_reached(triples, keep) - set(iris), labels=True))
     lines = ox.serialize(triples, format=ox.RdfFormat.N_TRIPLES)
     assert lines is not None
     write_file(snapshot, gzip.compress(b"".join(sorted(lines.splitlines(keepends=True))), mtime=0))

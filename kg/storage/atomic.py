@@ -110,12 +110,12 @@ def staged_directory(
                     replaceable(given)
                 _publish(final)
         except BaseException as error:
-            kept = keep is not None and (partial / keep).exists()
-            if not kept:
+            usable = keep is not None and (partial / keep).exists()
+            if not usable:
                 shutil.rmtree(partial, ignore_errors=True)
             if not isinstance(error, InputError):  # which says all there is to say
                 reached = f"what {given} has reached is kept, and the same command goes on from there"
-                error.add_note(reached if kept else f"{given} is as it was before")
+                error.add_note(reached if usable else f"{given} is as it was before")
             raise
 
 

@@ -79,13 +79,13 @@ def benchmark(
     if protocol == "film-world":
         _film_world(folder, recipe, assign or [], audience, seeds, overwrite, as_json)
         return
+    from kg.storage.kept import kept
     from kg.storage.outputs import claim_folder
     from training.benchmark import run_benchmark
     from training.benchmarks.figures import write_figure
     from training.benchmarks.protocols import protocol_named
     from training.benchmarks.results import summary
     from training.commands import console
-    from training.program import kept
     from training.recipes import recipe_named
 
     chosen = protocol_named(protocol)

@@ -34,10 +34,10 @@ def cold_start(
 
     Example: kgrec cold-start runs/u1 --out report
     """
+    from kg.storage.kept import kept
     from kg.storage.outputs import claim_folder
     from training.commands import console
     from training.config import RunConfig
-    from training.program import kept
     from training.recipes import standard
     from training.studies.cold_start import TABLES
     from training.studies.cold_start import cold_start as study_of

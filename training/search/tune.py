@@ -14,13 +14,13 @@ from pathlib import Path
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.storage.atomic import make_directory, prepare, write_file
+from kg.storage.kept import kept
 from kg.storage.manifest import refuse_foreign, seal, unseal
 from kg.storage.only_writer import only_writer
 from kg.storage.unwritable import unwritable_as
 from training.config import RunConfig
 from training.experiment import Experiment
 from training.loop import NonFiniteLossError
-from training.program import kept
 from training.progress import Progress, silent
 from training.search.search_space import Number, search_space
 from training.search.study import Study, Trial
