@@ -7,7 +7,8 @@ import sys
 if __name__ == "__main__":  # `python -m training.cli`: before anything is loaded that takes long
     from training.program import main as program
 
-    sys.exit(program())
+    program()
+    sys.exit()
 
 from importlib.metadata import version
 from typing import Annotated
