@@ -36,7 +36,7 @@ check: $(READY)
 figures: $(READY)
 	$(BIN)/kgrec build movielens-100k --data $(DATA) --out graphs/ml-100k
 	$(BIN)/kgrec train graphs/ml-100k --split u1 --out runs/u1
-	$(BIN)/kgrec explain runs/u1 --history 50=5,181=4,172=5,288=1 --item 174 --figure notebooks/figures/why.svg
+	$(BIN)/kgrec explain runs/u1 --history 50=5,181=4,172=5,288=1 --item 174 --figure notebooks/figures/why.svg --overwrite
 	$(BIN)/kgrec beyond runs/u1 --out runs/beyond
 	$(BIN)/kgrec cold-start graphs/ml-100k --no-ablate --out runs/cold-start
 	cp runs/beyond/trade-off.svg runs/cold-start/figures/few_shot_users.svg notebooks/figures/

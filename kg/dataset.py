@@ -25,7 +25,7 @@ from kg.storage.columns import read_columns, write_columns
 from kg.storage.manifest import canonical, file_sha256, pretty, refuse_foreign, seal, sha256, unseal
 from kg.storage.nquads import write_nquads
 
-__all__ = ["FORMAT_VERSION", "Dataset", "read_manifest"]
+__all__ = ["FORMAT_VERSION", "Dataset", "read_manifest", "refuse_other"]
 
 FORMAT_VERSION = 3  # 2: splits of several parts, validation ratings; 3: lines of edges, tombstones, forgotten people
 _FORMAT = "kgrec graph"
@@ -75,7 +75,9 @@ class Dataset:
         if self.shown is not None and (self.scale != (1.0, 1.0) or self.shown.value.any()):
             raise ValueError("what was shown and not taken goes with implicit feedback, and its values are 0")
         low, high = self.scale
-        if len(self.ratings) and not (low <= self.ratings.value.min() and self.ratings.value.max() <= high):
+        if len(self.ratings) and not (
+            low <= float(self.ratings.value.min()) and float(self.ratings.value.max()) <= high
+        ):
             raise ValueError(
                 f"ratings span {self.ratings.value.min():g} .. {self.ratings.value.max():g}; the scale is {low:g} .. {high:g}"
             )
@@ -93,11 +95,10 @@ class Dataset:
             same_graph: A graph directory with the same nodes, edges and namespace, whose RDF is copied instead of made again.
             check: Called with the written files before they take their place; what it raises leaves the old ones there.
         """
-        refuse_foreign(directory, form=_FORMAT, noun="graph")
-        with staged_directory(directory) as partial:
-            self.write(partial, same_graph)
+        with staged_directory(directory, replaceable=refuse_other) as folder:
+            self.write(folder, same_graph)
             if check is not None:
-                check(partial)
+                check(folder)
 
     def write(self, folder: Path, same_graph: Path | None = None) -> None:
         """Write the files of a graph directory into an empty folder, as `save` does when it is safe."""
@@ -186,6 +187,11 @@ class Dataset:
             with TemporaryDirectory() as folder:
                 self.write(Path(folder))
         return self._fingerprint[0]
+
+
+def refuse_other(directory: Path) -> None:
+    """Raise `InputError` if a directory holds anything but a graph, which may be replaced."""
+    refuse_foreign(directory, form=_FORMAT, noun="graph")
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from pathlib import Path, PurePosixPath
 
 from kg.errors import InputError, did_you_mean
 from kg.storage.atomic import staged_directory
+from kg.storage.kept import kept
+from kg.storage.only_writer import only_writer
+from kg.storage.unwritable import unwritable_as
 
 __all__ = ["ARCHIVES", "Archive", "fetch"]
 
@@ -87,12 +90,12 @@ def fetch(
             )
         logger.info("%s is already there", folder)
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
     part = folder.with_name(f".{name}.zip.part")
-    _download(url or archive.url, part, progress)
-    _check(part, (sha or archive.digest).lower(), url or archive.url)
-    _unpack(part, folder, archive)
-    part.unlink()
+    with kept(f"what was fetched is kept in {part}"), only_writer(folder), unwritable_as(folder, part):
+        _download(url or archive.url, part, progress)
+        _check(part, (sha or archive.digest).lower(), url or archive.url)
+        _unpack(part, folder, archive)
+        part.unlink()
     return folder
 
 

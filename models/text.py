@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.storage.cache_directory import default_cache_directory
+from kg.storage.kept import kept
 from models.network.vectors import VectorCache
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ class TextEncoder:
             logger.info("found %d of %d texts encoded already", len(set(texts)) - len(missing), len(set(texts)))
         for start in range(0, len(missing), _SHARD):
             shard = missing[start : start + _SHARD]
-            self.cache.add(shard, self._encode(shard))
+            with kept(f"{start:,} of {len(missing):,} texts are encoded and kept in {self.cache_directory}"):
+                self.cache.add(shard, self._encode(shard))
             if progress is not None:
                 progress(start + len(shard), len(missing))
         return self.cache.get(texts) if len(texts) else np.zeros((0, 0), dtype=np.float32)

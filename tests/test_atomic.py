@@ -113,3 +113,60 @@ def test_scratch_and_the_parents_made_for_it_are_gone_afterwards(tmp_path: Path)
         assert os.listdir(scratch) == []
         (tmp_path / "graph").mkdir()
     assert os.listdir(tmp_path) == ["graph"]
+
+
+def test_a_link_to_a_directory_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "graph").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "graph")
+    with staged_directory(tmp_path / "link") as partial:
+        assert partial.parent == tmp_path / "disk"
+        (partial / "new").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert os.listdir(tmp_path / "disk") == ["graph"]
+    assert os.listdir(tmp_path / "disk" / "graph") == ["new"]
+
+
+def test_a_link_to_a_file_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link.csv").symlink_to(tmp_path / "disk" / "a.csv")
+    write_file(tmp_path / "link.csv", "x")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "disk" / "a.csv").read_text() == "x"
+
+
+def test_the_root_is_not_replaced() -> None:
+    with pytest.raises(InputError, match=r"^/: this is the top of a disk"), staged_directory(Path("/")):
+        pass
+    with pytest.raises(InputError, match=r"^/: this is the top of a disk"), scratch_directory(Path("/")):
+        pass
+
+
+def test_a_directory_in_the_way_of_a_file_is_an_input_error(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(InputError, match="a directory of this name is there"):
+        write_file(tmp_path / "a", "x")
+
+
+def test_what_may_not_be_replaced_is_looked_for_again_before_it_goes(tmp_path: Path) -> None:
+    (tmp_path / "graph").mkdir()
+
+    def refuse_notes(folder: Path) -> None:
+        if (folder / "notes.txt").exists():
+            raise InputError("notes")
+
+    with pytest.raises(InputError, match="notes"):  # noqa: SIM117
+        with staged_directory(tmp_path / "graph", replaceable=refuse_notes):
+            (tmp_path / "graph" / "notes.txt").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["graph", "notes.txt"]
+
+
+def test_an_unfinished_directory_stays_if_work_can_go_on_from_it(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt) as stopped, staged_directory(tmp_path / "run", keep="checkpoint") as partial:  # noqa: PT012
+        (partial / "checkpoint").touch()
+        raise KeyboardInterrupt
+    assert stopped.value.__notes__ == [
+        f"what {tmp_path / 'run'} has reached is kept, and the same command goes on from there"
+    ]
+    with staged_directory(tmp_path / "run", keep="checkpoint") as partial:
+        assert os.listdir(partial) == ["checkpoint"]
+    assert os.listdir(tmp_path) == ["run"]

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
+from kg.storage.manifest import seal
 from models.network.phases import PhasedPosterior, PhasedPredictor
 from models.recommender import Recommender
 from models.text import TextEncoder
@@ -250,3 +252,19 @@ def test_no_package_can_unpickle() -> None:
             elif isinstance(node, ast.keyword):
                 assert node.arg != "allow_pickle", path
             assert not names & modules, path
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["model.safetensors", "lists.safetensors"])
+def test_weights_that_are_no_numbers_are_refused(run: Path, name: str, value: float) -> None:
+    """Sealed as whole: what training wrote, not what a disk has damaged."""
+    weights = load_file(run / name)
+    table = next(iter(sorted(key for key, weight in weights.items() if weight.size and weight.dtype.kind == "f")))
+    weights[table] = weights[table].copy()
+    weights[table].flat[0] = value
+    save_file(weights, run / name)
+    manifest = json.loads((run / "manifest.json").read_bytes())
+    seal(run, {key: part for key, part in manifest.items() if key not in ("files", "checksum")}, manifest["files"])
+    error = refusal(run)
+    assert error.file == str(run / name)
+    assert f"expected finite weights, found 1 in '{table}' that are infinite or no numbers; train" in str(error)

@@ -464,6 +464,9 @@ def test_a_boost_is_a_part_of_an_explanation(kgrec: Kgrec, rules: str) -> None:
         (("--user", "001", "--diversity", "1.5"), ("diversity", "1.5")),
         (("--user", "001", "--diversity", "0.6", "--novelty", "0.6"), ("share a weight of 1",)),
         (("--all", "--out", "{tmp}/lists.parquet", "--novelty", "0.5"), ("leave out --all",)),
+        (("--all", "--out", "{tmp}/lists.xlsx"), ("expected a file that ends in .parquet", "lists.xlsx")),
+        (("--all", "--out", "{tmp}/few.yaml"), ("expected a file that ends in .parquet",)),
+        (("--all", "--out", "{run}/lists.parquet"), ("this is the directory of a run",)),
     ],
 )
 def test_wrong_rules_and_weights_are_one_sentence(

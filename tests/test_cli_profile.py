@@ -174,7 +174,15 @@ def test_segments_hold_each_user_once(runs: dict[str, Path], kgrec: Kgrec, tmp_p
         (("profile", "{run}"), "give --user ID or --all"),
         (("profile", "{run}", "--all"), "needs --out"),
         (("profile", "{run}", "--all", "--out", "{tmp}/profiles.xlsx"), ".parquet or .csv"),
+        (("profile", "{run}", "--all", "--out", "{tmp}/mine.csv"), "mine.csv: this file is there already"),
+        (("profile", "{run}", "--all", "--out", "{tmp}/page.csv"), "page.html: this file is there already"),
         (("profile", "{run}", "--user", "000", "--out", "{tmp}/one.csv"), "goes with --all"),
+        (
+            ("segments", "{run}", "--out", "{tmp}"),
+            "members.csv: this file is there already and was not written by this",
+        ),
+        (("segments", "{run}", "--out", "{run}/graph"), "this is the directory of a graph, which nothing is added to"),
+        (("segments", "{run}", "--out", "{tmp}/mine.csv"), "no directory can be made here"),
         (("profile", "{run}", "--user", "000", "--set", "War"), "expected concept=weight"),
         (("profile", "{run}", "--user", "000", "--set", "Horror=1"), "no concept 'Horror'"),
         (("profile", "{run}", "--user", "000", "--set", "War=99"), "expected -4 to 4"),
@@ -185,7 +193,11 @@ def test_segments_hold_each_user_once(runs: dict[str, Path], kgrec: Kgrec, tmp_p
 def test_wrong_input_is_one_sentence(
     runs: dict[str, Path], kgrec: Kgrec, tmp_path: Path, arguments: tuple[str, ...], told: str
 ) -> None:
+    mine = [tmp_path / name for name in ("mine.csv", "page.html", "members.csv")]
+    for file in mine:
+        file.write_text("mine")
     code, out, err = kgrec(*(part.format(run=runs["stars"], tmp=tmp_path) for part in arguments))
     assert code == 2
     assert out == ""
     assert told in err.replace("\n", " ")
+    assert [file.read_text() for file in mine] == ["mine"] * 3

@@ -54,6 +54,10 @@ def stay(progress):
     progress("train", 0, 1, str(os.getpid()))
     time.sleep(600)
 
+def interrupt_itself(progress):
+    os.kill(os.getpid(), 2)
+    return "still here"
+
 def memory(megabytes, progress):
     held = np.ones(megabytes * 125_000)
     from training.peak_memory import peak_memory_mb
@@ -70,6 +74,11 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType
 
     yield jobs_of_the_test
     del sys.modules["jobs_of_the_test"]
+
+
+def test_an_interrupt_is_left_to_the_process_that_waits(jobs: ModuleType) -> None:
+    """At a terminal it goes to both; the one in between would print a traceback of its own."""
+    assert in_child(jobs.interrupt_itself) == "still here"
 
 
 def test_results_and_progress_come_back_and_output_stays_clean(

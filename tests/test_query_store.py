@@ -13,11 +13,14 @@ from pathlib import Path
 import pyoxigraph as ox
 import pytest
 
+import kg.queries.query_store
 from kg.dataset import Dataset
 from kg.errors import InputError
+from kg.queries.query import Question
 from kg.queries.query_store import FOLDER, store_of
 from kg.schema import Namespace
 from kg.store import quads
+from training.commands.cli_query import ask_within
 
 MAKE = "from pathlib import Path; from kg.queries.query_store import store_of\nwith store_of(Path({!r})) as made: print(made)"
 
@@ -92,6 +95,41 @@ def test_a_killed_load_counts_for_nothing(graph: Path, small_dataset: Dataset) -
     with store_of(graph) as store:
         assert content(store) == set(quads(small_dataset.graph, Namespace()))
     assert [path for path in (graph / FOLDER).iterdir() if path.is_dir()] == [store]
+
+
+@pytest.mark.parametrize("damage", ["cut", "emptied", "removed", "flipped"])
+@pytest.mark.parametrize("name", ["MANIFEST", "CURRENT", "sst"])
+def test_a_damaged_store_is_made_anew(graph: Path, small_dataset: Dataset, name: str, damage: str) -> None:
+    expected = set(quads(small_dataset.graph, Namespace()))
+    with store_of(graph) as store:
+        pass
+    for file in [path for path in store.iterdir() if name in path.name]:
+        whole = file.read_bytes()
+        if damage == "removed":
+            file.unlink()
+        elif damage == "flipped":
+            file.write_bytes(
+                whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 255]) + whole[len(whole) // 2 + 1 :]
+            )
+        else:
+            file.write_bytes(b"" if damage == "emptied" else whole[: len(whole) // 2])
+    with store_of(graph) as store:
+        assert content(store) == expected
+
+
+def test_a_store_of_which_the_engine_finds_a_damaged_block_is_made_anew(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large files are not hashed at every query."""
+    monkeypatch.setattr(kg.queries.query_store, "_SMALL_BYTES", 0)
+    question = Question(text="SELECT ?s { ?s ?p ?o }", prefixes={})
+    whole = ask_within(graph, question, ratings=False, seconds=60)
+    assert len(whole.rows) > 10
+    for block in (graph / FOLDER).glob("*/*.sst"):
+        damaged = bytearray(block.read_bytes())
+        damaged[: len(damaged) // 2] = bytes(len(damaged) // 2)
+        block.write_bytes(damaged)
+    assert ask_within(graph, question, ratings=False, seconds=60).rows == whole.rows
 
 
 def test_where_nothing_can_be_written_the_store_is_temporary(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 
 import models.lists.exposure
+import training.runs
 from kg.dataset import Dataset
 from kg.errors import InputError
+from kg.storage.only_writer import only_writer
 from models.text import TextEncoder
 from training.bundle import load_run
 from training.config import RunConfig
@@ -54,6 +57,50 @@ def test_the_same_run_is_trained_once_unless_asked(graph: Path, tmp_path: Path) 
         train_run(graph, config("seed=1"), out)
     assert train_run(graph, config("seed=1"), out, overwrite=True, keep_same=True).trained
     assert load_run(out).manifest["seed"] == 1
+
+
+def test_a_second_training_into_the_same_directory_is_told(graph: Path, tmp_path: Path) -> None:
+    """Both used to end with success told, and a run that did not load."""
+    with ThreadPoolExecutor(1) as pool, only_writer(tmp_path / "run"):
+        second = pool.submit(train_run, graph, config(), tmp_path / "run")
+        with pytest.raises(InputError, match=r"process \d+ .* is writing here; wait until it has ended"):
+            second.result()
+
+
+def test_what_the_user_put_into_a_run_is_not_deleted(graph: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train_run(graph, config(), out)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"also holds 'notes\.txt', which would be lost"):
+        train_run(graph, config(), out, overwrite=True)
+    assert (out / "notes.txt").read_text() == "mine"
+    (out / "notes.txt").unlink()
+    assert train_run(graph, config(), out, overwrite=True).trained
+
+
+def test_a_link_to_where_runs_lie_stays(graph: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "disk" / "run")
+    train_run(graph, config(), tmp_path / "run")
+    assert train_run(graph, config("seed=1"), tmp_path / "run", overwrite=True).trained
+    assert (tmp_path / "run").is_symlink()
+    assert load_run(tmp_path / "disk" / "run").manifest["seed"] == 1
+
+
+def test_an_interrupt_says_that_the_training_is_kept(
+    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(training.runs, "with_sentences", interrupt)
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            train_run(graph, config(), out)
+    assert stopped.value.__notes__ == [f"what {out} has reached is kept, and the same command goes on from there"]
+    assert train_run(graph, config(), out).trained
+    load_run(out)
 
 
 def test_a_run_of_a_large_catalogue_keeps_the_head_of_its_lists(

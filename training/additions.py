@@ -139,9 +139,7 @@ def write_grown_run(directory: Path, manifest: dict[str, Any], recommender: Reco
     Raises:
         InputError: If the new directory is there already.
     """
-    refuse_foreign(out, form=FORM, noun="run")
-    if out.exists() and any(out.iterdir()):
-        raise InputError("a run is here already; give --out another name", file=out)
+    _refuse_any(out)
     said = said_of(recommender)
     files = [name for name in manifest["files"] if name not in ADDITION_FILES]
     content = {name: part for name, part in manifest.items() if name not in ("files", "checksum")}
@@ -149,12 +147,18 @@ def write_grown_run(directory: Path, manifest: dict[str, Any], recommender: Reco
     told = canonical([[part.kind, part.source, list(part.records)] for part in said])
     # Not the run that training would make: to train again is not taken as done.
     content["identity"] = sha256(f"{manifest['identity']}\n".encode() + told).hexdigest()
-    with staged_directory(out) as folder:
+    with staged_directory(out, replaceable=_refuse_any) as folder:
         shutil.copytree(directory / "graph", folder / "graph", ignore=shutil.ignore_patterns(".*"))
         for name in files:
             if not (folder / name).exists():
                 shutil.copyfile(directory / name, folder / name)
         seal(folder, content, (*files, *write_additions(said, folder)))
+
+
+def _refuse_any(out: Path) -> None:
+    refuse_foreign(out, form=FORM, noun="run", also=("*",))
+    if out.is_dir() and any(out.iterdir()):
+        raise InputError("a run is here already; give --out another name", file=out)
 
 
 def _plain(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from kg.dataset import Dataset
+from kg.errors import InputError
 from kg.storage.atomic import staged_file, write_file
-from kg.storage.manifest import seal, unseal
+from kg.storage.manifest import refuse_foreign, seal, unseal
 from models.cold.sentence_map import SentenceMap
 from models.lists.exposure import Exposure
 from models.network.phases import PhasedPosterior
@@ -26,7 +30,16 @@ from training.additions import read_additions, replayed
 from training.config import RunConfig
 from training.experiment import Experiment
 
-__all__ = ["COMMAND", "FORMAT_NAME", "FORMAT_VERSION", "OLDEST_VERSION", "Run", "load_run", "write_run"]
+__all__ = [
+    "COMMAND",
+    "FORMAT_NAME",
+    "FORMAT_VERSION",
+    "OLDEST_VERSION",
+    "Run",
+    "load_run",
+    "refuse_other_run",
+    "write_run",
+]
 
 FORMAT_VERSION = 4
 OLDEST_VERSION = 4
@@ -52,6 +65,11 @@ class Run:
     recommender: Recommender
     trained: Recommender
     manifest: dict[str, Any]
+
+
+def refuse_other_run(directory: Path) -> None:
+    """Raise `InputError` if a directory holds anything but a run, which may be replaced."""
+    refuse_foreign(directory, form=FORMAT_NAME, noun="run", also=("tensorboard/events.out.tfevents.*",))
 
 
 def write_run(
@@ -109,11 +127,14 @@ def load_run(directory: Path) -> Run:
     config = RunConfig.load(directory / "config.yaml")
     experiment = Experiment(Dataset.load(directory / "graph"), config)
     arrays = load_arrays(directory / "lists.safetensors")
+    weights = load_file(directory / "model.safetensors")
+    _refuse_non_numbers(arrays, directory / "lists.safetensors")
+    _refuse_non_numbers(weights, directory / "model.safetensors")
     exposure = Exposure(
         arrays["exposure_weights"].astype(np.float32), arrays["exposure_base"], head=arrays.get("exposure_head")
     )
     experiment.use_vectors(arrays["item_vectors"])
-    posterior = PhasedPosterior.of_tensors(load_file(directory / "model.safetensors"))
+    posterior = PhasedPosterior.of_tensors(weights)
     trained = experiment.recommender(posterior, exposure, manifest["encoder"]).with_map(SentenceMap.of_arrays(arrays))
     return Run(
         directory=directory,
@@ -122,3 +143,16 @@ def load_run(directory: Path) -> Run:
         trained=trained,
         manifest=manifest,
     )
+
+
+def _refuse_non_numbers(weights: Mapping[str, Tensor | NDArray[np.generic]], file: Path) -> None:
+    """Raise `InputError` if weights are infinite or no numbers: every answer would be."""
+    for name, weight in weights.items():
+        tensor = torch.as_tensor(weight)
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            wrong = int((~tensor.isfinite()).sum())
+            raise InputError(
+                f"expected finite weights, found {wrong:,} in {name!r} that are infinite or no numbers; train the run again "
+                f"with `{COMMAND} --overwrite`",
+                file=file,
+            )

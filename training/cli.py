@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import sys
+
+if __name__ == "__main__":  # `python -m training.cli`: before anything is loaded that takes long
+    from training.program import main as program
+
+    program()
+    sys.exit()
+
 from importlib.metadata import version
 from typing import Annotated
 
@@ -25,6 +32,7 @@ from training.commands import (
     cli_sentences,
     cli_views,
 )
+from training.program import interrupts_told
 
 __all__ = ["app", "main"]
 
@@ -84,16 +92,14 @@ def main() -> None:
     """Run the command line; what the user can mend is one sentence and exit code 2."""
     from training.commands.console import notes, set_up_logging
 
-    set_up_logging()
-    try:
-        app()
-    except InputError as error:
-        notes.print(f"error: {error}", markup=False, soft_wrap=True)
-        sys.exit(2)
-    except OSError as error:
-        notes.print(f"error: {error.filename or 'the system'}: {error.strerror or error}", markup=False, soft_wrap=True)
-        sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()
+    with interrupts_told():
+        set_up_logging()
+        try:
+            app()
+        except InputError as error:
+            notes.print(f"error: {error}", markup=False, soft_wrap=True)
+            sys.exit(2)
+        except OSError as error:
+            place = error.filename or "the system"
+            notes.print(f"error: {place}: {error.strerror or error}", markup=False, soft_wrap=True)
+            sys.exit(2)

@@ -10,8 +10,10 @@ import numpy as np
 
 from kg.build import build
 from kg.description import Description
+from kg.errors import InputError
 from kg.films import simulate, write_source
 from kg.report import report_lines
+from kg.storage.manifest import read_content
 from models.recommender import Recommender
 from training.bundle import load_run
 from training.commands import console
@@ -36,6 +38,7 @@ def run_demo(directory: Path) -> None:
     heading("1. Tables and RDF become a knowledge graph")
     with TemporaryDirectory() as folder:
         dataset = build(Description.load(write_source(simulate(), Path(folder))))
+    _refuse_others(directory, dataset.graph.name)
     dataset.save(directory / "graph")
     for line in report_lines(dataset.report):
         console.out.print(line, markup=False, soft_wrap=True)
@@ -72,6 +75,15 @@ def run_demo(directory: Path) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def _refuse_others(directory: Path, name: str) -> None:
+    """Raise `InputError` if the graph or the run there is of other data than the demo's."""
+    for folder, key in ((directory / "graph", "name"), (directory / "run", "graph")):
+        if (folder / "manifest.json").is_file() and read_content(folder / "manifest.json").get(key) != name:
+            raise InputError(
+                "this is not of an earlier demo and is not replaced; give another --directory", file=folder
+            )
 
 
 def configuration(num_ratings: int) -> RunConfig:

@@ -29,7 +29,7 @@ from models.inputs import relation_name
 from models.network.phases import PhasedPosterior
 from models.posterior import Posterior
 from training.additions import Said, read_additions, write_additions
-from training.bundle import Run, load_run
+from training.bundle import Run, load_run, refuse_other_run
 from training.experiment import Experiment
 from training.splits import Split
 
@@ -67,6 +67,7 @@ class RunForgetting:
             InputError: If it is no run, or so little is left of it that it cannot answer.
         """
         run = load_run(directory)
+        refuse_other_run(directory)
         before = run.experiment
         users = np.zeros(len(before.dataset.graph.users), dtype=bool)
         place = before.dataset.graph.users.vocabulary.places(list(people))
@@ -94,7 +95,7 @@ class RunForgetting:
         directory, dataset = self.run.directory, self.forgetting.dataset
         said = [part.without(self.people) for part in self._said]
         if self.forgetting.counts["people"] or [part.records for part in said] != [part.records for part in self._said]:
-            with staged_directory(directory) as folder:
+            with staged_directory(directory, replaceable=refuse_other_run) as folder:
                 for name in _KEPT:
                     shutil.copyfile(directory / name, folder / name)
                 write_file(folder / "model.safetensors", save(self.posterior.tensors()))

@@ -48,7 +48,12 @@ def in_child(job: Callable[[Progress], Result], *, progress: Progress = silent, 
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(job, sender), daemon=True)
-    process.start()
+    # An interrupt at the terminal goes to all processes: this one then ends the other, which says nothing itself.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     sender.close()
     deadline = None
     try:

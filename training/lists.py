@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from kg.errors import InputError
-from kg.storage.atomic import staged_file
+from kg.storage.atomic import make_directory, staged_file
 from models.lists.listing import sources_of_pairs, stars_of
 from models.lists.ranking import Adjustment
 from models.recommender import Recommender
@@ -72,10 +72,14 @@ def write_lists(
     """
     if k < 1:
         raise InputError(f"the length of the list must be at least 1, got {k}")
+    if out.suffix.lower() != ".parquet":
+        raise InputError(
+            f"lists are written as Parquet; expected a name that ends in .parquet, got {out.name!r}", file=out
+        )
     users = np.flatnonzero(recommender.graph.users.present)
     size = int(np.clip(_NUMBERS // max(recommender.train.num_items, 1), 1, _USERS))
     rows, empty = 0, 0
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(out.parent)
     with staged_file(out) as temporary, pq.ParquetWriter(temporary, _SCHEMA, compression="zstd") as writer:
         for start in range(0, len(users), size):
             block = users[start : start + size]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from typing import Any
 
 from kg.dataset import Dataset
 from kg.errors import InputError
-from kg.storage.atomic import make_directory, partial_of, prepare, publish
-from kg.storage.manifest import refuse_foreign, unseal
-from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, OLDEST_VERSION, write_run
+from kg.storage.atomic import partial_of, prepare, staged_directory
+from kg.storage.manifest import unseal
+from kg.storage.only_writer import only_writer
+from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, OLDEST_VERSION, refuse_other_run, write_run
 from training.checkpoint import Checkpoint
 from training.config import RunConfig
 from training.diagnostics import run_diagnostics
@@ -75,40 +77,42 @@ def train_run(
     experiment = Experiment(Dataset.load(graph), config, progress=progress)
     sentence = experiment.split.sentence
     experiment.check()
-    refuse_foreign(out, form=FORMAT_NAME, noun="run")
-    out = prepare(out)
-    if out.exists() and any(out.iterdir()) and (keep_same or not overwrite):
-        there = unseal(
-            out, form=FORMAT_NAME, version=FORMAT_VERSION, oldest=OLDEST_VERSION, noun="run", command=COMMAND
-        )
-        if there["identity"] == experiment.identity:
-            shutil.rmtree(partial_of(out), ignore_errors=True)
-            return Outcome(directory=out, trained=False, seconds=0.0, sentence=sentence)
-        if not overwrite:
-            raise InputError(
-                "a run of another graph, configuration or seed is here; give another name, or --overwrite", file=out
+    refuse_other_run(out)
+    with only_writer(out):
+        prepare(out)
+        if out.is_dir() and any(out.iterdir()) and (keep_same or not overwrite):
+            there = unseal(
+                out, form=FORMAT_NAME, version=FORMAT_VERSION, oldest=OLDEST_VERSION, noun="run", command=COMMAND
             )
-    partial = partial_of(out)
-    checkpoint = partial / _CHECKPOINT
-    if partial.exists() and Checkpoint.read(checkpoint) is None:
-        logger.warning("found an unfinished %s without a usable checkpoint; starts clean", out.name)
-        shutil.rmtree(partial)
-    make_directory(partial)
-    posterior = experiment.run(checkpoint)
-    recommender = experiment.recommender(posterior)
-    trained = time.perf_counter() - started
-    recommender = with_sentences(recommender, most=config.text.portraits, progress=progress)
-    facts: dict[str, Any] = {
-        "train_seconds": round(trained, 3),
-        "sentences_seconds": round(time.perf_counter() - started - trained, 3),
-        "peak_memory_mb": round(peak_memory_mb(), 1),
-        "num_training_ratings": len(experiment.split.train),
-        "num_samples": len(posterior.warm),
-        "epochs": len(experiment.history.records),
-        "guard": experiment.guard_events,
-    }
-    facts["diagnostics"] = run_diagnostics(experiment, recommender)
-    write_run(experiment, recommender, graph, partial, facts)
-    checkpoint.unlink(missing_ok=True)
-    publish(out)
-    return Outcome(directory=out, trained=True, seconds=time.perf_counter() - started, sentence=sentence)
+            if there["identity"] == experiment.identity:
+                shutil.rmtree(partial_of(out), ignore_errors=True)
+                return Outcome(directory=Path(os.path.abspath(out)), trained=False, seconds=0.0, sentence=sentence)
+            if not overwrite:
+                raise InputError(
+                    "a run of another graph, configuration or seed is here; give another name, or --overwrite", file=out
+                )
+        if partial_of(out).exists() and Checkpoint.read(partial_of(out) / _CHECKPOINT) is None:
+            logger.warning("found an unfinished %s without a usable checkpoint; starts clean", out.name)
+            shutil.rmtree(partial_of(out))
+        with staged_directory(out, replaceable=refuse_other_run, keep=_CHECKPOINT) as folder:
+            checkpoint = folder / _CHECKPOINT
+            posterior = experiment.run(checkpoint)
+            recommender = experiment.recommender(posterior)
+            trained = time.perf_counter() - started
+            recommender = with_sentences(recommender, most=config.text.portraits, progress=progress)
+            facts: dict[str, Any] = {
+                "train_seconds": round(trained, 3),
+                "sentences_seconds": round(time.perf_counter() - started - trained, 3),
+                "peak_memory_mb": round(peak_memory_mb(), 1),
+                "num_training_ratings": len(experiment.split.train),
+                "num_samples": len(posterior.warm),
+                "epochs": len(experiment.history.records),
+                "guard": experiment.guard_events,
+            }
+            facts["diagnostics"] = run_diagnostics(experiment, recommender)
+            write_run(experiment, recommender, graph, folder, facts)
+            refuse_other_run(out)  # while there is a checkpoint to go on from
+            checkpoint.unlink(missing_ok=True)
+    return Outcome(
+        directory=Path(os.path.abspath(out)), trained=True, seconds=time.perf_counter() - started, sentence=sentence
+    )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kg.dataset import Dataset
+from kg.dataset import Dataset, refuse_other
 from kg.errors import InputError
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.growth.alignment import buried
@@ -108,6 +108,7 @@ def forget_in_graph(
         InputError: If the directory is no graph, or a trace is left.
     """
     dataset = Dataset.load(directory)
+    refuse_other(directory)
     for raw_id in people:
         if raw_id not in joined and not any(
             raw_id in place.forgotten or _ever_in(place, raw_id) for place in (dataset, *elsewhere)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kg.build import build
-from kg.dataset import Dataset
+from kg.dataset import Dataset, refuse_other
 from kg.description import Description
 from kg.errors import InputError
 from kg.graph import Nodes
@@ -63,6 +63,7 @@ def update(
         InputError: If an input is wrong, or the graph is of other data. The directory is then as it was.
     """
     old = Dataset.load(directory)
+    refuse_other(directory)  # before the sources are read, not after
     if old.graph.name != description.name:
         raise InputError(
             f"this graph is called {old.graph.name!r}, the description {description.name!r}; an update needs the description "

@@ -6,6 +6,7 @@ import gzip
 import logging
 import shutil
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -15,8 +16,10 @@ import urllib3
 
 from kg.errors import InputError
 from kg.rdf.endpoint import Endpoint
+from kg.rdf.parser_process import ParserLimitError, parsed
 from kg.storage.atomic import make_directory, write_file
 from kg.storage.cache_directory import default_cache_directory
+from kg.storage.kept import kept
 from kg.storage.manifest import canonical, sha256
 
 __all__ = ["snapshot_of"]
@@ -67,9 +70,10 @@ def snapshot_of(
         return snapshot
     make_directory(parts)
     client = _Client(endpoint, parts)
-    triples = client.ask_all(endpoint.queries(iris))
-    if endpoint.query is None:
-        triples |= client.ask_all(endpoint.queries(_reached(triples, keep) - set(iris), labels=True))
+    with kept(f"what {endpoint.url} has answered is kept in {parts}"):
+        triples = client.ask_all(endpoint.queries(iris))
+        if endpoint.query is None:
+            triples |= client.ask_all(endpoint.queries(_reached(triples, keep) - set(iris), labels=True))
     lines = ox.serialize(triples, format=ox.RdfFormat.N_TRIPLES)
     assert lines is not None
     write_file(snapshot, gzip.compress(b"".join(sorted(lines.splitlines(keepends=True))), mtime=0))
@@ -200,8 +204,9 @@ class _Client:
             )
         try:
             # Servers send IRIs that are none; they are refused and counted where the snapshot is read.
-            return [quad.triple for quad in ox.parse(response.data, format=_FORMATS[kind], base_iri=url, lenient=True)]
-        except (SyntaxError, ValueError) as error:
+            stream, size = BytesIO(response.data), len(response.data)
+            return [quad.triple for quad in parsed(stream, _FORMATS[kind], size=size, base=url, lenient=True)]
+        except (SyntaxError, ParserLimitError) as error:
             raise InputError(f"{url} answers with {kind} that is not valid: {error}") from None
 
     def _told_apart(self, triple: ox.Triple) -> ox.Triple:

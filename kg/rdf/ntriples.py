@@ -8,6 +8,7 @@ a blank node, odd spaces or an error, goes through pyoxigraph one by one. So the
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +33,8 @@ __all__ = ["read_ntriples"]
 _CHUNK = 16 << 20  # bytes of text that are taken apart at once, by one thread
 _MOST_WORKERS = 4  # each holds a few times the text
 _LONGEST_LINE = 64 << 20
+_MOST_NESTED = 16  # the parser goes down by recursion, and thousands would end the process
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _STRING = "http://www.w3.org/2001/XMLSchema#string"
 _TAGGED = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
 _LETTER = r"[A-Za-z0-9\-._~!$&'()*+,;=:@/\x{A0}-\x{D7FF}]|%[0-9A-Fa-f][0-9A-Fa-f]"
@@ -128,6 +131,7 @@ class _Reader:
 
     def _parse(self, position: int, line: bytes) -> None:
         try:
+            _refuse_nested(line)
             for quad in ox.parse(line, format=self.format):
                 self.files.take(position, quad)
         except (SyntaxError, ValueError, MemoryError) as error:
@@ -135,6 +139,11 @@ class _Reader:
                 raise invalid(error, self.format, self.file, position) from None
             self.account.rows += 1
             self.account.drop(f"the line is not valid {self.format.name}", 1, [f"line {position}"])
+
+
+def _refuse_nested(line: bytes) -> None:
+    if line.count(b"<<") > _MOST_NESTED and _TEXT.sub(b"", line).count(b"<<") > _MOST_NESTED:
+        raise SyntaxError(f"statements about statements are nested more than {_MOST_NESTED} deep")
 
 
 def _parsed(lines: str, pattern: str, groups: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import ibis
 import numpy as np
 import pyarrow as pa
 from ibis import _
 
+from kg.errors import InputError
 from kg.rdf.engine import Engine
 from kg.rdf.knowledge_description import Knowledge, TripleTable
 from kg.rdf.linking import LinkedTriples, link_statements
@@ -89,18 +91,39 @@ def gather(
 
 def _statements(given: GivenSource, engine: Engine, account: FileAccount) -> Statements:
     knowledge = given.knowledge
+    read = FileAccount()
     if isinstance(knowledge.format, TripleTable):
-        return read_table_of_triples(given.path, knowledge.format, engine, account)
-    return read_statements(
-        given.path,
-        engine,
-        lenient=knowledge.lenient,
-        account=account,
-        form=knowledge.format,
-        base=knowledge.base,
-        literals=list(knowledge.literals),
-        prefixes=knowledge.prefixes,
-    )
+        statements = read_table_of_triples(given.path, knowledge.format, engine, read)
+    else:
+        statements = read_statements(
+            given.path,
+            engine,
+            lenient=knowledge.lenient,
+            account=read,
+            form=knowledge.format,
+            base=knowledge.base,
+            literals=list(knowledge.literals),
+            prefixes=knowledge.prefixes,
+        )
+    if knowledge.endpoint is None:  # which may know nothing of these items
+        _refuse_nothing(read, given.path)
+    account.include(read)
+    return statements
+
+
+def _refuse_nothing(read: FileAccount, file: Path) -> None:
+    """Raise `InputError` if a file states nothing, or nothing that can be read."""
+    if not read.rows:
+        raise InputError(
+            "expected statements, found none; name another file, or take it out of the description", file=file
+        )
+    if sum(read.dropped.values()) == read.rows and not read.counts.get("literals read"):
+        reason = next(iter(read.dropped))
+        example = "".join(f", the first: {text}" for text in read.examples.get(reason, [])[:1])
+        raise InputError(
+            f"not one of {read.rows:,} statements can be used ({reason}{example}); correct the file or its description",
+            file=file,
+        )
 
 
 def _follow_same_as(sources: Sequence[Source], names: ItemNames, engine: Engine) -> list[Source]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from kg.errors import InputError
+from kg.storage.only_writer import only_writer
+from kg.storage.unwritable import make_directory, unwritable_as
 
 __all__ = [
     "clear_leftovers",
     "make_directory",
     "partial_of",
     "prepare",
-    "publish",
     "scratch_directory",
     "staged_directory",
     "staged_file",
@@ -27,16 +28,9 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-def make_directory(path: Path) -> None:
-    """Make a directory with its parents; raises `InputError` where that cannot be."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"no directory can be made here: {error.strerror}; choose another place", file=path) from None
-
-
 def partial_of(final: Path) -> Path:
-    """Return where an unfinished directory lies: `.NAME.partial` beside the finished one."""
+    """Return where an unfinished directory lies: `.NAME.partial` beside the finished one, or beside what a link leads to."""
+    final = Path(os.path.realpath(final))
     return final.with_name(f".{final.name}.partial")
 
 
@@ -44,18 +38,18 @@ def prepare(final: Path) -> Path:
     """Make ready to write a directory: parents are there, and a swap that was cut off is undone.
 
     Returns:
-        The absolute path of the directory.
+        The absolute path of the directory; of a link, that of its target, so that the link stays.
 
     Raises:
         InputError: If `final` is there but is not a directory.
     """
-    final = Path(os.path.abspath(final))
+    given, final = final, Path(os.path.realpath(final))
     old = final.with_name(f".{final.name}.old")
     if final.exists() and not final.is_dir():
         raise InputError(
-            "a directory shall be written here, but a file of this name is there; choose another name", file=final
+            "a directory shall be written here, but a file of this name is there; choose another name", file=given
         )
-    make_directory(final.parent)
+    make_directory(final.parent, told=given)
     if old.exists():
         if final.exists():
             shutil.rmtree(old)
@@ -65,7 +59,7 @@ def prepare(final: Path) -> Path:
     return final
 
 
-def publish(final: Path) -> None:
+def _publish(final: Path) -> None:
     """Give the finished `.NAME.partial` its name.
 
     The old directory moves to `.NAME.old`, the new one takes its name, and the old one is removed; `prepare`
@@ -83,55 +77,71 @@ def publish(final: Path) -> None:
 
 
 @contextmanager
-def staged_directory(final: Path) -> Iterator[Path]:
+def staged_directory(
+    final: Path, *, replaceable: Callable[[Path], None] | None = None, keep: str | None = None
+) -> Iterator[Path]:
     """Yield a fresh directory that takes the place of `final` only when the block ends well.
 
-    What a killed run left there is removed, with a warning.
+    What a killed run left there is removed, with a warning. Nobody else writes there meanwhile.
 
     Args:
-        final: Where the finished directory shall be; its parents are made.
+        final: Where the finished directory shall be; its parents are made. A link stays, and its target is written.
+        replaceable: Called with `final` before the block, and again before the old directory goes; raises `InputError` if
+            that holds what must not be lost.
+        keep: Name of a file with which work goes on that was cut off: an unfinished directory that has it stays.
 
     Raises:
-        InputError: If `final` is there but is not a directory.
+        InputError: If `final` is there but is not a directory, another process writes it, or nothing can be written there.
     """
-    final = prepare(final)
-    partial = partial_of(final)
-    if partial.exists():
-        logger.warning("found an unfinished %s of a run that was cut off; starts clean", final.name)
-        shutil.rmtree(partial)
-    make_directory(partial)
-    try:
-        yield partial
-        publish(final)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    given = final
+    if replaceable is not None:
+        replaceable(given)
+    with only_writer(given):
+        final = prepare(given)
+        partial = partial_of(final)
+        if partial.exists() and not (keep and (partial / keep).exists()):
+            logger.warning("found an unfinished %s of a run that was cut off; starts clean", final.name)
+            shutil.rmtree(partial)
+        make_directory(partial, told=given)
+        try:
+            with unwritable_as(given, partial):
+                yield partial
+                if replaceable is not None:
+                    replaceable(given)
+                _publish(final)
+        except BaseException as error:
+            usable = keep is not None and (partial / keep).exists()
+            if not usable:
+                shutil.rmtree(partial, ignore_errors=True)
+            if not isinstance(error, InputError):  # which says all there is to say
+                reached = f"what {given} has reached is kept, and the same command goes on from there"
+                error.add_note(reached if usable else f"{given} is as it was before")
+            raise
 
 
 @contextmanager
 def scratch_directory(final: Path) -> Iterator[Path]:
     """Yield an empty directory `.NAME.scratch` beside `final` for what does not fit into memory; it is gone afterwards.
 
-    What a killed run left there is removed.
+    What a killed run left there is removed. Nobody else writes `final` meanwhile.
 
     Args:
         final: What is being made there.
 
     Raises:
-        InputError: If no directory can be made there.
+        InputError: If no directory can be made there, or another process writes it.
     """
-    final = Path(os.path.abspath(final))
-    scratch = final.with_name(f".{final.name}.scratch")
-    shutil.rmtree(scratch, ignore_errors=True)
-    parents = [parent for parent in final.parents if not parent.exists()]
-    make_directory(scratch)
-    try:
-        yield scratch
-    finally:
+    given = final
+    with only_writer(given):
+        final = Path(os.path.realpath(given))
+        scratch = final.with_name(f".{final.name}.scratch")
         shutil.rmtree(scratch, ignore_errors=True)
-        with suppress(OSError):  # what others have put there meanwhile stays
-            for parent in parents:
-                parent.rmdir()
+        make_directory(scratch, told=given)
+        try:
+            with unwritable_as(given, scratch):
+                yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager
@@ -139,17 +149,28 @@ def staged_file(path: Path) -> Iterator[Path]:
     """Yield the name of a temporary file in the same folder; it takes the place of `path` when the block ends well.
 
     Args:
-        path: The file; an old one is replaced.
+        path: The file; an old one is replaced. A link stays, and its target is written.
+
+    Raises:
+        InputError: If a directory has this name, or nothing can be written there.
     """
-    path = Path(path)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False) as temporary:
+    given, path = path, Path(os.path.realpath(path))
+    if path.is_dir():
+        raise InputError(
+            "a file shall be written here, but a directory of this name is there; give the name of a file", file=given
+        )
+    with (
+        unwritable_as(given, path.parent),
+        NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False) as temporary,
+    ):
         name = Path(temporary.name)
     try:
-        yield name
-        _sync(name)
-        # Temporary files are private by default; a finished file has the rights any new file gets.
-        name.chmod(0o666 & ~_umask())
-        name.replace(path)
+        with unwritable_as(given, name):
+            yield name
+            _sync(name)
+            # Temporary files are private by default; a finished file has the rights any new file gets.
+            name.chmod(0o666 & ~_umask())
+            name.replace(path)
     except BaseException:
         name.unlink(missing_ok=True)
         raise

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from kg.errors import InputError
 from kg.storage.atomic import write_file
 
-__all__ = ["canonical", "file_sha256", "pretty", "refuse_foreign", "seal", "sha256", "unseal"]
+__all__ = [
+    "canonical",
+    "file_sha256",
+    "pretty",
+    "read_content",
+    "refuse_foreign",
+    "refuse_sealed",
+    "seal",
+    "sha256",
+    "unseal",
+]
+
+_MADE_AGAIN = (".store", ".store/*", "*/.store", "*/.store/*")  # see `kg.queries.query_store`
 
 
 def sha256(content: bytes) -> str:
@@ -42,22 +56,77 @@ def seal(folder: Path, content: Mapping[str, Any], files: Iterable[str]) -> None
     write_file(folder / "manifest.json", pretty(sealed))
 
 
-def refuse_foreign(folder: Path, *, form: str, noun: str) -> None:
-    """Refuse to replace a directory that holds anything but what is about to be written there.
+def refuse_foreign(folder: Path, *, form: str, noun: str, also: Collection[str] = ()) -> None:
+    """Refuse to replace a directory that holds anything but what kgrec wrote there.
+
+    Args:
+        folder: The directory.
+        form: What its manifest must call its format.
+        noun: What is about to be written there, for messages: `graph` or `run`.
+        also: Patterns of the paths that are ours although no manifest names them.
 
     Raises:
-        InputError: Unless the directory is absent, empty, or of the format `form`.
+        InputError: Unless the directory is absent, empty, or of the format `form` with nothing else in it.
     """
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    try:
-        content = json.loads((folder / "manifest.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict) or content.get("format") != form:
+    content = read_content(folder / "manifest.json")
+    if content.get("format") != form:
         raise InputError(
             f"this directory holds something else than a {noun} and is not replaced; give another name", file=folder
         )
+    named = _named(folder)
+    for path in _entries(folder):
+        if path not in named and not any(fnmatch(path, pattern) for pattern in (*_MADE_AGAIN, *also)):
+            raise InputError(
+                f"this {noun} is not replaced, for its directory also holds {path!r}, which would be lost; move that "
+                "elsewhere, or give another name",
+                file=folder,
+            )
+
+
+def refuse_sealed(path: Path) -> None:
+    """Refuse to add a file or folder to a graph, run or search, whose directories are replaced as a whole.
+
+    Raises:
+        InputError: If the path is such a directory, or lies in one.
+    """
+    for folder in (path, *Path(os.path.abspath(path)).parents):
+        form = str(read_content(folder / "manifest.json").get("format"))
+        if form.startswith("kgrec "):
+            raise InputError(
+                f"this is the directory of a {form.removeprefix('kgrec ')}, which nothing is added to; give another place",
+                file=folder,
+            )
+
+
+def read_content(manifest: Path) -> dict[str, Any]:
+    """Return what a manifest says, nothing if there is none or it is damaged."""
+    try:
+        content = json.loads(manifest.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _named(folder: Path) -> set[str]:
+    """Return the paths that a manifest names, with those that manifests in subfolders name."""
+    named = {"manifest.json"}
+    files = read_content(folder / "manifest.json").get("files")
+    for name in files if isinstance(files, dict) else ():
+        inner, slash, last = name.rpartition("/")
+        within = _named(folder / inner) if slash and last == "manifest.json" else {last}
+        named |= {f"{inner}{slash}{path}" for path in within}
+    return named
+
+
+def _entries(folder: Path) -> Iterator[str]:
+    """Yield the paths of all files, links and empty folders below a folder, relative to it."""
+    for place, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        empty = [""] if not folders and not files else []
+        for name in sorted([*files, *links, *empty]):
+            yield os.path.relpath(os.path.join(place, name), folder)
 
 
 def unseal(

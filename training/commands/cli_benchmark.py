@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kg.errors import InputError
-from training.commands.cli_options import Json
+from training.commands.cli_options import Json, Overwrite
 
 __all__ = ["benchmark"]
 
@@ -52,6 +52,7 @@ def benchmark(
         str,
         typer.Option(help="Of film-world: movielens-100k (as large and active as there), or demo (46 ratings a user)."),
     ] = "movielens-100k",
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Repeat a published protocol: ours beside baselines, other people's models, and what others reported.
@@ -64,19 +65,22 @@ def benchmark(
     Example: kgrec benchmark ml-100k-u1 --data data --peers
     """
     if protocol == "latency":
-        _latency(run, out, as_json)
+        _latency(run, out, overwrite, as_json)
         return
     if run is not None:
         raise InputError(f"only latency takes a run; the protocol {protocol!r} trains its own")
+    folder = out or Path("runs") / "benchmark" / protocol
     if protocol == "growth":
-        _growth(out or Path("runs") / "benchmark" / protocol, sizes, as_json)
+        _growth(folder, sizes, overwrite, as_json)
         return
     if protocol == "triples":
-        _triples(out or Path("runs") / "benchmark" / protocol, data, sizes, as_json)
+        _triples(folder, data, sizes, overwrite, as_json)
         return
     if protocol == "film-world":
-        _film_world(out or Path("runs") / "benchmark" / protocol, recipe, assign or [], audience, seeds, as_json)
+        _film_world(folder, recipe, assign or [], audience, seeds, overwrite, as_json)
         return
+    from kg.storage.kept import kept
+    from kg.storage.outputs import claim_folder
     from training.benchmark import run_benchmark
     from training.benchmarks.figures import write_figure
     from training.benchmarks.protocols import protocol_named
@@ -87,8 +91,9 @@ def benchmark(
     chosen = protocol_named(protocol)
     if data is None:
         raise InputError(f"the protocol {protocol!r} needs --data, the folder of the data")
-    folder = out or Path("runs") / "benchmark" / protocol
-    with console.progress_bar() as progress:
+    figures = [f"{protocol}-{part}.{kind}" for part in chosen.parts for kind in ("png", "svg")]
+    claim_folder(folder, ["results.json", "results.csv", *figures], key="protocol", overwrite=overwrite)
+    with kept(f"what was measured is kept in {folder}"), console.progress_bar() as progress:
         results = run_benchmark(
             chosen,
             data,
@@ -118,13 +123,16 @@ def benchmark(
     console.out.print(f"{chosen.note} Written to {folder}.", markup=False)
 
 
-def _growth(out: Path, sizes: str | None, as_json: bool) -> None:
+def _growth(out: Path, sizes: str | None, overwrite: bool, as_json: bool) -> None:
     """Measure how time and memory grow: `kgrec benchmark growth --out DIR --sizes 100000,1000000,10000000`."""
+    from kg.storage.outputs import claim_folder
     from training.benchmarks.growth import SIZES, exponents, growth_tables, rounded_row, run_growth
     from training.commands import console
 
+    numbers = _numbers(sizes, SIZES)
+    claim_folder(out, ["growth.json", "growth.csv"], key="protocol", overwrite=overwrite)
     with console.progress_bar() as progress:
-        rows = run_growth(out, sizes=_numbers(sizes, SIZES), progress=progress)
+        rows = run_growth(out, sizes=numbers, progress=progress)
     if as_json:
         content = {"protocol": "growth", "rows": [rounded_row(row) for row in rows], "exponents": exponents(rows)}
         console.print_json(content)
@@ -136,13 +144,14 @@ def _growth(out: Path, sizes: str | None, as_json: bool) -> None:
     console.out.print(f"Written to {out}.", markup=False)
 
 
-def _latency(run: Path | None, out: Path | None, as_json: bool) -> None:
+def _latency(run: Path | None, out: Path | None, overwrite: bool, as_json: bool) -> None:
     """Measure how long answers take: `kgrec benchmark latency runs/u1`."""
     import json
 
     import pandas as pd
 
     from kg.storage.atomic import write_file
+    from kg.storage.outputs import claim_folder
     from training.benchmarks.latency import measure_latency
     from training.bundle import load_run
     from training.commands import console
@@ -150,6 +159,8 @@ def _latency(run: Path | None, out: Path | None, as_json: bool) -> None:
 
     if run is None:
         raise InputError("latency needs a trained run, as in `kgrec benchmark latency runs/u1`")
+    if out is not None:
+        claim_folder(out, ["latency.json"], key="protocol", overwrite=overwrite)
     rows = measure_latency(load_run(run).recommender)
     facts = {
         "protocol": "latency",
@@ -158,7 +169,6 @@ def _latency(run: Path | None, out: Path | None, as_json: bool) -> None:
         "peak_memory_mb": round(peak_memory_mb()),
     }
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         write_file(out / "latency.json", json.dumps(facts, indent=1) + "\n")
     if as_json:
         console.print_json(facts)
@@ -173,13 +183,16 @@ def _latency(run: Path | None, out: Path | None, as_json: bool) -> None:
     console.out.print(console.plain_table(f"latency of {run}", table))
 
 
-def _triples(out: Path, data: Path | None, sizes: str | None, as_json: bool) -> None:
+def _triples(out: Path, data: Path | None, sizes: str | None, overwrite: bool, as_json: bool) -> None:
     """Measure builds from N-Triples: `kgrec benchmark triples --out DIR --sizes 1000000,10000000`."""
+    from kg.storage.outputs import claim_folder
     from training.benchmarks.triple_growth import TRIPLE_SIZES, run_triple_growth, triple_tables
     from training.commands import console
 
+    numbers = _numbers(sizes, TRIPLE_SIZES)
+    claim_folder(out, ["triples.json", "triples.csv"], key="protocol", overwrite=overwrite)
     with console.progress_bar() as progress:
-        loadings, rows = run_triple_growth(out, data=data, sizes=_numbers(sizes, TRIPLE_SIZES), progress=progress)
+        loadings, rows = run_triple_growth(out, data=data, sizes=numbers, progress=progress)
     if as_json:
         console.print_json(json.loads((out / "triples.json").read_bytes()))
         return
@@ -203,13 +216,17 @@ def _numbers(sizes: str | None, otherwise: tuple[int, ...]) -> tuple[int, ...]:
         ) from None
 
 
-def _film_world(out: Path, recipe: str, settings: list[str], audience: str, seeds: int | None, as_json: bool) -> None:
+def _film_world(
+    out: Path, recipe: str, settings: list[str], audience: str, seeds: int | None, overwrite: bool, as_json: bool
+) -> None:
     """Compare profiles with true tastes: `kgrec benchmark film-world --out DIR --audience demo`."""
+    from kg.storage.outputs import claim_folder
     from training.benchmarks.film_tastes import run_audiences, run_film_world
     from training.benchmarks.taste_tables import activity_table, recovery_table
     from training.commands import console
     from training.recipes import recipe_named
 
+    claim_folder(out, ["results.json"], key="protocol", overwrite=overwrite)
     with console.progress_bar() as progress:
         if seeds is None:
             found = run_film_world(out, recipe_named(recipe), settings, audience=audience, progress=progress)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kg.counted import counted
-from training.commands.cli_options import Json
+from training.commands.cli_options import Json, Overwrite
 
 __all__ = ["beyond"]
 
@@ -26,6 +26,7 @@ def beyond(
     out: Annotated[
         Path | None, typer.Option(help="Folder for beyond.json and the trade-off curve as CSV, PNG and SVG.")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Measure what lists show beyond hits: coverage, novelty, diversity, popularity bias, and whom they serve how well.
@@ -36,20 +37,23 @@ def beyond(
     """
     import json
 
-    from kg.storage.atomic import make_directory, write_file
+    from kg.storage.atomic import write_file
+    from kg.storage.outputs import claim_folder
     from training.bundle import load_run
     from training.commands import console
     from training.studies.beyond import beyond_report, shelf_of
     from training.studies.trade_off import trade_off, write_trade_off
 
+    if out is not None:
+        names = ("beyond.json", *(f"trade-off.{kind}" for kind in ("csv", "png", "svg")))
+        claim_folder(out, names, key="trade_off", overwrite=overwrite)
     loaded = load_run(run)
-    names = [name.strip() for name in (groups or "").split(",") if name.strip()]
-    report = beyond_report(loaded, part=part, concept=concept, groups=names, baselines=baselines)
+    grouped = [name.strip() for name in (groups or "").split(",") if name.strip()]
+    report = beyond_report(loaded, part=part, concept=concept, groups=grouped, baselines=baselines)
     if out is not None:
         shelf, _ = shelf_of(loaded, part=part, concept=concept)
         rows = trade_off(loaded.recommender, shelf)
         report["trade_off"] = rows.to_dict("records")
-        make_directory(out)
         write_file(out / "beyond.json", json.dumps(report, indent=1) + "\n")
         write_trade_off(rows, report["models"], out)
     if as_json:

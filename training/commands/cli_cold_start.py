@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kg.errors import InputError
-from training.commands.cli_options import History, Json
+from training.commands.cli_options import History, Json, Overwrite
 
 __all__ = ["cold_start", "questions"]
 
@@ -24,6 +24,7 @@ def cold_start(
     assign: Annotated[
         list[str] | None, typer.Option("--set", help="Change one setting, e.g. split.seed=1; may be repeated.")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Study new items and new users: few-shot curves, what each part brings, calibration, what to ask someone new.
@@ -33,11 +34,14 @@ def cold_start(
 
     Example: kgrec cold-start runs/u1 --out report
     """
+    from kg.storage.kept import kept
+    from kg.storage.outputs import claim_folder
     from training.commands import console
     from training.config import RunConfig
     from training.recipes import standard
+    from training.studies.cold_start import TABLES
     from training.studies.cold_start import cold_start as study_of
-    from training.studies.study_figures import write_figures
+    from training.studies.study_figures import FIGURES, write_figures
     from training.studies.study_page import findings, write_page
 
     if (graph / "config.yaml").is_file():
@@ -47,9 +51,16 @@ def cold_start(
 
         config = standard(len(Dataset.load(graph).ratings))
     config = config.updated(assign or [])
-    with console.progress_bar() as progress:
+    names = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg")]
+    claim_folder(
+        out,
+        ["study.json", "index.html", *(f"{name}.csv" for name in TABLES), *names],
+        key="tables",
+        overwrite=overwrite,
+    )
+    with kept(f"what was measured is kept in {out}"), console.progress_bar() as progress:
         study = study_of(graph, config, out, quick=quick, ablate=ablate, retrain=retrain, progress=progress)
-    page = write_page(study, write_figures(study, out), out)
+        page = write_page(study, write_figures(study, out), out)
     if as_json:
         console.print_json(study.as_json() | {"findings": findings(study), "page": str(page)})
         return

@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 
 from kg.errors import InputError
-from training.commands.cli_options import History, Json
+from training.commands.cli_options import History, Json, Overwrite
 
 if TYPE_CHECKING:
     from models.accounts.explanation import Explanation
@@ -37,6 +37,7 @@ def explain(
         int, typer.Option(min=0, help="Of these, so many are also explained by PyG's GNNExplainer.")
     ] = 150,
     out: Annotated[Path | None, typer.Option(help="Folder for the measured curves: JSON, PNG and SVG.")] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Say why someone is predicted to like an item: parts in stars (or score) that sum to the prediction, paths, a sentence.
@@ -46,6 +47,7 @@ def explain(
 
     Example: kgrec explain runs/u1 --user 196 --item 50 --figure why.png
     """
+    from kg.storage.outputs import claim_file
     from training.bundle import load_run
     from training.commands import console
     from training.commands.cli_rules import read_rules
@@ -53,10 +55,12 @@ def explain(
     from training.studies.explanation_figure import draw_explanation
 
     if faithfulness is not None:
-        _measure(run, faithfulness, compared, out, as_json)
+        _measure(run, faithfulness, compared, out, overwrite, as_json)
         return
     if item is None:
         raise InputError("give --item, and --user or --history; for example --user 196 --item 50")
+    if figure is not None:
+        claim_file(figure, overwrite=overwrite, endings=(".png", ".svg"))
     recommender = load_run(run).recommender
     ratings = read_history_of(recommender, history)
     boosts = (
@@ -81,16 +85,21 @@ def explain(
         console.out.print(f"Drawn to {figure}.", markup=False)
 
 
-def _measure(run: Path, pairs: int, compared: int, out: Path | None, as_json: bool) -> None:
+def _measure(run: Path, pairs: int, compared: int, out: Path | None, overwrite: bool, as_json: bool) -> None:
     """Measure explanations: `kgrec explain runs/u1 --faithfulness 1000 --out report`."""
     import json
 
-    from kg.storage.atomic import make_directory, write_file
+    from kg.storage.atomic import write_file
+    from kg.storage.outputs import claim_folder
     from training.bundle import load_run
     from training.commands import console
     from training.studies.faithfulness import faithfulness, tables
     from training.studies.faithfulness_figure import draw_curves
 
+    if out is not None:
+        claim_folder(
+            out, [f"faithfulness.{kind}" for kind in ("json", "png", "svg")], key="curves", overwrite=overwrite
+        )
     loaded = load_run(run)
     with console.progress_bar() as progress:
         report = faithfulness(
@@ -101,7 +110,6 @@ def _measure(run: Path, pairs: int, compared: int, out: Path | None, as_json: bo
             progress=progress,
         )
     if out is not None:
-        make_directory(out)
         write_file(out / "faithfulness.json", json.dumps(report, indent=1) + "\n")
         draw_curves(report, out)
     if as_json:

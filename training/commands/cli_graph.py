@@ -60,6 +60,7 @@ def build(
     Example: kgrec build movielens-100k --data data --out graphs/ml-100k
     """
     from kg.build import build as build_graph
+    from kg.dataset import refuse_other
     from kg.description import Description
     from kg.films import simulate, write_source
     from kg.growth.forgotten import Forgotten
@@ -67,6 +68,7 @@ def build(
     from kg.growth.update import update as update_graph
     from kg.report import report_lines
     from kg.storage.atomic import scratch_directory
+    from kg.storage.only_writer import only_writer
     from training.commands import console
 
     directory = out or update
@@ -77,24 +79,27 @@ def build(
         source = Description.load(
             write_source(simulate(), Path(folder)) if films else description, data=None if films else data
         )
-        with scratch_directory(directory) as scratch:
-            if update is not None:
-                updated = update_graph(
-                    source, update, refresh=refresh, snapshots=snapshots, engine=engine, scratch=scratch
-                )
-                dataset, lines, written = updated.dataset, change_lines(updated), updated.read
-            else:
-                dataset = build_graph(
-                    source,
-                    refresh=refresh,
-                    snapshots=snapshots,
-                    engine=engine,
-                    scratch=scratch,
-                    forgotten=Forgotten.of_directory(directory),
-                )
-                lines, written = [], True
-        if update is None:
-            dataset.save(directory)
+        if out is not None:
+            refuse_other(out)  # before the sources are read, not after
+        with only_writer(directory):
+            with scratch_directory(directory) as scratch:
+                if update is not None:
+                    updated = update_graph(
+                        source, update, refresh=refresh, snapshots=snapshots, engine=engine, scratch=scratch
+                    )
+                    dataset, lines, written = updated.dataset, change_lines(updated), updated.read
+                else:
+                    dataset = build_graph(
+                        source,
+                        refresh=refresh,
+                        snapshots=snapshots,
+                        engine=engine,
+                        scratch=scratch,
+                        forgotten=Forgotten.of_directory(directory),
+                    )
+                    lines, written = [], True
+            if update is None:
+                dataset.save(directory)
     if as_json:
         console.print_json({"graph": str(directory), "fingerprint": dataset.fingerprint, **dataset.report})
     else:

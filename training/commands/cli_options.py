@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["History", "Json"]
+__all__ = ["History", "Json", "Overwrite"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
 History = Annotated[
     str | None,
     typer.Option(

@@ -10,7 +10,7 @@ import typer
 
 from kg.counted import counted
 from kg.errors import InputError
-from training.commands.cli_options import Json
+from training.commands.cli_options import Json, Overwrite
 
 if TYPE_CHECKING:
     from models.people.concept_interest import Interest
@@ -34,12 +34,14 @@ def profile(
         typer.Option("--set", help="Say what a concept adds, e.g. 'genre: Horror=-0.5'; may be repeated."),
     ] = None,
     count: Annotated[int, typer.Option("-k", "--count", help="Items listed for an edited profile.", min=1)] = 10,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Say who a user is: interests and dislikes with their evidence, habits, change over time, similar users.
 
     Example: kgrec profile runs/u1 --user 196
     """
+    from kg.storage.outputs import claim_file
     from training.bundle import load_run
     from training.commands import console
 
@@ -49,6 +51,9 @@ def profile(
         raise InputError("--all needs --out FILE (.parquet or .csv) and takes no --set")
     if not everyone and out is not None:
         raise InputError("--out goes with --all; --json prints the profile of one user")
+    if out is not None:
+        claim_file(out, overwrite=overwrite, endings=(".parquet", ".csv"))
+        claim_file(out.with_suffix(".html"), overwrite=overwrite)
     recommender = load_run(run).recommender
     if user is None:
         from training.studies.profile_report import write_profiles
@@ -85,16 +90,20 @@ def segments(
     out: Annotated[
         Path | None, typer.Option(help="Directory for segments.json and members.csv (which user is in which).")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Group the users by taste, and say what sets each group apart.
 
     Example: kgrec segments runs/u1 --k 6
     """
+    from kg.storage.outputs import claim_folder
     from training.bundle import load_run
     from training.commands import console
     from training.studies.profile_report import write_segments
 
+    if out is not None:
+        claim_folder(out, ("segments.json", "members.csv"), key="segments", overwrite=overwrite)
     found = load_run(run).recommender.segments(k, seed=seed)
     if out is not None:
         write_segments(found, out)

@@ -13,7 +13,7 @@ import typer
 
 from kg.counted import counted
 from kg.errors import InputError
-from training.commands.cli_options import History, Json
+from training.commands.cli_options import History, Json, Overwrite
 
 if TYPE_CHECKING:
     from kg.queries.rules import AppliedRules
@@ -209,12 +209,14 @@ def recommend(
         bool, typer.Option("--again", help="Also list what the person rated or chose before, such as groceries.")
     ] = False,
     count: Count = 10,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Recommend items to a known user, to someone with a few ratings, or for a sentence; or to all users at once.
 
     Example: kgrec recommend runs/u1 --history 50=5,181=4
     """
+    from kg.storage.outputs import claim_file
     from training.bundle import load_run
     from training.commands import console
     from training.commands.cli_rules import read_rules
@@ -223,6 +225,8 @@ def recommend(
         raise InputError("give --all together with --out lists.parquet and without a person, or neither of the two")
     if out is not None and (diversity or novelty):
         raise InputError("--diversity and --novelty are for the list of one person; leave out --all")
+    if out is not None:
+        claim_file(out, overwrite=overwrite, endings=(".parquet",))
     recommender = load_run(run).recommender
     applied = None if rules is None else read_rules(run / "graph", recommender.graph, rules)
     if out is not None:

@@ -14,7 +14,10 @@ from pathlib import Path
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.storage.atomic import make_directory, prepare, write_file
+from kg.storage.kept import kept
 from kg.storage.manifest import refuse_foreign, seal, unseal
+from kg.storage.only_writer import only_writer
+from kg.storage.unwritable import unwritable_as
 from training.config import RunConfig
 from training.experiment import Experiment
 from training.loop import NonFiniteLossError
@@ -32,6 +35,7 @@ logger = logging.getLogger(__name__)
 FORMAT_NAME = "kgrec search"
 FORMAT_VERSION = 1
 COMMAND = "kgrec tune"
+_UNNAMED = ("trials.csv", "best.yaml", "trial-*")  # what a search writes beside its manifest
 VALIDATION_SHARE = 0.1  # of the training ratings, where the configuration holds none out
 
 
@@ -85,23 +89,23 @@ def tune(
     start = {setting.name: value for setting in space if (value := setting.value_in(config)) is not None}
     study = Study(space=space, start=start, yardstick=yardstick, seed=config.seed)
     identity = sha256(f"{first.identity}\n{metric}\n{space}".encode()).hexdigest()
-    refuse_foreign(out, form=FORMAT_NAME, noun="search")
-    out = prepare(out)
-    study = replace(study, trials=_earlier(out, identity, overwrite))
-    make_directory(out)
-    _write(out, identity, study, config)  # before the first trial, so that a killed one is known as ours
-    while len(study.trials) < trials and (
-        not study.trials or minutes is None or time.monotonic() - started < 60 * minutes
-    ):
-        settings = study.proposal()
-        experiment = Experiment(dataset, _with(judged, settings), progress=progress)
-        experiment.use_vectors(first.item_vectors)
-        trial = _tried(experiment, study, settings, out / f"trial-{len(study.trials)}")
-        study = replace(study, trials=(*study.trials, trial))
-        _write(out, identity, study, config)
-        for done in out.glob("trial-*"):
-            shutil.rmtree(done, ignore_errors=True)
-        progress("tune", len(study.trials), trials, _so_far(study))
+    refuse_foreign(out, form=FORMAT_NAME, noun="search", also=_UNNAMED)
+    with kept(f"the trials that were finished are kept in {out}"), only_writer(out), unwritable_as(out, prepare(out)):
+        study = replace(study, trials=_earlier(out, identity, overwrite))
+        make_directory(out)
+        _write(out, identity, study, config)  # before the first trial, so that a killed one is known as ours
+        while len(study.trials) < trials and (
+            not study.trials or minutes is None or time.monotonic() - started < 60 * minutes
+        ):
+            settings = study.proposal()
+            experiment = Experiment(dataset, _with(judged, settings), progress=progress)
+            experiment.use_vectors(first.item_vectors)
+            trial = _tried(experiment, study, settings, out / f"trial-{len(study.trials)}")
+            study = replace(study, trials=(*study.trials, trial))
+            _write(out, identity, study, config)
+            for done in out.glob("trial-*"):
+                shutil.rmtree(done, ignore_errors=True)
+            progress("tune", len(study.trials), trials, _so_far(study))
     best = study.best
     if best is None:
         raise InputError(f"no trial came to an end: {study.trials[0].problem}", file=out)
@@ -119,7 +123,8 @@ def _earlier(out: Path, identity: str, overwrite: bool) -> tuple[Trial, ...]:
     if not out.exists() or not any(out.iterdir()):
         return ()
     if overwrite:
-        shutil.rmtree(out)
+        for entry in out.iterdir():  # the directory itself may be a link
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         return ()
     there = unseal(out, form=FORMAT_NAME, version=FORMAT_VERSION, noun="search", command=COMMAND)
     if there["identity"] != identity:

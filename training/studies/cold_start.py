@@ -145,8 +145,6 @@ def cold_start(
         "calibration": calibration_table(by_name[OURS], parts),
         "questions": keep("questions", lambda: _questions(run, parts["cold_users"], asked, progress)),
     }
-    for name, table in tables.items():
-        write_file(out / f"{name}.csv", as_csv(table))
     facts = {
         "graph": dataset.graph.name,
         "split": experiment.split.sentence,
@@ -163,7 +161,9 @@ def cold_start(
         "seed": chosen.seed,
     }
     study = Study(facts=facts, tables=tables)
-    write_file(out / "study.json", json.dumps(study.as_json(), indent=1) + "\n")
+    write_file(out / "study.json", json.dumps(study.as_json(), indent=1) + "\n")  # first: by it the others are known
+    for name, table in tables.items():
+        write_file(out / f"{name}.csv", as_csv(table))
     return study
 
 
