@@ -406,7 +406,7 @@ def langevin_means(
     ):
         if rows not in optimizer.state:
             continue
-        variance = torch.from_numpy(variances.copy()).float()
+        variance = torch.from_numpy(np.maximum(variances, 1e-12)).float()
         optimizer.state[rows]["variance"] = variance
         rows.data = torch.randn(rows.shape, generator=generator) * variance.sqrt()
     objective = RatingObjective(inputs, weight=0.0)
@@ -437,7 +437,10 @@ def langevin_means(
     return means.mean(0), means.std(0, ddof=1) / np.sqrt(replicas)
 
 
-@pytest.mark.parametrize("preferences", [np.zeros(5)], ids=["cumulative logit"])
+PREFERENCES = {"cumulative logit": np.zeros(5), "preferences": np.array([0.2, 1.5, 0.5, 2.0, 1.0])}
+
+
+@pytest.mark.parametrize("preferences", PREFERENCES.values(), ids=PREFERENCES.keys())
 def test_langevin_steps_have_the_exact_posterior(preferences: Array) -> None:
     rng = np.random.default_rng(5)
     user, item = some_pairs(12, 10, 80, rng)
