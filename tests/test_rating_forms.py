@@ -629,3 +629,12 @@ def test_an_update_keeps_the_indices_of_what_was_shown(made: Any, tmp_path: Path
 def test_keys_of_impressions_go_together(made: Any, keys: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         made(SHOWN, **keys)
+
+
+def test_merged_items_were_taken_if_one_of_them_was(made: Any) -> None:
+    content = rows("u,i,1,1", "u,k,0,2", "v,i,0,3", "v,k,0,4", "v,j,1,5", header="user,item,click,time")
+    items = {"items.csv": "id,link\ni,http://x.example/a\nk,http://x.example/a\nj,http://x.example/b\n"}
+    rest = {"items": [{"file": "items.csv", "id": "id", "same_as": "link"}], "merge": True}
+    dataset = made(content, items, rest=rest, **IMPRESSIONS)
+    assert set(of(dataset)) == {("u", "i"), ("v", "j")}
+    assert shown(dataset) == {("v", "i")}
