@@ -220,7 +220,7 @@ class _Build:
             kind, tables, self.folder, self.files, self.notes, forgotten, problems=problems, rated=rated
         )
         entities = Entities.of(kind, rated) if found is None else found
-        if kind == ITEM and all(table.grouped for table in tables):
+        if kind == ITEM and (found is None or all(table.grouped for table in tables)):
             self._read_names(entities)
         return entities
 
