@@ -238,15 +238,17 @@ class _Build:
             rated=rated,
             joining=rated if keep else (),
         )
-        return self._of_ratings(kind, rated) if found is None else found
-
-    def _of_ratings(self, kind: str, ids: list[str]) -> Entities:
-        """Return the entities that ratings alone name; of items whose ids are names, these are read as their texts."""
-        entities = Entities.of(kind, ids)
-        if kind == ITEM and are_names(ids):
-            entities.texts = [[raw_id] for raw_id in ids]
-            self.notes.append(f"No table describes items, and their ids are read as names, such as {ids[0]!r}.")
+        entities = Entities.of(kind, rated) if found is None else found
+        if kind == ITEM and (found is None or all(table.grouped for table in tables)):
+            self._read_names(entities)
         return entities
+
+    def _read_names(self, items: Entities) -> None:
+        """Where no table says what items are called and their ids are names, take these for their texts."""
+        ids = list(items.vocabulary)
+        if are_names(ids):
+            items.texts = [[raw_id] for raw_id in ids]
+            self.notes.append(f"No table names the items, and their ids are read as names, such as {ids[0]!r}.")
 
     def _add_concepts(self, items: Entities, users: Entities) -> None:
         """Add concept nodes in order of first mention, and one edge per relation and pair: the first source that states it."""

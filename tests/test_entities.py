@@ -199,7 +199,7 @@ def test_ids_that_are_names_are_read_where_no_table_describes_items(tmp_path: Pa
     assert dataset.graph.items.texts.tolist() == (ids if read else [None] * 3)
     assert (
         dataset.report["notes"]
-        == [f"No table describes items, and their ids are read as names, such as {ids[0]!r}."] * read
+        == [f"No table names the items, and their ids are read as names, such as {ids[0]!r}."] * read
     )
 
 
