@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.errors import InputError
+from kg.errors import InputError, JointInputError
 
 CASES = 300
 LIMIT = 6 << 30  # bytes of address space, most of it reserved and never used
@@ -266,9 +266,10 @@ def outcome(number: int, folder: Path) -> tuple[str, str | None]:
         dataset = build(Description.load(folder / "description.yaml"))
         dataset.save(folder / "graph")
     except InputError as error:
-        message = str(error)
-        wrong = "the message has several lines" if "\n" in message else "the message is very long" if len(message) > 2_000 else None  # fmt: skip
-        return "refused", wrong and f"case {number} ({done}): {wrong}: {message[:300]!r}"
+        for message in map(str, error.problems if isinstance(error, JointInputError) else [error]):
+            if "\n" in message or len(message) > 2_000:
+                return "refused", f"case {number} ({done}): a message of several lines or very long: {message[:300]!r}"
+        return "refused", None
     except BaseException:
         return "failed", f"case {number} ({done}): {traceback.format_exc(limit=-4)}"
     # A description that is spoilt may read the files in another way, or not at all.

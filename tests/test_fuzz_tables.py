@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kg.errors import InputError
+from kg.errors import InputError, JointInputError
 from training.cli import app
 
 CASES = 300
@@ -376,9 +376,10 @@ def outcome(number: int, folder: Path) -> tuple[str, str | None]:
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             app(command, standalone_mode=False)
     except InputError as error:
-        message = str(error)
-        wrong = "several lines" if "\n" in message else "very long" if len(message) > 2_000 else None
-        return "refused", wrong and f"case {number} ({done}): the message is {wrong}: {message[:300]!r}"
+        for message in map(str, error.problems if isinstance(error, JointInputError) else [error]):
+            if "\n" in message or len(message) > 2_000:
+                return "refused", f"case {number} ({done}): a message of several lines or very long: {message[:300]!r}"
+        return "refused", None
     except BaseException:
         return "failed", f"case {number} ({done}): {traceback.format_exc(limit=-4)}"
     lost = lost_rows(json.loads((folder / "graph" / "report.json").read_bytes()), case.rows())
