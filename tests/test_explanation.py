@@ -39,7 +39,7 @@ def alpha(small_dataset: Dataset, **stars: float) -> dict[PartKey, float]:
         concept(graph, FOLLOWED, "é/1"): stars.get("follows", 0.0625),
         concept(graph, ("occupation", "occupation", USER), "spy", USER): -0.5,
         PartKey(TEXTS, ITEM): 0.004,
-        PartKey(LEVELS, ITEM): 0.0,
+        PartKey(LEVELS, USER): 0.0,
     }
 
 
@@ -72,7 +72,7 @@ def test_parts_are_named_for_people_and_state_their_source(small_dataset: Datase
         ("bias", "user", "how high the person rates", -0.25, None),
         ("rated", "user", "rated: Beta (2001)", 0.125, None),
         ("text", "item", "description", 0.004, None),
-        ("levels", "item", "how raters use the scale for the item", 0.0, None),
+        ("levels", "user", "how the person uses the scale", 0.0, None),
     }
     sizes = [abs(part.stars) for part in found.parts[1:]]
     assert sizes == sorted(sizes, reverse=True)

@@ -131,13 +131,13 @@ def cut_for_choice(train: Ratings, validation: Ratings | None = None) -> tuple[R
     return train.select(np.sort(order[len(held_out) :])), train.select(np.sort(held_out))
 
 
-def settings_sentence(chosen: Mapping[str, Settings]) -> str:
+def settings_sentence(chosen: Mapping[str, Settings], held_out: str = "rating") -> str:
     """Return what was chosen as a sentence without its stop: `ridge 50 for lists, chosen on validation ratings`."""
     told = (
         f"{', '.join(f'{name} {value:g}' for name, value in settings.items())} for {purpose}"
         for purpose, settings in chosen.items()
     )
-    return f"{'; '.join(told)}, chosen on validation ratings"
+    return f"{'; '.join(told)}, chosen on validation {held_out}s"
 
 
 BASELINES: Mapping[str, Choice] = {

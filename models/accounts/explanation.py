@@ -50,7 +50,7 @@ _OWN_CHOICES = _OWN | {  # the same where ratings only say that a user chose an 
     BIAS: ("how much the person chooses", "how often the item is chosen"),
     FACTORS: ("taste that only choices tell", "character that only choices tell"),
     DATES: ("dates of the person's choices", "dates of the item's choices"),
-    LEVELS: ("how readily the person chooses", "how readily the item is chosen"),
+    LEVELS: ("how readily the person chooses", ""),
     RATERS: ("", "who chose the item, and how many"),
 }
 

@@ -161,7 +161,7 @@ def evaluate(
         for length in lengths:
             console.out.print(console.metrics_table(f"{part}: lists of {length}", part, report, length))
     for name, chosen in report["baseline_settings"].items():
-        console.out.print(f"{name}: {settings_sentence(chosen)}.", markup=False)
+        console.out.print(f"{name}: {settings_sentence(chosen, held_out)}.", markup=False)
     for phase, figures in (report["diagnostics"] or {}).items():
         console.out.print(console.diagnostics_line(phase, figures), markup=False)
         for warning in figures["warnings"]:
