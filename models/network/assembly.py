@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,6 +34,8 @@ class ModelSettings:
         free_rows: Whether users and items have free rows; without, content and messages say all.
         session_scale: The same for what a day adds to a user.
         correlated_damping: Damping of messages that many nodes share.
+        joint: Whether the columns of free rows and of tables of rated neighbours vary together (`ScalePrior.joint`). Pays where
+            nothing but ratings is known of anyone; beside content it takes from content what new items need of it.
     """
 
     embedding_size: int = 24
@@ -44,6 +46,7 @@ class ModelSettings:
     free_rows: bool = True
     session_scale: float = 0.1
     correlated_damping: float = 6.0
+    joint: bool = False
 
     @property
     def size(self) -> int:
@@ -55,7 +58,7 @@ class ModelSettings:
         if message.startswith(HOP):
             return ScalePrior(initial=self.hop_scale, damping=self.correlated_damping)
         if message.partition("<")[0] in (RATED, RATED_BY):
-            return ScalePrior(initial=self.rated_scale, damping=self.correlated_damping, joint=True)
+            return ScalePrior(initial=self.rated_scale, damping=self.correlated_damping, joint=self.joint)
         if message.startswith(RATED_OVER):
             return ScalePrior(initial=self.rated_scale, damping=self.correlated_damping)
         return ScalePrior(initial=self.content_scale)
@@ -72,26 +75,27 @@ def assemble(
         settings: Sizes and starting scales.
         generator: Source of the starting values.
     """
+    known = [side.content for side in (inputs.users, inputs.items)]
+    settings = replace(settings, joint=not any(content.num_sources or content.features for content in known))
 
     def encoder(messages: Messages) -> RelationalEncoder:
         widths = {name: features.shape[1] for name, features in messages.features.items()}
         priors = {name: settings.prior(name) for name in (*messages.num_sources, *widths)}
         return RelationalEncoder(messages.num_sources, widths, settings.size, priors, generator)
 
-    def factors(num_nodes: int, scale: float = settings.factor_scale) -> Factors:
-        return Factors(num_nodes, settings.size, ScalePrior(initial=scale), generator)
+    def factors(num_nodes: int, prior: ScalePrior) -> Factors:
+        return Factors(num_nodes, settings.size, prior, generator)
+
+    free = ScalePrior(initial=settings.factor_scale, joint=settings.joint)
 
     def tower(node_inputs: NodeInputs) -> Tower:
         content, interactions = encoder(node_inputs.content), encoder(node_inputs.interactions)
-        prior = (
-            ScalePrior(initial=settings.factor_scale, joint=True)
-            if settings.free_rows
-            else ScalePrior(initial=NOTHING, learned=False)
-        )
-        return Tower(content, interactions, Factors(node_inputs.content.num_nodes, settings.size, prior, generator))
+        prior = free if settings.free_rows else ScalePrior(initial=NOTHING, learned=False)
+        return Tower(content, interactions, factors(node_inputs.content.num_nodes, prior))
 
     def cold_tower(warm: Tower, node_inputs: NodeInputs) -> ColdTower:
-        return ColdTower(warm.content, factors(node_inputs.content.num_nodes), factors(1, settings.content_scale))
+        residual, shared = factors(node_inputs.content.num_nodes, free), ScalePrior(initial=settings.content_scale)
+        return ColdTower(warm.content, residual, factors(1, shared))
 
     def session_tower(sessions: Sessions) -> SessionTower:
         weeks = ScalePrior(initial=settings.session_scale, damping=settings.correlated_damping)
