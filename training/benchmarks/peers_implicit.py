@@ -10,7 +10,7 @@ from kg.ratings import Ratings
 from training.answers import Fitted
 from training.benchmarks.peers import Material, Peer
 
-__all__ = ["ALS_1M", "ALS_100K", "ALS_LASTFM", "als", "liked_matrix"]
+__all__ = ["ALS_1M", "ALS_100K", "als", "liked_matrix"]
 
 
 def fit_als(
@@ -61,10 +61,4 @@ ALS_1M = als(
     regularization=100.0,
     alpha=10.0,
     note="chosen among 16 by NDCG@20 on a tenth of the training ratings of ml-1m-top20",
-)
-ALS_LASTFM = als(
-    factors=128,
-    regularization=20.0,
-    alpha=10.0,
-    note="chosen among 16 by NDCG@20 on the validation choices",
 )

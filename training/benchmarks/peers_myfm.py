@@ -26,7 +26,7 @@ from scipy import sparse
 from kg.errors import InputError
 from kg.schema import ITEM, USER
 from models.encoder import Messages
-from models.inputs import HOP, RATED, RATED_BY, relation_name
+from models.inputs import HOP, RATED, RATED_BY, RATED_OVER, relation_name
 from models.network.tower import NodeInputs
 from training.answers import Fitted
 from training.benchmarks.peers import Material, Peer
@@ -67,7 +67,7 @@ def design_of(inputs: NodeInputs, *, leave_out: Sequence[str] = (), only: Sequen
     """
 
     def wanted(name: str) -> bool:
-        return not name.startswith(HOP) and name not in leave_out and (only is None or name in only)
+        return not name.startswith((HOP, RATED_OVER)) and name not in leave_out and (only is None or name in only)
 
     size = inputs.content.num_nodes
     blocks: list[sparse.csr_matrix] = [sparse.identity(size, format="csr")]

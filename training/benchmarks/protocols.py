@@ -9,7 +9,7 @@ from kg.errors import InputError, did_you_mean
 from training.answers import LIST_LENGTH
 from training.benchmarks.peers import Peer
 from training.benchmarks.peers_floors import EASE, EASE_ON_LIKED, EASE_UNRATED, FLOORS, LIST_FLOORS
-from training.benchmarks.peers_implicit import ALS_1M, ALS_100K, ALS_LASTFM
+from training.benchmarks.peers_implicit import ALS_1M, ALS_100K
 from training.benchmarks.peers_lightfm import LIGHTFM
 from training.benchmarks.peers_myfm import MYFM, MYFM_DECADES, MYFM_SETS, MYFM_WITHOUT_SETS
 from training.benchmarks.peers_surprise import SURPRISE
@@ -224,7 +224,7 @@ PROTOCOLS = {
             candidates=UNSEEN,
             seeds=3,
             floors=(*LIST_FLOORS, EASE),
-            peers=(ALS_LASTFM, LIGHTFM),
+            peers=(LIGHTFM,),
             note=(
                 "The parts that come with the data: all artists are ranked that a user chose neither in training nor in "
                 "validation, those that nobody chose in training as well. Recall divides by the number of held-out artists."
