@@ -89,7 +89,7 @@ def _named(values: pd.DataFrame, table: Table, column: str, names: Mapping[str, 
     unnamed = ~values["value"].isin(names.keys()).to_numpy(dtype=bool)
     _refuse(
         values,
-        unnamed,
+        unnamed & ~values["value"].duplicated().to_numpy(dtype=bool),  # a code without a name is one problem
         table,
         lambda code: (
             f"the code {code!r} in the column {column!r} is not among the {len(names):,} that have a name; "
