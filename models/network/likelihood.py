@@ -46,6 +46,19 @@ class LevelChances:
         r"""Return the Fisher information in the score, $\mathrm{Var}_P(g)$, `[...]`."""
         return self.mean((self.slope - self.mean(self.slope)).square())
 
+    def information_of_shifts(self, touching: Tensor) -> Tensor:
+        """Return the Fisher information in a shift of each threshold with all above it, `[num_levels - 1, ...]`.
+
+        Args:
+            touching: Slope of log(1 - exp(-distance)) in each threshold's distance from the one below; 0 for the first.
+        """
+        told, share = self.probability * self.slope, self.probability[:-1]
+        above, squares = (part.flip(0).cumsum(0).flip(0)[1:] for part in (told, told * self.slope))
+        own = (
+            1 - self.cumulated + touching
+        )  # of the level whose upper end alone is moved; those above are as for a score
+        return share * own.square() + squares - (share * own - above).square()
+
 
 def level_chances(scores: Tensor, thresholds: Tensor, weights: Tensor | None) -> LevelChances:
     r"""Return $P_k \propto m_k(f)\, e^{w_k}$ with $m_k(f) = \sigma(\theta_k - f) - \sigma(\theta_{k-1} - f)$.
@@ -127,23 +140,32 @@ class Information:
 
     Attributes:
         scores: In the score of each rating, `[num_pairs]`.
+        shifts: In a shift of each threshold with all above it, `[num_levels - 1]`.
         preferences: In the preferences of users, `[num_users, num_levels]`; None without.
     """
 
     scores: Tensor
+    shifts: Tensor
     preferences: Tensor | None
 
 
 @torch.no_grad()
 def level_information(scores: Tensor, thresholds: Tensor, preferences: Tensor | None, pairs: Pairs) -> Information:
     """Return the Fisher information of ratings, whatever they were; arguments as of the likelihood."""
-    of_scores = torch.empty_like(scores)
+    of_scores, of_shifts = torch.empty_like(scores), torch.zeros_like(thresholds)
     table = None if preferences is None else preferences.new_zeros(preferences.shape[::-1])
+    touching = torch.cat([torch.zeros_like(thresholds[:1]), _touching(thresholds)])[:, None]
     for rows, chances in _blocks(scores, thresholds, preferences, pairs):
         of_scores[rows] = chances.information()
+        of_shifts += chances.information_of_shifts(touching).sum(1)
         if table is not None:
             _add_to_users(table, pairs, rows, chances.probability * (1 - chances.probability))
-    return Information(of_scores, None if table is None else table.t())
+    return Information(of_scores, of_shifts, None if table is None else table.t())
+
+
+def _touching(thresholds: Tensor) -> Tensor:
+    """Return the slope of log(1 - exp(-distance)) in the distance between neighbours, `[num_levels - 2]`."""
+    return torch.expm1(thresholds.diff()).reciprocal()
 
 
 def _blocks(
@@ -180,7 +202,7 @@ class _LevelLogLikelihood(torch.autograd.Function):
         of_cuts = torch.zeros_like(thresholds) if ctx.needs_input_grad[1] else None
         moves = preferences is not None and ctx.needs_input_grad[2]
         table = preferences.new_zeros(preferences.shape[::-1]) if moves and preferences is not None else None
-        touching = torch.expm1(thresholds.diff()).reciprocal()[:, None]  # d log(1 - exp(-distance)) / d distance
+        touching = _touching(thresholds)[:, None]
         for rows, chances in _blocks(scores, thresholds, preferences, pairs):
             observed = level[None, rows]
             likelihood = chances.probability.gather(0, observed)[0].clamp_min_(SMALLEST).log_()
