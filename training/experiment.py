@@ -195,6 +195,7 @@ class Experiment:
                 "found an interrupted run at chain %d, epoch %d; goes on", found.state["chain"], found.state["epoch"]
             )
             self.history = History(found.state["history"])
+            self.guard_events = list(found.state["guard"])
         before = torch.get_num_threads()
         torch.set_num_threads(THREADS)
         try:
@@ -288,6 +289,7 @@ class Experiment:
                 "epoch": epoch,
                 "method": state,
                 "history": self.history.records,
+                "guard": self.guard_events,
             },
             {**tensors, "random": generator.get_state()},
         ).write(file)
