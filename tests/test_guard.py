@@ -143,9 +143,9 @@ def test_the_chain_before_a_kick_is_that_without(
 ) -> None:
     """Kept samples are those of the healthy chain up to the good state, bit by bit."""
     rare_checkpoints(monkeypatch)
-    healthy = experiment(dataset).run(tmp_path / "healthy").part(slice(0, COLD + 3))
+    healthy = experiment(dataset).run(tmp_path / "healthy").warm.part(slice(0, 2 * COLD + 3))
     kicked_after(monkeypatch, {46: 60.0})
-    found = experiment(dataset).run(tmp_path / "kicked").part(slice(0, COLD + 3))
+    found = experiment(dataset).run(tmp_path / "kicked").warm.part(slice(0, 2 * COLD + 3))
     for name, tensor in healthy.samples.items():
         assert torch.equal(found.samples[name], tensor), name
 

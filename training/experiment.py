@@ -259,9 +259,10 @@ class Experiment:
             if (record.epoch + 1) % every == 0 and record.epoch + 1 < epochs:
                 state, kept = method.state()
                 self._checkpoint(file, chain, record.epoch + 1, state, model, method, kept, done, generator)
+        samples = method.posterior()
         if isinstance(method, LangevinTraining):
             self.guard_events += [{"chain": chain, **event} for event in method.guard.events]
-        return method.posterior()
+        return samples
 
     def _checkpoint(
         self,
