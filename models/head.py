@@ -75,15 +75,11 @@ class OrdinalHead(nn.Module):
 
     @torch.no_grad()
     def curvature(self, information: Information) -> dict[str, Tensor]:
-        """Return the curvature in preferences and a bound on that in the steps, by parameter name.
-
-        A step moves all thresholds above it, and a rating tells of a threshold no more than the third that the logistic
-        distribution allows.
-        """
+        """Return the Fisher information in the steps and in preferences, by parameter name; a step moves all thresholds above it."""
         assert information.preferences is not None, "the curvature is that of the warm view"
         distances = torch.cat([torch.ones_like(self.steps[:1]), self.steps[1:].exp()])
         return {
-            "steps": distances.square() * information.total / 3,
+            "steps": distances.square() * information.shifts,
             "preferences": information.preferences,
         }
 

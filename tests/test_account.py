@@ -258,8 +258,9 @@ def test_a_known_pair_has_the_parts_that_make_its_rows(recommender: Recommender)
     user, item = index(recommender, "u2", "i0")
     found = one_account(recommender, user, item)
     kinds = {(key.kind, key.side) for key in found.keys}
-    own = {(kind, side) for kind in (BIAS, FACTORS, DATES, LEVELS) for side in (USER, ITEM)}
+    own = {(kind, side) for kind in (BIAS, FACTORS, DATES) for side in (USER, ITEM)}
     assert kinds == own | {
+        (LEVELS, USER),
         (MEAN, ""),
         (CONCEPT, USER),
         (CONCEPT, ITEM),
@@ -329,16 +330,25 @@ def genre_of(recommender: Recommender, item: int, label: str) -> tuple[PartKey, 
 
 
 def integrated(phase: Predictor, levels: np.ndarray, user: int, item: int, latent: np.ndarray) -> float:
-    """Integrate the slope of the expected rating from nothing known to all, by small steps, times a part of the score."""
+    """Integrate the slope of the expected rating from nothing known to all, by small steps, times a part of the score.
+
+    Half of it goes along the path of someone without preferences for levels, half along that of the user.
+    """
     z_u, z_i = phase.users[:, user].double().numpy(), phase.items[:, item].double().numpy()
     score = (z_u[:, :-1] * z_i[:, :-1]).sum(1) + z_u[:, -1] + z_i[:, -1]
-    offsets = (phase.user_offsets[:, user] + phase.item_offsets[:, item]).double().numpy()
-    cuts, found, steps = phase.thresholds.double().numpy(), 0.0, 1000
-    assert (np.diff(cuts + offsets) > 0).all()  # offsets cross no thresholds here
-    for time in (np.arange(steps) + 0.5) / steps:
-        chance = 1 / (1 + np.exp(-(time * (score[:, None] - offsets) - cuts)))
-        slope = (np.diff(levels) * chance * (1 - chance)).sum(1)
-        found += float((slope * latent).mean()) / steps
+    own, cuts = phase.preferences[:, user].double().numpy(), phase.thresholds.double().numpy()
+    found, steps, short = 0.0, 1000, 1e-4
+    for wanted in (np.zeros_like(own), own):
+        for time in (np.arange(steps) + 0.5) / steps:
+            ahead, behind = (mean_rating(time * score + move, cuts, wanted, levels) for move in (short, -short))
+            found += float(((ahead - behind) / (2 * short) * latent).mean()) / steps / 2
+    return found
+
+
+def mean_rating(score: np.ndarray, cuts: np.ndarray, preferences: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """The expected rating in each sample, in stars."""
+    mass = np.diff(1 / (1 + np.exp(score[:, None] - cuts)), axis=1, prepend=0.0, append=1.0) * np.exp(preferences)
+    found: np.ndarray = (mass * levels).sum(1) / mass.sum(1)
     return found
 
 
@@ -431,20 +441,26 @@ def numbers(count: int, low: float, high: float) -> st.SearchStrategy[Tensor]:
     return st.lists(one, min_size=count, max_size=count).map(lambda found: torch.tensor(found, dtype=torch.float64))
 
 
-@given(numbers(8, -3, 3), numbers(8, -3, 3), numbers(6, -4, 4), numbers(6, -4, 4), numbers(6, -2, 2))
-def test_chords_sum_to_the_expected_rating_even_where_offsets_cross_thresholds(
-    users: Tensor, items: Tensor, of_user: Tensor, of_item: Tensor, cuts: Tensor
+@given(numbers(8, -3, 3), numbers(8, -3, 3), numbers(8, -9, 9), numbers(2, -2, 2), numbers(4, -3, 2))
+def test_chords_sum_to_the_expected_rating_and_share_it_by_the_shapley_value(
+    users: Tensor, items: Tensor, of_user: Tensor, first: Tensor, distances: Tensor
 ) -> None:
     levels = torch.tensor([1.0, 2.0, 4.0, 5.0], dtype=torch.float64)
-    rows = SimpleNamespace(
-        items=items.view(2, 1, 4), item_offsets=of_item.view(2, 1, 3), thresholds=cuts.view(2, 3).sort(dim=1).values
-    )
-    found = Chords.of(rows, levels, users.view(2, 4), of_user.view(2, 3), 0)  # type: ignore[arg-type]
-    halves = {side: (found.weights(side) * found.rows[side]).sum() for side in (USER, ITEM)}
-    assert found.mean + sum(found.offsets.values()) + float(sum(halves.values())) == pytest.approx(
-        found.score, abs=1e-9
-    )
+    cuts = torch.cat([first.view(2, 1), distances.view(2, 2).exp()], dim=1).cumsum(1)
+    rows, own = SimpleNamespace(items=items.view(2, 1, 4), thresholds=cuts), of_user.view(2, 4)
+    found = Chords.of(rows, levels, users.view(2, 4), own, 0)  # type: ignore[arg-type]
+    of_score = float(sum((found.weights(side) * found.rows[side]).sum() for side in (USER, ITEM)))
+    assert found.mean + found.use + of_score == pytest.approx(found.score, abs=1e-9)
     assert 1 <= found.score <= 5
+    score = ((users * items).view(2, 4)[:, :-1].sum(1) + users.view(2, 4)[:, -1] + items.view(2, 4)[:, -1]).numpy()
+    neither, scored, used, both = (
+        float(mean_rating(at, cuts.numpy(), wanted, levels.numpy()).mean())
+        for wanted in (np.zeros((2, 4)), own.numpy())
+        for at in (np.zeros(2), score)
+    )
+    assert (found.mean, found.score) == pytest.approx((neither, both), abs=1e-9)
+    assert of_score == pytest.approx((scored - neither + both - used) / 2, abs=1e-5)  # a tangent where chords are short
+    assert found.use == pytest.approx((used - neither + both - scored) / 2, abs=1e-9)
 
 
 # Measured

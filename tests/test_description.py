@@ -20,7 +20,9 @@ def test_the_ready_made_descriptions_are_valid(tmp_path: Path) -> None:
     assert list(ready_made()) == [
         "amazon-scientific",
         "citeulike-a",
+        "dkn-news",
         "flixster-monti",
+        "kmrd-small",
         "lastfm-dbpedia",
         "movielens-100k",
         "movielens-100k-freebase",

@@ -223,7 +223,7 @@ def test_a_run_answers_on_without_the_person(club: Path, split: str) -> None:
     old, new = before.experiment.split, after.experiment.split
     for was, now in ((old.train, new.train), (old.validation, new.validation), (old.test["warm"], new.test["warm"])):
         assert pairs(now) == {pair for pair in pairs(was) if pair[0] != 8}
-    for name in ("users.factors.rows", "head.user_offsets", "cold_users.residual.rows"):
+    for name in ("users.factors.rows", "head.preferences", "cold_users.residual.rows"):
         old_rows, new_rows = (
             before.recommender.posterior.warm.samples[name],
             after.recommender.posterior.warm.samples[name],

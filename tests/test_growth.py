@@ -56,8 +56,8 @@ def test_samples_still_to_come_are_part_of_the_memory_of_a_run() -> None:
     users, items = row.num_users, row.num_items
     assert row.embedding_size == 4
     assert 0 < row.step_seconds < row.run_seconds
-    # Factors, residuals and offsets alone take 2 (4 + 1) + 4 numbers a node; the tables of messages come on top.
-    least = (2 * (90 + 72) - 4) * 2 * (users + items) * (2 * 5 + 4) / 1e6
+    # Factors and residuals alone take 2 (4 + 1) numbers a node, preferences 5 a user; the tables of messages come on top.
+    least = (2 * (90 + 72) - 4) * 2 * ((users + items) * 2 * 5 + users * 5) / 1e6
     assert least < row.run_memory_mb - row.peak_memory_mb < 10 * least
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from models.network.priors import ScalePrior
-from training.langevin import SMALLEST_VARIANCE, LangevinSampler
+from training.langevin import FREEDOM, SMALLEST_VARIANCE, WIDEST, LangevinSampler
 
 REPLICAS = 4_000  # independent chains in one parameter, so that Monte-Carlo errors are known exactly
 PRIOR = ScalePrior(initial=0.8, damping=1.0, learned=False)
+JOINT = ScalePrior(initial=0.8, damping=1.0, joint=True)
 
 
 def sampler(
@@ -142,15 +144,18 @@ def test_rescaling_both_sides_leaves_scores_unchanged() -> None:
     torch.testing.assert_close(optimizer.state[users]["variance"], 0.64 * factor**2)
 
 
-def test_a_step_after_rescaling_is_the_rescaled_step() -> None:
+@pytest.mark.parametrize("joint", [False, True])
+def test_a_step_after_rescaling_is_the_rescaled_step(joint: bool) -> None:
     """Other units, the same model: gradients are divided by the factor, everything else follows."""
     factor = torch.tensor([2.0, 0.25])
     gradient = torch.tensor([[1.0, -0.5], [0.2, 3.0]])
     ends = []
     for rescaled in (False, True):
         parameter = nn.Parameter(torch.tensor([[1.0, -2.0], [0.3, 0.1]]))
-        optimizer = sampler(parameter)
+        optimizer = sampler(parameter, prior=JOINT if joint else PRIOR)
         optimizer.set_curvature({"w": torch.tensor([[4.0, 1.0], [2.0, 9.0]])})
+        optimizer.draw_scales()
+        assert ("joint" in optimizer.state[parameter]) == joint
         if rescaled:
             optimizer.rescale("w", factor)
         parameter.grad = gradient / factor if rescaled else gradient
@@ -183,3 +188,79 @@ def test_steps_are_decided_by_the_generator() -> None:
 
     assert torch.equal(run(1, global_seed=0), run(1, global_seed=7))
     assert not torch.equal(run(1, global_seed=0), run(2, global_seed=0))
+
+
+def precision_of(state: dict[str, Tensor]) -> Tensor:
+    """The prior's precision of rows that vary together."""
+    return (1 / state["variance"]).diag() + state["joint"]
+
+
+def test_without_data_rows_that_vary_together_are_drawn_from_their_joint_prior() -> None:
+    covariance = torch.tensor([[0.5, 0.4, -0.1], [0.4, 0.6, 0.0], [-0.1, 0.0, 0.2]])
+    parameter = nn.Parameter(torch.zeros(REPLICAS, 3))
+    optimizer, precision = sampler(parameter, prior=JOINT), torch.linalg.inv(covariance)
+    optimizer.state[parameter]["variance"] = 1 / precision.diagonal()
+    optimizer.state[parameter]["joint"] = precision - precision.diagonal().diag()
+    for _ in range(500):
+        parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+    size = covariance.diagonal()
+    tolerance = (5 * math.sqrt(2 / REPLICAS) + 0.02) * (size[:, None] * size).sqrt()
+    assert ((torch.cov(parameter.detach().T) - covariance).abs() < tolerance).all()
+    assert covariance[0, 1] > 2 * tolerance[0, 1]
+
+
+def test_precision_and_widths_are_drawn_from_their_conditional_distributions() -> None:
+    """Given rows and widths a precision is Wishart with mean dof * scale; given it a width's inverse is gamma distributed."""
+    draws, size, number = 3_000, 3, 12
+    rows = torch.randn(number, size, generator=torch.Generator().manual_seed(3)) @ torch.tensor(
+        [[1.0, 0.6, 0.0], [0.0, 0.5, 0.2], [0.0, 0.0, 0.1]]
+    )
+    widths = torch.tensor([2.0, 0.5, 9.0])
+    parameter = nn.Parameter(rows)
+    optimizer = sampler(parameter, prior=JOINT)
+    state, precisions, gammas = optimizer.state[parameter], [], []
+    for _ in range(draws):
+        state["widths"] = widths
+        optimizer.draw_scales()
+        precisions.append(precision_of(state).double())
+        gammas.append((FREEDOM * precisions[-1].diagonal() + WIDEST**-2) / state["widths"])
+        torch.testing.assert_close(state["joint"], state["joint"].T)
+    freedom = FREEDOM + size - 1 + number
+    scale = torch.linalg.inv((rows.T @ rows + (2 * FREEDOM / widths).diag()).double())
+    found = torch.stack(precisions)
+    variance = freedom * (scale.square() + scale.diagonal()[:, None] * scale.diagonal())
+    assert ((found.mean(0) - freedom * scale).abs() < 5 * (variance / draws).sqrt()).all()
+    torch.testing.assert_close(found.var(0), variance, rtol=0.25, atol=0)
+    shape = (FREEDOM + size) / 2
+    told = torch.stack(gammas)
+    assert ((told.mean(0) - shape).abs() < 5 * math.sqrt(shape / draws)).all()
+    torch.testing.assert_close(told.var(0), torch.full((size,), shape, dtype=torch.float64), rtol=0.25, atol=0)
+
+
+def drawn_covariances(rows: Tensor, draws: int = 300) -> Tensor:
+    parameter = nn.Parameter(rows)
+    optimizer, found = sampler(parameter, prior=JOINT), []
+    for _ in range(draws):
+        optimizer.draw_scales()
+        found.append(torch.linalg.inv(precision_of(optimizer.state[parameter]).double()))
+    return torch.stack(found[50:])
+
+
+def test_a_strong_correlation_of_columns_is_found() -> None:
+    number, covariance = 2_000, torch.tensor([[1.0, 0.54, 0.0], [0.54, 0.36, 0.0], [0.0, 0.0, 0.04]])
+    normal = torch.randn(number, 3, generator=torch.Generator().manual_seed(4))
+    found = drawn_covariances(normal @ torch.linalg.cholesky(covariance).T)
+    size = covariance.diagonal().sqrt().double()
+    error = (found.mean(0) - covariance) / size / size[:, None]
+    assert (error.abs() < 5 * math.sqrt(2 / number)).all()
+    spread = found.std(0) / size / size[:, None]
+    assert float(spread.max()) < 2 * math.sqrt(2 / number)
+    assert float(spread.diagonal().min()) > 0.5 * math.sqrt(2 / number)
+
+
+def test_a_dimension_that_the_rows_do_not_use_fades_out() -> None:
+    """Its variance is that of its rows, however wide the prior began; a Wishart prior of fixed width would hold it up."""
+    rows = torch.randn(300, 4, generator=torch.Generator().manual_seed(5)) * torch.tensor([0.8, 0.01, 0.001, 0.3])
+    found = drawn_covariances(rows).mean(0).diagonal()
+    torch.testing.assert_close(found, rows.double().square().mean(0), rtol=0.15, atol=0)

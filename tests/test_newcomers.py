@@ -26,7 +26,7 @@ def fixed(*shape: int, seed: int) -> Tensor:
 
 
 TABLE, HOP, CENTRED = fixed(len(RATED), SIZE, seed=1), fixed(2, SIZE, seed=2), fixed(ITEMS, 2, seed=3)
-ROWS, OFFSETS = fixed(ITEMS, SIZE, seed=4) * 2, fixed(ITEMS, 4, seed=5) * 0.4
+ROWS = fixed(ITEMS, SIZE, seed=4) * 2
 CUTS = torch.tensor([-2.0, -0.8, 0.6, 2.1])
 SHARED = torch.tensor([0.3, -0.2, 0.1])
 
@@ -49,8 +49,7 @@ def predictor() -> Predictor:
         users=torch.zeros(DRAWS, 2, SIZE),
         items=ROWS.expand(DRAWS, ITEMS, SIZE),
         thresholds=CUTS.expand(DRAWS, 4),
-        user_offsets=torch.zeros(DRAWS, 2, 4),
-        item_offsets=OFFSETS.expand(DRAWS, ITEMS, 4),
+        preferences=torch.zeros(DRAWS, 2, 5),
     )
 
 
@@ -96,30 +95,31 @@ def messages(history: list[int]) -> NDArray[np.float64]:
 def optimum(
     history: list[int], levels: list[int], weight: float = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mode of the free row's log posterior and the inverse of its Hessian there, by brute force."""
-    base, rows, offsets, cuts = messages(history), *(found.numpy().astype(float) for found in (ROWS, OFFSETS, CUTS))
+    """Mode of the free row's log posterior and the inverse of its expected information there, by brute force."""
+    base, rows, cuts = messages(history), *(found.numpy().astype(float) for found in (ROWS, CUTS))
+
+    def log_chances(free: NDArray[np.float64], item: int) -> NDArray[np.float64]:
+        user = base + free
+        score = user[:-1] @ rows[item, :-1] + user[-1] + rows[item, -1]
+        found: NDArray[np.float64] = np.log(np.diff(1 / (1 + np.exp(score - cuts)), prepend=0.0, append=1.0))
+        return found
 
     def cost(free: NDArray[np.float64]) -> float:
-        total = float((free**2 / SCALE**2).sum() / 2)
-        user = base + free
-        for item, level in zip(history, levels, strict=True):
-            score = user[:-1] @ rows[item, :-1] + user[-1] + rows[item, -1]
-            edges = np.concatenate([[-np.inf], cuts + offsets[item], [np.inf]]) - score
-            below, above = 1 / (1 + np.exp(-edges[level])), 1 / (1 + np.exp(-edges[level + 1]))
-            total -= weight * float(np.log(above - below))
-        return total
+        chosen = [log_chances(free, item)[level] for item, level in zip(history, levels, strict=True)]
+        return float((free**2 / SCALE**2).sum() / 2) - weight * sum(chosen)
 
     found = minimize(
         cost, np.zeros(SIZE), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 9999}
     )
     assert found.success
-    step, hessian = 1e-3, np.zeros((SIZE, SIZE))
-    unit = np.eye(SIZE) * step
-    for i in range(SIZE):
-        for j in range(SIZE):
-            corners = [cost(found.x + a * unit[i] + b * unit[j]) * a * b for a in (1, -1) for b in (1, -1)]
-            hessian[i, j] = sum(corners) / (4 * step**2)
-    return base + found.x, np.linalg.inv(hessian)
+    step, information = 1e-4, np.diag(SCALE**-2)
+    for item in history:
+        moved = [
+            log_chances(found.x + step * unit, item) - log_chances(found.x - step * unit, item) for unit in np.eye(SIZE)
+        ]
+        slopes = np.stack(moved) / (2 * step)  # of the log chance of each level, [SIZE, num_levels]
+        information += weight * (slopes * np.exp(log_chances(found.x, item))) @ slopes.T
+    return base + found.x, np.linalg.inv(information)
 
 
 @pytest.mark.parametrize(
@@ -185,18 +185,18 @@ def test_without_ratings_taste_is_that_of_a_cold_user() -> None:
     torch.testing.assert_close(rows.std(0), residual, rtol=5 / (2 * DRAWS) ** 0.5, atol=0)
 
 
-def test_draws_are_decided_by_the_generator_and_offsets_are_zero() -> None:
+def test_draws_are_decided_by_the_generator_and_preferences_are_zero() -> None:
     first, again, other = (taste(HISTORY, LEVELS, seed=seed) for seed in (3, 3, 4))
     assert torch.equal(first.rows, again.rows)
     assert not torch.equal(first.rows, other.rows)
-    assert first.offsets.shape == (DRAWS, 4)
-    assert not first.offsets.any()
+    assert first.preferences.shape == (DRAWS, 5)
+    assert not first.preferences.any()
 
 
 def scale_use(spread: float) -> ScaleUse:
-    """Known users whose offsets differ by so much, each by itself, around those of nobody."""
-    signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 4)
-    return ScaleUse.of((signs * spread).expand(DRAWS, 16, 4))
+    """Known users whose preferences differ by so much, each by itself, around those of nobody."""
+    signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 5)
+    return ScaleUse.of((signs * spread).expand(DRAWS, 32, 5))
 
 
 def test_where_all_use_the_scale_alike_the_row_is_as_without() -> None:
@@ -206,14 +206,14 @@ def test_where_all_use_the_scale_alike_the_row_is_as_without() -> None:
     torch.testing.assert_close(alike.std(0), plain.std(0), rtol=0.08, atol=0)
 
 
-def test_offsets_explain_what_else_the_row_would_have_to() -> None:
+def test_preferences_explain_what_else_the_row_would_have_to() -> None:
     """All fives: the more people differ in how freely they give them, the less it says of taste."""
     history, levels = list(range(ITEMS)), [4] * ITEMS
-    biases, offsets = [], []
+    biases, preferences = [], []
     for spread in (0.0, 0.5, 1.0):
         found = taste(history, levels, scale_use=scale_use(spread))
         biases.append(float(found.rows[:, -1].mean()))
-        offsets.append(float(found.offsets[:, 3].mean()))
+        preferences.append(float(found.preferences[:, 4].mean()))
     assert biases == sorted(biases, reverse=True)
-    assert offsets == sorted(offsets, reverse=True)
-    assert offsets[2] < -0.3
+    assert preferences == sorted(preferences)
+    assert preferences[2] > 0.3

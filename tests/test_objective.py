@@ -80,9 +80,8 @@ def new_model(world: World) -> HybridModel:
         ModelSettings(embedding_size=3),
         generator=torch.Generator().manual_seed(2),
     )
-    with torch.no_grad():  # offsets start at zero, which would hide a wrong one
-        for offsets in (model.head.user_offsets, model.head.item_offsets):
-            offsets.uniform_(-0.1, 0.1, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():  # preferences start at zero, which would hide a wrong one
+        model.head.preferences.uniform_(-1, 1, generator=torch.Generator().manual_seed(3))
     return model
 
 
@@ -141,45 +140,59 @@ class Oracle:
         for batch, of_users, of_items, weight in self.views():
             cold = "cold" in (of_users, of_items)
             users, items = self.rows(USER, of_users), self.rows(ITEM, of_items)
-            cuts, by_user, by_item = (
-                self.parameters[f"head.{name}"].detach() if cold else self.parameters[f"head.{name}"]
-                for name in ("thresholds", "user_offsets", "item_offsets")
-            )
             if cold and of_users == "warm":
                 users = users.detach()
             if cold and of_items == "warm":
                 items = items.detach()
             for u, i, level in zip(batch.pairs.user, batch.pairs.item, batch.level.tolist(), strict=True):
                 score = (users[u, :-1] * items[i, :-1]).sum() + users[u, -1] + items[i, -1]
-                cut = cuts + (by_user[u] if of_users == "warm" else 0) + (by_item[i] if of_items == "warm" else 0)
-                below = torch.sigmoid(cut[level - 1] - score) if level > 0 else torch.zeros(())
-                above = torch.sigmoid(cut[level] - score) if level < 4 else torch.ones(())
-                total = total - weight * torch.log(above - below)
+                chances = self.log_chances(score, u if of_users == "warm" else None, fixed=cold)
+                total = total - weight * chances[level]
         return total
+
+    def log_chances(self, score: Tensor, user: int | None, *, fixed: bool) -> Tensor:
+        """Logarithms of the chances of the levels; of someone without preferences where no user is given."""
+        steps, preferences = (self.parameters[f"head.{name}"] for name in ("steps", "preferences"))
+        if fixed:
+            steps, preferences = steps.detach(), preferences.detach()
+        cuts = torch.stack([steps[0] + sum(step.exp() for step in steps[1 : k + 1]) for k in range(4)])
+        at_most = torch.cat([cuts.new_zeros(1), torch.sigmoid(cuts - score), cuts.new_ones(1)])
+        mass = at_most.diff() * (1.0 if user is None else preferences[user].exp())
+        return (mass / mass.sum()).log()
 
     def gradient(self) -> dict[str, Tensor]:
         found = torch.autograd.grad(self.loss(), list(self.parameters.values()))
         return dict(zip(self.parameters, found, strict=True))
 
     def curvature(self) -> dict[str, Tensor]:
-        """Sum over ratings of weight / 3 * (partner's row squared, 1), sent to each table by squared messages."""
+        """Sum over ratings of weight * information * (partner's row squared, 1), sent to tables by squared messages.
+
+        The information is the mean over levels of the squared slope in the score, by autograd, and at least a tenth.
+        """
         found = {name: torch.zeros_like(parameter) for name, parameter in self.parameters.items()}
         rows = {kind: self.rows(kind, "warm").detach() for kind in (USER, ITEM)}
         for batch, of_users, of_items, weight in self.views():
             to = {USER: torch.zeros(USERS, 4, dtype=torch.float64), ITEM: torch.zeros(ITEMS, 4, dtype=torch.float64)}
+            users, items = self.rows(USER, of_users).detach(), self.rows(ITEM, of_items).detach()
             for u, i in zip(batch.pairs.user, batch.pairs.item, strict=True):
+                score = ((users[u, :-1] * items[i, :-1]).sum() + users[u, -1] + items[i, -1]).requires_grad_()
+                chances = self.log_chances(score, u if of_users == "warm" else None, fixed=True)
+                slopes = [torch.autograd.grad(chance, score, retain_graph=True)[0] for chance in chances]
+                shares = chances.detach().exp()
+                information = sum(float(share * slope**2) for share, slope in zip(shares, slopes, strict=True))
                 for kind, node, partner in ((USER, u, rows[ITEM][i]), (ITEM, i, rows[USER][u])):
-                    to[kind][node] += weight / 3 * torch.cat([partner[:-1] ** 2, partner.new_ones(1)])
+                    told = torch.cat([partner[:-1] ** 2, partner.new_ones(1)])
+                    to[kind][node] += weight * max(information, 0.1) * told
+                if "cold" not in (of_users, of_items):
+                    found["head.preferences"][u] += shares * (1 - shares)
+                    chances, steps = self.log_chances(score.detach(), u, fixed=False), self.parameters["head.steps"]
+                    for share, chance in zip(shares, chances, strict=True):
+                        found["head.steps"] += share * torch.autograd.grad(chance, steps, retain_graph=True)[0].square()
             for kind, view, other in ((USER, of_users, of_items), (ITEM, of_items, of_users)):
                 if other == "cold":  # the partner of a cold node is held fixed
                     continue
                 for name, matrix in self.parts(kind, view).items():
                     found[name] += (matrix**2).T @ to[kind]
-        pairs = self.world.evidence.warm.pairs
-        found["head.thresholds"] += 0.15 * RATINGS
-        for u, i in zip(pairs.user, pairs.item, strict=True):
-            found["head.user_offsets"][u] += 0.15
-            found["head.item_offsets"][i] += 0.15
         return found
 
 

@@ -9,9 +9,9 @@ from scipy import sparse
 from torch.distributions import Categorical
 
 from kg.ratings import Ratings
-from models.head import level_probabilities
+from models.head import level_probabilities, slopes
 from models.people.concept_table import ConceptTable
-from models.people.own_tastes import OwnTastes, slopes
+from models.people.own_tastes import OwnTastes
 from models.posterior import Predictor
 
 LEVELS = np.arange(1, 6, dtype=np.float32)
@@ -48,7 +48,7 @@ def world(spread: float, *, samples: int = 2) -> tuple[ConceptTable, Predictor, 
         + own @ torch.from_numpy(concepts.membership[:, :GENRES].toarray()).T
     )
     torch.manual_seed(0)
-    level = Categorical(level_probabilities(score, CUTS.expand(USERS, ITEMS, 4))).sample()
+    level = Categorical(level_probabilities(score, CUTS, torch.zeros(5))).sample()
     user, item = np.nonzero(rng.random((USERS, ITEMS)) < 0.4)
     value = (level.numpy()[user, item] + 1).astype(np.float32)
     ratings = Ratings(user=user, item=item, value=value, time=None, num_users=USERS, num_items=ITEMS)
@@ -56,8 +56,7 @@ def world(spread: float, *, samples: int = 2) -> tuple[ConceptTable, Predictor, 
         users=users.expand(samples, -1, -1),
         items=items.expand(samples, -1, -1),
         thresholds=CUTS.expand(samples, -1),
-        user_offsets=torch.zeros(samples, USERS, 4),
-        item_offsets=torch.zeros(samples, ITEMS, 4),
+        preferences=torch.zeros(samples, USERS, 5),
     )
     return concepts, predictor, ratings
 
@@ -81,12 +80,12 @@ def test_ratings_settle_the_variance_as_a_normal_posterior_does() -> None:
 
 def test_slopes_are_those_of_the_log_likelihood_and_the_information_is_their_mean_square() -> None:
     score = torch.linspace(-3, 3, 7, dtype=torch.float64, requires_grad=True)
-    cuts = CUTS.double().expand(7, 4)
-    chances, mean_square = level_probabilities(score, cuts), torch.zeros(7, dtype=torch.float64)
+    given = CUTS.double(), torch.tensor([0.5, -1.0, 0.0, 2.0, -0.3], dtype=torch.float64)
+    chances, mean_square = level_probabilities(score, *given), torch.zeros(7, dtype=torch.float64)
     for level in range(5):
         wanted = torch.full((7,), level)
         (expected,) = torch.autograd.grad(chances[:, level].log().sum(), score, retain_graph=True)
-        slope, information = slopes(score.detach(), cuts, wanted)
+        slope, information = slopes(score.detach(), *given, wanted)
         torch.testing.assert_close(slope, expected)
         mean_square += chances[:, level].detach() * expected.square()
     torch.testing.assert_close(information, mean_square)

@@ -82,7 +82,7 @@ def test_known_pairs_are_answered_by_all_samples_and_others_by_those_of_the_firs
             chance = found.at_least(pair[0], 2)[0, item]
             torch.testing.assert_close(chance, expected[0, 2:].sum())
     assert not torch.allclose(
-        found.of_user(0), found.cold.for_rows(found.cold.users[:, 0], found.cold.user_offsets[:, 0])
+        found.of_user(0), found.cold.for_rows(found.cold.users[:, 0], found.cold.preferences[:, 0])
     )
 
 

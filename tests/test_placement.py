@@ -145,7 +145,7 @@ def without(recommender: Recommender, ids: list[str]) -> Recommender:
     data[USER].hop_sources = {name: values[:kept] for name, values in recommender.data[USER].hop_sources.items()}
 
     def cut(posterior: Posterior) -> Posterior:
-        names = ("items.factors.rows", "cold_items.residual.rows", "head.item_offsets")
+        names = ("items.factors.rows", "cold_items.residual.rows")
         return Posterior(
             {name: found[:, :kept] if name in names else found for name, found in posterior.samples.items()}
         )
@@ -259,7 +259,7 @@ def test_encoding_everything_anew_gives_the_same_rows(grown: Recommender) -> Non
             recommender.model, hybrid_inputs(recommender.data), recommender.learned(USER), recommender.learned(ITEM)
         )
         for phase in ("warm", "cold"):
-            for side in ("users", "items", "user_offsets", "item_offsets"):
+            for side in ("users", "items", "preferences"):
                 mine, other = (getattr(getattr(found, phase), side) for found in (recommender.predictor, anew))
                 torch.testing.assert_close(mine, other, atol=1e-5, rtol=0)
 
@@ -344,7 +344,7 @@ def test_items_added_one_after_the_other_are_those_added_at_once(trained: Recomm
     np.testing.assert_allclose(at_once.predict(pairs)["score"], by_and_by.predict(pairs)["score"], atol=1e-5)
     users = np.arange(33)
     np.testing.assert_allclose(at_once.rank_scores(users), by_and_by.rank_scores(users), atol=1e-5)
-    for name in ("items.factors.rows", "cold_items.residual.rows", "head.item_offsets"):
+    for name in ("items.factors.rows", "cold_items.residual.rows", "head.preferences"):
         for phase in ("warm", "cold"):
             one, other = (getattr(found.posterior, phase).samples[name] for found in (at_once, by_and_by))
             assert torch.equal(one, other)
@@ -445,7 +445,7 @@ def test_all_samples_answer_for_someone_new_and_known_items(smaller: Recommender
         (False, smaller.predictor.cold, person.cold),
     ):
         items = torch.nonzero(smaller.predictor.known_items == known)[:, 0]
-        torch.testing.assert_close(chances[items], phase.for_rows(taste.rows, taste.offsets, items))
+        torch.testing.assert_close(chances[items], phase.for_rows(taste.rows, taste.preferences, items))
 
 
 def test_age_and_job_alone_speak_for_a_new_user(smaller: Recommender) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import models.posterior
 from models.encoder import Messages
-from models.head import level_probabilities
+from models.head import level_probabilities, rising
 from models.hybrid import HybridInputs, HybridModel
 from models.network.assembly import ModelSettings, assemble
 from models.network.tower import NodeInputs
@@ -38,8 +38,8 @@ def model(seed: int) -> HybridModel:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in made.named_parameters():
-            if name == "head.thresholds":
-                parameter.copy_(torch.tensor([-6.1, -2.2, 2.3, 6.4]))
+            if name == "head.steps":
+                parameter.copy_(torch.tensor([-3.1, 0.7, 1.1, 0.9]))
             else:
                 parameter.copy_(torch.randint(-2, 3, parameter.shape, generator=generator) / 4)
     return made
@@ -63,13 +63,9 @@ def by_loops(user: int, item: int) -> Tensor:
         rows = made(inputs())
         of_user = rows.users[user] if KNOWN_USERS[user] else rows.cold_users[user]
         of_item = rows.items[item] if KNOWN_ITEMS[item] else rows.cold_items[item]
-        cuts = made.head.thresholds.clone()
-        if KNOWN_USERS[user]:
-            cuts = cuts + made.head.user_offsets[user]
-        if KNOWN_ITEMS[item]:
-            cuts = cuts + made.head.item_offsets[item]
+        preferences = made.head.preferences[user] * KNOWN_USERS[user]
         score = of_user[:2] @ of_item[:2] + of_user[2] + of_item[2]
-        total += level_probabilities(score[None], cuts[None])[0].detach() / SAMPLES
+        total += level_probabilities(score[None], rising(made.head.steps), preferences)[0].detach() / SAMPLES
     return total
 
 
@@ -96,7 +92,7 @@ def test_a_batch_equals_its_pairs_one_by_one_and_in_blocks(
 
 def test_one_users_row_gives_all_items(predictor: Predictor) -> None:
     for user in range(USERS):
-        found = predictor.for_rows(predictor.users[:, user], predictor.user_offsets[:, user])
+        found = predictor.for_rows(predictor.users[:, user], predictor.preferences[:, user])
         expected = predictor.probabilities(torch.full((ITEMS,), user), torch.arange(ITEMS))
         torch.testing.assert_close(found, expected)
 
@@ -127,7 +123,7 @@ def test_a_snapshot_is_a_compact_copy() -> None:
             parameter.add_(1)
     for name, value in kept.items():
         assert torch.equal(value, before[name])
-        assert value.dtype == (torch.float32 if name == "head.thresholds" else torch.float16)
+        assert value.dtype == (torch.float32 if name == "head.steps" else torch.float16)
 
 
 def test_the_expected_value_is_in_stars() -> None:

@@ -33,9 +33,8 @@ def world(strength: tuple[float, float]) -> tuple[ConceptTable, Predictor, Ratin
     )
     items = torch.from_numpy(rows.astype(np.float32))
     users = torch.from_numpy(rng.normal(size=(SAMPLES, 2, SIZE)).astype(np.float32))
-    zero = torch.zeros(SAMPLES, 1)
     predictor = Predictor(
-        users=users, items=items, thresholds=zero, user_offsets=zero[:, None], item_offsets=zero[:, None]
+        users=users, items=items, thresholds=torch.zeros(SAMPLES, 1), preferences=torch.zeros(SAMPLES, 2, 2)
     )
     every = np.arange(ITEMS)
     ratings = Ratings(

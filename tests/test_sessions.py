@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kg.ratings import Ratings
 from models.encoder import Messages
-from models.head import level_probabilities
+from models.head import level_probabilities, rising, slopes
 from models.hybrid import HybridInputs, HybridModel
 from models.network.assembly import ModelSettings, assemble
 from models.network.phases import PhasedPosterior
@@ -67,9 +67,8 @@ def new_model(read: HybridInputs, seed: int = 0) -> HybridModel:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in made.named_parameters():
-            if name != "head.thresholds":
-                shape = torch.randint(-3, 4, parameter.shape, generator=generator)
-                parameter.copy_(shape / (64 if "offsets" in name else 4))
+            if name != "head.steps":
+                parameter.copy_(torch.randint(-3, 4, parameter.shape, generator=generator) / 4)
     return made
 
 
@@ -100,20 +99,21 @@ def loss_by_loops(parameters: dict[str, Tensor], given: Evidence) -> Tensor:
     cold_users, cold_items = (
         parameters[f"cold_{side}.residual.rows"] + parameters[f"cold_{side}.shared.rows"] for side in ("users", "items")
     )
-    cuts, by_user, by_item = (parameters[f"head.{name}"] for name in ("thresholds", "user_offsets", "item_offsets"))
+    steps, preferences = parameters["head.steps"], parameters["head.preferences"]
+    cuts, nobodys = torch.stack([steps[0], steps[0] + steps[1].exp()]), torch.zeros(3, dtype=torch.float64)
     total = torch.zeros((), dtype=torch.float64)
     for name, weight in (("warm", 1.0), ("cold_items", WEIGHT), ("cold_users", WEIGHT)):
         pairs = getattr(given, name).pairs
         for u, i in zip(pairs.user.tolist(), pairs.item.tolist(), strict=True):
             stars, time = DATES[u][i]
-            of_user, of_item, cut = of_sessions[u, time // DAY], items[i], cuts + by_user[u] + by_item[i]
+            of_user, of_item, cut, wanted = of_sessions[u, time // DAY], items[i], cuts, preferences[u]
             if name == "cold_items":
-                of_user, of_item, cut = of_user.detach(), cold_items[i], (cuts + by_user[u]).detach()
+                of_user, of_item, cut, wanted = of_user.detach(), cold_items[i], cuts.detach(), wanted.detach()
             if name == "cold_users":
-                of_user, of_item, cut = cold_users[u], of_item.detach(), (cuts + by_item[i]).detach()
-            below = torch.sigmoid(cut[stars - 2] - score(of_user, of_item)) if stars > 1 else torch.zeros(())
-            above = torch.sigmoid(cut[stars - 1] - score(of_user, of_item)) if stars < 3 else torch.ones(())
-            total = total - weight * torch.log(above - below)
+                of_user, of_item, cut, wanted = cold_users[u], of_item.detach(), cuts.detach(), nobodys
+            at_most = torch.cat([nobodys[:1], torch.sigmoid(cut - score(of_user, of_item)), nobodys[:1] + 1])
+            mass = at_most.diff() * wanted.exp()
+            total = total - weight * torch.log(mass[stars - 1] / mass.sum())
     return total
 
 
@@ -164,7 +164,7 @@ def test_loss_and_gradient_equal_the_dense_oracle() -> None:
 
 
 def test_curvature_equals_the_dense_formula() -> None:
-    """A third of the squared partner for each rating, sent to a table by the squared share of its row."""
+    """The squared partner times the information of each rating, sent to a table by the squared share of its row."""
     sessions = Sessions.of(ratings())
     read, given = inputs(sessions), evidence(sessions)
     model = new_model(read)
@@ -173,18 +173,21 @@ def test_curvature_equals_the_dense_formula() -> None:
     of_sessions, items = rows_by_loops(parameters), parameters["items.factors.rows"]
     tables = ("users.factors.rows", "items.factors.rows", "sessions.weeks", "sessions.residual")
     expected = {name: torch.zeros_like(parameters[name]) for name in tables}
-    one = torch.ones(1, dtype=torch.float64)
+    one, thresholds = torch.ones(1, dtype=torch.float64), rising(parameters["head.steps"])
     for number, (user, day) in enumerate(of_sessions):
         for item, (_, time) in DATES[user].items():
             if time // DAY != day:
                 continue
-            of_user = torch.cat([items[item][:-1] ** 2, one]) / 3
+            at = score(of_sessions[user, day], items[item])[None]
+            _, told = slopes(at, thresholds, parameters["head.preferences"][user], torch.zeros(1, dtype=torch.int64))
+            information = told.clamp_min(0.1)
+            of_user = torch.cat([items[item][:-1] ** 2, one]) * information
             expected["users.factors.rows"][user] += of_user
             expected["sessions.residual"][number] += of_user
             low, share = int(sessions.low[number]), float(sessions.share[number])
             expected["sessions.weeks"][low] += (1 - share) ** 2 * of_user
             expected["sessions.weeks"][low + 1] += share**2 * of_user
-            expected["items.factors.rows"][item] += torch.cat([of_sessions[user, day][:-1] ** 2, one]) / 3
+            expected["items.factors.rows"][item] += torch.cat([of_sessions[user, day][:-1] ** 2, one]) * information
     for name in tables:
         torch.testing.assert_close(found[name].double(), expected[name], rtol=1e-4, atol=1e-5)
     assert set(found) == set(named_priors(model)) == set(parameters)
@@ -257,9 +260,9 @@ def predicted_by_loops(user: int, item: int, days: float | None, seeds: range) -
             if KNOWN_ITEMS[item]
             else (parameters["cold_items.residual.rows"] + parameters["cold_items.shared.rows"])
         )[item]
-        cuts = parameters["head.thresholds"] + parameters["head.user_offsets"][user] * KNOWN_USERS[user]
-        cuts = cuts + parameters["head.item_offsets"][item] * KNOWN_ITEMS[item]
-        total += level_probabilities(score(of_user, of_item)[None], cuts[None])[0] / len(seeds)
+        wanted = parameters["head.preferences"][user] * KNOWN_USERS[user]
+        thresholds = rising(parameters["head.steps"])
+        total += level_probabilities(score(of_user, of_item)[None], thresholds, wanted)[0] / len(seeds)
     return total
 
 

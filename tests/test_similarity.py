@@ -19,8 +19,7 @@ def predictor() -> Predictor:
         users=torch.randn(SAMPLES, USERS, SIZE, generator=generator) * torch.tensor([1.0, 0.3, 2.0, 1.0]),
         items=torch.randn(SAMPLES, ITEMS, SIZE, generator=generator),
         thresholds=torch.zeros(SAMPLES, 4),
-        user_offsets=torch.zeros(SAMPLES, USERS, 4),
-        item_offsets=torch.zeros(SAMPLES, ITEMS, 4),
+        preferences=torch.zeros(SAMPLES, USERS, 5),
     )
 
 

@@ -109,8 +109,7 @@ def test_the_top_of_a_person_is_that_of_all_chances(num_samples: int, num_cold: 
             users=torch.zeros(num_samples, 1, SIZE),
             items=torch.randn(num_samples, ITEMS, SIZE, generator=generator),
             thresholds=torch.tensor([-2.0, -1.0, 0.0, 1.0]).expand(num_samples, LEVELS - 1),
-            user_offsets=torch.zeros(num_samples, 1, LEVELS - 1),
-            item_offsets=0.2 * torch.randn(num_samples, ITEMS, LEVELS - 1, generator=generator),
+            preferences=torch.zeros(num_samples, 1, LEVELS),
         )
 
     known = torch.rand(ITEMS, generator=generator) < 0.7
@@ -122,11 +121,11 @@ def test_the_top_of_a_person_is_that_of_all_chances(num_samples: int, num_cold: 
         head=np.arange(0, 500, 10),
     )
     seen = (rng.random(ITEMS) < 0.05).astype(np.float32)
-    rows, offsets = (
+    rows, preferences = (
         torch.randn(num_samples, SIZE, generator=generator),
-        torch.randn(num_samples, LEVELS - 1, generator=generator),
+        torch.randn(num_samples, LEVELS, generator=generator),
     )
-    warm, cold = Taste(rows, 0.1 * offsets), Taste(rows[:num_cold], 0.1 * offsets[:num_cold])
+    warm, cold = Taste(rows, preferences), Taste(rows[:num_cold], preferences[:num_cold])
     left_out = (seen > 0) | (rng.random(ITEMS) < 0.1)
     for person in (Person(warm=warm, cold=cold, seen=seen), Person(cold=cold, seen=seen)):
         items, scores = top_items(phased, exposure, person, level=3, power=0.7, k=k, left_out=left_out)
@@ -137,6 +136,6 @@ def test_the_top_of_a_person_is_that_of_all_chances(num_samples: int, num_cold: 
         assert {int(item) for item in items} - set(
             exposure.personal.tolist()
         )  # what all come across alike is listed, too
-        np.testing.assert_allclose(whole[items], whole[best], rtol=1e-5)  # nearly equal ones may swap
+        np.testing.assert_allclose(whole[items], whole[best], rtol=5e-5)  # nearly equal ones may swap
         assert set(items.tolist()) == set(best.tolist())
-        np.testing.assert_allclose(scores, whole[best], rtol=1e-5)
+        np.testing.assert_allclose(scores, whole[best], rtol=5e-5)  # preferences of e^2 and more cost a digit

@@ -190,6 +190,7 @@ class Experiment:
                 "found an interrupted run at chain %d, epoch %d; goes on", found.state["chain"], found.state["epoch"]
             )
             self.history = History(found.state["history"])
+            self.guard_events = list(found.state["guard"])
         before = torch.get_num_threads()
         torch.set_num_threads(THREADS)
         try:
@@ -253,9 +254,10 @@ class Experiment:
             if (record.epoch + 1) % every == 0 and record.epoch + 1 < epochs:
                 state, kept = method.state()
                 self._checkpoint(file, chain, record.epoch + 1, state, model, method, kept, done, generator)
+        samples = method.posterior()
         if isinstance(method, LangevinTraining):
             self.guard_events += [{"chain": chain, **event} for event in method.guard.events]
-        return method.posterior()
+        return samples
 
     def _checkpoint(
         self,
@@ -283,6 +285,7 @@ class Experiment:
                 "epoch": epoch,
                 "method": state,
                 "history": self.history.records,
+                "guard": self.guard_events,
             },
             {**tensors, "random": generator.get_state()},
         ).write(file)

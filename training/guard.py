@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,8 @@ class Guard:
         self.level = self.lowest = math.inf
 
     def keep(self, step: int, samples: tuple[int, int]) -> None:
-        """Remember the state now and then; `samples` says how many are kept of each phase."""
-        if step % EVERY == 0 and all(bool(torch.isfinite(part).all()) for part in self.model.parameters()):
+        """Remember a sound state now and then, at step 0 at once; `samples` says how many are kept of each phase."""
+        if step % EVERY == 0:
             self.good = self._state(samples)
 
     @torch.no_grad()
@@ -83,9 +84,9 @@ class Guard:
         for group, kept in zip(self.optimizer.param_groups, self.good.optimizer, strict=True):
             group["step_size"] *= SHORTER
             state = self.optimizer.state[group["params"][0]]
-            state |= {
-                name: value.clone() for name, value in kept.items() if name != "damping"
-            }  # what is learned of stiffness stays
+            damping = state["damping"]  # what is learned of stiffness stays
+            state.clear()
+            state |= {name: value.clone() for name, value in kept.items()} | {"damping": damping}
         step_size = float(self.optimizer.param_groups[0]["step_size"])
         loss = total / self.num_ratings
         self.events.append({"step": step, "loss": loss if math.isfinite(loss) else None, "step_size": step_size})
@@ -95,6 +96,19 @@ class Guard:
         )
         self.new_level()
         return self.good.samples
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint needs of the guard, beside the state it would go back to."""
+        return {
+            "events": self.events,
+            "level": self.level if math.isfinite(self.level) else None,
+            "lowest": self.lowest if math.isfinite(self.lowest) else None,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state` returned."""
+        self.events = list(state["events"])
+        self.level, self.lowest = (math.inf if state[name] is None else state[name] for name in ("level", "lowest"))
 
     def _state(self, samples: tuple[int, int]) -> _State:
         return _State(

@@ -20,6 +20,8 @@ from training.rating_levels import nearest_level
 
 __all__ = ["Evidence", "RatingBatch", "RatingObjective"]
 
+LEAST_INFORMATION = 0.1  # of a rating in its score that a step reckons with: what it tells where it surprises
+
 
 @dataclass(frozen=True, eq=False)
 class RatingBatch:
@@ -179,7 +181,8 @@ class RatingObjective:
             for batch, scored, users, items, _ in batches
         ]
         of_warm, of_cold_items, of_cold_users = (
-            share * found.scores for found, (*_, share) in zip(information, batches, strict=True)
+            share * (1.0 if batch.weight is None else batch.weight) * found.scores.clamp_min(LEAST_INFORMATION)
+            for found, (batch, *_, share) in zip(information, batches, strict=True)
         )
         of_raters = evidence.warm.scored.to_users(of_warm, _squared(rows.items))
         parts = (

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kg.errors import InputError
 from models.cold.residuals import drawn_residuals
 from models.hybrid import HybridModel
 from models.network.phases import PhasedPosterior
@@ -76,6 +77,8 @@ class LangevinTraining:
             for samples, number in zip((self.cold, self.warm), kept, strict=True):
                 del samples[number:]
             loss = self.objective(model, evidence)
+        else:
+            self.guard.keep(self.step, (len(self.cold), len(self.warm)))
         return loss
 
     def batches(self, epoch: int) -> Iterator[tuple[Evidence, int]]:
@@ -97,7 +100,6 @@ class LangevinTraining:
             self.cold.append(self._cold_snapshot())
         if step >= self.first_warm and (step - self.first_warm) % config.keep_every == 0:
             self.warm.append(Posterior.snapshot(self.model))
-        self.guard.keep(self.step, (len(self.cold), len(self.warm)))
         if step == self.last_cold:
             self._let_go()
         return {}
@@ -108,11 +110,20 @@ class LangevinTraining:
         return False
 
     def posterior(self) -> PhasedPosterior:
-        """Return the kept samples."""
+        """Return the kept samples.
+
+        Raises:
+            InputError: If none is left, since the chain went back again and again.
+        """
+        self._judge()
+        if not self.warm and not self.cold:
+            raise InputError("the chain did not come to rest, and no sample is left; lower training.step_size")
         return PhasedPosterior(Posterior.stack([*self.cold, *self.warm]), len(self.cold) or len(self.warm))
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return what a checkpoint needs beside parameters and optimizer."""
+        self._judge()  # what is saved is sound: a chain that goes on from here can go back to here alone
+        self.guard.keep(0, (len(self.cold), len(self.warm)))
         kept = {"warm": self.warm, "cold": self.cold}
         tensors = {
             f"{phase}/{name}": stacked
@@ -120,19 +131,30 @@ class LangevinTraining:
             if samples
             for name, stacked in Posterior.stack(samples).samples.items()
         }
-        step_size = self.optimizer.param_groups[0]["step_size"]
-        return {"weight": self.objective.weight, "step_size": step_size, "guard": self.guard.events}, tensors
+        state = {
+            "weight": self.objective.weight,
+            "step": self.step,
+            "step_size": self.optimizer.param_groups[0]["step_size"],
+            "guard": self.guard.state(),
+        }
+        return state, tensors
 
     def restore(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Put back what `state` returned."""
         self.objective = RatingObjective(self.objective.inputs, weight=state["weight"])
         for group in self.optimizer.param_groups:
             group["step_size"] = state["step_size"]
-        self.guard.events = list(state["guard"])
+        self.step = state["step"]
+        self.guard.restore(state["guard"])
         for phase, kept in (("warm/", self.warm), ("cold/", self.cold)):
             mine = {name.removeprefix(phase): value for name, value in tensors.items() if name.startswith(phase)}
             kept += [dict(zip(mine, sample, strict=True)) for sample in zip(*mine.values(), strict=True)]
         self.guard.keep(0, (len(self.cold), len(self.warm)))
+
+    @torch.no_grad()
+    def _judge(self) -> None:
+        """Go back now where the state after the last step is not sound."""
+        self.loss(self.model, self.evidence)
 
     @torch.no_grad()
     def _cold_snapshot(self) -> dict[str, Tensor]:

@@ -20,7 +20,6 @@ __all__ = [
 ]
 
 LARGEST = 30.0  # of a score's distance from a threshold: beyond, in 32 bits, a level is certain
-LEAST = 0.1  # information of a rating in its score that a step reckons with: what it tells where it surprises
 SMALLEST = 1e-30  # of a probability
 _BLOCK = 8_192  # ratings at once: what is between the steps stays in the cache
 
@@ -46,6 +45,19 @@ class LevelChances:
     def information(self) -> Tensor:
         r"""Return the Fisher information in the score, $\mathrm{Var}_P(g)$, `[...]`."""
         return self.mean((self.slope - self.mean(self.slope)).square())
+
+    def information_of_shifts(self, touching: Tensor) -> Tensor:
+        """Return the Fisher information in a shift of each threshold with all above it, `[num_levels - 1, ...]`.
+
+        Args:
+            touching: Slope of log(1 - exp(-distance)) in each threshold's distance from the one below; 0 for the first.
+        """
+        told, share = self.probability * self.slope, self.probability[:-1]
+        above, squares = (part.flip(0).cumsum(0).flip(0)[1:] for part in (told, told * self.slope))
+        own = (
+            1 - self.cumulated + touching
+        )  # of the level whose upper end alone is moved; those above are as for a score
+        return share * own.square() + squares - (share * own - above).square()
 
 
 def level_chances(scores: Tensor, thresholds: Tensor, weights: Tensor | None) -> LevelChances:
@@ -127,14 +139,14 @@ class Information:
     """Diagonal Fisher information of ratings: the curvature that the likelihood has where the parameters stand.
 
     Attributes:
-        scores: In the score of each rating, `[num_pairs]`.
+        scores: In the score of each rating, were it to count as one, `[num_pairs]`.
+        shifts: In a shift of each threshold with all above it, `[num_levels - 1]`.
         preferences: In the preferences of users, `[num_users, num_levels]`; None without.
-        total: Evidence of all ratings, their number where each counts as one.
     """
 
     scores: Tensor
+    shifts: Tensor
     preferences: Tensor | None
-    total: float
 
 
 @torch.no_grad()
@@ -142,15 +154,21 @@ def level_information(
     scores: Tensor, thresholds: Tensor, preferences: Tensor | None, pairs: Pairs, weight: Tensor | None = None
 ) -> Information:
     """Return the Fisher information of ratings, whatever they were; arguments as of the likelihood."""
-    of_scores = torch.empty_like(scores)
+    of_scores, of_shifts = torch.empty_like(scores), torch.zeros_like(thresholds)
     table = None if preferences is None else preferences.new_zeros(preferences.shape[::-1])
+    touching = torch.cat([torch.zeros_like(thresholds[:1]), _touching(thresholds)])[:, None]
+    counts = torch.ones_like(scores) if weight is None else weight
     for rows, chances in _blocks(scores, thresholds, preferences, pairs):
-        of_scores[rows] = chances.information().clamp_min_(LEAST)
+        of_scores[rows] = chances.information()
+        of_shifts += (counts[rows] * chances.information_of_shifts(touching)).sum(1)
         if table is not None:
-            spread = chances.probability * (1 - chances.probability)
-            _add_to_users(table, pairs, rows, spread if weight is None else spread * weight[rows])
-    total = float(len(scores)) if weight is None else float(weight.sum())
-    return Information(of_scores if weight is None else of_scores * weight, None if table is None else table.t(), total)
+            _add_to_users(table, pairs, rows, counts[rows] * chances.probability * (1 - chances.probability))
+    return Information(of_scores, of_shifts, None if table is None else table.t())
+
+
+def _touching(thresholds: Tensor) -> Tensor:
+    """Return the slope of log(1 - exp(-distance)) in the distance between neighbours, `[num_levels - 2]`."""
+    return torch.expm1(thresholds.diff()).reciprocal()
 
 
 def _blocks(
@@ -187,7 +205,7 @@ class _LevelLogLikelihood(torch.autograd.Function):
         of_cuts = torch.zeros_like(thresholds) if ctx.needs_input_grad[1] else None
         moves = preferences is not None and ctx.needs_input_grad[2]
         table = preferences.new_zeros(preferences.shape[::-1]) if moves and preferences is not None else None
-        touching = torch.expm1(thresholds.diff()).reciprocal()[:, None]  # d log(1 - exp(-distance)) / d distance
+        touching = _touching(thresholds)[:, None]
         for rows, chances in _blocks(scores, thresholds, preferences, pairs):
             observed = level[None, rows]
             likelihood = chances.probability.gather(0, observed)[0].clamp_min_(SMALLEST).log_()

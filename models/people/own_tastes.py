@@ -64,8 +64,8 @@ class OwnTastes:
         together, alone = np.zeros(len(concepts)), np.zeros(len(concepts))
         for sample in np.unique(np.linspace(0, len(predictor) - 1, MOST_SAMPLES).astype(np.int64)):
             score = bilinear(predictor.users[sample, user], predictor.items[sample, item])
-            found = slopes(score, predictor.thresholds[sample, None], predictor.preferences[sample, user], level)
-            slope, information = (part.double().numpy() for part in found)
+            told = slopes(score, predictor.thresholds[sample, None], predictor.preferences[sample, user], level)
+            slope, information = (part.double().numpy() for part in told)
             together += _pairs(of_user, held, slope)
             alone += _pairs(of_user, squared, information)
         relation, count = concepts.relation, len(concepts.relations)
