@@ -96,7 +96,7 @@ FILES: dict[str, bytes] = {
         [
             {"key": "0", "plot": "Ünïcode 🎬.", "minutes": 91, "tags": ["long", "loud"]},
             {"key": "1", "plot": None, "minutes": 60.5, "tags": []},
-            {"key": "77", "plot": "No such item.", "minutes": "", "tags": {"odd": [1, None]}},
+            {"key": "77", "plot": "No such item.", "minutes": "", "tags": ["odd", None]},
         ]
     ).encode(),
     "other.json.gz": gzip.compress(
