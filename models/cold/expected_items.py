@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from kg.schema import ITEM
+from models.cold.residuals import content_rows
+from models.inputs import hybrid_inputs
 from models.posterior import Posterior
 from models.trained import Trained
 
@@ -39,8 +41,15 @@ def with_expected_items(recommender: Model) -> Model:
     drawn = recommender.residuals(ITEM).draw(ITEM, ids).half()  # as all samples are kept
     samples, rows = dict(phased.warm.samples), found.warm.items.clone()
     residual = samples[RESIDUAL].clone()
-    rows[:first, place] += drawn.float() - residual[:first, place].float()
     residual[:first, place] = drawn
+    # Added up as the network does, so that a run that is read again has the same rows to the last bit.
+    messages, encoder = (
+        hybrid_inputs(recommender.data, recommender.sessions).items.content,
+        recommender.model.items.content,
+    )
+    said = [content_rows(phased.warm, encoder, "items", messages, number)[place] for number in range(first)]
+    shared = samples["cold_items.shared.rows"][:first].float()
+    rows[:first, place] = torch.stack(said) + shared + drawn.float()
     samples[RESIDUAL] = residual
     expecting = replace(recommender, posterior=replace(phased, warm=Posterior(samples)))
     expecting.keep(recommender, predictor=replace(found, warm=replace(found.warm, items=rows)))

@@ -1,4 +1,4 @@
-"""The Laplace approximation of a log-concave density: its mode in every sample, and a draw around it."""
+"""The Laplace approximation of a density: its mode in every sample, and a draw around it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["Evaluation", "drawn_around", "even_draws", "mode"]
 NEWTON_STEPS = 8
 HALVINGS = 8
 ROUNDING = 1e-5  # of a log density: a loss that small is no loss
-CONVERGED = 0.1  # mean over samples of the largest step, in spreads of the prior: about its square is missing then
+CONVERGED = 0.01  # mean over samples of the largest step, in spreads of the prior: less than that is missing then
 
-# Log density, `[num_samples]`, its gradient, `[num_samples, size]`, and its negative Hessian, positive definite,
+# Log density, `[num_samples]`, its gradient, `[num_samples, size]`, and its expected negative Hessian, positive definite,
 # `[num_samples, size, size]`.
 Evaluation: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 def mode(evaluate: Callable[[Tensor], Evaluation], start: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the most likely point of every sample, by Newton's method with step halving, and the curvature there.
+    """Return the most likely point of every sample, by Fisher scoring with step halving, and the curvature there.
 
     Args:
         evaluate: Takes points `[num_samples, size]`, returns what the density is like there.
         start: Where the search begins; its unit is the spread of the prior.
 
     Returns:
-        Points, `[num_samples, size]`; negative Hessians there, `[num_samples, size, size]`.
+        Points, `[num_samples, size]`; expected negative Hessians there, `[num_samples, size, size]`.
     """
     point, (here, gradient, curvature) = start, evaluate(start)
     for _ in range(NEWTON_STEPS):
