@@ -350,7 +350,7 @@ class Recommender(Trained):
 
     def segments(self, k: int, *, seed: int = 0) -> Segments:
         """Return `k` groups of users, described by what sets them apart; see `models.people.segments`."""
-        return segments_of(self, self.behaviour, length_of(k), seed=seed)
+        return segments_of(self, self.behaviour, length_of(k, "number of segments"), seed=seed)
 
     def explain(
         self,

@@ -162,7 +162,7 @@ FAULTS: dict[str, tuple[Callable[[Files], None], set[str], tuple[str, ...]]] = {
         {"LabelBroken"},
         ("1 of 4 concepts of kind 'genre'",),
     ),
-    "markup in a label": (cell("items.csv", 7, "title", "Tom &amp; Kate"), {"LabelMarkup"}, ("i6",)),
+    "markup in a label": (cell("items.csv", 7, "title", "Tom <b>and</b> Kate"), {"LabelMarkup"}, ("i6",)),
     "two items of one label": (
         cell("items.csv", 8, "title", "film  a"),
         {"LabelRepeated"},

@@ -78,7 +78,7 @@ def test_paths_in_words_and_as_json(run: Run) -> None:
     assert found["paths"][0]["length"] == 2
     found = json.loads(run("paths", "--node", "person:Bo Ek", "--node", "genre:war", "--json")[1])
     assert (found["from"], found["to"]) == ("person:bo ek", "genre:war")
-    assert "No path of at most 1 edges" in run("paths", "--user", "8", "--item", "é/1", "--cutoff", "1")[1]
+    assert "No path of at most 1 edge;" in run("paths", "--user", "8", "--item", "é/1", "--cutoff", "1")[1]
 
 
 def test_stats_in_tables_and_as_json(run: Run) -> None:

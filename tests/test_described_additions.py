@@ -103,7 +103,7 @@ def test_what_only_the_new_rows_name_is_a_note(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "wanted"),
     [
-        ("key,name,year,plot,genres,by\nd,Delta,1985,,War,Bo Ek\n", "expected a column 'after'"),
+        ("key,name,year,plot,genres,by\nd,Delta,1985,,War,Bo Ek\n", "expected a column 'link'"),
         (FILMS + ",Delta,1985,,War,Bo Ek,,\n", "expected an item id in the column 'key'"),
         (FILMS + "d,D,1985,,War,Bo Ek,,\nd,D,1985,,War,Bo Ek,,\n", "'d' stands here for the second time"),
     ],

@@ -142,7 +142,7 @@ def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(
     assert (spread > 0).all()
     # Anew, by a loop: half of what an item is beyond its own content, half of what it is beyond content of the others.
     posterior, rows = recommender.posterior.cold, recommender.predictor.cold.items
-    counts = torch.from_numpy(recommender.train.item_counts).float()
+    counts = torch.tensor(recommender.train.item_counts).float()
     messages = hybrid_inputs(recommender.data, recommender.sessions).items.content
     squares = []
     for number in range(0, len(posterior), 2):  # every other one holds mirror images

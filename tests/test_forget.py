@@ -272,7 +272,7 @@ def test_the_command_removes_from_graph_and_run(club: Path) -> None:
     call = ["forget", str(club / "graph"), "--user", JANE, "--run", str(club / "run")]
     told = CliRunner().invoke(app, call)
     assert told.exit_code == 0, told.output
-    assert "removed 1 people, 7 ratings" in told.output
+    assert "removed 1 person, 7 ratings" in told.output
     assert "only a new training" in told.output
     again = CliRunner().invoke(app, [*call, "--json"])
     assert json.loads(again.stdout)["forgotten"][str(club / "graph")]["people"] == 0

@@ -32,7 +32,8 @@ SHARED = torch.tensor([0.3, -0.2, 0.1])
 
 
 def posterior() -> Posterior:
-    factors = torch.tensor(SCALE, dtype=torch.float32) * torch.tensor([[1.0], [-1.0]])  # variance SCALE^2 exactly
+    signs = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    factors = torch.tensor(SCALE, dtype=torch.float32) * signs  # covariance diag(SCALE^2) exactly
     residual = fixed(50, SIZE, seed=6)
     single = {
         "users.factors.rows": factors,

@@ -206,7 +206,7 @@ class Growth(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def unrate(self, data: st.DataObject) -> None:
-        if self.sources.ratings:
+        if len(self.sources.ratings) > 1:  # a file of none is refused
             self.sources.ratings.pop(data.draw(st.sampled_from(sorted(self.sources.ratings))))
 
     @rule(item=ALL_IDS, words=WORDS, genre=WORDS)

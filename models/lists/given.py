@@ -84,12 +84,12 @@ def mapping_of(given: Any, what: str) -> Mapping[str, Any] | None:
     return given
 
 
-def length_of(given: Any) -> int:
-    """Return the length of a list, a whole number from 1."""
+def length_of(given: Any, what: str = "length of the list") -> int:
+    """Return the length of a list, or another whole number from 1."""
     if isinstance(given, bool | np.bool_) or not isinstance(given, Integral):
-        raise InputError(f"the length of the list must be a whole number, got {_shown(given)}")
+        raise InputError(f"the {what} must be a whole number, got {_shown(given)}")
     if given < 1:
-        raise InputError(f"the length of the list must be at least 1, got {given}")
+        raise InputError(f"the {what} must be at least 1, got {given}")
     return int(given)
 
 

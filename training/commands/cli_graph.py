@@ -36,7 +36,10 @@ def download(
 def build(
     description: Annotated[
         str,
-        typer.Argument(help="YAML file, or movielens-100k, movielens-100k-freebase, movielens-1m, citeulike-a, films."),
+        typer.Argument(
+            help="YAML file, or amazon-scientific, citeulike-a, dkn-news, flixster-monti, kmrd-small, lastfm-dbpedia, movielens-100k, "
+            "movielens-100k-freebase, movielens-1m, movielens-latest-small, films."
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="Directory of the graph; what is there is built anew.")] = None,
     update: Annotated[
