@@ -32,6 +32,11 @@ class InputError(ValueError):
         place = "" if self.file is None else self.file if line is None else f"{self.file}, line {line}"
         super().__init__(f"{place}: {message}" if place else message)
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message as it is printed, a line each; what the user's data holds of line breaks stays inside a line."""
+        return (str(self),)
+
 
 class JointInputError(InputError):
     """Several things are wrong; the message has a line each for the first ten by file and line, and says how many there are more.
@@ -50,8 +55,13 @@ class JointInputError(InputError):
         self.problems = tuple(ordered[:MOST_PROBLEMS])
         self.more = more + len(ordered) - len(self.problems)
         self.file, self.line = ordered[0].file, ordered[0].line
-        lines = [f"{len(ordered) + more:,} problems:", *map(str, self.problems)]
-        ValueError.__init__(self, "\n".join([*lines, f"and {self.more:,} more"] if self.more else lines))
+        ValueError.__init__(self, "\n".join(self.lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A heading, the first problems, and how many there are more."""
+        heading = f"{len(self.problems) + self.more:,} problems:"
+        return (heading, *map(str, self.problems), *([f"and {self.more:,} more"] if self.more else []))
 
 
 class Problems:

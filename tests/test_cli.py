@@ -356,6 +356,18 @@ def test_a_scale_of_many_levels_trains(kgrec: Kgrec, tmp_path: Path) -> None:
     assert 1 <= shown["low"] <= shown["score"] <= shown["high"] <= 5
 
 
+def test_several_problems_are_a_line_each_and_a_line_break_of_the_data_is_none(kgrec: Kgrec, tmp_path: Path) -> None:
+    description = write_world(tmp_path / "spoilt")
+    with (description.parent / "ratings.csv").open("a") as file:
+        file.write('000,d0,nine\n001,d1,"ni\nne"\n')
+    finished = kgrec("build", str(description), "--out", "{tmp}/graph")
+    assert finished.code == 2
+    heading, *problems = finished.err.strip().split("\n")
+    assert heading == "error: 2 problems:"
+    assert len(problems) == 2
+    assert r"ni\nne" in problems[1]
+
+
 def test_a_misspelt_recipe_gets_a_suggestion(kgrec: Kgrec, tmp_path: Path) -> None:
     assert "Did you mean 'standard'?" in refused(kgrec, tmp_path, *TRAIN, "--recipe", "standrd")
 

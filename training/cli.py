@@ -97,7 +97,8 @@ def main() -> None:
         try:
             app()
         except InputError as error:
-            notes.print(f"error: {error}", markup=False, soft_wrap=True)
+            for number, line in enumerate(error.lines):
+                notes.print(line if number else f"error: {line}", markup=False, soft_wrap=True)
             sys.exit(2)
         except OSError as error:
             place = error.filename or "the system"
