@@ -54,8 +54,7 @@ class Chords:
             return chances_of(at, thresholds, wanted).mean(stars)
 
         def tangent(at: Tensor, wanted: Tensor) -> Tensor:
-            chances = chances_of(at, thresholds, wanted)
-            return chances.mean((stars - chances.mean(stars)) * chances.slope)
+            return chances_of(at, thresholds, wanted).slope_of_mean(stars)
 
         mean, with_score = expected(nothing, anyone), expected(score, anyone)
         with_use, with_both = expected(nothing, own), expected(score, own)

@@ -11,11 +11,9 @@ from torch.nn.functional import one_hot
 from models.cold.laplace import Evaluation, drawn_around, even_draws, mode
 from models.cold.newcomer_prior import RowPrior
 from models.cold.scale_use import ScaleUse
-from models.network.likelihood import LevelChances, level_chances
+from models.network.likelihood import SMALLEST, LevelChances, level_chances
 
 __all__ = ["FreeRow"]
-
-SMALLEST = 1e-30  # of a probability
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,10 @@ class LevelChances:
         """Return the expectation of what has a value at each level, `[num_levels, ...]` -> `[...]`."""
         return (self.probability * values).sum(0)
 
+    def slope_of_mean(self, values: Tensor) -> Tensor:
+        """Return the derivative in the score of the expectation of `values`, their covariance with the slopes, `[...]`."""
+        return self.mean((values - self.mean(values)) * self.slope)
+
     def information(self) -> Tensor:
         r"""Return the Fisher information in the score, $\mathrm{Var}_P(g)$, `[...]`."""
         return self.mean((self.slope - self.mean(self.slope)).square())

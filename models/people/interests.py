@@ -184,6 +184,5 @@ def unit_of_score(predictor: Predictor, train: Ratings, levels: NDArray[np.float
     for number in range(len(predictor.users)):
         score = bilinear(predictor.users[number, user], predictor.items[number, item])
         chances = chances_of(score, predictor.thresholds[number, None], predictor.preferences[number, user])
-        # d E[r] / d f is the covariance of stars and slopes.
-        total += float(chances.mean((stars - chances.mean(stars)) * chances.slope).mean())
+        total += float(chances.slope_of_mean(stars).mean())
     return total / len(predictor.users)
