@@ -20,7 +20,7 @@ from training.objective import Evidence, RatingBatch, RatingObjective
 
 ROOT = Path(__file__).parent.parent
 NAMES = re.compile(
-    r"""["'{}](?:cold_)?(?:users|items)?s?\.(?:factors|residual|shared)\.rows|s\.(?:content|interactions)\.|["'](?:head|sessions)\.\w"""
+    r"""(factors|residual|shared)\.rows["'\]]|(?<!self)\.tables\.|["'](head|sessions|(cold_)?(users|items))\.\w|\}s\.\w"""
 )
 USERS, ITEMS, SAMPLES = 3, 4, 3
 JOB = (torch.tensor([[0, 1, 0], [0, 1, 2]]), torch.ones(3), 2)

@@ -26,6 +26,7 @@ from models.cold.expected_users import with_expected_users
 from models.inputs import InputLimits, hetero_data, hybrid_inputs
 from models.lists.content import Content
 from models.lists.exposure import Exposure
+from models.lists.item_regression import OF_STARS
 from models.network.assembly import ModelSettings, assemble
 from models.network.hybrid import HybridInputs, HybridModel
 from models.network.projection import TextProjection
@@ -342,7 +343,8 @@ class Experiment:
             posterior=posterior,
             data=self.data,
             item_vectors=self.item_vectors,
-            exposure=exposure or Exposure.fit(self.split.train, content),
+            exposure=exposure
+            or Exposure.fit(self.split.train, content, settings=None if self.dataset.implicit else OF_STARS),
             encoder=self.encoder,
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,
