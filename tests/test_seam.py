@@ -19,8 +19,9 @@ from models.posterior import Posterior
 from training.objective import Evidence, RatingBatch, RatingObjective
 
 ROOT = Path(__file__).parent.parent
+PARTS = "content|interactions|factors|residual|shared"
 NAMES = re.compile(
-    r"""(factors|residual|shared)\.rows["'\]]|(?<!self)\.tables\.|["'](head|sessions|(cold_)?(users|items))\.\w|\}s\.\w"""
+    rf"""(factors|residual|shared)\.rows["']|(?<!self)\.tables\.|["'](head|sessions)\.\w|(users|items|\}}s)\.({PARTS})\.?[\w.]*["']"""
 )
 USERS, ITEMS, SAMPLES = 3, 4, 3
 JOB = (torch.tensor([[0, 1, 0], [0, 1, 2]]), torch.ones(3), 2)
