@@ -44,7 +44,7 @@ docs: $(READY) $(patsubst notebooks/%.ipynb,$(BOOKS)/%.md,$(wildcard notebooks/*
 $(BOOKS)/%.md: notebooks/%.ipynb $(STATE) | $(READY)
 	KGREC_DATA=$(abspath $(DATA)) KGREC_RUNS=$(CURDIR)/$(BOOKS)/$(RUNS) OMP_NUM_THREADS=1 $(BIN)/python docs/making/execute.py $< $@
 
-$(STATE): docs/making/execute.py $(shell find kg models training -type f -not -name "*.pyc")
+$(STATE): docs/making/execute.py $(shell find kg models training $(wildcard kgrec.py) -type f -not -name "*.pyc")
 	rm -rf $(BOOKS)
 	mkdir -p $(BOOKS)
 	touch $@

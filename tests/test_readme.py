@@ -112,7 +112,9 @@ def test_every_target_of_make_is_there() -> None:
 
 
 def test_every_setting_is_one_of_the_configuration() -> None:
-    named = re.findall(r"--set '?([\w.]+)=", TEXT) + re.findall(r"`((?:split|text|model|training)\.(?!safetensors)\w+)[=`]", TEXT)
+    named = re.findall(r"--set '?([\w.]+)=", TEXT) + re.findall(
+        r"`((?:split|text|model|training)\.(?!safetensors)\w+)[=`]", TEXT
+    )
     assert len(named) >= 8
     for assigned in named:
         section, _, field = assigned.partition(".")
