@@ -17,7 +17,6 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
-from kg.films import Activity, FilmWorld, film_concepts, simulate, write_source
 from kg.storage.atomic import write_file
 from models.recommender import Recommender
 from training.benchmarks.taste_ceiling import best_estimates
@@ -25,6 +24,7 @@ from training.benchmarks.taste_measures import by_activity, correlations, covera
 from training.benchmarks.taste_tables import mean_rows
 from training.bundle import load_run
 from training.config import RunConfig
+from training.films import Activity, FilmWorld, film_concepts, simulate, write_source
 from training.metrics import bootstrap
 from training.progress import Progress, silent
 from training.runs import train_run

@@ -16,7 +16,7 @@ from kg.errors import InputError
 from training.commands.cli_options import History, Json, Overwrite
 
 if TYPE_CHECKING:
-    from kg.queries.rules import AppliedRules
+    from models.lists.rules import AppliedRules
     from models.recommender import Recommender
     from training.config import RunConfig
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kg.errors import InputError
-from kg.portrait_voices import said, wished
-from kg.portraits import Facts, Profiler
 from models.cold.wish import Wish
 from models.lists.person import person_of_history
 from models.recommender import Recommender
 from training.answers import LIST_LENGTH, SEED
 from training.bundle import Run
 from training.metrics import bootstrap, ndcg_at, paired_bootstrap_p, recall_at
+from training.portrait_voices import said, wished
+from training.portraits import Facts, Profiler
 from training.progress import Progress, silent
 from training.studies.list_overlap import overlap, rank_biased_overlap
 from training.studies.perturbations import PERTURBATIONS

@@ -253,7 +253,7 @@ def write_source(world: FilmWorld, directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         for name, frame in tables.items():
             write_file(directory / name, frame.to_csv(index=False, lineterminator="\n"))
-        write_file(directory / "films.ttl", (files("kg") / "films.ttl").read_bytes())
+        write_file(directory / "films.ttl", (files("training") / "films.ttl").read_bytes())
         write_file(directory / "films.yaml", _DESCRIPTION)
     except OSError as error:
         raise InputError(
@@ -265,7 +265,7 @@ def write_source(world: FilmWorld, directory: Path) -> Path:
 @cache
 def _triples() -> pd.DataFrame:
     """Read `films.ttl` into columns subject, predicate, object; literals as their text. Nobody changes the frame."""
-    parsed = ox.parse((files("kg") / "films.ttl").read_bytes(), format=ox.RdfFormat.TURTLE)
+    parsed = ox.parse((files("training") / "films.ttl").read_bytes(), format=ox.RdfFormat.TURTLE)
     terms = [(quad.subject, quad.predicate, quad.object) for quad in parsed]
     rows = [[getattr(term, "value", str(term)) for term in triple] for triple in terms]
     return pd.DataFrame(rows, columns=["subject", "predicate", "object"])

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from kg.portraits import Facts
+from training.portraits import Facts
 
 __all__ = ["VOICES", "said", "wished"]
 
