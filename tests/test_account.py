@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchmarks.faithfulness import faithfulness
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
@@ -48,7 +49,6 @@ from models.recommender import Recommender
 from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.experiment import Experiment
-from training.studies.faithfulness import faithfulness
 
 DESCRIPTION = """name: world
 ratings: {file: ratings.csv, scale: [1, 5]}

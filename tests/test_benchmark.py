@@ -15,6 +15,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks import rows as rows_module
+from benchmarks.dot_figure import Dot, dots, write_figure
+from benchmarks.protocols import PROTOCOLS, Protocol, Published, protocol_named
+from benchmarks.published_protocol import ABLATIONS, Results, run_benchmark
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
@@ -23,18 +27,14 @@ from kg.ratings import Ratings
 from models.baselines import Ease
 from models.text import TextEncoder
 from training.answers import Answers, Fitted
-from training.benchmark import ABLATIONS, Results, run_benchmark
-from training.benchmarks import rows as rows_module
-from training.benchmarks.figures import Dot, dots, write_figure
-from training.benchmarks.measurement import Measurement
-from training.benchmarks.peers import Material, Peer
-from training.benchmarks.peers_floors import FLOORS
-from training.benchmarks.peers_myfm import MYFM
-from training.benchmarks.protocols import PROTOCOLS, Protocol, Published, protocol_named
-from training.benchmarks.results import summary, table_rows
-from training.benchmarks.rows import NOT_LIKED, UNRATED, UNSEEN, Row
 from training.bundle import load_run
 from training.chosen_baselines import BASELINES, settings_sentence
+from training.comparison.benchmark_run import NOT_LIKED, UNRATED, UNSEEN, BenchmarkRun
+from training.comparison.measurement import Measurement
+from training.comparison.peer_baselines import ALL_BASELINES
+from training.comparison.peers import BenchmarkData, Peer
+from training.comparison.peers_myfm import MYFM
+from training.comparison.result_rows import summary, table_rows
 from training.config import RunConfig
 from training.evaluate import measure
 from training.isolation import ChildError
@@ -117,12 +117,12 @@ def test_protocols_variants_and_ablations_are_valid_configurations(protocol: Pro
     changes = [(change,) for change in ABLATIONS.values()] + list(protocol.variants.values())
     configs += [configs[0].updated([*change]) for change in changes]
     assert len({config.model_dump_json() for config in configs}) == len(configs)
-    assert len({peer.name for peer in (*protocol.floors, *protocol.peers)}) == len(protocol.floors) + len(
+    assert len({peer.name for peer in (*protocol.baselines, *protocol.peers)}) == len(protocol.baselines) + len(
         protocol.peers
     )
 
 
-def measured(row: Row, **answers: Any) -> tuple[Row, Measurement]:
+def measured(row: BenchmarkRun, **answers: Any) -> tuple[BenchmarkRun, Measurement]:
     facts = {"levels": [1.0, 2.0, 3.0, 4.0, 5.0], "software": "x"}
     found = Measurement(answers={"warm": Answers(**answers)}, train_seconds=1.0, peak_memory_mb=1.0, facts=facts)
     return row, found
@@ -144,11 +144,11 @@ def test_paired_tests_know_equal_models_and_better_ones() -> None:
     config = RunConfig()
     found = table_rows(
         [
-            measured(Row(model="kgrec", config=config), stars=near, lists=right),
-            measured(Row(model="same", config=config), stars=near.copy(), lists=right.copy()),
-            measured(Row(model="worse", config=config), stars=far, lists=wrong),
-            measured(Row(model="stars", config=config), stars=far),
-            measured(Row(model="lists", config=config), lists=wrong),
+            measured(BenchmarkRun(model="kgrec", config=config), stars=near, lists=right),
+            measured(BenchmarkRun(model="same", config=config), stars=near.copy(), lists=right.copy()),
+            measured(BenchmarkRun(model="worse", config=config), stars=far, lists=wrong),
+            measured(BenchmarkRun(model="stars", config=config), stars=far),
+            measured(BenchmarkRun(model="lists", config=config), lists=wrong),
         ],
         {"warm": part},
         4.0,
@@ -196,12 +196,12 @@ def protocol_of(world: Path, **changes: Any) -> Protocol:
     return replace(protocol, **changes)
 
 
-def fit_threes(material: Material, *, seed: int = 0) -> Fitted:
+def fit_threes(material: BenchmarkData, *, seed: int = 0) -> Fitted:
     """A peer that says three stars of everything."""
     return Fitted(stars=lambda user, item: np.full(len(user), 3.0))
 
 
-def fit_badly(material: Material) -> Fitted:
+def fit_badly(material: BenchmarkData) -> Fitted:
     raise ZeroDivisionError("no ratings left")
 
 
@@ -240,7 +240,7 @@ THREES = Peer(name="threes", fit=fit_threes, settings={"seed": 3})
 
 def test_every_row_is_measured_and_kept(world: Path, in_this_process: list[str]) -> None:
     first = bench(world, [THREES], seeds=[0, 1])
-    names = ["kgrec", "kgrec", *(floor.name for floor in FLOORS), "threes"]
+    names = ["kgrec", "kgrec", *(baseline.name for baseline in ALL_BASELINES), "threes"]
     assert in_this_process == names
     assert [row["model"] for row in first.rows] == [*names, "theirs"]
     by_name = {row["model"]: row for row in first.rows}
@@ -271,7 +271,7 @@ def test_what_changes_a_row_measures_it_again(world: Path, in_this_process: list
     assert in_this_process == ["threes"]
     in_this_process.clear()
     bench(world, [THREES], settings=[*FAST, "training.step_size=0.1"])
-    assert in_this_process == ["kgrec", "threes"]  # the split is the same: floors are kept
+    assert in_this_process == ["kgrec", "threes"]  # the split is the same: baselines are kept
     in_this_process.clear()
     (world / "out" / "runs" / "kgrec-0" / "manifest.json").write_text("{}")
     (world / "out" / "rows" / "mean-0.safetensors").write_bytes(b"damaged")
@@ -279,7 +279,7 @@ def test_what_changes_a_row_measures_it_again(world: Path, in_this_process: list
         bench(world, [THREES], settings=[*FAST, "training.step_size=0.1"])  # a foreign folder is never replaced
 
 
-def _ignoring_more(material: Material, *, seed: int, more: int) -> Fitted:
+def _ignoring_more(material: BenchmarkData, *, seed: int, more: int) -> Fitted:
     return fit_threes(material)
 
 
@@ -316,15 +316,15 @@ def test_rows_live_in_other_processes_and_their_crash_is_a_sentence(
     dataset = build(Description.load(str(world / "genres.yaml")))
     dataset.save(world / "graph")
     config = RunConfig().updated(["split.name=random", "split.test_share=0.3"])
-    row = Row(model="mean", config=config, peer=FLOORS[0])
-    found = rows_module.measured_row(row, world / "graph", dataset.fingerprint, world / "out")
+    row = BenchmarkRun(model="mean", config=config, peer=ALL_BASELINES[0])
+    found = rows_module.measured_run(row, world / "graph", dataset.fingerprint, world / "out")
     split = make_split(dataset, "random", test_share=0.3)
     stars = found.answers["warm"].stars
     assert stars is not None
     np.testing.assert_allclose(stars, split.train.value.mean(), rtol=1e-6)
     broken = replace(row, model="crash", peer=Peer(name="crash", fit=crashing_peer.fit))
     with pytest.raises(ChildError, match="ended by SIGSEGV"):
-        rows_module.measured_row(broken, world / "graph", dataset.fingerprint, world / "out")
+        rows_module.measured_run(broken, world / "graph", dataset.fingerprint, world / "out")
 
 
 def test_variants_and_repeats_are_rows(world: Path, in_this_process: list[str]) -> None:
@@ -334,7 +334,7 @@ def test_variants_and_repeats_are_rows(world: Path, in_this_process: list[str]) 
         repeats=(("split.seed=0",), ("split.seed=1",)),
     )
     found = bench(world, [], protocol)
-    per_split = ["kgrec", "kgrec, two chains", *(floor.name for floor in FLOORS)]
+    per_split = ["kgrec", "kgrec, two chains", *(baseline.name for baseline in ALL_BASELINES)]
     assert [(row["model"], row["split"]) for row in found.rows[:-1]] == [
         (name, split) for split in (0, 1) for name in per_split
     ]
@@ -408,7 +408,7 @@ def test_what_validation_holds_is_a_candidate_only_where_the_protocol_says_so() 
     fitted = Fitted(rank=lambda users: np.zeros((len(users), 6), dtype=np.float32))
 
     def first_of(candidates: str, places: int) -> set[int]:
-        row = Row(model="x", config=RunConfig(), candidates=candidates)
+        row = BenchmarkRun(model="x", config=RunConfig(), candidates=candidates)
         found = rows_module._measurement(row, material, fitted, seconds=0, memory=0, software="x")  # type: ignore[arg-type]
         lists = found.answers["warm"].lists
         assert lists is not None
@@ -427,7 +427,7 @@ def test_a_protocol_of_short_lists_tests_them_as_well() -> None:
     config = RunConfig()
     ours, other = table_rows(
         [
-            measured(Row(model=name, config=config), lists=lists)
+            measured(BenchmarkRun(model=name, config=config), lists=lists)
             for name, lists in (("kgrec", right), ("x", right[:, ::-1]))
         ],
         {"warm": part},

@@ -17,10 +17,10 @@ import pytest
 from numpy.typing import NDArray
 from typer.main import get_command
 
+from benchmarks.protocols import PROTOCOLS
 from kg.description import ready_made
 from models.text import TextEncoder
 from training import cli
-from training.benchmarks.protocols import PROTOCOLS
 from training.commands import console
 from training.config import RunConfig
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.benchmarks.comparisons import holm, rmse_gain
+from training.comparison.paired_gains import holm, rmse_gain
 
 
 def test_holm_as_in_the_textbook() -> None:

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from benchmarks.film_tastes import run_film_world
+from benchmarks.taste_ceiling import best_estimates, chances_of
+from benchmarks.taste_measures import by_activity, correlations, coverage_of_weights, stars_of_a_star
+from benchmarks.taste_tables import activity_table, mean_rows, recovery_table
 from kg.errors import InputError
 from models.people.concept_weights import ConceptWeights
 from models.recommender import Recommender
-from training.benchmarks.film_tastes import run_film_world
-from training.benchmarks.taste_ceiling import best_estimates, chances_of
-from training.benchmarks.taste_measures import by_activity, correlations, coverage_of_weights, stars_of_a_star
-from training.benchmarks.taste_tables import activity_table, mean_rows, recovery_table
 from training.films import NOISE, Activity, film_concepts, simulate
 from training.recipes import quick
 

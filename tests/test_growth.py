@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks import growth
+from benchmarks.growth import COSTS, Growth, exponents, growth_tables, measure, run_growth
 from kg.errors import InputError
-from training.benchmarks import growth
-from training.benchmarks.growth import COSTS, Growth, exponents, growth_tables, measure, run_growth
 from training.cli import app
 
 ROW = Growth(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from training.answers import Answers
-from training.benchmarks.measurement import Measurement
+from training.comparison.measurement import Measurement
 
 FACTS = {"identity": "abc", "levels": [1.0, 2.0], "run": None}
 

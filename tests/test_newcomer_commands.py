@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.latency import measure_latency
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
 from models.lists.ranking import Adjustment
 from models.lists.top_items import top_items
 from models.text import TextEncoder
-from training.benchmarks.latency import measure_latency
 from training.bundle import load_run
 from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, TextConfig
@@ -345,7 +345,7 @@ def test_latency_is_measured_on_answers_that_are_exact(
     rows = measure_latency(load_run(run).recommender, calls=4, catalogue=300)
     assert [row.calls for row in rows] == [4] * 4
     assert all(0 < row.p50 <= row.p95 and 0 < row.processor_p50 <= row.processor_p95 for row in rows)
-    monkeypatch.setattr("training.benchmarks.latency.measure_latency", lambda recommender: rows)
+    monkeypatch.setattr("benchmarks.latency.measure_latency", lambda recommender: rows)
     told = call("benchmark", "latency", run, "--out", tmp_path / "out")
     assert told["rows"] == [row.as_json() for row in rows]
     assert json.loads((tmp_path / "out" / "latency.json").read_text()) == told
@@ -356,7 +356,7 @@ def test_a_wrong_head_of_a_list_stops_the_measurement(run: Path, monkeypatch: py
         items, scores = top_items(*arguments, **settings)
         return items[::-1], scores[::-1]
 
-    monkeypatch.setattr("training.benchmarks.latency.top_items", reversed_list)
+    monkeypatch.setattr("benchmarks.latency.top_items", reversed_list)
     with pytest.raises(RuntimeError, match="not the exact one"):
         measure_latency(load_run(run).recommender, calls=2, catalogue=300)
 

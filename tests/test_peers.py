@@ -15,12 +15,12 @@ from models.encoder import Messages
 from models.network.tower import NodeInputs
 from models.text import TextEncoder
 from training.answers import Fitted
-from training.benchmarks.peers import Material, Peer
-from training.benchmarks.peers_floors import EASE_ON_LIKED, FLOORS
-from training.benchmarks.peers_implicit import ALS_100K, liked_matrix
-from training.benchmarks.peers_lightfm import LIGHTFM, item_features
-from training.benchmarks.peers_myfm import IMPLICIT_SETS, MYFM, MYFM_WITHOUT_SETS, design_of
-from training.benchmarks.peers_surprise import SURPRISE
+from training.comparison.peer_baselines import ALL_BASELINES, EASE_ON_LIKED
+from training.comparison.peers import BenchmarkData, Peer
+from training.comparison.peers_implicit import ALS_100K, liked_matrix
+from training.comparison.peers_lightfm import LIGHTFM, item_features
+from training.comparison.peers_myfm import IMPLICIT_SETS, MYFM, MYFM_WITHOUT_SETS, design_of
+from training.comparison.peers_surprise import SURPRISE
 from training.config import RunConfig
 
 USERS, ITEMS = 40, 24
@@ -64,15 +64,15 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def material(graph: Path, monkeypatch: pytest.MonkeyPatch) -> Material:
+def material(graph: Path, monkeypatch: pytest.MonkeyPatch) -> BenchmarkData:
     def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
         return np.stack([np.array([len(text), text.count("a"), 1.0]) / 20 for text in texts]).astype(np.float32)
 
     monkeypatch.setattr(TextEncoder, "encode", encode)
-    return Material(graph, RunConfig().updated(["split.test_share=0.25", "text.num_features=2"]))
+    return BenchmarkData(graph, RunConfig().updated(["split.test_share=0.25", "text.num_features=2"]))
 
 
-def fitted(peer: Peer, material: Material) -> Fitted:
+def fitted(peer: Peer, material: BenchmarkData) -> Fitted:
     if peer.version is None:
         pytest.skip(f"{peer.package} is not installed: pip install -e '.[peers]'")
     changes = next((change for start, change in SMALL.items() if peer.name.startswith(start)), {})
@@ -87,7 +87,7 @@ def dense(messages: Messages) -> np.ndarray:
     return messages.operator.matrix.to_dense().numpy()
 
 
-def test_myfm_reads_the_operators_of_our_model(material: Material) -> None:
+def test_myfm_reads_the_operators_of_our_model(material: BenchmarkData) -> None:
     inputs = material.experiment.inputs
     for side, size, own in (
         (inputs.users, USERS, ["town<town", "rated<item", "dated<week"]),
@@ -102,14 +102,14 @@ def test_myfm_reads_the_operators_of_our_model(material: Material) -> None:
         np.testing.assert_array_equal(matrix, np.concatenate(expected, axis=1))
 
 
-def test_leaving_out_the_implicit_sets_takes_their_columns_alone(material: Material) -> None:
+def test_leaving_out_the_implicit_sets_takes_their_columns_alone(material: BenchmarkData) -> None:
     whole, less = (design_of(material.experiment.inputs.users, leave_out=out) for out in ((), IMPLICIT_SETS))
     start, end = USERS + 3, USERS + 3 + ITEMS
     assert less.groups == tuple(group for group in whole.groups if group[0] != "rated<item")
     np.testing.assert_array_equal(less.matrix.toarray(), np.delete(whole.matrix.toarray(), range(start, end), axis=1))
 
 
-def test_only_the_named_inputs_have_columns(material: Material) -> None:
+def test_only_the_named_inputs_have_columns(material: BenchmarkData) -> None:
     inputs = material.experiment.inputs
     users, items = (design_of(side, only=["rated<item", "text"]) for side in (inputs.users, inputs.items))
     assert [name for name, _ in users.groups] == ["self", "rated<item"]
@@ -124,7 +124,7 @@ def test_a_node_without_messages_has_its_own_column_alone() -> None:
     np.testing.assert_array_equal(found.matrix.toarray(), np.eye(3))
 
 
-def test_lightfm_items_are_themselves_and_their_concepts(material: Material) -> None:
+def test_lightfm_items_are_themselves_and_their_concepts(material: BenchmarkData) -> None:
     features = item_features(material).toarray()
     assert features.shape == (ITEMS, ITEMS + 2)
     np.testing.assert_allclose(features[:, :ITEMS], 0.5 * np.eye(ITEMS))
@@ -134,7 +134,7 @@ def test_lightfm_items_are_themselves_and_their_concepts(material: Material) -> 
     np.testing.assert_allclose(features.sum(axis=1), 1.0)
 
 
-def test_liked_items_are_ones_once(material: Material) -> None:
+def test_liked_items_are_ones_once(material: BenchmarkData) -> None:
     table = liked_matrix(material.liked.concat(material.liked)).toarray()
     by_hand = np.zeros((USERS, ITEMS))
     for user, item, value in zip(material.train.user, material.train.item, material.train.value, strict=True):
@@ -143,7 +143,7 @@ def test_liked_items_are_ones_once(material: Material) -> None:
 
 
 @pytest.mark.parametrize("peer", [*MYFM, *MYFM_WITHOUT_SETS, *SURPRISE], ids=lambda peer: peer.name)
-def test_peers_of_ratings_learn_who_loves_what(peer: Peer, material: Material) -> None:
+def test_peers_of_ratings_learn_who_loves_what(peer: Peer, material: BenchmarkData) -> None:
     found, test = fitted(peer, material), material.test["warm"]
     if found.probabilities is not None:
         chances = found.probabilities(test.user, test.item)
@@ -159,7 +159,7 @@ def test_peers_of_ratings_learn_who_loves_what(peer: Peer, material: Material) -
 
 
 @pytest.mark.parametrize("peer", [EASE_ON_LIKED, ALS_100K, LIGHTFM], ids=lambda peer: peer.name)
-def test_peers_of_lists_rank_the_loved_genre_first(peer: Peer, material: Material) -> None:
+def test_peers_of_lists_rank_the_loved_genre_first(peer: Peer, material: BenchmarkData) -> None:
     found = fitted(peer, material)
     assert found.rank is not None
     scores = np.array(found.rank(np.arange(USERS)))
@@ -169,8 +169,8 @@ def test_peers_of_lists_rank_the_loved_genre_first(peer: Peer, material: Materia
     assert np.median(mine[test.value == 5]) > np.quantile(mine[test.value < 3], 0.9)
 
 
-@pytest.mark.parametrize("peer", FLOORS, ids=lambda peer: peer.name)
-def test_floors_answer_what_they_can(peer: Peer, material: Material) -> None:
+@pytest.mark.parametrize("peer", ALL_BASELINES, ids=lambda peer: peer.name)
+def test_baselines_answer_what_they_can(peer: Peer, material: BenchmarkData) -> None:
     found, test = fitted(peer, material), material.test["warm"]
     assert (found.stars is None) == (peer.name in ("EASE", "popularity"))
     assert found.rank is not None

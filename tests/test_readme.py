@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from benchmarks.protocols import PROTOCOLS
 from training import cli
-from training.benchmarks.protocols import PROTOCOLS
 from training.config import RunConfig
 
 ROOT = Path(__file__).parents[1]

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.sentence_study import sentence_study, strangers_of
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
@@ -23,7 +24,6 @@ from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.runs import train_run
 from training.self_portraits import with_sentences
-from training.studies.sentence_study import sentence_study, strangers_of
 
 DESCRIPTION = """name: tastes
 ratings: {file: ratings.csv, scale: [1, 5]}

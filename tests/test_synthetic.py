@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.synthetic import SyntheticWorld, simulate_ratings, users_and_items
 from kg.errors import InputError
 from kg.schema import ITEM, EdgeType
-from training.benchmarks.synthetic import SyntheticWorld, simulate_ratings, users_and_items
 
 
 @pytest.fixture(scope="module")

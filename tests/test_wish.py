@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.list_overlap import overlap, rank_biased_overlap
+from benchmarks.perturbations import with_typos
 from kg.errors import InputError
 from models.cold.wish import MOST_CHARACTERS, Wish
-from training.studies.list_overlap import overlap, rank_biased_overlap
-from training.studies.perturbations import with_typos
 
 
 def test_refusals_are_told_from_wishes() -> None:

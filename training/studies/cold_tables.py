@@ -13,9 +13,9 @@ from sklearn.metrics import log_loss
 from kg.graph import KnowledgeGraph
 from kg.ratings import Ratings
 from kg.schema import ITEM
-from training.benchmarks.comparisons import holm, rmse_gain
-from training.benchmarks.measurement import Measurement
-from training.benchmarks.results import OURS
+from training.comparison.measurement import Measurement
+from training.comparison.paired_gains import holm, rmse_gain
+from training.comparison.result_rows import OURS
 from training.metrics import bootstrap, interval_coverage, paired_bootstrap_p, randomised_pit
 from training.studies.asking import INFORMATIVE, Interview
 from training.studies.few_shot import Curve, Draw

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from kg.storage.atomic import write_file
-from training.benchmarks.results import OURS
+from training.comparison.result_rows import OURS
 from training.studies.asking import INFORMATIVE
 from training.studies.cold_start import PARTS, Study
 from training.studies.cold_tables import INFORMED, RETRAINED

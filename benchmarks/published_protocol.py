@@ -1,9 +1,8 @@
-"""A published protocol in one command: ours over several seeds, floors and peers beside it, and what others reported."""
+"""A published protocol in one command: ours over several seeds, baselines and peers beside it, and what others reported."""
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,28 +10,24 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.protocols import Protocol
+from benchmarks.summary_table import published_rows
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
 from kg.storage.atomic import write_file
-from training.benchmarks.measurement import Measurement
-from training.benchmarks.peers import Peer
-from training.benchmarks.protocols import Protocol
-from training.benchmarks.results import OURS, published_rows, table_rows
-from training.benchmarks.rows import Row, measured_row
-from training.chosen_baselines import settings_sentence
+from training.comparison.benchmark_run import BenchmarkRun, measured_runs
+from training.comparison.peers import Peer
+from training.comparison.result_rows import OURS, table_rows
 from training.config import RunConfig
 from training.experiment import Experiment
-from training.isolation import ChildError
 from training.progress import Progress, silent
 from training.recipes import standard
 from training.splits import liked_from
 from training.spreadsheet import as_csv
 
 __all__ = ["ABLATIONS", "Results", "run_benchmark"]
-
-logger = logging.getLogger(__name__)
 
 ABLATIONS: Mapping[str, str] = {
     "without concepts": "model.leave_out=[concepts]",
@@ -121,12 +116,13 @@ def run_benchmark(
                 )
         plan = _ours(protocol, config, repeat, seeds, changes, notes)
         plan += [
-            Row(model=peer.name, config=config, peer=peer, repeat=repeat, candidates=protocol.candidates)
-            for peer in (*protocol.floors, *peers)
+            BenchmarkRun(model=peer.name, config=config, peer=peer, repeat=repeat, candidates=protocol.candidates)
+            for peer in (*protocol.baselines, *peers)
         ]
-        found = _measured(plan, graph, dataset.fingerprint, out, notes, progress)
-        measured = {part: parts[part] for part in protocol.parts}
-        rows += table_rows(found, measured, liked_from(dataset.scale), lengths=protocol.lengths, tested=protocol.tested)
+        measured, of_split = measured_runs(plan, graph, dataset.fingerprint, out, progress=progress)
+        notes += of_split
+        shown = {part: parts[part] for part in protocol.parts}
+        rows += table_rows(measured, shown, liked_from(dataset.scale), lengths=protocol.lengths, tested=protocol.tested)
     rows += published_rows(protocol)
     results = Results(protocol=protocol.name, rows=rows, notes=list(dict.fromkeys(notes)))
     write_file(out / "results.json", json.dumps(results.as_json(), indent=1) + "\n")
@@ -143,7 +139,7 @@ def _ours(
     seeds: Sequence[int],
     changes: Mapping[str, Sequence[str]],
     notes: list[str],
-) -> list[Row]:
+) -> list[BenchmarkRun]:
     dated = {f"{OURS}, {name}" for name in protocol.dated}
     configs = [(OURS, config.updated([f"seed={seed}"])) for seed in seeds]
     for name, change in changes.items():
@@ -152,32 +148,6 @@ def _ours(
         except InputError as error:
             notes.append(f"{name}: left out, since {error}.")
     return [
-        Row(model=name, config=found, repeat=repeat, candidates=protocol.candidates, dates=name in dated)
-        for name, found in configs
+        BenchmarkRun(model=name, config=changed, repeat=repeat, candidates=protocol.candidates, dates=name in dated)
+        for name, changed in configs
     ]
-
-
-def _measured(
-    plan: Sequence[Row], graph: Path, fingerprint: str, out: Path, notes: list[str], progress: Progress
-) -> list[tuple[Row, Measurement]]:
-    found = []
-    for number, row in enumerate(plan):
-        progress("benchmark", number, len(plan), row.model)
-        if row.peer is not None and row.peer.version is None:
-            notes.append(f"{row.model}: {row.peer.package} is not installed; `pip install -e '.[peers]'` gets it.")
-            continue
-        try:
-            measurement = measured_row(row, graph, fingerprint, out, progress=progress)
-            found.append((row, measurement))
-            if measurement.facts.get("chosen"):
-                split = f" (split {row.repeat})" if row.repeat else ""
-                notes.append(f"{row.model}{split}: {settings_sentence(measurement.facts['chosen'])}.")
-            if row.peer is not None and row.peer.note:
-                notes.append(f"{row.model}: {row.peer.note}.")
-        except (ChildError, InputError) as error:
-            if row.peer is None and isinstance(error, InputError):
-                raise
-            logger.warning("%s failed: %s", row.model, error)
-            notes.append(f"{row.model}: left out, since it failed ({error}).")
-    progress("benchmark", len(plan), len(plan), "done")
-    return found

@@ -8,14 +8,14 @@ from typing import Any
 
 from kg.ratings import Ratings
 from training.answers import Fitted, unrated_only
-from training.benchmarks.peers import Material, Peer
 from training.chosen_baselines import BASELINES
+from training.comparison.peers import BenchmarkData, Peer
 
-__all__ = ["EASE", "EASE_ON_LIKED", "EASE_UNRATED", "FLOORS", "LIST_FLOORS"]
+__all__ = ["ALL_BASELINES", "EASE", "EASE_ON_LIKED", "EASE_UNRATED", "LIST_BASELINES"]
 
 
 def fit_baseline(
-    material: Material,
+    data: BenchmarkData,
     *,
     baseline: str,
     grid: Sequence[Mapping[str, Any]],
@@ -25,7 +25,7 @@ def fit_baseline(
     """Fit a baseline with the best settings of a grid.
 
     Args:
-        material: What it may read.
+        data: What it may read.
         baseline: Its name in `BASELINES`.
         grid: The settings to choose among.
         liked: Fit on the liked training items alone.
@@ -36,18 +36,18 @@ def fit_baseline(
         choice = replace(choice, purposes=("lists",))
 
     def evidence(ratings: Ratings) -> Ratings:
-        return ratings.select(ratings.value >= material.relevant_from) if liked else ratings
+        return ratings.select(ratings.value >= data.relevant_from) if liked else ratings
 
     fitted = choice.fitted(
-        evidence(material.train),
-        None if material.validation is None else evidence(material.validation),
-        content=material.content if baseline == "content_knn" else None,
-        scale=material.dataset.scale,
-        relevant_from=material.relevant_from,
+        evidence(data.train),
+        None if data.validation is None else evidence(data.validation),
+        content=data.content if baseline == "content_knn" else None,
+        scale=data.dataset.scale,
+        relevant_from=data.relevant_from,
     )
     if unrated:
         assert fitted.rank is not None
-        fitted = replace(fitted, rank=unrated_only(fitted.rank, material.train))
+        fitted = replace(fitted, rank=unrated_only(fitted.rank, data.train))
     return fitted
 
 
@@ -58,8 +58,8 @@ def _floor(name: str, baseline: str, *, note: str = "", **settings: bool) -> Pee
 
 _KNN, _POPULARITY = _floor("content kNN", "content_knn"), _floor("popularity", "popularity")
 EASE = _floor("EASE", "ease")
-FLOORS = (_floor("mean", "mean"), _floor("biases", "biases"), _KNN, _POPULARITY, EASE)
-LIST_FLOORS = (_KNN, _POPULARITY)
+ALL_BASELINES = (_floor("mean", "mean"), _floor("biases", "biases"), _KNN, _POPULARITY, EASE)
+LIST_BASELINES = (_KNN, _POPULARITY)
 
 EASE_ON_LIKED = _floor("EASE on liked items", "ease", liked=True)
 EASE_UNRATED = _floor(

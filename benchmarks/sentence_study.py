@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.list_overlap import overlap, rank_biased_overlap
+from benchmarks.perturbations import PERTURBATIONS
 from kg.errors import InputError
 from models.cold.wish import Wish
 from models.lists.person import person_of_history
@@ -19,8 +21,6 @@ from training.metrics import bootstrap, ndcg_at, paired_bootstrap_p, recall_at
 from training.portrait_voices import said, wished
 from training.portraits import Facts, Profiler
 from training.progress import Progress, silent
-from training.studies.list_overlap import overlap, rank_biased_overlap
-from training.studies.perturbations import PERTURBATIONS
 
 __all__ = ["Stranger", "sentence_study", "strangers_of"]
 

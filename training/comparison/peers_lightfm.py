@@ -8,19 +8,19 @@ from scipy import sparse
 
 from kg.schema import ITEM
 from training.answers import Fitted
-from training.benchmarks.peers import Material, Peer
-from training.benchmarks.peers_implicit import liked_matrix
+from training.comparison.peers import BenchmarkData, Peer
+from training.comparison.peers_implicit import liked_matrix
 
 __all__ = ["LIGHTFM", "item_features"]
 
 
-def fit_warp(material: Material, *, components: int, epochs: int, learning_rate: float, seed: int) -> Fitted:
+def fit_warp(data: BenchmarkData, *, components: int, epochs: int, learning_rate: float, seed: int) -> Fitted:
     """Fit on the liked training items with the item itself and its concepts as features; one thread."""
     from lightfm import LightFM
 
-    features = item_features(material)
+    features = item_features(data)
     model = LightFM(loss="warp", no_components=components, learning_rate=learning_rate, random_state=seed)
-    model.fit(liked_matrix(material.liked).tocoo(), item_features=features, epochs=epochs, num_threads=1)
+    model.fit(liked_matrix(data.liked).tocoo(), item_features=features, epochs=epochs, num_threads=1)
     item_biases, items = model.get_item_representations(features)
     _, users = model.get_user_representations()
 
@@ -30,14 +30,14 @@ def fit_warp(material: Material, *, components: int, epochs: int, learning_rate:
     return Fitted(rank=rank)
 
 
-def item_features(material: Material) -> sparse.csr_matrix:
+def item_features(data: BenchmarkData) -> sparse.csr_matrix:
     """Return the identity beside 0/1 concepts, each row summing to 1, float32 `[num_items, num_features]`."""
-    data = material.experiment.data
-    size = material.train.num_items
+    graph = data.experiment.data
+    size = data.train.num_items
     blocks: list[sparse.csr_matrix] = [sparse.identity(size, format="csr", dtype=np.float32)]
-    for edge_type in data[ITEM].content:
-        item, row = data[edge_type].edge_index[1].numpy(), data[edge_type].table_row.numpy()
-        shape = (size, len(data[edge_type].senders))
+    for edge_type in graph[ITEM].content:
+        item, row = graph[edge_type].edge_index[1].numpy(), graph[edge_type].table_row.numpy()
+        shape = (size, len(graph[edge_type].senders))
         blocks.append(sparse.csr_matrix((np.ones(len(item), dtype=np.float32), (item, row)), shape=shape))
     stacked = sparse.hstack(blocks, format="csr")
     return sparse.csr_matrix(sparse.diags(1.0 / np.asarray(stacked.sum(axis=1)).ravel()) @ stacked, dtype=np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kg.dataset import Dataset
+from kg.errors import InputError
 from kg.ratings import Ratings
 from models.lists.content import Content
 from training.answers import Fitted
@@ -21,10 +22,10 @@ from training.experiment import Experiment
 from training.progress import Progress, silent
 from training.splits import liked_from
 
-__all__ = ["Material", "Peer"]
+__all__ = ["BenchmarkData", "Peer", "peers_named"]
 
 
-class Material:
+class BenchmarkData:
     """What a peer may read: the training ratings and the very inputs of our model, made when asked for.
 
     Args:
@@ -60,8 +61,13 @@ class Material:
 
     @property
     def levels(self) -> NDArray[np.float32]:
-        """Levels of the training ratings, in stars, rising."""
-        return self.train.levels
+        """Levels of our own model, in stars, rising: those of the training ratings, or bins of them."""
+        return self.experiment.levels
+
+    @property
+    def removed(self) -> NDArray[np.bool_]:
+        """Items of which only a tombstone is left, `[num_items]`: nobody's candidates."""
+        return self.dataset.graph.items.vocabulary.removed
 
     @property
     def relevant_from(self) -> float:
@@ -81,7 +87,7 @@ class Peer:
     Attributes:
         name: Name in the tables.
         fit: Called with the material and the settings; returns what the fitted model can answer.
-        package: Distribution it comes in; None for our own floors.
+        package: Distribution it comes in; None for our own baselines.
         settings: Keyword arguments of `fit`, as JSON values; they are part of the row's identity.
         note: What a reader must know of it.
     """
@@ -94,8 +100,24 @@ class Peer:
 
     @property
     def version(self) -> str | None:
-        """Version of the installed package, or None where it is absent; of a floor, the version of kgrec."""
+        """Version of the installed package, or None where it is absent; of a baseline, the version of kgrec."""
         try:
             return version(self.package or "kgrec")
         except PackageNotFoundError:
             return None if self.package else "0"
+
+
+def peers_named(beginnings: Sequence[str], peers: Sequence[Peer]) -> tuple[Peer, ...]:
+    """Return the peers whose names begin in one of the ways given, in small letters or large ones.
+
+    Raises:
+        InputError: If no peer's name begins in one of the ways; the message lists the names.
+    """
+    chosen = []
+    for beginning in beginnings:
+        named = [peer for peer in peers if peer.name.casefold().startswith(beginning.casefold())]
+        if not named:
+            known = ", ".join(peer.name for peer in peers)
+            raise InputError(f"no peer has a name that begins with {beginning!r}; there are {known}")
+        chosen += named
+    return tuple(peer for peer in peers if peer in chosen)

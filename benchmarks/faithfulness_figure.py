@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training.benchmarks.figures import BLUE, DARK, GREY
-from training.figure_files import save_figure
+from training.figure_files import BLUE, DARK, GREY, save_figure
 
 __all__ = ["draw_curves"]
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.gnn_explainer import edge_masks
 from kg.errors import InputError
 from kg.ratings import Ratings
 from kg.schema import ITEM
@@ -20,7 +21,6 @@ from models.accounts.received import CONCEPT, NEIGHBOUR, PartKey
 from models.recommender import Recommender
 from training.metrics import bootstrap
 from training.progress import Progress, silent
-from training.studies.gnn_explainer import edge_masks
 
 __all__ = ["SHARES", "Curves", "faithfulness", "tables", "top_concepts"]
 

@@ -17,6 +17,7 @@ from typing import IO, Any, TypeVar, cast
 
 import pandas as pd
 
+from benchmarks.synthetic_triples import FEWEST_TRIPLES, write_source, write_triples
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
@@ -24,7 +25,6 @@ from kg.rdf.engine import open_engine
 from kg.rdf.statement_tables import read_statements
 from kg.report import FileAccount
 from kg.storage.atomic import make_directory, write_file
-from training.benchmarks.synthetic_triples import FEWEST_TRIPLES, write_source, write_triples
 from training.isolation import ChildError, in_child
 from training.peak_memory import peak_memory_mb
 from training.progress import Progress, silent

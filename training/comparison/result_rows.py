@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from kg.ratings import Ratings
 from training.answers import LIST_LENGTH, SEED, Answers
-from training.benchmarks.measurement import Measurement
-from training.benchmarks.protocols import TESTED, Protocol
-from training.benchmarks.rows import Row
+from training.comparison.benchmark_run import BenchmarkRun
+from training.comparison.measurement import Measurement
 from training.evaluate import measure
 from training.metrics import paired_bootstrap_p
 
-__all__ = ["LOWER_IS_BETTER", "OURS", "THIS_RUN", "published_rows", "summary", "table_rows"]
+__all__ = ["LOWER_IS_BETTER", "OURS", "TESTED", "THIS_RUN", "largest_p", "table_rows"]
 
 OURS = "kgrec"
 THIS_RUN = "this run"
 LOWER_IS_BETTER = ("rmse", "mae")
+TESTED = ("rmse", "ndcg@20")
 
 
 def table_rows(
-    measured: Sequence[tuple[Row, Measurement]],
+    measured: Sequence[tuple[BenchmarkRun, Measurement]],
     parts: Mapping[str, Ratings],
     relevant_from: float,
     *,
@@ -70,20 +70,6 @@ def table_rows(
     return rows
 
 
-def published_rows(protocol: Protocol) -> list[dict[str, Any]]:
-    """Return the figures that others reported, as rows of the protocol's first part."""
-    return [
-        {
-            "model": found.model,
-            "part": protocol.parts[0],
-            **found.figures,
-            "source": found.source,
-            "uses_test_date": found.uses_test_date,
-        }
-        for found in protocol.published
-    ]
-
-
 def _compared(
     ours: Answers,
     other: Answers,
@@ -117,49 +103,8 @@ def _by_user(
     return found
 
 
-def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) -> pd.DataFrame:
-    """Return the table people read for one part: a row a model, in text.
-
-    Metrics are means over seeds and repetitions of the split, ± their standard deviation where there are several;
-    p is the largest over the repetitions, seconds and memory are medians.
-    """
-    frame = pd.DataFrame(rows)
-    if frame.empty:  # every model failed
-        return pd.DataFrame(columns=["model"])
-    frame = frame[frame["part"] == part]
-    metrics = [metric for metric in protocol.metrics if metric in frame]
-    repeated = len(protocol.repeats) > 1
-    lines = []
-    for model, group in frame.groupby("model", sort=False):
-        source = str(group["source"].iloc[0])
-        line: dict[str, str] = {"model": f"{model}{_about(group, source, repeated)}"}
-        for metric in metrics:
-            values = group[metric].dropna()
-            spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
-            line[metric] = f"{values.mean():.4f}{spread}" if len(values) else ""
-        for metric in (metric for metric in metrics if f"{metric} p" in frame):
-            line[f"p, {metric}"] = _largest_p(group[f"{metric} p"].dropna())
-        if repeated and f"{metrics[0]} {OURS} better" in frame:
-            better = group[f"{metrics[0]} {OURS} better"].dropna()
-            line[f"{OURS} better"] = f"{int(better.sum())} of {len(better)}" if len(better) else ""
-        for column, heading in (("train_seconds", "seconds"), ("peak_memory_mb", "MB")):
-            found = group[column].dropna() if column in group else pd.Series(dtype=float)
-            line[heading] = f"{found.median():.0f}" if len(found) else ""  # the first row may have read the texts
-        line["test date"] = "used" if group["uses_test_date"].any() else ""
-        lines.append(line)
-    return pd.DataFrame(lines)
-
-
-def _about(group: pd.DataFrame, source: str, repeated: bool) -> str:
-    if source != THIS_RUN:
-        return f" ({source})"
-    if repeated:
-        return f", {group['split'].nunique()} splits"
-    seeds = group["seed"].nunique()
-    return f", {seeds} seeds" if seeds > 1 else ""
-
-
-def _largest_p(found: pd.Series) -> str:
-    if not len(found):
+def largest_p(p: pd.Series) -> str:
+    """Return the largest of some p in text; nothing of none."""
+    if not len(p):
         return ""
-    return "< 0.001" if found.max() < 0.001 else f"{found.max():.3f}"
+    return "< 0.001" if p.max() < 0.001 else f"{p.max():.3f}"

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from training.benchmarks.protocols import Protocol
-from training.benchmarks.results import LOWER_IS_BETTER, OURS, THIS_RUN
-from training.figure_files import save_figure
+from benchmarks.protocols import Protocol
+from training.comparison.result_rows import LOWER_IS_BETTER, OURS, THIS_RUN
+from training.figure_files import BLUE, DARK, GREY, save_figure
 
 __all__ = ["Dot", "dots", "write_figure"]
 
@@ -23,7 +23,6 @@ PART_NAMES = {
     "cold_users": "new users",
     "cold_both": "both new",
 }
-BLUE, DARK, GREY = "#1f5fa8", "#333333", "#8a8a8a"
 FARTHEST = 2.0  # spans of the better half of the models; what lies farther off stands at the edge
 
 

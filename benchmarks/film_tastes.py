@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.taste_ceiling import best_estimates
+from benchmarks.taste_measures import by_activity, correlations, coverage_of_weights
+from benchmarks.taste_tables import mean_rows
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
 from kg.storage.atomic import write_file
 from models.recommender import Recommender
-from training.benchmarks.taste_ceiling import best_estimates
-from training.benchmarks.taste_measures import by_activity, correlations, coverage_of_weights
-from training.benchmarks.taste_tables import mean_rows
 from training.bundle import load_run
 from training.config import RunConfig
 from training.films import Activity, FilmWorld, film_concepts, simulate, write_source

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kg.errors import InputError, did_you_mean
 from training.answers import LIST_LENGTH
-from training.benchmarks.peers import Peer
-from training.benchmarks.peers_floors import EASE, EASE_ON_LIKED, EASE_UNRATED, FLOORS, LIST_FLOORS
-from training.benchmarks.peers_implicit import ALS_1M, ALS_100K
-from training.benchmarks.peers_lightfm import LIGHTFM
-from training.benchmarks.peers_myfm import MYFM, MYFM_DECADES, MYFM_SETS, MYFM_WITHOUT_SETS
-from training.benchmarks.peers_surprise import SURPRISE
-from training.benchmarks.rows import NOT_LIKED, UNRATED, UNSEEN
+from training.comparison.benchmark_run import NOT_LIKED, UNRATED, UNSEEN
+from training.comparison.peer_baselines import ALL_BASELINES, EASE, EASE_ON_LIKED, EASE_UNRATED, LIST_BASELINES
+from training.comparison.peers import Peer
+from training.comparison.peers_implicit import ALS_1M, ALS_100K
+from training.comparison.peers_lightfm import LIGHTFM
+from training.comparison.peers_myfm import MYFM, MYFM_DECADES, MYFM_SETS, MYFM_WITHOUT_SETS
+from training.comparison.peers_surprise import SURPRISE
+from training.comparison.result_rows import TESTED
 
-__all__ = ["PROTOCOLS", "TESTED", "Protocol", "Published", "protocol_named"]
-
-
-TESTED = ("rmse", "ndcg@20")
+__all__ = ["PROTOCOLS", "Protocol", "Published"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +47,7 @@ class Protocol:
         metrics: Metrics of the table, in its order.
         published: What others reported.
         note: What a reader must know beside the figures.
-        floors: Our baselines.
+        baselines: Our baselines.
         peers: Other people's models that can be measured here.
         variants: Other settings of our model, by name, as `section.field=value`.
         dated: Names of the variants that are told the dates of the test ratings; no other row is.
@@ -67,7 +64,7 @@ class Protocol:
     metrics: tuple[str, ...]
     published: tuple[Published, ...] = ()
     note: str = field(default="")
-    floors: tuple[Peer, ...] = FLOORS
+    baselines: tuple[Peer, ...] = ALL_BASELINES
     peers: tuple[Peer, ...] = ()
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dated: frozenset[str] = frozenset()
@@ -81,14 +78,6 @@ class Protocol:
         """Lengths at which lists are measured, rising."""
         named = {int(metric.partition("@")[2]) for metric in (*self.metrics, *self.tested) if "@" in metric}
         return tuple(sorted(named | {LIST_LENGTH}))
-
-    def peers_named(self, beginnings: Sequence[str]) -> tuple[Peer, ...]:
-        """Return the peers whose names begin in one of the ways given; raises `InputError` for one that fits none."""
-        for beginning in beginnings:
-            if not any(peer.name.startswith(beginning) for peer in self.peers):
-                known = ", ".join(peer.name for peer in self.peers)
-                raise InputError(f"no peer of {self.name} has a name that begins with {beginning!r}; there are {known}")
-        return tuple(peer for peer in self.peers if peer.name.startswith(tuple(beginnings)))
 
 
 _RATINGS = ("rmse", "mae", "coverage_80", "ndcg@20", "recall@20")
@@ -207,7 +196,7 @@ PROTOCOLS = {
                 ),
             ),
             seeds=3,
-            floors=LIST_FLOORS,
+            baselines=LIST_BASELINES,
             peers=(EASE, LIGHTFM),
             note=(
                 "Each user's cold test articles are ranked among the 1,698 cold test articles; warm among all 16,980. The "
@@ -223,7 +212,7 @@ PROTOCOLS = {
             tested=_LISTS_10[:3],
             candidates=UNSEEN,
             seeds=3,
-            floors=(*LIST_FLOORS, EASE),
+            baselines=(*LIST_BASELINES, EASE),
             peers=(LIGHTFM,),
             note=(
                 "The parts that come with the data: all artists are ranked that a user chose neither in training nor in "
@@ -253,11 +242,3 @@ PROTOCOLS = {
         ),
     )
 }
-
-
-def protocol_named(name: str) -> Protocol:
-    """Return a protocol, or raise `InputError` with the names there are."""
-    if name not in PROTOCOLS:
-        known = (*PROTOCOLS, "growth", "triples")  # the last two have forms of their own
-        raise InputError(f"there is no protocol {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}")
-    return PROTOCOLS[name]

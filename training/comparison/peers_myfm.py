@@ -29,7 +29,8 @@ from models.encoder import Messages
 from models.inputs import HOP, RATED, RATED_BY, RATED_OVER, relation_name
 from models.network.tower import NodeInputs
 from training.answers import Fitted
-from training.benchmarks.peers import Material, Peer
+from training.comparison.peers import BenchmarkData, Peer
+from training.rating_levels import nearest_level
 
 __all__ = ["IMPLICIT_SETS", "MYFM", "MYFM_DECADES", "MYFM_SETS", "MYFM_WITHOUT_SETS", "Design", "design_of"]
 
@@ -103,8 +104,8 @@ class _Blocks:
     items: Design
 
     @classmethod
-    def of(cls, material: Material, leave_out: Sequence[str], only: Sequence[str] | None) -> _Blocks:
-        inputs = material.experiment.inputs
+    def of(cls, data: BenchmarkData, leave_out: Sequence[str], only: Sequence[str] | None) -> _Blocks:
+        inputs = data.experiment.inputs
         users, items = (design_of(side, leave_out=leave_out, only=only) for side in (inputs.users, inputs.items))
         return cls(users, items)
 
@@ -129,12 +130,12 @@ def _package() -> Any:
             ) from None
 
 
-def _fit(model: Any, blocks: _Blocks, material: Material, target: NDArray[np.generic], iterations: int) -> None:
+def _fit(model: Any, blocks: _Blocks, data: BenchmarkData, target: NDArray[np.generic], iterations: int) -> None:
     def report(iteration: int, *state: object) -> tuple[bool, None]:
-        material.progress("train", iteration + 1, iterations, "draws of myFM")
+        data.progress("train", iteration + 1, iterations, "draws of myFM")
         return False, None
 
-    train = material.train
+    train = data.train
     with redirect_stderr(StringIO()):  # a progress bar of its own
         model.fit(
             None,
@@ -147,7 +148,7 @@ def _fit(model: Any, blocks: _Blocks, material: Material, target: NDArray[np.gen
 
 
 def fit_regressor(
-    material: Material,
+    data: BenchmarkData,
     *,
     rank: int,
     iterations: int,
@@ -156,18 +157,18 @@ def fit_regressor(
     only: Sequence[str] | None = None,
 ) -> Fitted:
     """Fit the regressor; stars are the mean over samples, held to the scale."""
-    blocks = _Blocks.of(material, leave_out, only)
+    blocks = _Blocks.of(data, leave_out, only)
     model = _package().MyFMGibbsRegressor(rank=rank, random_seed=seed)
-    _fit(model, blocks, material, material.train.value.astype(np.float64), iterations)
+    _fit(model, blocks, data, data.train.value.astype(np.float64), iterations)
 
     def stars(user: Indices, item: Indices) -> NDArray[np.floating]:
-        return np.asarray(np.clip(model.predict(None, X_rel=blocks(user, item)), *material.dataset.scale))
+        return np.asarray(np.clip(model.predict(None, X_rel=blocks(user, item)), *data.dataset.scale))
 
     return Fitted(stars=stars)
 
 
 def fit_ordered_probit(
-    material: Material,
+    data: BenchmarkData,
     *,
     rank: int,
     iterations: int,
@@ -176,9 +177,9 @@ def fit_ordered_probit(
     only: Sequence[str] | None = None,
 ) -> Fitted:
     """Fit the ordered probit; stars are the expectation of the mean chances of the levels."""
-    blocks = _Blocks.of(material, leave_out, only)
+    blocks = _Blocks.of(data, leave_out, only)
     model = _package().MyFMOrderedProbit(rank=rank, random_seed=seed)
-    _fit(model, blocks, material, np.searchsorted(material.levels, material.train.value), iterations)
+    _fit(model, blocks, data, nearest_level(data.train.value, data.levels), iterations)
 
     def probabilities(user: Indices, item: Indices) -> NDArray[np.floating]:
         return np.asarray(model.predict_proba(None, X_rel=blocks(user, item)))

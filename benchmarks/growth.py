@@ -19,9 +19,9 @@ import pandas as pd
 import torch
 from lightning_fabric import Fabric
 
+from benchmarks.synthetic import FEWEST_RATINGS, simulate_ratings
 from kg.errors import InputError
 from kg.storage.atomic import make_directory, write_file
-from training.benchmarks.synthetic import FEWEST_RATINGS, simulate_ratings
 from training.config import LangevinConfig
 from training.experiment import COLD_SEED, THREADS, Experiment
 from training.loop import train

@@ -9,33 +9,33 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.answers import Fitted
-from training.benchmarks.peers import Material, Peer
+from training.comparison.peers import BenchmarkData, Peer
 
 __all__ = ["SURPRISE"]
 
 PACKAGE = "scikit-surprise"
 
 
-def fit_svd(material: Material, *, seed: int) -> Fitted:
+def fit_svd(data: BenchmarkData, *, seed: int) -> Fitted:
     """Fit biased matrix factorisation."""
     from surprise import SVD
 
-    return _fitted(SVD(random_state=seed), material)
+    return _fitted(SVD(random_state=seed), data)
 
 
-def fit_svd_plus_plus(material: Material, *, seed: int) -> Fitted:
+def fit_svd_plus_plus(data: BenchmarkData, *, seed: int) -> Fitted:
     """Fit SVD++: factors of a user and of the items they rated."""
     from surprise import SVDpp
 
-    return _fitted(SVDpp(random_state=seed, cache_ratings=True), material)
+    return _fitted(SVDpp(random_state=seed, cache_ratings=True), data)
 
 
-def _fitted(model: Any, material: Material) -> Fitted:
+def _fitted(model: Any, data: BenchmarkData) -> Fitted:
     from surprise import Dataset, Reader
 
-    train = material.train
+    train = data.train
     table = pd.DataFrame({"user": train.user, "item": train.item, "rating": train.value})
-    model.fit(Dataset.load_from_df(table, Reader(rating_scale=material.dataset.scale)).build_full_trainset())
+    model.fit(Dataset.load_from_df(table, Reader(rating_scale=data.dataset.scale)).build_full_trainset())
 
     def stars(user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.floating]:
         pairs = zip(user.tolist(), item.tolist(), strict=True)
