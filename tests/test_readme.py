@@ -8,36 +8,44 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+import benchmarks.commands
 from benchmarks.protocols import PROTOCOLS
 from training import cli
 from training.config import RunConfig
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
-COMMANDS = get_command(cli.app).commands  # type: ignore[attr-defined]
+PROGRAMS = {"kgrec": cli.app, "python -m benchmarks": benchmarks.commands.app}
+COMMANDS = {name: get_command(app).commands for name, app in PROGRAMS.items()}  # type: ignore[attr-defined]
 CALLS = sorted(
-    {call.split("  #")[0].strip() for call in re.findall(r"^\$ kgrec ([a-z].*)$", TEXT, re.MULTILINE)}
-    | set(re.findall(r"`kgrec ([a-z][^`]*)`", TEXT))
+    (program, call.split("  #")[0].strip())
+    for program in PROGRAMS
+    for form in (rf"^\$ {program} ([a-z].*)$", rf"`{program} ([a-z][^`]*)`")
+    for call in set(re.findall(form, TEXT, re.MULTILINE))
 )
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_every_call_names_a_command_and_its_options(call: str) -> None:
+@pytest.mark.parametrize(("program", "call"), CALLS)
+def test_every_call_names_a_command_and_its_options(program: str, call: str) -> None:
     name, *words = call.split()
-    assert name in COMMANDS
-    known = {option for parameter in COMMANDS[name].params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert name in COMMANDS[program]
+    known = {
+        option
+        for parameter in COMMANDS[program][name].params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
     given = {word for word in re.sub(r"'[^']*'|\"[^\"]*\"", "", " ".join(words)).split() if word.startswith("-")}
     assert given - known - {"--help"} == set()
 
 
 def test_enough_calls_are_found_to_be_checked() -> None:
     assert len(CALLS) >= 40
-    assert {call.split()[0] for call in CALLS} == set(COMMANDS) - {"demo"}
+    assert {call.split()[0] for program, call in CALLS if program == "kgrec"} == set(COMMANDS["kgrec"]) - {"demo"}
 
 
 def test_every_file_is_there() -> None:
     linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", TEXT)
-    named = re.findall(r"`((?:kg|models|training|tests|notebooks)/[\w./-]+)`", TEXT)
+    named = re.findall(r"`((?:kg|models|training|benchmarks|tests|notebooks)/[\w./-]+)`", TEXT)
     assert linked
     assert named
     assert [path for path in (*linked, *named) if not (ROOT / path).exists()] == []

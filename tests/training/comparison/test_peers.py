@@ -16,7 +16,7 @@ from models.network.tower import NodeInputs
 from models.text import TextEncoder
 from training.answers import Fitted
 from training.comparison.peer_baselines import ALL_BASELINES, EASE_ON_LIKED
-from training.comparison.peers import BenchmarkData, Peer
+from training.comparison.peers import BenchmarkData, Peer, peers_named
 from training.comparison.peers_implicit import ALS_100K, liked_matrix
 from training.comparison.peers_lightfm import LIGHTFM, item_features
 from training.comparison.peers_myfm import IMPLICIT_SETS, MYFM, MYFM_WITHOUT_SETS, design_of
@@ -34,7 +34,7 @@ users:
 SMALL: dict[str, dict[str, Any]] = {
     "myFM": {"rank": 2, "iterations": 40},
     "LightFM": {"components": 4, "epochs": 20},
-    "implicit": {"factors": 4, "regularization": 0.1},
+    "implicit": {"factors": 4, "grid": [{"regularization": ridge} for ridge in (0.1, 1.0)]},
     "EASE": {"grid": [{"ridge": 5.0}]},
 }
 
@@ -182,3 +182,11 @@ def test_baselines_answer_what_they_can(peer: Peer, material: BenchmarkData) -> 
 def test_an_absent_package_has_no_version() -> None:
     assert Peer(name="x", fit=print, package="no-such-distribution").version is None
     assert Peer(name="x", fit=print, package="numpy").version == np.__version__
+
+
+def test_peers_are_chosen_by_the_beginning_of_their_names() -> None:
+    peers = (*MYFM_WITHOUT_SETS, EASE_ON_LIKED, LIGHTFM)
+    chosen = peers_named(["myfm regressor", "EASE"], peers)
+    assert [peer.name for peer in chosen] == ["myFM regressor, no implicit sets", "EASE on liked items"]
+    with pytest.raises(InputError, match="'NCF'; there are myFM"):
+        peers_named(["EASE", "NCF"], peers)

@@ -12,12 +12,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from benchmarks import growth
 from benchmarks.growth import COSTS, Growth, exponents, growth_tables, measure, run_growth
 from kg.errors import InputError
-from training.cli import app
 
 ROW = Growth(
     num_ratings=1000,
@@ -105,14 +103,3 @@ def test_what_cannot_be_measured_is_refused(
     with pytest.raises(InputError, match=sentence):
         run_growth(tmp_path / "growth", **arguments)  # type: ignore[arg-type]
     assert not (tmp_path / "growth").exists()
-
-
-def test_sizes_that_are_no_numbers_and_a_protocol_without_data_are_refused(tmp_path: Path) -> None:
-    for arguments, sentence in (
-        (["growth", "--sizes", "many", "--out", str(tmp_path / "out")], "takes whole numbers"),
-        (["ml-100k-u1", "--out", str(tmp_path / "out")], "needs --data"),
-        (["growht", "--out", str(tmp_path / "out")], "Did you mean 'growth'"),
-    ):
-        found = CliRunner().invoke(app, ["benchmark", *arguments])
-        assert isinstance(found.exception, InputError)
-        assert sentence in str(found.exception)

@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import rows as rows_module
 from benchmarks.dot_figure import Dot, dots, write_figure
-from benchmarks.protocols import PROTOCOLS, Protocol, Published, protocol_named
+from benchmarks.protocols import PROTOCOLS, Protocol, Published
 from benchmarks.published_protocol import ABLATIONS, Results, run_benchmark
+from benchmarks.summary_table import summary
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
@@ -29,12 +29,13 @@ from models.text import TextEncoder
 from training.answers import Answers, Fitted
 from training.bundle import load_run
 from training.chosen_baselines import BASELINES, settings_sentence
+from training.comparison import benchmark_run
 from training.comparison.benchmark_run import NOT_LIKED, UNRATED, UNSEEN, BenchmarkRun
 from training.comparison.measurement import Measurement
 from training.comparison.peer_baselines import ALL_BASELINES
 from training.comparison.peers import BenchmarkData, Peer
 from training.comparison.peers_myfm import MYFM
-from training.comparison.result_rows import summary, table_rows
+from training.comparison.result_rows import table_rows
 from training.config import RunConfig
 from training.evaluate import measure
 from training.isolation import ChildError
@@ -96,19 +97,6 @@ def test_splits_become_a_mean_the_largest_p_and_a_count_of_wins() -> None:
     rival = table.loc["rival, 2 splits"]
     assert (rival["p, rmse"], rival["kgrec better"]) == ("0.250", "1 of 2")
     assert rival["rmse"] == f"0.8900 ± {np.std([0.90, 0.88], ddof=1):.4f}"
-
-
-def test_an_unknown_protocol_is_a_sentence() -> None:
-    with pytest.raises(InputError, match="Did you mean 'ml-100k-u1'"):
-        protocol_named("ml-100k-u2")
-
-
-def test_peers_are_chosen_by_the_beginning_of_their_names() -> None:
-    protocol = protocol_named("ml-1m-90-10")
-    chosen = protocol.peers_named(["myFM regressor", "EASE"])
-    assert [peer.name for peer in chosen] == ["myFM regressor, no implicit sets", "EASE on liked items"]
-    with pytest.raises(InputError, match="'NCF'; there are myFM"):
-        protocol.peers_named(["EASE", "NCF"])
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
@@ -221,7 +209,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> NDArray[np.float32]:
         return np.stack([np.array([len(text), 1.0, text.count("a")]) / len(text) for text in texts]).astype(np.float32)
 
-    monkeypatch.setattr(rows_module, "in_child", here)
+    monkeypatch.setattr(benchmark_run, "in_child", here)
     monkeypatch.setattr(TextEncoder, "encode", encode)
     monkeypatch.setattr(TextEncoder, "fingerprint", "stand-in")
     return done
@@ -289,8 +277,8 @@ def test_failures_and_absent_packages_become_notes(world: Path, in_this_process:
     found = bench(world, [bad, absent, THREES])
     assert [row["model"] for row in found.rows][-2:] == ["threes", "theirs"]
     assert [note for note in found.notes if "chosen on validation ratings" not in note] == [
+        "left out, not installed: no-such-distribution; `pip install -e '.[peers]'` gets them.",
         "bad: left out, since it failed (ZeroDivisionError: no ratings left).",
-        "absent: no-such-distribution is not installed; `pip install -e '.[peers]'` gets it.",
     ]
 
 
@@ -317,14 +305,14 @@ def test_rows_live_in_other_processes_and_their_crash_is_a_sentence(
     dataset.save(world / "graph")
     config = RunConfig().updated(["split.name=random", "split.test_share=0.3"])
     row = BenchmarkRun(model="mean", config=config, peer=ALL_BASELINES[0])
-    found = rows_module.measured_run(row, world / "graph", dataset.fingerprint, world / "out")
+    found = benchmark_run.measured_run(row, world / "graph", dataset.fingerprint, world / "out")
     split = make_split(dataset, "random", test_share=0.3)
     stars = found.answers["warm"].stars
     assert stars is not None
     np.testing.assert_allclose(stars, split.train.value.mean(), rtol=1e-6)
     broken = replace(row, model="crash", peer=Peer(name="crash", fit=crashing_peer.fit))
     with pytest.raises(ChildError, match="ended by SIGSEGV"):
-        rows_module.measured_run(broken, world / "graph", dataset.fingerprint, world / "out")
+        benchmark_run.measured_run(broken, world / "graph", dataset.fingerprint, world / "out")
 
 
 def test_variants_and_repeats_are_rows(world: Path, in_this_process: list[str]) -> None:
@@ -403,13 +391,19 @@ def test_what_validation_holds_is_a_candidate_only_where_the_protocol_says_so() 
 
     train, validation, test = ratings([(0, 0), (1, 1)]), ratings([(0, 2)]), ratings([(0, 3), (1, 4)])
     material = SimpleNamespace(
-        train=train, validation=validation, test={"warm": test}, levels=train.levels, relevant_from=1.0, liked=train
+        train=train,
+        validation=validation,
+        test={"warm": test},
+        levels=train.levels,
+        relevant_from=1.0,
+        liked=train,
+        removed=None,
     )
     fitted = Fitted(rank=lambda users: np.zeros((len(users), 6), dtype=np.float32))
 
     def first_of(candidates: str, places: int) -> set[int]:
         row = BenchmarkRun(model="x", config=RunConfig(), candidates=candidates)
-        found = rows_module._measurement(row, material, fitted, seconds=0, memory=0, software="x")  # type: ignore[arg-type]
+        found = benchmark_run._measurement(row, material, fitted, seconds=0, memory=0, software="x")  # type: ignore[arg-type]
         lists = found.answers["warm"].lists
         assert lists is not None
         return set(lists[0, :places].tolist())

@@ -1,4 +1,4 @@
-"""`kgrec sentences` on a world of two tastes, with an encoder that hears words but no capitals."""
+"""`python -m benchmarks sentences` on a world of two tastes, with an encoder that hears words but no capitals."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.commands import app
 from benchmarks.sentence_study import sentence_study, strangers_of
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
 from models.text import TextEncoder
 from training.bundle import load_run
-from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.runs import train_run
 from training.self_portraits import with_sentences
