@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from models.network.priors import ScalePrior
 from models.network.sparse import SparseOperator
 
 __all__ = ["Messages", "RelationalEncoder"]
@@ -72,7 +71,7 @@ class RelationalEncoder(MessagePassing):
         num_sources: Number of sending nodes of each relation.
         num_features: Width of each dense feature.
         size: Width of a node, `embedding_size + 1`; the last column is the bias.
-        priors: Prior of each table and projection.
+        scales: Standard deviation of the initial values of each table and projection.
         generator: Source of the initial values.
     """
 
@@ -81,7 +80,7 @@ class RelationalEncoder(MessagePassing):
         num_sources: Mapping[str, int],
         num_features: Mapping[str, int],
         size: int,
-        priors: Mapping[str, ScalePrior],
+        scales: Mapping[str, float],
         generator: torch.Generator,
     ) -> None:
         super().__init__(aggr="sum")
@@ -90,38 +89,24 @@ class RelationalEncoder(MessagePassing):
         self.size = size
         self.tables = nn.ParameterDict()
         for name, rows in {**num_sources, **num_features}.items():
-            self.tables[parameter_key(name)] = nn.Parameter(initial_rows(rows, size, priors[name].initial, generator))
-        self.priors = {f"tables.{parameter_key(name)}": priors[name] for name in (*num_sources, *num_features)}
+            self.tables[parameter_key(name)] = nn.Parameter(initial_rows(rows, size, scales[name], generator))
 
     def forward(self, messages: Messages) -> Tensor:
-        """Return node representations `[num_nodes, size]`."""
-        parts = [messages.features[name] @ self.tables[parameter_key(name)] for name in self.feature_names]
+        """Return embeddings `[num_nodes, size]`; of tables in several samples, `[num_samples, num_nodes, size]`."""
+        parts = [messages.features[name] @ self.tables[parameter_key(name)] for name in messages.features]
         operator = messages.operator
         if operator is not None:
             # Not by `propagate`, which would write the edges out as a list at each call.
-            parts.append(self.message_and_aggregate(operator, self.stacked()))
+            parts.append(self.message_and_aggregate(operator, self.stacked(messages.num_sources)))
         return sum(parts[1:], start=parts[0]) if parts else torch.zeros(messages.num_nodes, self.size)
 
-    def stacked(self) -> Tensor:
-        """Return all relation tables under each other, `[sum(num_sources), size]`."""
-        return torch.cat([self.tables[parameter_key(name)] for name in self.relations])
+    def stacked(self, relations: Iterable[str]) -> Tensor:
+        """Return the tables of relations under each other, `[..., sum(num_sources), size]`."""
+        return torch.cat([self.tables[parameter_key(name)] for name in relations], dim=-2)
 
     def message_and_aggregate(self, edge_index: SparseOperator, x: Tensor) -> Tensor:
         """Gather, weigh and sum in one sparse product: the fused path of PyG's message passing."""
         return edge_index @ x
-
-    @torch.no_grad()
-    def curvature(self, messages: Messages, node_curvature: Tensor) -> dict[str, Tensor]:
-        """Send the curvature of nodes `[num_nodes, size]` back to the tables, by parameter name."""
-        found: dict[str, Tensor] = {}
-        if messages.operator is not None:
-            stacked = messages.operator.transposed_square(node_curvature)
-            parts = stacked.split([messages.num_sources[name] for name in self.relations])
-            for name, part in zip(self.relations, parts, strict=True):
-                found[f"tables.{parameter_key(name)}"] = part
-        for name in self.feature_names:
-            found[f"tables.{parameter_key(name)}"] = messages.features[name].square().t() @ node_curvature
-        return found
 
 
 def initial_rows(rows: int, size: int, scale: float, generator: torch.Generator) -> Tensor:
