@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from training.answers import LIST_LENGTH
 from training.comparison.benchmark_run import NOT_LIKED, UNRATED, UNSEEN
 from training.comparison.peer_baselines import ALL_BASELINES, EASE, EASE_ON_LIKED, EASE_UNRATED, LIST_BASELINES
 from training.comparison.peers import Peer
@@ -14,6 +13,7 @@ from training.comparison.peers_lightfm import LIGHTFM
 from training.comparison.peers_myfm import MYFM, MYFM_DECADES, MYFM_SETS, MYFM_WITHOUT_SETS
 from training.comparison.peers_surprise import SURPRISE
 from training.comparison.result_rows import TESTED
+from training.predictions import LIST_LENGTH
 
 __all__ = ["PROTOCOLS", "Protocol", "Published"]
 

@@ -15,11 +15,11 @@ from kg.errors import InputError
 from models.cold.wish import Wish
 from models.lists.person import person_of_history
 from models.recommender import Recommender
-from training.answers import LIST_LENGTH, SEED
 from training.bundle import Run
 from training.metrics import bootstrap, ndcg_at, paired_bootstrap_p, recall_at
 from training.portrait_voices import said, wished
 from training.portraits import Facts, Profiler
+from training.predictions import LIST_LENGTH, SEED
 from training.progress import Progress, silent
 
 __all__ = ["Stranger", "sentence_study", "strangers_of"]

@@ -26,7 +26,6 @@ from kg.errors import InputError
 from kg.ratings import Ratings
 from models.baselines import Ease
 from models.text import TextEncoder
-from training.answers import Answers, Fitted
 from training.bundle import load_run
 from training.chosen_baselines import BASELINES, settings_sentence
 from training.comparison import benchmark_run
@@ -40,6 +39,7 @@ from training.config import RunConfig
 from training.evaluate import measure
 from training.isolation import ChildError
 from training.metrics import paired_bootstrap_p
+from training.predictions import Predictions, Scorers
 from training.progress import Progress, silent
 from training.report import evaluation_report
 from training.splits import make_split
@@ -110,9 +110,11 @@ def test_protocols_variants_and_ablations_are_valid_configurations(protocol: Pro
     )
 
 
-def measured(row: BenchmarkRun, **answers: Any) -> tuple[BenchmarkRun, Measurement]:
+def measured(row: BenchmarkRun, **predictions: Any) -> tuple[BenchmarkRun, Measurement]:
     facts = {"levels": [1.0, 2.0, 3.0, 4.0, 5.0], "software": "x"}
-    found = Measurement(answers={"warm": Answers(**answers)}, train_seconds=1.0, peak_memory_mb=1.0, facts=facts)
+    found = Measurement(
+        predictions={"warm": Predictions(**predictions)}, train_seconds=1.0, peak_memory_mb=1.0, facts=facts
+    )
     return row, found
 
 
@@ -184,12 +186,12 @@ def protocol_of(world: Path, **changes: Any) -> Protocol:
     return replace(protocol, **changes)
 
 
-def fit_threes(material: BenchmarkData, *, seed: int = 0) -> Fitted:
+def fit_threes(material: BenchmarkData, *, seed: int = 0) -> Scorers:
     """A peer that says three stars of everything."""
-    return Fitted(stars=lambda user, item: np.full(len(user), 3.0))
+    return Scorers(stars=lambda user, item: np.full(len(user), 3.0))
 
 
-def fit_badly(material: BenchmarkData) -> Fitted:
+def fit_badly(material: BenchmarkData) -> Scorers:
     raise ZeroDivisionError("no ratings left")
 
 
@@ -267,7 +269,7 @@ def test_what_changes_a_row_measures_it_again(world: Path, in_this_process: list
         bench(world, [THREES], settings=[*FAST, "training.step_size=0.1"])  # a foreign folder is never replaced
 
 
-def _ignoring_more(material: BenchmarkData, *, seed: int, more: int) -> Fitted:
+def _ignoring_more(material: BenchmarkData, *, seed: int, more: int) -> Scorers:
     return fit_threes(material)
 
 
@@ -307,7 +309,7 @@ def test_rows_live_in_other_processes_and_their_crash_is_a_sentence(
     row = BenchmarkRun(model="mean", config=config, peer=ALL_BASELINES[0])
     found = benchmark_run.measured_run(row, world / "graph", dataset.fingerprint, world / "out")
     split = make_split(dataset, "random", test_share=0.3)
-    stars = found.answers["warm"].stars
+    stars = found.predictions["warm"].stars
     assert stars is not None
     np.testing.assert_allclose(stars, split.train.value.mean(), rtol=1e-6)
     broken = replace(row, model="crash", peer=Peer(name="crash", fit=crashing_peer.fit))
@@ -364,7 +366,7 @@ def test_disliked_items_of_training_are_candidates_only_where_the_protocol_says_
         run_benchmark(protocol, world, world / candidates, seeds=[0], settings=FAST)
         found = Measurement.read(world / candidates / "rows" / "ease-0.safetensors")
         assert found is not None
-        lists = found.answers["warm"].lists
+        lists = found.predictions["warm"].lists
         assert lists is not None
         return {(user, int(item)) for user, row in zip(users, lists, strict=True) for item in row[:3]}
 
@@ -399,12 +401,12 @@ def test_what_validation_holds_is_a_candidate_only_where_the_protocol_says_so() 
         liked=train,
         removed=None,
     )
-    fitted = Fitted(rank=lambda users: np.zeros((len(users), 6), dtype=np.float32))
+    fitted = Scorers(rank=lambda users: np.zeros((len(users), 6), dtype=np.float32))
 
     def first_of(candidates: str, places: int) -> set[int]:
         row = BenchmarkRun(model="x", config=RunConfig(), candidates=candidates)
         found = benchmark_run._measurement(row, material, fitted, seconds=0, memory=0, software="x")  # type: ignore[arg-type]
-        lists = found.answers["warm"].lists
+        lists = found.predictions["warm"].lists
         assert lists is not None
         return set(lists[0, :places].tolist())
 
@@ -482,8 +484,8 @@ def test_ease_on_liked_items_is_the_reference_of_movielens_1m(real_data: Path) -
     liked = split.train.select(split.train.value >= 4)
     ease = Ease(ridge=400.0).fit(liked)
     part, levels = split.test["warm"], split.train.levels
-    answers = Answers.ask(Fitted(rank=ease.rank), "warm", part, known=liked, levels=levels, relevant_from=4.0)
-    found = measure(answers, part, levels, 4.0)
+    predictions = Predictions.ask(Scorers(rank=ease.rank), "warm", part, known=liked, levels=levels, relevant_from=4.0)
+    found = measure(predictions, part, levels, 4.0)
     assert (round(found["recall@20"]["value"], 4), round(found["ndcg@20"]["value"], 4)) == (0.2905, 0.3310)
 
 

@@ -17,7 +17,6 @@ from threadpoolctl import threadpool_limits
 
 from kg.errors import InputError
 from kg.storage.manifest import canonical, sha256
-from training.answers import LIST_LENGTH, Answers, Fitted
 from training.bundle import load_run
 from training.chosen_baselines import settings_sentence
 from training.comparison.measurement import Measurement
@@ -26,6 +25,7 @@ from training.config import RunConfig
 from training.evaluate import fitted_recommender
 from training.isolation import ChildError, in_child
 from training.peak_memory import peak_memory_mb
+from training.predictions import LIST_LENGTH, Predictions, Scorers
 from training.progress import Progress, silent
 from training.runs import train_run
 
@@ -150,7 +150,7 @@ def measured_run(
     new: Measurement = in_child(job, progress=progress)
     facts = {**new.facts, "identity": identity, "model": run.model, "seed": run.seed, "run": _checksum(directory)}
     new = Measurement(
-        answers=new.answers, train_seconds=new.train_seconds, peak_memory_mb=new.peak_memory_mb, facts=facts
+        predictions=new.predictions, train_seconds=new.train_seconds, peak_memory_mb=new.peak_memory_mb, facts=facts
     )
     new.write(file)
     return new
@@ -192,13 +192,13 @@ def _measure_peer(run: BenchmarkRun, graph: Path, progress: Progress) -> Measure
 
 
 def _measurement(
-    run: BenchmarkRun, data: BenchmarkData, fitted: Fitted, *, seconds: float, memory: float, software: str
+    run: BenchmarkRun, data: BenchmarkData, fitted: Scorers, *, seconds: float, memory: float, software: str
 ) -> Measurement:
     known = data.liked if run.candidates == NOT_LIKED else data.train
     if run.candidates == UNSEEN and data.validation is not None:
         known = known.concat(data.validation)
-    answers = {
-        part: Answers.ask(
+    predictions = {
+        part: Predictions.ask(
             fitted,
             part,
             ratings,
@@ -212,4 +212,6 @@ def _measurement(
         for part, ratings in data.test.items()
     }
     facts: dict[str, Any] = {"levels": data.levels.tolist(), "software": software, "chosen": dict(fitted.chosen)}
-    return Measurement(answers=answers, train_seconds=round(seconds, 3), peak_memory_mb=round(memory, 1), facts=facts)
+    return Measurement(
+        predictions=predictions, train_seconds=round(seconds, 3), peak_memory_mb=round(memory, 1), facts=facts
+    )

@@ -14,7 +14,6 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.storage.atomic import write_file
 from models.baselines import Ease
-from training.answers import LIST_LENGTH, LIST_MEASURES
 from training.comparison.benchmark_run import BenchmarkRun, measured_runs
 from training.comparison.peer_baselines import ALL_BASELINES, EASE
 from training.comparison.peers import Peer, peers_named
@@ -25,6 +24,7 @@ from training.comparison.peers_surprise import SURPRISE
 from training.comparison.result_rows import OURS, TESTED, largest_p, table_rows
 from training.config import RunConfig
 from training.experiment import Experiment
+from training.predictions import LIST_LENGTH, LIST_MEASURES
 from training.progress import Progress, silent
 from training.splits import liked_from
 from training.spreadsheet import as_csv

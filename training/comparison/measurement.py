@@ -1,4 +1,4 @@
-"""One row of a benchmark as it lies on disk: the answers of a model to each test part, and what they cost."""
+"""One row of a benchmark as it lies on disk: the predictions of a model for each test part, and what they cost."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from kg.storage.atomic import make_directory, write_file
-from training.answers import Answers
+from training.predictions import Predictions
 
 __all__ = ["Measurement"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Measurement:
-    """What one model answered, and what it cost.
+    """What one model predicted, and what it cost.
 
     Attributes:
-        answers: Answers by test part.
+        predictions: Predictions by test part.
         train_seconds: Wall time from training ratings in memory to the fitted model.
         peak_memory_mb: Largest resident memory of its process until it was fitted, libraries included, in MB.
         facts: More for the table, as JSON values; `identity` says what was measured.
     """
 
-    answers: Mapping[str, Answers]
+    predictions: Mapping[str, Predictions]
     train_seconds: float
     peak_memory_mb: float
     facts: Mapping[str, Any]
@@ -39,12 +39,12 @@ class Measurement:
         """Write one safetensors file: arrays named `part/answer`, and the rest as JSON in its header."""
         arrays: dict[str, NDArray[np.generic]] = {
             f"{part}/{name}": np.ascontiguousarray(values)
-            for part, answers in self.answers.items()
-            for name, values in vars(answers).items()
+            for part, predictions in self.predictions.items()
+            for name, values in vars(predictions).items()
             if values is not None
         }
         rest = {
-            "parts": list(self.answers),
+            "parts": list(self.predictions),
             "train_seconds": self.train_seconds,
             "peak_memory_mb": self.peak_memory_mb,
             "facts": dict(self.facts),
@@ -61,10 +61,10 @@ class Measurement:
                 arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             return None
-        answers = {
-            part: Answers(
+        predictions = {
+            part: Predictions(
                 **{name.rpartition("/")[2]: values for name, values in arrays.items() if name.startswith(f"{part}/")}
             )
             for part in rest.pop("parts")
         }
-        return cls(answers=answers, **rest)
+        return cls(predictions=predictions, **rest)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from kg.ratings import Ratings
-from training.answers import Fitted, unrated_only
 from training.chosen_baselines import BASELINES
 from training.comparison.peers import BenchmarkData, Peer
+from training.predictions import Scorers, unrated_only
 
 __all__ = ["ALL_BASELINES", "EASE", "EASE_ON_LIKED", "EASE_UNRATED", "LIST_BASELINES"]
 
@@ -21,7 +21,7 @@ def fit_baseline(
     grid: Sequence[Mapping[str, Any]],
     liked: bool = False,
     unrated: bool = False,
-) -> Fitted:
+) -> Scorers:
     """Fit a baseline with the best settings of a grid.
 
     Args:

@@ -16,9 +16,9 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.ratings import Ratings
 from models.lists.content import Content
-from training.answers import Fitted
 from training.config import RunConfig
 from training.experiment import Experiment
+from training.predictions import Scorers
 from training.progress import Progress, silent
 from training.splits import liked_from
 
@@ -93,7 +93,7 @@ class Peer:
     """
 
     name: str
-    fit: Callable[..., Fitted]
+    fit: Callable[..., Scorers]
     package: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""

@@ -12,9 +12,9 @@ from scipy import sparse
 
 from kg.ratings import Ratings
 from models.lists.content import Content
-from training.answers import Fitted
 from training.chosen_baselines import Choice
 from training.comparison.peers import BenchmarkData, Peer
+from training.predictions import Scorers
 
 __all__ = ["ALS", "ALS_1M", "ALS_100K", "als", "liked_matrix"]
 
@@ -48,7 +48,7 @@ class LeastSquares:
         return np.asarray(self._model.user_factors[users] @ self._model.item_factors.T)
 
 
-def fit_als(data: BenchmarkData, *, seed: int, grid: Sequence[Mapping[str, Any]], **settings: Any) -> Fitted:
+def fit_als(data: BenchmarkData, *, seed: int, grid: Sequence[Mapping[str, Any]], **settings: Any) -> Scorers:
     """Fit on the liked training items with the best settings of a grid, by NDCG@20 of liked validation items."""
 
     def liked(ratings: Ratings) -> Ratings:

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kg.schema import ITEM
-from training.answers import Fitted
 from training.comparison.peers import BenchmarkData, Peer
 from training.comparison.peers_implicit import liked_matrix
+from training.predictions import Scorers
 
 __all__ = ["LIGHTFM", "item_features"]
 
 
-def fit_warp(data: BenchmarkData, *, components: int, epochs: int, learning_rate: float, seed: int) -> Fitted:
+def fit_warp(data: BenchmarkData, *, components: int, epochs: int, learning_rate: float, seed: int) -> Scorers:
     """Fit on the liked training items with the item itself and its concepts as features; one thread."""
     from lightfm import LightFM
 
@@ -27,7 +27,7 @@ def fit_warp(data: BenchmarkData, *, components: int, epochs: int, learning_rate
     def rank(wanted: NDArray[np.int64]) -> NDArray[np.floating]:
         return np.asarray(users[wanted] @ items.T + item_biases)
 
-    return Fitted(rank=rank)
+    return Scorers(rank=rank)
 
 
 def item_features(data: BenchmarkData) -> sparse.csr_matrix:

@@ -28,8 +28,8 @@ from kg.schema import ITEM, USER
 from models.inputs import HOP, RATED, RATED_BY, RATED_OVER, relation_name
 from models.network.encoder import Messages
 from models.network.tower import NodeInputs
-from training.answers import Fitted
 from training.comparison.peers import BenchmarkData, Peer
+from training.predictions import Scorers
 from training.rating_levels import nearest_level
 
 __all__ = ["IMPLICIT_SETS", "MYFM", "MYFM_DECADES", "MYFM_SETS", "MYFM_WITHOUT_SETS", "Design", "design_of"]
@@ -155,7 +155,7 @@ def fit_regressor(
     seed: int,
     leave_out: Sequence[str] = (),
     only: Sequence[str] | None = None,
-) -> Fitted:
+) -> Scorers:
     """Fit the regressor; stars are the mean over samples, held to the scale."""
     blocks = _Blocks.of(data, leave_out, only)
     model = _package().MyFMGibbsRegressor(rank=rank, random_seed=seed)
@@ -164,7 +164,7 @@ def fit_regressor(
     def stars(user: Indices, item: Indices) -> NDArray[np.floating]:
         return np.asarray(np.clip(model.predict(None, X_rel=blocks(user, item)), *data.dataset.scale))
 
-    return Fitted(stars=stars)
+    return Scorers(stars=stars)
 
 
 def fit_ordered_probit(
@@ -175,7 +175,7 @@ def fit_ordered_probit(
     seed: int,
     leave_out: Sequence[str] = (),
     only: Sequence[str] | None = None,
-) -> Fitted:
+) -> Scorers:
     """Fit the ordered probit; stars are the expectation of the mean chances of the levels."""
     blocks = _Blocks.of(data, leave_out, only)
     model = _package().MyFMOrderedProbit(rank=rank, random_seed=seed)
@@ -184,7 +184,7 @@ def fit_ordered_probit(
     def probabilities(user: Indices, item: Indices) -> NDArray[np.floating]:
         return np.asarray(model.predict_proba(None, X_rel=blocks(user, item)))
 
-    return Fitted(probabilities=probabilities)
+    return Scorers(probabilities=probabilities)
 
 
 _SETTINGS: dict[str, Any] = {"rank": 10, "iterations": 200, "seed": 42, "leave_out": []}  # those of its documentation

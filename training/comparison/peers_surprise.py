@@ -8,29 +8,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.answers import Fitted
 from training.comparison.peers import BenchmarkData, Peer
+from training.predictions import Scorers
 
 __all__ = ["SURPRISE"]
 
 PACKAGE = "scikit-surprise"
 
 
-def fit_svd(data: BenchmarkData, *, seed: int) -> Fitted:
+def fit_svd(data: BenchmarkData, *, seed: int) -> Scorers:
     """Fit biased matrix factorisation."""
     from surprise import SVD
 
     return _fitted(SVD(random_state=seed), data)
 
 
-def fit_svd_plus_plus(data: BenchmarkData, *, seed: int) -> Fitted:
+def fit_svd_plus_plus(data: BenchmarkData, *, seed: int) -> Scorers:
     """Fit SVD++: factors of a user and of the items they rated."""
     from surprise import SVDpp
 
     return _fitted(SVDpp(random_state=seed, cache_ratings=True), data)
 
 
-def _fitted(model: Any, data: BenchmarkData) -> Fitted:
+def _fitted(model: Any, data: BenchmarkData) -> Scorers:
     from surprise import Dataset, Reader
 
     train = data.train
@@ -41,7 +41,7 @@ def _fitted(model: Any, data: BenchmarkData) -> Fitted:
         pairs = zip(user.tolist(), item.tolist(), strict=True)
         return np.array([model.predict(of_user, of_item).est for of_user, of_item in pairs])
 
-    return Fitted(stars=stars)
+    return Scorers(stars=stars)
 
 
 SURPRISE = (

@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kg.ratings import Ratings
-from training.answers import LIST_LENGTH, SEED, Answers
 from training.comparison.benchmark_run import BenchmarkRun
 from training.comparison.measurement import Measurement
 from training.evaluate import measure
 from training.metrics import paired_bootstrap_p
+from training.predictions import LIST_LENGTH, SEED, Predictions
 
 __all__ = ["LOWER_IS_BETTER", "OURS", "TESTED", "THIS_RUN", "largest_p", "table_rows"]
 
@@ -49,7 +49,7 @@ def table_rows(
     rows = []
     for row, found in measured:
         for part, ratings in parts.items():
-            answers = found.answers[part]
+            predictions = found.predictions[part]
             line: dict[str, Any] = {
                 "model": row.model,
                 "part": part,
@@ -59,11 +59,11 @@ def table_rows(
                 "peak_memory_mb": found.peak_memory_mb,
             }
             levels = np.array(found.facts["levels"], dtype=np.float32)
-            for metric, value in measure(answers, ratings, levels, relevant_from, lengths).items():
+            for metric, value in measure(predictions, ratings, levels, relevant_from, lengths).items():
                 if isinstance(value, Mapping):
                     line |= {metric: value["value"], f"{metric} low": value["low"], f"{metric} high": value["high"]}
             if reference is not None and row.model != OURS:
-                line |= _compared(reference.answers[part], answers, ratings, relevant_from, lengths, tested)
+                line |= _compared(reference.predictions[part], predictions, ratings, relevant_from, lengths, tested)
             if found.facts.get("chosen"):
                 line["chosen"] = found.facts["chosen"]
             rows.append(line | {"source": THIS_RUN, "software": found.facts["software"], "uses_test_date": row.dates})
@@ -71,15 +71,15 @@ def table_rows(
 
 
 def _compared(
-    ours: Answers,
-    other: Answers,
+    ours: Predictions,
+    other: Predictions,
     ratings: Ratings,
     relevant_from: float,
     lengths: Sequence[int],
     tested: Sequence[str],
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    mine, theirs = (_by_user(answers, ratings, relevant_from, lengths) for answers in (ours, other))
+    mine, theirs = (_by_user(predictions, ratings, relevant_from, lengths) for predictions in (ours, other))
     for metric in (metric for metric in tested if metric in mine and metric in theirs):
         (values, groups), (others, _) = mine[metric], theirs[metric]
         if len(np.unique(groups)) < 2:
@@ -91,14 +91,14 @@ def _compared(
 
 
 def _by_user(
-    answers: Answers, ratings: Ratings, relevant_from: float, lengths: Sequence[int]
+    predictions: Predictions, ratings: Ratings, relevant_from: float, lengths: Sequence[int]
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
     """Return the values of each metric that can be tested and the user of each value."""
     found = {}
-    if answers.stars is not None:
-        found["rmse"] = (answers.errors(ratings) ** 2, ratings.user)
-    if answers.lists is not None and len(answers.lists):
-        for metric, of_users in answers.list_measures(ratings, relevant_from, lengths).items():
+    if predictions.stars is not None:
+        found["rmse"] = (predictions.errors(ratings) ** 2, ratings.user)
+    if predictions.lists is not None and len(predictions.lists):
+        for metric, of_users in predictions.list_measures(ratings, relevant_from, lengths).items():
             found[metric] = (of_users, np.arange(len(of_users)))
     return found
 

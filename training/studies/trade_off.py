@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from kg.storage.atomic import write_file
 from models.lists.rerank import POOL, greedy, pool_of
 from models.recommender import Recommender
-from training.answers import LIST_LENGTH
 from training.figure_files import BLUE, DARK, GREY, save_figure
+from training.predictions import LIST_LENGTH
 from training.studies.beyond import NDCG, OURS, Shelf
 
 __all__ = ["WEIGHTS", "trade_off", "trade_off_figure", "write_trade_off"]

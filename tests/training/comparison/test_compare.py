@@ -17,13 +17,13 @@ from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
 from models.text import TextEncoder
-from training.answers import Fitted
 from training.bundle import load_run
 from training.cli import app
 from training.comparison import benchmark_run, compare
 from training.comparison.compare import Comparison
 from training.comparison.measurement import Measurement
 from training.comparison.peers import BenchmarkData, Peer
+from training.predictions import Scorers
 from training.progress import Progress, silent
 from training.report import evaluation_report
 from training.splits import make_split
@@ -47,11 +47,11 @@ SETTINGS = (
 NAMES = ["mean", "biases", "content kNN", "popularity", "EASE"]
 
 
-def fit_threes(data: BenchmarkData) -> Fitted:
-    return Fitted(stars=lambda user, item: np.full(len(user), 3.0))
+def fit_threes(data: BenchmarkData) -> Scorers:
+    return Scorers(stars=lambda user, item: np.full(len(user), 3.0))
 
 
-def fit_nothing(data: BenchmarkData) -> Fitted:
+def fit_nothing(data: BenchmarkData) -> Scorers:
     raise AssertionError("an absent package is never asked")
 
 

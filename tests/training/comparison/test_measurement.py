@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from training.answers import Answers
 from training.comparison.measurement import Measurement
+from training.predictions import Predictions
 
 FACTS = {"identity": "abc", "levels": [1.0, 2.0], "run": None}
 
 
 def measurement() -> Measurement:
-    answers = {
-        "warm": Answers(stars=np.array([1.5, 2.0], dtype=np.float32), lists=np.array([[3, 1]], dtype=np.int32)),
-        "cold_items": Answers(probabilities=np.array([[0.25, 0.75]], dtype=np.float32)),
-        "cold_users": Answers(),
+    predictions = {
+        "warm": Predictions(stars=np.array([1.5, 2.0], dtype=np.float32), lists=np.array([[3, 1]], dtype=np.int32)),
+        "cold_items": Predictions(probabilities=np.array([[0.25, 0.75]], dtype=np.float32)),
+        "cold_users": Predictions(),
     }
-    return Measurement(answers=answers, train_seconds=1.25, peak_memory_mb=100.5, facts=FACTS)
+    return Measurement(predictions=predictions, train_seconds=1.25, peak_memory_mb=100.5, facts=FACTS)
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -27,10 +27,10 @@ def test_round_trip(tmp_path: Path) -> None:
     after = Measurement.read(file)
     assert after is not None
     assert (after.train_seconds, after.peak_memory_mb, after.facts) == (1.25, 100.5, FACTS)
-    assert list(after.answers) == list(before.answers)
-    for part, answers in before.answers.items():
-        for name, values in vars(answers).items():
-            found = getattr(after.answers[part], name)
+    assert list(after.predictions) == list(before.predictions)
+    for part, predictions in before.predictions.items():
+        for name, values in vars(predictions).items():
+            found = getattr(after.predictions[part], name)
             assert (found is None) == (values is None)
             if values is not None:
                 assert found.dtype == values.dtype

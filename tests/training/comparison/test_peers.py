@@ -14,7 +14,6 @@ from kg.errors import InputError
 from models.network.encoder import Messages
 from models.network.tower import NodeInputs
 from models.text import TextEncoder
-from training.answers import Fitted
 from training.comparison.peer_baselines import ALL_BASELINES, EASE_ON_LIKED
 from training.comparison.peers import BenchmarkData, Peer, peers_named
 from training.comparison.peers_implicit import ALS_100K, liked_matrix
@@ -22,6 +21,7 @@ from training.comparison.peers_lightfm import LIGHTFM, item_features
 from training.comparison.peers_myfm import IMPLICIT_SETS, MYFM, MYFM_WITHOUT_SETS, design_of
 from training.comparison.peers_surprise import SURPRISE
 from training.config import RunConfig
+from training.predictions import Scorers
 
 USERS, ITEMS = 40, 24
 DESCRIPTION = """name: genres
@@ -72,7 +72,7 @@ def material(graph: Path, monkeypatch: pytest.MonkeyPatch) -> BenchmarkData:
     return BenchmarkData(graph, RunConfig().updated(["split.test_share=0.25", "text.num_features=2"]))
 
 
-def fitted(peer: Peer, material: BenchmarkData) -> Fitted:
+def fitted(peer: Peer, material: BenchmarkData) -> Scorers:
     if peer.version is None:
         pytest.skip(f"{peer.package} is not installed: pip install -e '.[peers]'")
     changes = next((change for start, change in SMALL.items() if peer.name.startswith(start)), {})

@@ -1,4 +1,4 @@
-"""What a model, whoever wrote it, says of held-out ratings: plain arrays that every measure is taken from."""
+"""What a model, whoever wrote it, predicts of held-out ratings: plain arrays that every measure is taken from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kg.errors import InputError
 from kg.ratings import Ratings
 from training.metrics import hit_rate_at, mrr_at, ndcg_at, recall_at, top_k
 
-__all__ = ["LIST_LENGTH", "LIST_MEASURES", "Answers", "Fitted"]
+__all__ = ["LIST_LENGTH", "LIST_MEASURES", "Predictions", "Scorers"]
 
 LIST_LENGTH = 20
 SEED = 0
@@ -25,7 +25,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Fitted:
+class Scorers:
     """A fitted model as the functions it can answer with; what it cannot do is None.
 
     Attributes:
@@ -62,8 +62,8 @@ class Fitted:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Answers:
-    """The answers of one model to one test part; None where it has none.
+class Predictions:
+    """The predictions of one model for one test part; None where it has none.
 
     Attributes:
         stars: Expected ratings `[num_ratings]`, in the order of the part.
@@ -79,7 +79,7 @@ class Answers:
     @classmethod
     def ask(
         cls,
-        fitted: Fitted,
+        fitted: Scorers,
         part: str,
         ratings: Ratings,
         *,
