@@ -21,7 +21,6 @@ from torch import Tensor
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.errors import InputError
 from kg.graph import Edges
 from kg.schema import ITEM, USER, EdgeType
 from models.accounts.account import Account, account_of_history, accounts
@@ -48,7 +47,6 @@ from models.recommender import Recommender
 from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.experiment import Experiment
-from training.studies.faithfulness import faithfulness
 
 DESCRIPTION = """name: world
 ratings: {file: ratings.csv, scale: [1, 5]}
@@ -464,21 +462,6 @@ def test_chords_sum_to_the_expected_rating_and_share_it_by_the_shapley_value(
 
 
 # Measured
-
-
-def test_faithfulness_is_measured_on_different_held_out_pairs(experiment: tuple[Recommender, Experiment]) -> None:
-    recommender, made = experiment
-    report = faithfulness(recommender, made.split.test, num_pairs=8, num_compared=2)
-    assert (report["num_pairs"], report["gnn_explainer"]["num_pairs"]) == (8, 2)
-    assert report["sums"]["largest_error"] < SUMS
-    for name in ("account", "random"):
-        curves = report["curves"][name]
-        assert curves["deletion"][0] == curves["insertion"][-1] == pytest.approx(0, abs=1e-9)
-        # With nothing left, or nothing put back, both orders have come to the same prediction.
-        assert curves["deletion"][-1] == pytest.approx(report["curves"]["random"]["deletion"][-1], abs=1e-9)
-        assert curves["insertion"][0] == pytest.approx(curves["deletion"][-1], abs=1e-9)
-    with pytest.raises(InputError, match="holds no ratings out"):
-        faithfulness(recommender, {})
 
 
 def test_inputs_of_the_network_are_left_as_they_were(recommender: Recommender) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kg.films import read_films
+from training.films import read_films
 
 pytestmark = pytest.mark.slow
 

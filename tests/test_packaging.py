@@ -40,5 +40,11 @@ def test_the_wheel_holds_our_packages_and_their_data(tmp_path: Path) -> None:
         str(path.relative_to(ROOT)) for name in ("kg", "models", "training") for path in (ROOT / name).rglob("*.py")
     }
     assert {name for name in names if name.endswith(".py")} == ours
-    for data in ("kg/films.ttl", "kg/descriptions/movielens-100k.yaml", "kg/py.typed"):
+    for data in (
+        "training/films.ttl",
+        "training/templates/page.html.j2",
+        "kg/shapes.ttl",
+        "kg/descriptions/movielens-100k.yaml",
+        "kg/py.typed",
+    ):
         assert data in names

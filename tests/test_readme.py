@@ -6,15 +6,17 @@ import ast
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from typer.main import get_command
 
+import benchmarks.commands
+from benchmarks.protocols import PROTOCOLS
 from kg import Description
-from kg.queries.rule_file import RuleFile
+from models.lists.rule_file import RuleFile
 from training import cli
-from training.benchmarks.protocols import PROTOCOLS
 from training.config import RunConfig
 
 ROOT = Path(__file__).parents[1]
@@ -23,10 +25,13 @@ PAGES = {
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 }
 TEXT = "\n".join(PAGES.values())
-COMMANDS = get_command(cli.app).commands  # type: ignore[attr-defined]
+PROGRAMS = {"kgrec": cli.app, "python -m benchmarks": benchmarks.commands.app}
+COMMANDS = {name: get_command(app).commands for name, app in PROGRAMS.items()}  # type: ignore[attr-defined]
 CALLS = sorted(
-    {call.split("  #")[0].strip() for call in re.findall(r"^\$ kgrec ([a-z].*)$", TEXT, re.MULTILINE)}
-    | set(re.findall(r"`kgrec ([a-z][^`]*)`", TEXT))
+    (program, call.split("  #")[0].strip())
+    for program in PROGRAMS
+    for form in (rf"^\$ {program} ([a-z].*)$", rf"`{program} ([a-z][^`]*)`")
+    for call in set(re.findall(form, TEXT, re.MULTILINE))
 )
 ON_EVERY_PAGE = pytest.mark.parametrize("page", PAGES)
 
@@ -35,6 +40,10 @@ def blocks(language: str) -> list[tuple[str, str]]:
     """Return the code blocks of a language, each with the page it stands on."""
     fenced = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
     return [(page, block) for page, text in PAGES.items() for block in fenced.findall(text)]
+
+
+def options_of(command: Any) -> set[str]:
+    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
 
 
 def anchors(page: Path) -> set[str]:
@@ -47,11 +56,11 @@ def test_readme_stays_short() -> None:
     assert len(PAGES["README.md"].splitlines()) <= 150
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_every_call_names_a_command_and_its_options(call: str) -> None:
+@pytest.mark.parametrize(("program", "call"), CALLS)
+def test_every_call_names_a_command_and_its_options(program: str, call: str) -> None:
     name, *words = call.split()
-    assert name in COMMANDS
-    known = {option for parameter in COMMANDS[name].params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert name in COMMANDS[program]
+    known = options_of(COMMANDS[program][name])
     given = {word for word in re.sub(r"'[^']*'|\"[^\"]*\"", "", " ".join(words)).split() if word.startswith("-")}
     assert given - known - {"--help"} == set()
 
@@ -64,16 +73,11 @@ def test_enough_calls_and_code_are_found_to_be_checked() -> None:
         "new.yaml",
         "rules.yaml",
     }
-    assert {call.split()[0] for call in CALLS} == set(COMMANDS) - {"demo"}
+    assert {call.split()[0] for program, call in CALLS if program == "kgrec"} == set(COMMANDS["kgrec"]) - {"demo"}
 
 
 def test_every_option_named_alone_is_one_of_some_command() -> None:
-    known = {
-        option
-        for command in COMMANDS.values()
-        for parameter in command.params
-        for option in (*parameter.opts, *parameter.secondary_opts)
-    }
+    known = {option for commands in COMMANDS.values() for command in commands.values() for option in options_of(command)}
     named = set(re.findall(r"`(--[a-z][a-z-]*)", TEXT))
     assert len(named) >= 15
     assert named <= known | {"--help"}

@@ -11,13 +11,13 @@ import numpy as np
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
-from kg.films import simulate, write_source
 from kg.report import report_lines
 from kg.storage.manifest import read_content
 from models.recommender import Recommender
 from training.bundle import load_run
 from training.commands import console
 from training.config import RunConfig
+from training.films import simulate, write_source
 from training.recipes import quick
 from training.report import evaluation_report
 from training.runs import train_run

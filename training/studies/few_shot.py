@@ -19,9 +19,9 @@ from models.lists.ranking import ranking
 from models.network.bilinear import bilinear
 from models.network.head import level_probabilities
 from models.recommender import Recommender
-from training.answers import LIST_LENGTH
 from training.experiment import Experiment
 from training.metrics import ndcg_at, top_k
+from training.predictions import LIST_LENGTH
 from training.progress import Progress, silent
 
 __all__ = [
@@ -84,7 +84,7 @@ class Served:
 
 
 Curve = Mapping[int, Served]
-"""Answers by the number of given ratings."""
+"""Predictions by the number of given ratings."""
 
 
 def draw_given(
