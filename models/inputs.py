@@ -18,6 +18,7 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from models.network.encoder import Messages
 from models.network.hybrid import HybridInputs
+from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER, TEXT, WEEK
 from models.network.sessions import Sessions
 from models.network.sparse import SparseOperator
 from models.network.tower import NodeInputs
@@ -25,12 +26,6 @@ from models.network.weeks import Weeks
 
 __all__ = ["InputLimits", "hetero_data", "hybrid_inputs"]
 
-RATED = "rated"  # item -> user: which items a user rated, never how
-RATED_BY = "rated_by"  # user -> item
-RATED_OVER = "rated_over_"  # over a relation between users or between items: what those at its other end rated
-WEEK = "week"  # a time bin of training ratings
-HOP = "hop_"  # two hops: concept -> item -> user, or concept -> user -> item
-TEXT = "text"
 _BLOCK = 1024  # nodes whose relations are followed to ratings at once
 
 MessageType = tuple[str, str, str]  # sender kind, relation, receiver kind

@@ -40,8 +40,9 @@ from models.accounts.received import (
     TEXTS,
     PartKey,
 )
-from models.inputs import HOP, RATED, InputLimits, hetero_data, hybrid_inputs, relation_name
+from models.inputs import InputLimits, hetero_data, hybrid_inputs, relation_name
 from models.network.encoder import parameter_key
+from models.network.message_names import HOP, RATED
 from models.posterior import Posterior, Predictor
 from models.recommender import Recommender
 from models.text import TextEncoder

@@ -77,7 +77,9 @@ def test_enough_calls_and_code_are_found_to_be_checked() -> None:
 
 
 def test_every_option_named_alone_is_one_of_some_command() -> None:
-    known = {option for commands in COMMANDS.values() for command in commands.values() for option in options_of(command)}
+    known = {
+        option for commands in COMMANDS.values() for command in commands.values() for option in options_of(command)
+    }
     named = set(re.findall(r"`(--[a-z][a-z-]*)", TEXT))
     assert len(named) >= 15
     assert named <= known | {"--help"}

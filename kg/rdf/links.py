@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from kg.rdf.knowledge_description import Knowledge, TripleTable
 from kg.rdf.predicates import PREFIXES, local_name
-from kg.rdf.triples import is_iri
 from kg.report import FileAccount
 from kg.schema import ITEM, Namespace
-from kg.tables import read_table
 from kg.tabular.entities import Entities
 from kg.tabular.link_cells import link_cells
+from kg.tabular.tables import read_table
+from kg.triples import is_iri
 
 __all__ = ["SAME_AS", "ItemNames"]
 

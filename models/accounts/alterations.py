@@ -12,8 +12,9 @@ from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM, USER
 from models.accounts.received import CONCEPT, NEIGHBOUR, PartKey, learned_ratings
-from models.inputs import HOP, RATED, MessageType, hybrid_inputs
+from models.inputs import MessageType, hybrid_inputs
 from models.network.hybrid import HybridModel
+from models.network.message_names import HOP, RATED
 from models.posterior import Posterior, Predictor, expected_value
 from models.trained import Trained
 

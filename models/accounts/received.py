@@ -13,9 +13,10 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from models.cold.newcomer_prior import RowPrior
 from models.cold.newcomers import Taste, messages_sent
-from models.inputs import HOP, RATED, RATED_BY, RATED_OVER, MessageType, relation_name
+from models.inputs import MessageType, relation_name
 from models.network.bilinear import with_one
 from models.network.head import slopes
+from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER
 from models.posterior import Posterior, Predictor
 from models.trained import Trained
 

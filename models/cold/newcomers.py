@@ -12,7 +12,8 @@ from kg.schema import ITEM, USER
 from models.cold.free_row import FreeRow
 from models.cold.newcomer_prior import RowPrior
 from models.cold.scale_use import ScaleUse
-from models.inputs import HOP, RATED, RATED_BY, relation_name
+from models.inputs import relation_name
+from models.network.message_names import HOP, RATED, RATED_BY
 from models.posterior import Posterior, Predictor, rows_of
 
 __all__ = ["Taste", "item_from_raters", "messages_sent", "taste_from_history"]

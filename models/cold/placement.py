@@ -22,9 +22,10 @@ from kg.schema import ITEM, USER
 from kg.wording import item_sentences
 from models.cold.newcomer_taste import tastes_of
 from models.cold.newcomers import item_from_raters
-from models.inputs import TEXT, MessageType, directions, relation_name
+from models.inputs import MessageType, directions, relation_name
 from models.lists.content import Content
 from models.network.encoder import Messages
+from models.network.message_names import TEXT
 from models.network.sessions import Sessions
 from models.posterior import PhasedPredictor, Predictor
 from models.trained import Trained

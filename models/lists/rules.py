@@ -18,8 +18,8 @@ from kg.graph import KnowledgeGraph
 from kg.hierarchy import with_wider_concepts
 from kg.queries.query import Answer, Question, answer
 from kg.queries.sparql import prefixes_of
+from kg.saved.store import quads
 from kg.schema import ITEM, EdgeType, Namespace
-from kg.store import quads
 from kg.tabular.concepts import concept_id
 from models.lists.rule_file import ITEM_IDS, SPARQL, Action, Rule, RuleFile
 

@@ -65,7 +65,7 @@ def build(
     from kg.build import build as build_graph
     from kg.dataset import refuse_other
     from kg.description import Description
-    from kg.growth.forgotten import Forgotten
+    from kg.forgotten import Forgotten
     from kg.growth.update import change_lines
     from kg.growth.update import update as update_graph
     from kg.report import report_lines

@@ -25,8 +25,9 @@ from scipy import sparse
 
 from kg.errors import InputError
 from kg.schema import ITEM, USER
-from models.inputs import HOP, RATED, RATED_BY, RATED_OVER, relation_name
+from models.inputs import relation_name
 from models.network.encoder import Messages
+from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER
 from models.network.tower import NodeInputs
 from training.comparison.peers import BenchmarkData, Peer
 from training.predictions import Scorers

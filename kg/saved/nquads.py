@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from kg.graph import KnowledgeGraph
 from kg.rdf.engine import MEMORY_LIMIT
+from kg.saved.store import CONCEPT, LABEL, RDF_TYPE, SAME_AS, TEXT, heading_quads, nodes_graph, source_graph
 from kg.schema import ITEM, USER, Namespace
 from kg.storage.atomic import staged_file
-from kg.store import CONCEPT, LABEL, RDF_TYPE, SAME_AS, TEXT, heading_quads, nodes_graph, source_graph
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,7 +41,7 @@ _INTEGER = "^^<http://www.w3.org/2001/XMLSchema#integer>"
 def write_nquads(graph: KnowledgeGraph, path: Path, namespace: Namespace) -> None:
     """Write a graph as `.nq.gz` with sorted lines and without a time stamp: the same graph gives the same bytes.
 
-    The lines are those of `kg.store.quads`. A line begins with its subject, so subjects are sorted first, and then the lines
+    The lines are those of `kg.saved.store.quads`. A line begins with its subject, so subjects are sorted first, and then the lines
     of one range of subjects after the other: memory beside the graph is bounded. Lines are ordered by numbers, the ranks of
     their terms: an IRI in brackets never begins another, so that is the order of their bytes. What does not fit waits in
     files beside `path`, which are gone afterwards.
@@ -175,7 +175,7 @@ def _texts(
 
 
 def _lines(namespace: Namespace, predicates: Mapping[str, int]) -> str:
-    """Return the query of the lines of a range of subjects, as `kg.store.quads` states them, with what orders them."""
+    """Return the query of the lines of a range of subjects, as `kg.saved.store.quads` states them, with what orders them."""
     concept, removed = (_quoted(term) for term in (CONCEPT, ox.NamedNode(namespace.term("Removed"))))
     about = _quoted(nodes_graph(namespace))
     # Predicate, object, which nodes have it, and what orders it among the objects of the predicate.

@@ -10,7 +10,7 @@ from typing import Any
 
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.growth.forgotten import Forgotten
+from kg.forgotten import Forgotten
 from kg.report import FileAccount
 from kg.storage.manifest import canonical, file_sha256, sha256
 from kg.tabular.entity_description import EntityTable
