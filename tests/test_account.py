@@ -42,7 +42,7 @@ from models.accounts.received import (
     PartKey,
 )
 from models.encoder import parameter_key
-from models.inputs import HOP, RATED, InputLimits, hetero_data, hybrid_inputs, relation_name
+from models.inputs import HOP, RATED, InputLimits, graph_inputs, hybrid_inputs, relation_name
 from models.posterior import Posterior, Predictor
 from models.recommender import Recommender
 from models.text import TextEncoder
@@ -395,7 +395,7 @@ def test_a_fact_never_stated_is_a_graph_without_its_edge(experiment: tuple[Recom
     less = Edges(index=edges.index[:, stays], provenance=edges.provenance[stays], lines=edges.lines[stays])
     graph = replace(recommender.graph, edges={**recommender.graph.edges, GENRE[0]: less})
     text = recommender.data[ITEM].features["content"]["text"].numpy()
-    data = hetero_data(graph, recommender.train, text, InputLimits())
+    data = graph_inputs(graph, recommender.train, text, InputLimits())
     oracle = replace(recommender, graph=graph, data=data)
     items = np.full(NUM_USERS, i)
     found = predict_without(recommender, user, items, [(key,)] * NUM_USERS, renormalise=True)

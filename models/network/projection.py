@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 __all__ = ["TextProjection"]
 
@@ -34,6 +33,8 @@ class TextProjection:
         kept = min(num_features, *vectors.shape)
         if not kept or not np.ptp(vectors, axis=0).any():  # no text, or all the same: nothing to tell items apart by
             return cls(np.zeros(vectors.shape[1], np.float32), np.zeros((0, vectors.shape[1]), np.float32), 1.0)
+        from sklearn.decomposition import PCA  # takes half a second to load, which only training should wait for
+
         pca = PCA(n_components=kept, svd_solver="full").fit(vectors.astype(np.float64))
         projected = pca.transform(vectors.astype(np.float64))
         scale = float(np.sqrt(np.square(projected).sum(axis=1).mean())) or 1.0
