@@ -16,7 +16,7 @@ __all__ = ["AdamWConfig", "LangevinConfig", "ModelConfig", "RunConfig", "SplitCo
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TextConfig(_Part):

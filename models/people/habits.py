@@ -96,7 +96,7 @@ def _mean(user: NDArray[np.int64], values: NDArray[np.floating], counts: NDArray
 
 def _ranks(values: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return the rank of each value, from 1; equal ones share the mean of theirs."""
-    return pd.Series(values).rank().to_numpy(dtype=np.float64)
+    return np.asarray(pd.Series(values).rank(), dtype=np.float64)
 
 
 def _rank(values: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
