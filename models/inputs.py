@@ -15,9 +15,9 @@ from kg.graph import KnowledgeGraph
 from kg.hierarchy import with_wider_concepts
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
-from models.encoder import Messages
-from models.hybrid import HybridInputs
+from models.network.encoder import Messages
 from models.network.graph_inputs import GraphInputs, MessageType
+from models.network.hybrid import HybridInputs
 from models.network.sessions import Sessions
 from models.network.sparse import SparseOperator
 from models.network.tower import NodeInputs

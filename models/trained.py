@@ -23,15 +23,14 @@ from models.cold.others_content import content_from_others
 from models.cold.residuals import Residuals
 from models.cold.scale_use import ScaleUse
 from models.cold.sentence_map import SentenceMap
-from models.hybrid import HybridModel
 from models.inputs import hybrid_inputs
 from models.lists.content import Content
 from models.lists.exposure import ContentRegression, Exposure
 from models.network.graph_inputs import GraphInputs
-from models.network.phases import PhasedPosterior, PhasedPredictor
+from models.network.hybrid import HybridModel
 from models.network.projection import TextProjection
 from models.network.sessions import Sessions
-from models.posterior import Posterior
+from models.posterior import PhasedPosterior, PhasedPredictor, Posterior
 from models.text import TextEncoder
 
 __all__ = ["Trained"]
@@ -164,7 +163,7 @@ class Trained:
         side = "users" if kind == USER else "items"
         messages = getattr(hybrid_inputs(self.data, self.sessions), side).content
         counts = torch.tensor(self.train.user_counts if kind == USER else self.train.item_counts)
-        return content_from_others(posterior, getattr(self.model, side).content, side, messages, counts)
+        return content_from_others(posterior, getattr(self.model, side).content, kind, messages, counts)
 
     def residuals(self, kind: str) -> Residuals:
         """Return what content cannot say of users or items without ratings, in the samples that answer for new ones."""
@@ -175,8 +174,8 @@ class Trained:
             prior = self.newcomer_prior(ITEM, 0) if kind == ITEM else None
             self._residuals[kind] = Residuals.of(
                 self.posterior.cold,
-                getattr(self.model, f"cold_{side}"),
-                f"cold_{side}",
+                getattr(self.model, side).content,
+                kind,
                 inputs,
                 rows,
                 counts,

@@ -22,12 +22,12 @@ from kg.rdf.engine import open_engine
 from kg.rdf.statement_tables import Statements, read_statements
 from kg.report import FileAccount
 
-settings.register_profile("kgrec", deadline=None)
+settings.register_profile("kgrec", deadline=None, max_examples=40)
 settings.load_profile("kgrec")
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-LONGEST = ("test_fuzz.py", "test_update.py")
+LONGEST = ("test_fuzz_tables.py", "test_update.py", "test_fuzz.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

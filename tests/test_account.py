@@ -41,8 +41,8 @@ from models.accounts.received import (
     TEXTS,
     PartKey,
 )
-from models.encoder import parameter_key
 from models.inputs import HOP, RATED, InputLimits, graph_inputs, hybrid_inputs, relation_name
+from models.network.encoder import parameter_key
 from models.posterior import Posterior, Predictor
 from models.recommender import Recommender
 from models.text import TextEncoder

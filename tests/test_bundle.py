@@ -21,7 +21,7 @@ from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
 from kg.storage.manifest import seal
-from models.network.phases import PhasedPosterior, PhasedPredictor
+from models.posterior import PhasedPosterior, PhasedPredictor
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training.bundle import FORMAT_VERSION, OLDEST_VERSION, load_run, write_run

@@ -16,7 +16,7 @@ from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from kg.vocabulary import Vocabulary
-from models.network.phases import PhasedPosterior
+from models.posterior import PhasedPosterior
 from training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from training.config import AdamWConfig, LangevinConfig, ModelConfig, RunConfig, SplitConfig
 from training.experiment import Experiment

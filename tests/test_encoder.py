@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
-from models.encoder import Messages, RelationalEncoder, parameter_key
-from models.network.priors import ScalePrior
+from models.network.encoder import Messages, RelationalEncoder, parameter_key
+from training.curvature import table_curvature
 
 NODES, SIZE = 4, 3
 Relations = dict[str, tuple[Tensor, Tensor, int]]
@@ -24,8 +25,8 @@ FEATURES = {"text": torch.tensor([[1.0, 2.0], [0.0, 0.0], [-1.0, 0.5], [0.0, 0.0
 def encoder(relations: Relations, features: Mapping[str, Tensor]) -> RelationalEncoder:
     widths = {name: feature.shape[1] for name, feature in features.items()}
     sources = {name: found[2] for name, found in relations.items()}
-    priors = {name: ScalePrior(initial=1.0) for name in (*sources, *widths)}
-    return RelationalEncoder(sources, widths, SIZE, priors, torch.Generator().manual_seed(0))
+    scales = dict.fromkeys((*sources, *widths), 1.0)
+    return RelationalEncoder(sources, widths, SIZE, scales, torch.Generator().manual_seed(0))
 
 
 def by_loops(module: RelationalEncoder, relations: Relations, features: Mapping[str, Tensor]) -> Tensor:
@@ -67,10 +68,23 @@ def dense_matrices() -> dict[str, Tensor]:
 def test_curvature_is_the_dense_squared_product() -> None:
     module = encoder(RELATIONS, FEATURES)
     of_nodes = torch.rand(NODES, SIZE, generator=torch.Generator().manual_seed(1))
-    found = module.curvature(Messages.stack(NODES, RELATIONS, FEATURES), of_nodes)
-    assert set(found) == {name for name, _ in module.named_parameters()} == set(module.priors)
+    curvature = dict(table_curvature(module, Messages.stack(NODES, RELATIONS, FEATURES), of_nodes))
+    assert set(curvature) == set(module.parameters())
     for name, matrix in dense_matrices().items():
-        torch.testing.assert_close(found[f"tables.{parameter_key(name)}"], (matrix * matrix).T @ of_nodes)
+        torch.testing.assert_close(curvature[module.tables[parameter_key(name)]], (matrix * matrix).T @ of_nodes)
+
+
+def test_tables_of_several_samples_are_encoded_at_once_as_one_by_one() -> None:
+    module, messages = encoder(RELATIONS, FEATURES), Messages.stack(NODES, RELATIONS, FEATURES)
+    generator = torch.Generator().manual_seed(3)
+    samples = {
+        name: torch.randn(5, *parameter.shape, generator=generator) for name, parameter in module.named_parameters()
+    }
+    at_once = functional_call(module, samples, (messages,))
+    assert at_once.shape == (5, NODES, SIZE)
+    for number in range(5):
+        single = functional_call(module, {name: stacked[number] for name, stacked in samples.items()}, (messages,))
+        torch.testing.assert_close(at_once[number], single)
 
 
 def test_a_relation_left_out_equals_an_encoder_built_without_it() -> None:
@@ -96,7 +110,7 @@ def test_without_any_message_a_node_is_zero() -> None:
     messages = Messages.stack(NODES, {}, {})
     assert messages.operator is None
     assert torch.equal(module(messages), torch.zeros(NODES, SIZE))
-    assert module.curvature(messages, torch.ones(NODES, SIZE)) == {}
+    assert not list(table_curvature(module, messages, torch.ones(NODES, SIZE)))
 
 
 def test_renumbering_the_nodes_permutes_the_rows() -> None:
@@ -127,8 +141,7 @@ def test_renumbering_the_senders_with_their_rows_changes_nothing() -> None:
 
 
 def test_starting_rows_have_the_scale_of_the_prior_and_small_biases() -> None:
-    priors = {"many<x": ScalePrior(initial=0.5)}
-    module = RelationalEncoder({"many<x": 40_000}, {}, SIZE, priors, torch.Generator().manual_seed(0))
+    module = RelationalEncoder({"many<x": 40_000}, {}, SIZE, {"many<x": 0.5}, torch.Generator().manual_seed(0))
     spread = module.tables["many<x"].detach().std(0)
     # The standard error of a standard deviation is s / sqrt(2 n): 0.0018 here.
     torch.testing.assert_close(spread, torch.tensor([0.5, 0.5, 0.15]), atol=0.008, rtol=0)

@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from models.encoder import Messages
-from models.hybrid import HybridInputs
 from models.network.assembly import ModelSettings, assemble
+from models.network.encoder import Messages
+from models.network.hybrid import HybridInputs
 from models.network.sparse import Pairs
-from models.network.tower import NodeInputs, named_priors
+from models.network.tower import NodeInputs
 from training.langevin import LangevinSampler
 from training.objective import Evidence, RatingBatch, RatingObjective
+from training.scale_priors import scale_priors
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -395,7 +396,7 @@ def langevin_means(
     shares = torch.diff(torch.from_numpy(expit(np.concatenate([[-np.inf], thresholds, [np.inf]]))).float())
     settings = ModelSettings(embedding_size=sampler.size - 1)
     model = assemble(inputs, shares, settings, generator=generator)
-    optimizer = LangevinSampler(model.named_parameters(), named_priors(model), generator=generator)
+    optimizer = LangevinSampler(scale_priors(model, settings, inputs), generator=generator)
     head = dict(model.head.named_parameters())
     liked = head.pop("preferences", torch.zeros(num_users, len(sampler.user_preferences)))  # of levels, free if there
     held = {name: parameter.detach().clone() for name, parameter in head.items()}

@@ -16,7 +16,6 @@ from kg.schema import ITEM, USER
 from models.cold.expected_items import with_expected_items
 from models.cold.expected_users import with_expected_users
 from models.cold.others_content import content_from_others
-from models.cold.residuals import content_rows
 from models.inputs import hybrid_inputs
 from models.recommender import Recommender
 from models.text import TextEncoder
@@ -144,11 +143,11 @@ def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(
     posterior, rows = recommender.posterior.cold, recommender.predictor.cold.items
     counts = torch.tensor(recommender.train.item_counts).float()
     messages = hybrid_inputs(recommender.data, recommender.sessions).items.content
-    squares = []
+    encoder, squares = recommender.model.items.content, []
+    content = posterior.content_embeddings(encoder, ITEM, messages)
+    from_others = content_from_others(posterior, encoder, ITEM, messages, counts).float()
     for number in range(0, len(posterior), 2):  # every other one holds mirror images
-        own = content_rows(posterior, recommender.model.items.content, "items", messages, number)
-        others = content_from_others(posterior, recommender.model.items.content, "items", messages, counts)[number]
-        halfway = rows[number] - (own + others.float()) / 2
+        halfway = rows[number] - (content[number] + from_others[number]) / 2
         centre = (counts[:, None] * halfway).sum(0) / counts.sum()
         squares.append((counts[:, None] * (halfway - centre).square()).sum(0) / counts.sum())
     around = (drawn - (prior.mean - shared[:, 0])[:, None]).square().mean((0, 1))

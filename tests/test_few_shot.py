@@ -16,7 +16,7 @@ from kg.errors import InputError
 from kg.ratings import Ratings
 from models.baselines import Biases
 from models.lists.content import Content
-from models.network.phases import PhasedPosterior
+from models.posterior import PhasedPosterior
 from models.text import TextEncoder
 from training.bundle import load_run
 from training.chosen_baselines import BASELINES

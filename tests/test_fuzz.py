@@ -17,12 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
+
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError, JointInputError
 
-CASES = 300
+CASES, MANY = 60, 300
 LIMIT = 6 << 30  # bytes of address space, most of it reserved and never used
 
 DESCRIPTION = r"""name: fuzzed
@@ -305,6 +307,13 @@ def test_spoilt_inputs_end_in_a_data_set_that_adds_up_or_in_a_sentence() -> None
     ends, wrong = run_cases(0, CASES)
     assert not wrong, "\n".join(wrong[:20])
     assert min(ends["built"], ends["refused"]) > CASES // 10  # the mutations neither miss nor destroy everything
+
+
+@pytest.mark.slow
+def test_many_more_spoilt_inputs() -> None:
+    ends, wrong = run_cases(CASES, MANY)
+    assert not wrong, "\n".join(wrong[:20])
+    assert min(ends["built"], ends["refused"]) > MANY // 10
 
 
 def main() -> int:

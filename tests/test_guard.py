@@ -21,8 +21,7 @@ from kg.graph import KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from kg.vocabulary import Vocabulary
-from models.network.phases import PhasedPosterior
-from models.network.priors import ScalePrior
+from models.posterior import PhasedPosterior
 from training.config import LangevinConfig, ModelConfig, RunConfig
 from training.experiment import Experiment
 from training.guard import MOST, SLACK, SPREADS, Guard
@@ -30,6 +29,7 @@ from training.langevin import LangevinSampler
 from training.loop import EpochRecord, NonFiniteLossError
 from training.runs import train_run
 from training.sampling import LangevinTraining
+from training.scale_prior import ScalePrior
 
 USERS, ITEMS, RATINGS = 10, 12, 80
 CONFIG = RunConfig(
@@ -212,8 +212,8 @@ def test_events_are_told_in_the_figures_of_the_run(
 @pytest.fixture
 def watched() -> tuple[nn.Linear, LangevinSampler, Guard]:
     model = nn.Linear(3, 2, bias=False)
-    priors = {"weight": ScalePrior(initial=1.0, joint=True)}
-    sampler = LangevinSampler(model.named_parameters(), priors, generator=torch.Generator().manual_seed(0))
+    priors = {model.weight: ScalePrior(initial=1.0, joint=True)}
+    sampler = LangevinSampler(priors, generator=torch.Generator().manual_seed(0))
     return model, sampler, Guard(model, sampler, num_ratings=400, burn_in=10)
 
 

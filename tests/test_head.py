@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.head import OrdinalHead, level_probabilities, rising, slopes
+from models.network.head import OrdinalHead, level_probabilities, rising, slopes
 from models.network.sparse import Pairs
+from training.curvature import head_curvature
 
 SHARES = torch.tensor([0.1, 0.2, 0.3, 0.25, 0.15])
 USERS, ITEMS = torch.tensor([0, 0, 1, 2, 2]), torch.tensor([0, 1, 1, 0, 1])
@@ -222,11 +223,11 @@ def test_a_level_never_given_has_no_chance_and_leaves_the_others_their_ratios() 
 def test_curvature_of_preferences_is_their_information() -> None:
     made = head()
     information = made.information(scores(), PAIRS)
-    found = made.curvature(information)
-    assert set(found) == {name for name, _ in made.named_parameters()} == set(made.priors)
+    curvature = dict(head_curvature(made, information))
+    assert set(curvature) == set(made.parameters())
     chances = level_probabilities(scores(), rising(made.steps), made.preferences[USERS]).detach()
     expected = torch.zeros(3, 5).index_add_(0, USERS, chances * (1 - chances))
-    torch.testing.assert_close(found["preferences"], expected)
+    torch.testing.assert_close(curvature[made.preferences], expected)
 
 
 @given(STEPS, PREFERENCES, st.floats(-2, 2))
@@ -244,7 +245,9 @@ def test_curvature_of_steps_is_their_information(steps: Tensor, preferences: Ten
         total.backward()
         assert made.steps.grad is not None
         exact += total.detach().exp() * made.steps.grad.square()
-    torch.testing.assert_close(made.curvature(made.information(at, pairs))["steps"], exact, rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(
+        dict(head_curvature(made, made.information(at, pairs)))[made.steps], exact, rtol=1e-5, atol=1e-8
+    )
 
 
 @given(STEPS, PREFERENCES, st.floats(-30, 30), st.integers(0, 4))

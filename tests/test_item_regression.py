@@ -22,7 +22,7 @@ def test_scores_are_those_of_the_weights() -> None:
     chosen = choices(rng, np.linspace(0.2, 0.8, 30), 200)
     prior = rng.normal(scale=0.05, size=(30, 30)).astype(np.float32)
     np.fill_diagonal(prior, 0)
-    regression = ItemRegression.fit(chosen, prior, 3.0)
+    regression = ItemRegression.fit(chosen, prior, RegressionSettings(3.0))
     seen = chosen.toarray()
     expected = regression.share + (seen - regression.share) @ regression.weights()
     others = seen == 0
@@ -46,9 +46,19 @@ def test_few_users_and_many_items_have_the_same_weights_as_column_by_column() ->
     chosen = choices(rng, np.full(60, 0.6), 20)
     seen = chosen.toarray().astype(float)
     centred, ridges = seen - seen.mean(axis=0), 2.0 * np.sqrt(np.maximum(seen.sum(axis=0), 1))
-    weights = ItemRegression.fit(chosen, np.zeros((60, 60), dtype=np.float32), 2.0).weights()
+    weights = ItemRegression.fit(chosen, np.zeros((60, 60), dtype=np.float32), RegressionSettings(2.0)).weights()
     for target in (0, 17, 59):
         others = np.arange(60) != target
         gram = centred[:, others].T @ centred[:, others] + np.diag(ridges[others])
         expected = np.linalg.solve(gram, centred[:, others].T @ centred[:, target])
         np.testing.assert_allclose(weights[others, target], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_without_growth_the_ridge_of_all_items_is_that_of_an_item_of_the_mean_number() -> None:
+    chosen = sparse.csr_array(np.array([[1, 1, 0], [1, 0, 1], [1, 1, 0], [1, 0, 0]], dtype=np.float32))
+    nothing = np.zeros((3, 3), dtype=np.float32)
+    np.testing.assert_allclose(
+        ItemRegression.fit(chosen, nothing, RegressionSettings(3.0, 0.0, 0.0)).ridge, 3 * (7 / 3) ** 0.5
+    )
+    grown = ItemRegression.fit(chosen, nothing, RegressionSettings(3.0, 0.0, 0.5)).ridge
+    np.testing.assert_allclose(grown, 3 * np.sqrt([4, 2, 1]), rtol=1e-6)

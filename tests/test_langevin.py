@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.network.priors import ScalePrior
 from training.langevin import FREEDOM, SMALLEST_VARIANCE, WIDEST, LangevinSampler
+from training.scale_prior import ScalePrior
 
 REPLICAS = 4_000  # independent chains in one parameter, so that Monte-Carlo errors are known exactly
 PRIOR = ScalePrior(initial=0.8, damping=1.0, learned=False)
@@ -20,7 +20,7 @@ def sampler(
     parameter: nn.Parameter, *, seed: int = 0, prior: ScalePrior = PRIOR, step_size: float = 0.12
 ) -> LangevinSampler:
     generator = torch.Generator().manual_seed(seed)
-    return LangevinSampler([("w", parameter)], {"w": prior}, step_size=step_size, generator=generator)
+    return LangevinSampler({parameter: prior}, step_size=step_size, generator=generator)
 
 
 def linear_model() -> tuple[Tensor, Tensor]:
@@ -39,7 +39,7 @@ def test_a_linear_gaussian_model_has_its_known_posterior() -> None:
     assert (mean.abs() > 3 / math.sqrt(REPLICAS)).all()  # else a sampler of the prior would pass
     parameter = nn.Parameter(torch.zeros(REPLICAS, 3))
     optimizer = sampler(parameter)
-    optimizer.set_curvature({"w": design.square().sum(0).expand(REPLICAS, 3)})
+    optimizer.set_curvature({parameter: design.square().sum(0).expand(REPLICAS, 3)})
     kept = []
     for step in range(700):
         parameter.grad = (parameter.detach() @ design.T - observed) @ design  # of half the squared error
@@ -72,7 +72,7 @@ def test_one_step_is_the_formula() -> None:
     parameter = nn.Parameter(torch.tensor([[1.0, -2.0], [0.3, 0.1]]))
     optimizer = sampler(parameter, prior=prior)
     curvature = torch.tensor([[4.0, 0.0], [1.0, 9.0]])
-    optimizer.set_curvature({"w": curvature})
+    optimizer.set_curvature({parameter: curvature})
     parameter.grad = torch.tensor([[30.0, 1.0], [-1.0, 0.5]])
     generator = torch.Generator().manual_seed(0)
     velocity = torch.randn(2, 2, generator=generator)
@@ -90,7 +90,7 @@ def test_one_step_is_the_formula() -> None:
 def test_a_flat_prior_pulls_nowhere() -> None:
     parameter = nn.Parameter(torch.tensor([5.0]))
     optimizer = sampler(parameter, prior=ScalePrior(initial=float("inf"), damping=1.0, learned=False))
-    optimizer.set_curvature({"w": torch.full((1,), 4.0)})
+    optimizer.set_curvature({parameter: torch.full((1,), 4.0)})
     optimizer.state[parameter]["velocity"].zero_()
     parameter.grad = torch.zeros(1)
     optimizer.generator.manual_seed(1)
@@ -133,13 +133,11 @@ def test_scales_stay_within_their_limits_and_fixed_ones_stay() -> None:
 def test_rescaling_both_sides_leaves_scores_unchanged() -> None:
     generator = torch.Generator().manual_seed(0)
     users, items = (nn.Parameter(torch.randn(rows, 4, generator=generator)) for rows in (6, 5))
-    optimizer = LangevinSampler(
-        [("users", users), ("items", items)], {"users": PRIOR, "items": PRIOR}, generator=generator
-    )
+    optimizer = LangevinSampler({users: PRIOR, items: PRIOR}, generator=generator)
     before = (users @ items.T).detach()
     factor = torch.tensor([2.0, 0.5, 3.0, 1.0])
-    optimizer.rescale("users", factor)
-    optimizer.rescale("items", 1 / factor)
+    optimizer.rescale(users, factor)
+    optimizer.rescale(items, 1 / factor)
     torch.testing.assert_close((users @ items.T).detach(), before)
     torch.testing.assert_close(optimizer.state[users]["variance"], 0.64 * factor**2)
 
@@ -153,11 +151,11 @@ def test_a_step_after_rescaling_is_the_rescaled_step(joint: bool) -> None:
     for rescaled in (False, True):
         parameter = nn.Parameter(torch.tensor([[1.0, -2.0], [0.3, 0.1]]))
         optimizer = sampler(parameter, prior=JOINT if joint else PRIOR)
-        optimizer.set_curvature({"w": torch.tensor([[4.0, 1.0], [2.0, 9.0]])})
+        optimizer.set_curvature({parameter: torch.tensor([[4.0, 1.0], [2.0, 9.0]])})
         optimizer.draw_scales()
         assert ("joint" in optimizer.state[parameter]) == joint
         if rescaled:
-            optimizer.rescale("w", factor)
+            optimizer.rescale(parameter, factor)
         parameter.grad = gradient / factor if rescaled else gradient
         optimizer.step()
         ends.append(parameter.detach() if rescaled else parameter.detach() * factor)
@@ -168,9 +166,9 @@ def test_curvature_is_blended_into_the_old() -> None:
     parameter = nn.Parameter(torch.zeros(2, 2))
     optimizer = sampler(parameter)
     given = torch.full((2, 2), 10.0)
-    optimizer.set_curvature({"w": given})
+    optimizer.set_curvature({parameter: given})
     assert optimizer.state[parameter]["curvature"].tolist() == [[10, 10], [10, 10]]
-    optimizer.set_curvature({"w": torch.full((2, 2), 20.0)})
+    optimizer.set_curvature({parameter: torch.full((2, 2), 20.0)})
     torch.testing.assert_close(optimizer.state[parameter]["curvature"], torch.full((2, 2), 13.0))
     assert given.tolist() == [[10, 10], [10, 10]]
 

@@ -19,8 +19,8 @@ from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from kg.vocabulary import Vocabulary
-from models.encoder import Messages
-from models.network.phases import PhasedPosterior
+from models.network.encoder import Messages
+from models.posterior import PhasedPosterior
 from training.config import AdamWConfig, LangevinConfig, ModelConfig, RunConfig, SplitConfig
 from training.evaluate import evaluate
 from training.experiment import Experiment

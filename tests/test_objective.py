@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from kg.vocabulary import Vocabulary
-from models.hybrid import HybridInputs, HybridModel, Representations
 from models.inputs import graph_inputs, hybrid_inputs, relation_name
 from models.network.assembly import ModelSettings, assemble
 from models.network.graph_inputs import GraphInputs
+from models.network.hybrid import HybridInputs, HybridModel, Representations
 from models.network.sparse import Pairs, pair_scores
-from models.network.tower import named_priors
 from training.config import LangevinConfig
 from training.langevin import LangevinSampler
 from training.objective import Evidence, RatingBatch, RatingObjective
 from training.sampling import LangevinTraining
+from training.scale_priors import scale_priors
 
 USERS, ITEMS, RATINGS, WEIGHT = 7, 9, 30, 0.3
 LEVELS = np.array([1, 2, 3, 4, 5], dtype=np.float32)
@@ -73,11 +73,14 @@ def world() -> World:
     return World(ratings, data, hybrid_inputs(data), evidence)
 
 
+SETTINGS = ModelSettings(embedding_size=3)
+
+
 def new_model(world: World) -> HybridModel:
     model = assemble(
         world.inputs,
         torch.full((5,), 0.2),
-        ModelSettings(embedding_size=3),
+        SETTINGS,
         generator=torch.Generator().manual_seed(2),
     )
     with torch.no_grad():  # preferences start at zero, which would hide a wrong one
@@ -236,16 +239,22 @@ def test_loss_and_gradient_equal_the_dense_oracle(world: World) -> None:
     assert_all_close(found, oracle.gradient())
 
 
+def by_name(model: HybridModel, found: dict[nn.Parameter, Tensor]) -> dict[str, Tensor]:
+    return {name: found[parameter] for name, parameter in model.named_parameters()}
+
+
 def test_curvature_equals_the_dense_formula(world: World) -> None:
     model = new_model(world)
     objective = RatingObjective(world.inputs, weight=WEIGHT)
-    assert_all_close(objective.curvature(model, world.evidence), Oracle(world, model).curvature())
+    assert_all_close(by_name(model, objective.curvature(model, world.evidence)), Oracle(world, model).curvature())
 
 
 def test_one_langevin_step_equals_the_dense_oracle(world: World) -> None:
     model = new_model(world)
     oracle, objective = Oracle(world, model), RatingObjective(world.inputs, weight=WEIGHT)
-    priors, generator, same = named_priors(model), torch.Generator().manual_seed(4), torch.Generator().manual_seed(4)
+    of_parameters = scale_priors(model, SETTINGS, world.inputs)
+    priors = {name: of_parameters[parameter] for name, parameter in model.named_parameters()}
+    generator, same = torch.Generator().manual_seed(4), torch.Generator().manual_seed(4)
     gradient, curvature = oracle.gradient(), oracle.curvature()
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
     velocity = {name: torch.randn(shape, generator=same).double() for name, shape in shapes.items()}
@@ -257,7 +266,7 @@ def test_one_langevin_step_equals_the_dense_oracle(world: World) -> None:
         noise = torch.randn(shapes[name], generator=same).double()
         moved = keep * velocity[name] + math.sqrt(1 - keep**2) * noise + 0.12 * force
         expected[name] = value.detach() + 0.12 * scale * moved
-    optimizer = LangevinSampler(model.named_parameters(), priors, generator=generator)
+    optimizer = LangevinSampler(of_parameters, generator=generator)
     optimizer.set_curvature(objective.curvature(model, world.evidence))
     gradients(model, objective, world.evidence)
     optimizer.step()
@@ -336,7 +345,8 @@ def test_balancing_the_sides_changes_no_score(world: World) -> None:
     model, objective = new_model(world), RatingObjective(world.inputs, weight=WEIGHT)
     with torch.no_grad():
         model.users.factors.rows[:, 0] *= 3
-    training = LangevinTraining(model, objective, world.evidence, LangevinConfig(), torch.Generator().manual_seed(0))
+    priors, generator = scale_priors(model, SETTINGS, world.inputs), torch.Generator().manual_seed(0)
+    training = LangevinTraining(model, objective, world.evidence, LangevinConfig(), priors, generator)
     with torch.no_grad():
         before = all_scores(model(world.inputs))
         training._balance()

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from models.cold.others_content import content_from_others
-from models.encoder import Messages, RelationalEncoder, parameter_key
-from models.network.priors import ScalePrior
+from models.network.encoder import Messages, RelationalEncoder, parameter_key
 from models.posterior import Posterior
 
 USERS, JOBS, SIZE = 60, 5, 3
@@ -36,9 +35,9 @@ def test_content_is_what_a_table_fitted_without_the_user_says() -> None:
         pull = free.var(axis=0, ddof=0) / table.var(axis=0, ddof=0)
     edges = (torch.from_numpy(np.stack([JOB, np.arange(USERS)])), torch.from_numpy(WEIGHT).float(), JOBS)
     messages = Messages.stack(USERS, {"job": edges}, {})
-    encoder = RelationalEncoder({"job": JOBS}, {}, SIZE, {"job": ScalePrior(initial=1.0)}, torch.Generator())
+    encoder = RelationalEncoder({"job": JOBS}, {}, SIZE, {"job": 1.0}, torch.Generator())
     samples = {TABLE: torch.from_numpy(table)[None], "users.factors.rows": torch.from_numpy(free)[None]}
-    found = content_from_others(Posterior(samples), encoder, "users", messages, torch.from_numpy(rated * 5))[0]
+    found = content_from_others(Posterior(samples), encoder, "user", messages, torch.from_numpy(rated * 5))[0]
     for user in range(USERS):
         without = fitted(rows, pull, rated & (np.arange(USERS) != user))
         np.testing.assert_allclose(found[user].numpy(), WEIGHT[user] * without[JOB[user]], atol=5e-3)
@@ -50,6 +49,6 @@ def test_users_without_concepts_have_no_content(num_users: int) -> None:
     messages = Messages.stack(num_users, {}, {})
     encoder = RelationalEncoder({}, {}, SIZE, {}, torch.Generator())
     posterior = Posterior({"users.factors.rows": torch.randn(2, num_users, SIZE)})
-    found = content_from_others(posterior, encoder, "users", messages, torch.ones(num_users))
+    found = content_from_others(posterior, encoder, "user", messages, torch.ones(num_users))
     assert found.shape == (2, num_users, SIZE)
     assert not found.any()

@@ -9,7 +9,7 @@ from scipy import sparse
 from torch.distributions import Categorical
 
 from kg.ratings import Ratings
-from models.head import level_probabilities, slopes
+from models.network.head import level_probabilities, slopes
 from models.people.concept_table import ConceptTable
 from models.people.own_tastes import OwnTastes
 from models.posterior import Predictor

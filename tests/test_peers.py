@@ -11,7 +11,7 @@ import pytest
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
-from models.encoder import Messages
+from models.network.encoder import Messages
 from models.network.tower import NodeInputs
 from models.text import TextEncoder
 from training.answers import Fitted

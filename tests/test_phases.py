@@ -6,21 +6,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.encoder import Messages
-from models.hybrid import HybridInputs, HybridModel
 from models.network.assembly import ModelSettings, assemble
-from models.network.phases import PhasedPosterior, PhasedPredictor
+from models.network.encoder import Messages
+from models.network.hybrid import HybridInputs, HybridModel
 from models.network.sparse import Pairs
 from models.network.tower import NodeInputs
-from models.posterior import Posterior
+from models.posterior import PhasedPosterior, PhasedPredictor, Posterior
 from training.config import LangevinConfig
 from training.loop import EpochRecord
 from training.objective import Evidence, RatingBatch, RatingObjective
 from training.sampling import LangevinTraining
+from training.scale_priors import scale_priors
 
 USERS, ITEMS = 5, 6
 KNOWN_USERS, KNOWN_ITEMS = torch.tensor([1, 1, 1, 1, 0]) > 0, torch.tensor([1, 0, 1, 1, 0, 1]) > 0
 RATED = torch.tensor([[0, 0, 1, 2, 2, 3], [0, 2, 3, 0, 5, 5]])
+
+
+SETTINGS = ModelSettings(embedding_size=2)
 
 
 def inputs() -> HybridInputs:
@@ -35,7 +38,7 @@ def inputs() -> HybridInputs:
 
 def model(seed: int) -> HybridModel:
     generator = torch.Generator().manual_seed(seed)
-    return assemble(inputs(), torch.full((3,), 1 / 3), ModelSettings(embedding_size=2), generator=generator)
+    return assemble(inputs(), torch.full((3,), 1 / 3), SETTINGS, generator=generator)
 
 
 def samples(*seeds: int) -> Posterior:
@@ -51,7 +54,9 @@ def training(config: LangevinConfig, weight: float = 0.5) -> LangevinTraining:
     batch = RatingBatch(Pairs(RATED[0], RATED[1], USERS, ITEMS), level)
     objective = RatingObjective(inputs(), weight=weight)
     evidence = Evidence(batch, batch, batch)
-    return LangevinTraining(model(0), objective, evidence, config, torch.Generator().manual_seed(5))
+    network, generator = model(0), torch.Generator().manual_seed(5)
+    priors = scale_priors(network, SETTINGS, inputs())
+    return LangevinTraining(network, objective, evidence, config, priors, generator)
 
 
 def run(made: LangevinTraining, steps: range) -> None:

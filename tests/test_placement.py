@@ -28,8 +28,7 @@ from kg.vocabulary import Vocabulary
 from models.inputs import hybrid_inputs
 from models.lists.content import Content
 from models.lists.exposure import Exposure
-from models.network.phases import PhasedPosterior
-from models.posterior import Posterior
+from models.posterior import PhasedPosterior, Posterior
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-import models.posterior
-from models.encoder import Messages
-from models.head import level_probabilities, rising
-from models.hybrid import HybridInputs, HybridModel
+import models.posterior.predictor
 from models.network.assembly import ModelSettings, assemble
+from models.network.encoder import Messages
+from models.network.head import level_probabilities, rising
+from models.network.hybrid import HybridInputs, HybridModel
 from models.network.tower import NodeInputs
 from models.posterior import Posterior, Predictor, expected_value, interval
 
@@ -85,7 +85,7 @@ def test_a_batch_equals_its_pairs_one_by_one_and_in_blocks(
     batch = predictor.probabilities(user, item)
     single = torch.cat([predictor.probabilities(u[None], i[None]) for u, i in zip(user, item, strict=True)])
     torch.testing.assert_close(batch, single)
-    monkeypatch.setattr(models.posterior, "_BLOCK", SAMPLES * 3 * 2)
+    monkeypatch.setattr(models.posterior.predictor, "_BLOCK", SAMPLES * 3 * 2)
     torch.testing.assert_close(predictor.probabilities(user, item), batch)
     assert predictor.probabilities(user[:0], item[:0]).shape == (0, 5)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from models.cold.free_row import FreeRow
 from models.cold.newcomer_prior import RowPrior
 from models.cold.scale_use import ScaleUse
-from models.head import level_probabilities
+from models.network.head import level_probabilities
 
 DRAWS, KNOWN, SIZE, CUTS = 20_000, 400, 3, torch.tensor([-2.2, -0.9, 0.6, 2.0])
 FACTOR = np.array(

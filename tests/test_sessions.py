@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 
 from kg.ratings import Ratings
-from models.encoder import Messages
-from models.head import level_probabilities, rising, slopes
-from models.hybrid import HybridInputs, HybridModel
 from models.network.assembly import ModelSettings, assemble
-from models.network.phases import PhasedPosterior
+from models.network.encoder import Messages
+from models.network.head import level_probabilities, rising, slopes
+from models.network.hybrid import HybridInputs, HybridModel
 from models.network.sessions import DAY, Sessions
 from models.network.sparse import pair_scores
-from models.network.tower import NodeInputs, named_priors
+from models.network.tower import NodeInputs
 from models.network.weeks import Weeks
-from models.posterior import Posterior
+from models.posterior import PhasedPosterior, Posterior
 from training.config import LangevinConfig
 from training.objective import Evidence, RatingObjective
 from training.sampling import LangevinTraining
+from training.scale_priors import scale_priors
 
 USERS, ITEMS, SIZE, WEIGHT = 5, 6, 3, 0.3  # user 4 and item 5 have no rating
 LEVELS = np.array([1, 2, 3], dtype=np.float32)
@@ -61,9 +61,12 @@ def inputs(sessions: Sessions | None) -> HybridInputs:
     return HybridInputs(users=side(USERS), items=side(ITEMS), sessions=sessions)
 
 
+SETTINGS = ModelSettings(embedding_size=SIZE - 1)
+
+
 def new_model(read: HybridInputs, seed: int = 0) -> HybridModel:
     """A network whose parameters are quarters of small integers, so that half precision is exact."""
-    made = assemble(read, torch.full((3,), 1 / 3), ModelSettings(embedding_size=SIZE - 1), generator=torch.Generator())
+    made = assemble(read, torch.full((3,), 1 / 3), SETTINGS, generator=torch.Generator())
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in made.named_parameters():
@@ -168,7 +171,8 @@ def test_curvature_equals_the_dense_formula() -> None:
     sessions = Sessions.of(ratings())
     read, given = inputs(sessions), evidence(sessions)
     model = new_model(read)
-    found = RatingObjective(read, weight=WEIGHT).curvature(model, given)
+    curvature = RatingObjective(read, weight=WEIGHT).curvature(model, given)
+    found = {name: curvature[parameter] for name, parameter in model.named_parameters()}
     parameters = {name: value.detach() for name, value in doubles(model).items()}
     of_sessions, items = rows_by_loops(parameters), parameters["items.factors.rows"]
     tables = ("users.factors.rows", "items.factors.rows", "sessions.weeks", "sessions.residual")
@@ -190,7 +194,7 @@ def test_curvature_equals_the_dense_formula() -> None:
             expected["items.factors.rows"][item] += torch.cat([of_sessions[user, day][:-1] ** 2, one]) * information
     for name in tables:
         torch.testing.assert_close(found[name].double(), expected[name], rtol=1e-4, atol=1e-5)
-    assert set(found) == set(named_priors(model)) == set(parameters)
+    assert set(curvature) == set(scale_priors(model, SETTINGS, read)) == set(model.parameters())
 
 
 def test_days_that_add_nothing_leave_the_model_without_them() -> None:
@@ -220,9 +224,8 @@ def test_balancing_the_sides_changes_no_score_of_a_session() -> None:
     sessions = Sessions.of(ratings())
     read, given = inputs(sessions), evidence(sessions)
     model = new_model(read)
-    training = LangevinTraining(
-        model, RatingObjective(read, weight=WEIGHT), given, LangevinConfig(), torch.Generator().manual_seed(0)
-    )
+    priors, generator = scale_priors(model, SETTINGS, read), torch.Generator().manual_seed(0)
+    training = LangevinTraining(model, RatingObjective(read, weight=WEIGHT), given, LangevinConfig(), priors, generator)
     with torch.no_grad():
         before = model(read)
         expected = pair_scores(before.raters, before.items, given.warm.scored)
@@ -294,7 +297,7 @@ def test_each_rating_of_a_batch_has_its_own_date(monkeypatch: pytest.MonkeyPatch
     user, item = torch.tensor([0, 3, 0, 4, 1]), torch.tensor([4, 0, 4, 1, 5])
     time = START + torch.tensor([0, 99, 40, 3, 3]) * DAY
     batch = found.probabilities(user, item, time)
-    monkeypatch.setattr("models.posterior._BLOCK", 3 * SIZE * 2)
+    monkeypatch.setattr("models.posterior.predictor._BLOCK", 3 * SIZE * 2)
     torch.testing.assert_close(found.probabilities(user, item, time), batch)
     for number in range(5):
         one = slice(number, number + 1)

@@ -14,8 +14,7 @@ from models.lists.exposure import Exposure
 from models.lists.liking import Part
 from models.lists.person import Person
 from models.lists.top_items import best_by_bound, top_items
-from models.network.phases import PhasedPredictor
-from models.posterior import Predictor
+from models.posterior import PhasedPredictor, Predictor
 
 ITEMS, SIZE, LEVELS = 3_000, 4, 5
 

@@ -24,7 +24,7 @@ from kg.storage.atomic import staged_file, write_file
 from kg.storage.manifest import refuse_foreign, seal, unseal
 from models.cold.sentence_map import SentenceMap
 from models.lists.exposure import Exposure
-from models.network.phases import PhasedPosterior
+from models.posterior import PhasedPosterior
 from models.recommender import Recommender
 from training.additions import read_additions, replayed
 from training.config import RunConfig

@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from models.hybrid import HybridModel
-from models.network.phases import PhasedPosterior
-from models.network.tower import named_priors
-from models.posterior import Posterior, expected_value
+from models.network.hybrid import HybridModel
+from models.posterior import PhasedPosterior, Posterior, expected_value
 from training.config import AdamWConfig
 from training.loop import EpochRecord
 from training.objective import Evidence, RatingObjective
+from training.scale_prior import ScalePrior
 
 __all__ = ["AdamWTraining"]
 
@@ -29,6 +28,7 @@ class AdamWTraining:
         validation: Held-out ratings and, per rating, whether its item and user have training ratings.
         levels: Values of the scale in stars, `[num_levels]`.
         config: Learning rate, batches, patience.
+        priors: Every parameter of the network, and its prior.
         generator: Source of the random batches.
     """
 
@@ -40,6 +40,7 @@ class AdamWTraining:
         validation: tuple[Tensor, Tensor, Tensor],
         levels: Tensor,
         config: AdamWConfig,
+        priors: Mapping[nn.Parameter, ScalePrior],
         generator: torch.Generator,
     ) -> None:
         self.model = model
@@ -49,7 +50,7 @@ class AdamWTraining:
         self.levels = levels
         self.config = config
         self.generator = generator
-        self.priors = named_priors(model)
+        self.priors = priors
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
@@ -60,8 +61,8 @@ class AdamWTraining:
     def loss(self, model: HybridModel, evidence: Evidence) -> Tensor:
         r"""Return the objective with its share of the prior, $\tfrac12 \sum V^2 / \tau^2$: the maximum is the posterior's mode."""
         penalty = torch.zeros(())
-        for name, parameter in self.model.named_parameters():
-            penalty = penalty + parameter.square().sum() / (2 * self.priors[name].initial ** 2)
+        for parameter, prior in self.priors.items():
+            penalty = penalty + parameter.square().sum() / (2 * prior.initial**2)
         share = len(evidence.warm) / len(self.evidence.warm)
         total: Tensor = self.objective(model, evidence) + self.config.prior_strength * share * penalty
         return total

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from kg.dataset import Dataset
 from kg.errors import InputError
@@ -21,15 +21,16 @@ from kg.ratings import Ratings
 from kg.wording import item_sentences
 from models.cold.expected_items import with_expected_items
 from models.cold.expected_users import with_expected_users
-from models.hybrid import HybridInputs, HybridModel
 from models.inputs import InputLimits, graph_inputs, hybrid_inputs
 from models.lists.content import Content
 from models.lists.exposure import Exposure
+from models.lists.item_regression import OF_STARS
 from models.network.assembly import ModelSettings, assemble
 from models.network.graph_inputs import GraphInputs
-from models.network.phases import PhasedPosterior
+from models.network.hybrid import HybridInputs, HybridModel
 from models.network.projection import TextProjection
 from models.network.sessions import Sessions
+from models.posterior import PhasedPosterior
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training.absences import LEVELS, with_absences
@@ -42,6 +43,8 @@ from training.objective import Evidence, RatingObjective
 from training.progress import Progress, silent
 from training.rating_levels import nearest_level, rating_levels
 from training.sampling import LangevinTraining
+from training.scale_prior import ScalePrior
+from training.scale_priors import scale_priors
 from training.splits import Split, liked_from, make_split
 
 __all__ = ["Experiment"]
@@ -295,21 +298,28 @@ class Experiment:
         """Return the network with rows drawn from their priors."""
         counts = np.bincount(nearest_level(self.examples.value, self.levels), minlength=len(self.levels))
         shares = torch.from_numpy((counts / counts.sum()).astype(np.float32))
+        return assemble(self.inputs, shares, self._settings, generator=generator)
+
+    def priors(self, model: HybridModel) -> dict[nn.Parameter, ScalePrior]:
+        """Return the prior of every parameter of a network made by `new_model`."""
+        return scale_priors(model, self._settings, self.inputs)
+
+    @property
+    def _settings(self) -> ModelSettings:
         free_rows = "factors" not in self.config.model.leave_out
-        settings = ModelSettings(embedding_size=self.config.model.embedding_size, free_rows=free_rows)
-        return assemble(self.inputs, shares, settings, generator=generator)
+        return ModelSettings(embedding_size=self.config.model.embedding_size, free_rows=free_rows)
 
     def _method(
         self, model: HybridModel, objective: RatingObjective, evidence: Evidence, generator: torch.Generator
     ) -> LangevinTraining | AdamWTraining:
-        config = self.config.training
+        config, priors = self.config.training, self.priors(model)
         if isinstance(config, LangevinConfig):
-            return LangevinTraining(model, objective, evidence, config, generator)
+            return LangevinTraining(model, objective, evidence, config, priors, generator)
         held_out = self.split.validation
         assert held_out is not None, "check() comes first"
         user, item, value = (torch.from_numpy(part.copy()) for part in (held_out.user, held_out.item, held_out.value))
         levels = torch.from_numpy(self.levels.copy())
-        return AdamWTraining(model, objective, evidence, (user, item, value), levels, config, generator)
+        return AdamWTraining(model, objective, evidence, (user, item, value), levels, config, priors, generator)
 
     def use_vectors(self, item_vectors: NDArray[np.float32]) -> None:
         """Take the text vectors of a saved run instead of encoding again."""
@@ -334,7 +344,8 @@ class Experiment:
             posterior=posterior,
             data=self.data,
             item_vectors=self.item_vectors,
-            exposure=exposure or Exposure.fit(self.split.train, content),
+            exposure=exposure
+            or Exposure.fit(self.split.train, content, settings=None if self.dataset.implicit else OF_STARS),
             encoder=self.encoder,
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -24,10 +24,8 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from kg.storage.atomic import clear_leftovers, staged_directory, write_file
 from kg.storage.manifest import seal
-from models.encoder import parameter_key
 from models.inputs import relation_name
-from models.network.phases import PhasedPosterior
-from models.posterior import Posterior
+from models.posterior import PhasedPosterior
 from training.additions import Said, read_additions, write_additions
 from training.bundle import Run, load_run, refuse_other_run
 from training.experiment import Experiment
@@ -35,7 +33,6 @@ from training.splits import Split
 
 __all__ = ["RunForgetting"]
 
-_ROWS_OF_USERS = ("users.factors.rows", "cold_users.residual.rows", "head.preferences")
 _KEPT = ("lists.safetensors", "config.yaml", "metrics.json", "history.csv")
 
 
@@ -177,34 +174,20 @@ def _posterior(
     posterior: PhasedPosterior, before: Experiment, after: Experiment, users: NDArray[np.bool_]
 ) -> PhasedPosterior:
     """Return samples that fit the inputs that are left."""
-    kept = _kept_rows(before, after, users)
-    there = {name for name, _ in after.new_model(torch.Generator()).named_parameters()}
-    gone = torch.from_numpy(np.flatnonzero(users))
-
-    def without(samples: Mapping[str, Tensor]) -> Posterior:
-        found = {}
-        for name, stacked in samples.items():
-            if name in _ROWS_OF_USERS:
-                stacked = stacked.clone()
-                stacked[:, gone] = 0
-            elif name in kept:
-                stacked = stacked[:, kept[name]].contiguous()
-            if name in there:
-                found[name] = stacked
-        return Posterior(found)
-
-    return PhasedPosterior(without(posterior.warm.samples), posterior.num_cold)
+    sessions = None if before.sessions is None else ~torch.from_numpy(users)[before.sessions.user]
+    gone, model = torch.from_numpy(np.flatnonzero(users)), after.new_model(torch.Generator())
+    left = posterior.warm.forgetting(gone, _senders_left(before, after), sessions, model)
+    return PhasedPosterior(left, posterior.num_cold)
 
 
-def _kept_rows(before: Experiment, after: Experiment, users: NDArray[np.bool_]) -> dict[str, Tensor]:
+def _senders_left(before: Experiment, after: Experiment) -> dict[tuple[str, str, str], Tensor]:
     """Return which rows stay of each table that has one for every sender: senders may fall silent with a person."""
-    kept: dict[str, Tensor] = {}
-    for kind, tower in ((USER, "users"), (ITEM, "items")):
-        for group in ("content", "interactions"):
-            for edge_type in getattr(before.data[kind], group):
-                if edge_type in getattr(after.data[kind], group):
-                    name = f"{tower}.{group}.tables.{parameter_key(relation_name(edge_type))}"
-                    kept[name] = torch.isin(before.data[edge_type].senders, after.data[edge_type].senders)
-    if before.sessions is not None:
-        kept["sessions.residual"] = ~torch.from_numpy(users)[before.sessions.user]
-    return kept
+    return {
+        (kind, group, relation_name(edge_type)): torch.isin(
+            before.data[edge_type].senders, after.data[edge_type].senders
+        )
+        for kind in (USER, ITEM)
+        for group in ("content", "interactions")
+        for edge_type in getattr(before.data[kind], group)
+        if edge_type in getattr(after.data[kind], group)
+    }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from models.network.priors import ScalePrior
+from training.scale_prior import ScalePrior
 
 __all__ = ["LangevinSampler"]
 
@@ -38,8 +38,7 @@ class LangevinSampler(torch.optim.Optimizer):
     Underdamped Langevin: Cheng et al., arXiv:1707.03663; preconditioning: Girolami & Calderhead 2011.
 
     Args:
-        parameters: Named parameters.
-        priors: Prior of each, by the same name.
+        priors: Every parameter, and its prior.
         step_size: $\epsilon$.
         friction: $\gamma$.
         generator: Source of all noise; its state is part of a checkpoint.
@@ -47,14 +46,13 @@ class LangevinSampler(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[tuple[str, nn.Parameter]],
-        priors: Mapping[str, ScalePrior],
+        priors: Mapping[nn.Parameter, ScalePrior],
         *,
         step_size: float = 0.12,
         friction: float = 0.2,
         generator: torch.Generator,
     ) -> None:
-        groups = [{"params": [parameter], "name": name, "prior": priors[name]} for name, parameter in parameters]
+        groups = [{"params": [parameter], "prior": prior} for parameter, prior in priors.items()]
         super().__init__(groups, {"step_size": step_size, "friction": friction})
         self.generator = generator
         searcher = torch.Generator().manual_seed(0)  # where power iteration starts is no part of the chain's noise
@@ -137,11 +135,10 @@ class LangevinSampler(torch.optim.Optimizer):
                 state["damping"] = state["damping"] * (stiffness / STIFFEST) ** share
         return stiffness
 
-    def set_curvature(self, curvature: Mapping[str, Tensor], *, memory: float = 0.7) -> None:
-        """Blend new diagonal curvature of the likelihood, by parameter name, into the old."""
+    def set_curvature(self, curvature: Mapping[nn.Parameter, Tensor], *, memory: float = 0.7) -> None:
+        """Blend new diagonal curvature of the likelihood into the old."""
         for group in self.param_groups:
-            state = self.state[group["params"][0]]
-            new = curvature[group["name"]]
+            state, new = self.state[group["params"][0]], curvature[group["params"][0]]
             first = not state["curvature"].any()
             state["curvature"] = new.clone() if first else state["curvature"].mul_(memory).add_(new, alpha=1 - memory)
 
@@ -185,15 +182,12 @@ class LangevinSampler(torch.optim.Optimizer):
         state["joint"] = (precision - precision.diagonal().diag()).float()
 
     @torch.no_grad()
-    def rescale(self, name: str, factor: Tensor) -> None:
+    def rescale(self, parameter: nn.Parameter, factor: Tensor) -> None:
         """Multiply the columns of one parameter, with its scales and curvature: the same model in other units."""
-        for group in self.param_groups:
-            if group["name"] == name:
-                parameter = group["params"][0]
-                state = self.state[parameter]
-                parameter.mul_(factor)
-                state["variance"] = state["variance"] * factor.square()
-                state["curvature"] = state["curvature"] / factor.square()
-                if "joint" in state:
-                    state["joint"] = state["joint"] / factor / factor[:, None]
-                    state["widths"] = state["widths"] * factor.square()
+        state = self.state[parameter]
+        parameter.mul_(factor)
+        state["variance"] = state["variance"] * factor.square()
+        state["curvature"] = state["curvature"] / factor.square()
+        if "joint" in state:
+            state["joint"] = state["joint"] / factor / factor[:, None]
+            state["widths"] = state["widths"] * factor.square()

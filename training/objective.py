@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from kg.ratings import Ratings
-from models.hybrid import HybridInputs, HybridModel, Representations
+from models.network.hybrid import HybridInputs, HybridModel, Representations
 from models.network.sessions import Sessions
 from models.network.sparse import Pairs, pair_scores
-from models.network.tower import named_curvature
+from training.curvature import parameter_curvature
 from training.rating_levels import nearest_level
 
 __all__ = ["Evidence", "RatingBatch", "RatingObjective"]
@@ -162,8 +162,8 @@ class RatingObjective:
         return total
 
     @torch.no_grad()
-    def curvature(self, model: HybridModel, evidence: Evidence) -> dict[str, Tensor]:
-        r"""Return the diagonal curvature of the objective in every parameter, by name.
+    def curvature(self, model: HybridModel, evidence: Evidence) -> dict[nn.Parameter, Tensor]:
+        r"""Return the diagonal curvature of the objective in every parameter.
 
         With $f = \langle z_u, z_i \rangle$, the curvature in $z_u$ is the sum of $z_i^2$ over the user's
         ratings times the Fisher information of each in its score; squared edge weights carry it to the tables.
@@ -185,36 +185,14 @@ class RatingObjective:
             for found, (batch, *_, share) in zip(information, batches, strict=True)
         )
         of_raters = evidence.warm.scored.to_users(of_warm, _squared(rows.items))
-        parts = (
-            (
-                "users",
-                model.users,
-                self.inputs.users,
-                of_raters if sessions is None else sessions.sum_to_users(of_raters),
-            ),
-            ("items", model.items, self.inputs.items, evidence.warm.scored.to_items(of_warm, _squared(rows.raters))),
-            (
-                "cold_users",
-                model.cold_users,
-                self.inputs.users,
-                evidence.cold_users.pairs.to_users(of_cold_users, _squared(rows.items)),
-            ),
-            (
-                "cold_items",
-                model.cold_items,
-                self.inputs.items,
-                evidence.cold_items.scored.to_items(of_cold_items, _squared(rows.raters)),
-            ),
-        )
-        found = named_curvature("head", model.head.curvature(information[0]))
-        if model.sessions is not None and sessions is not None:
-            found |= named_curvature("sessions", model.sessions.curvature(sessions, of_raters))
-        for name, tower, inputs, node_curvature in parts:
-            for path, value in named_curvature(name, tower.curvature(inputs, node_curvature)).items():
-                # The cold view shares its content tables with the warm one: their curvatures add up.
-                path = path.removeprefix("cold_") if path.startswith("cold_") and ".content." in path else path
-                found[path] = found[path] + value if path in found else value
-        return found
+        nodes = {
+            "raters": of_raters,
+            "users": of_raters if sessions is None else sessions.sum_to_users(of_raters),
+            "items": evidence.warm.scored.to_items(of_warm, _squared(rows.raters)),
+            "cold_users": evidence.cold_users.pairs.to_users(of_cold_users, _squared(rows.items)),
+            "cold_items": evidence.cold_items.scored.to_items(of_cold_items, _squared(rows.raters)),
+        }
+        return parameter_curvature(model, self.inputs, nodes, information[0])
 
 
 def _squared(rows: Tensor) -> Tensor:

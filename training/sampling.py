@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kg.errors import InputError
+from kg.schema import ITEM, USER
 from models.cold.residuals import drawn_residuals
-from models.hybrid import HybridModel
-from models.network.phases import PhasedPosterior
-from models.network.tower import named_priors
-from models.posterior import Posterior
+from models.network.hybrid import HybridModel
+from models.posterior import PhasedPosterior, Posterior
 from training.config import LangevinConfig
 from training.guard import Guard
 from training.langevin import LangevinSampler
 from training.loop import EpochRecord
 from training.objective import Evidence, RatingObjective
+from training.scale_prior import ScalePrior
 
 __all__ = ["LangevinTraining", "phases_of"]
 
@@ -36,6 +36,7 @@ class LangevinTraining:
         objective: What is minimised; gives the curvature.
         evidence: Training ratings.
         config: Burn-in, hold, phases and thinning.
+        priors: Every parameter of the network, and its prior.
         generator: Source of all noise.
     """
 
@@ -45,6 +46,7 @@ class LangevinTraining:
         objective: RatingObjective,
         evidence: Evidence,
         config: LangevinConfig,
+        priors: Mapping[nn.Parameter, ScalePrior],
         generator: torch.Generator,
     ) -> None:
         self.model = model
@@ -53,8 +55,7 @@ class LangevinTraining:
         self.config = config
         self.generator = generator
         self.optimizer = LangevinSampler(
-            model.named_parameters(),
-            named_priors(model),
+            priors,
             step_size=config.step_size,
             friction=config.friction,
             generator=generator,
@@ -166,16 +167,17 @@ class LangevinTraining:
         """
         snapshot = Posterior.snapshot(self.model)
         rows, pairs = self.model(self.objective.inputs), self.evidence.warm.pairs
-        for name, warm, cold, counts in (
-            ("cold_users.residual.rows", rows.users, rows.cold_users, pairs.user_counts),
-            ("cold_items.residual.rows", rows.items, rows.cold_items, pairs.item_counts),
+        for kind, tower, warm, cold, counts in (
+            (USER, self.model.cold_users, rows.users, rows.cold_users, pairs.user_counts),
+            (ITEM, self.model.cold_items, rows.items, rows.cold_items, pairs.item_counts),
         ):
+            residual = Posterior.residual_of(snapshot, kind)
             unrated = torch.nonzero(counts == 0)[:, 0]
             if len(unrated) and len(self.cold) % 2:
-                snapshot[name][unrated] = -self.cold[-1][name][unrated]
+                residual[unrated] = -Posterior.residual_of(self.cold[-1], kind)[unrated]
             elif len(unrated):
-                beyond = warm - (cold - self.model.get_parameter(name))
-                snapshot[name][unrated] = drawn_residuals(beyond, counts, len(unrated), self.generator).half()
+                beyond = warm - (cold - tower.residual())
+                residual[unrated] = drawn_residuals(beyond, counts, len(unrated), self.generator).half()
         return snapshot
 
     def _let_go(self) -> None:
@@ -206,11 +208,13 @@ class LangevinTraining:
         )
         factor = (of_items / of_users.clamp_min(1e-8)).pow(0.25).clamp(0.2, 5.0)
         factor = torch.cat([factor, factor.new_ones(1)])
-        for name, _ in self.model.named_parameters():
-            if name.startswith(("users.", "cold_users.", "sessions.")):
-                self.optimizer.rescale(name, factor)
-            elif name.startswith(("items.", "cold_items.")):
-                self.optimizer.rescale(name, 1 / factor)
+        model = self.model
+        for towers, scale in (
+            ((model.users, model.cold_users, model.sessions), factor),
+            ((model.items, model.cold_items), 1 / factor),
+        ):
+            for parameter in nn.ModuleList(tower for tower in towers if tower is not None).parameters():
+                self.optimizer.rescale(parameter, scale)
 
 
 def phases_of(config: LangevinConfig, cold_weight: float) -> tuple[int, int]:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from kg.schema import ITEM, USER
 from models.accounts.received import CONCEPT, NEIGHBOUR, PartKey, learned_ratings
-from models.hybrid import HybridModel
 from models.inputs import HOP, RATED, hybrid_inputs
 from models.network.graph_inputs import GraphInputs, MessageType
+from models.network.hybrid import HybridModel
 from models.posterior import Posterior, Predictor, expected_value
 from models.trained import Trained
 
@@ -120,20 +120,15 @@ def _encoded(
     renormalise: bool,
 ) -> Predictor:
     """Encode variants by the network itself."""
-    data, samples = GraphInputs(), dict(posterior.samples)
+    data = GraphInputs()
     for side, variants in sides.items():
         _fill(data, recommender, side, variants, renormalise=renormalise)
-        of_head = ("head.preferences",) if side == USER else ()
-        for name in (f"{side}s.factors.rows", f"cold_{side}s.residual.rows", *of_head):
-            samples[name] = samples[name][:, variants.nodes]
-    if predictor.dated is not None:
-        # What days add does not depend on messages; it stands in the free row, so that sessions need no variants.
-        nodes = sides[USER].nodes
-        days = predictor.users[:, nodes] - predictor.dated.users[:, nodes]
-        samples["users.factors.rows"] = samples["users.factors.rows"].float() + days
+    users, items = (torch.from_numpy(sides[side].nodes) for side in (USER, ITEM))
+    # What days add does not depend on messages; it stands in the latent factors, so that sessions need no variants.
+    days = None if predictor.dated is None else predictor.users[:, users] - predictor.dated.users[:, users]
+    kept = posterior.of_nodes(users, items, days)
     whole = recommender.model
     model = HybridModel(whole.users, whole.items, whole.cold_users, whole.cold_items, whole.head)
-    kept = Posterior({name: found for name, found in samples.items() if not name.startswith("sessions.")})
     phased = recommender.predictor
     # The network gives those who joined later the cold view, even where all samples answer for them.
     known = {USER: phased.known_users & recommender.learned(USER), ITEM: phased.known_items}

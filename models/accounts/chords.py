@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from kg.schema import ITEM, USER
-from models.head import chances_of
-from models.posterior import Predictor, bilinear
+from models.network.bilinear import bilinear
+from models.network.head import chances_of
+from models.posterior import Predictor
 
 __all__ = ["Chords"]
 

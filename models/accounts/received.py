@@ -12,10 +12,10 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from models.cold.newcomer_prior import RowPrior
 from models.cold.newcomers import Taste, messages_sent
-from models.encoder import parameter_key
-from models.head import slopes
 from models.inputs import HOP, RATED, RATED_BY, RATED_OVER, relation_name
+from models.network.bilinear import with_one
 from models.network.graph_inputs import GraphInputs, MessageType
+from models.network.head import slopes
 from models.posterior import Posterior, Predictor
 from models.trained import Trained
 
@@ -203,26 +203,25 @@ def received_by(
         side: `user` or `item`.
         node: Index of the node.
     """
-    samples, tower = posterior.samples, f"{side}s"
     collect = _Collector()
     _add_content(collect, posterior, data, side, node)
     mine = train.user == node if side == USER else train.item == node
     partners = torch.from_numpy((train.item if side == USER else train.user)[mine])
     if not len(partners):
-        collect.add([PartKey(NEW, side)], samples[f"cold_{tower}.shared.rows"])
-        collect.add_free(side, samples[f"cold_{tower}.residual.rows"][:, node].float())
+        collect.add([PartKey(NEW, side)], posterior.shared(side)[:, None])
+        collect.add_free(side, posterior.residual(side, node))
         return collect.received()
     _add_neighbours(collect, posterior, data, side, partners)
     for edge_type in data[side].interactions:
         if edge_type[1] not in (RATED, RATED_BY):
-            senders, rows, weight = _edge_rows(posterior, data, f"{tower}.interactions", edge_type, node)
+            senders, rows, weight = _edge_rows(posterior, data, "interactions", edge_type, node)
             over = edge_type[1].startswith(RATED_OVER)
             key = PartKey(RELATED, side, edge_type) if over else PartKey(DATES, side)
             collect.add([key] * len(senders), rows, weight)
     if side == USER and predictor.dated is not None:
         days = predictor.users[:, node].double() - predictor.dated.users[:, node].double()
         collect.add([PartKey(DATES, side)], days[:, None])
-    collect.add_free(side, samples[f"{tower}.factors.rows"][:, node].float())
+    collect.add_free(side, posterior.factors(side, node))
     return collect.received()
 
 
@@ -256,12 +255,12 @@ def received_from_history(
         level: Index of each rating's level, int64 `[num_ratings]`.
         prior: What the taste was made with; by default $\mu = 0$ and the variance of the known free rows.
     """
-    samples, rows = posterior.samples, taste.rows
+    rows = taste.rows
     collect = _Collector()
     if prior is not None:
         collect.add([PartKey(NEW, USER)], prior.mean[:, None])
     elif not len(item):
-        collect.add([PartKey(NEW, USER)], samples["cold_users.shared.rows"])
+        collect.add([PartKey(NEW, USER)], posterior.shared(USER)[:, None])
     keys = [PartKey(NEIGHBOUR, USER, sender=one) for one in item.tolist()]
     if len(item):
         sent = messages_sent(posterior, data, USER, item) * len(item) ** -0.5
@@ -269,13 +268,13 @@ def received_from_history(
     free = rows.double() - collect.received().total()
     if len(item):
         partners = predictor.items[:, item].double()
-        design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
+        design = with_one(partners)
         score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
         thresholds, preferences = (part.double()[:, None] for part in (predictor.thresholds, taste.preferences))
         slope, _ = slopes(score, thresholds, preferences, level)
         pulls = slope[..., None] * design
         if prior is None:
-            pulls = pulls @ posterior.covariance("users.factors.rows").double()
+            pulls = pulls @ posterior.factor_covariance(USER).double()
         else:
             pulls = pulls @ prior.covariance.double()
         collect.add(keys, pulls)
@@ -286,21 +285,21 @@ def received_from_history(
 
 def _add_content(collect: _Collector, posterior: Posterior, data: GraphInputs, side: str, node: int) -> None:
     for edge_type in data[side].content:
-        senders, rows, weight = _edge_rows(posterior, data, f"{side}s.content", edge_type, node)
+        senders, rows, weight = _edge_rows(posterior, data, "content", edge_type, node)
         if senders:
             collect.add([PartKey(CONCEPT, side, edge_type, sender) for sender in senders], rows, weight)
     for name, features in data[side].features["content"].items():
-        table = posterior.samples[f"{side}s.content.tables.{parameter_key(name)}"]
+        table = posterior.table(side, "content", name)
         collect.add_hop(collect.owner([PartKey(TEXTS, side)]), features[node, None], table)
 
 
 def _edge_rows(
-    posterior: Posterior, data: GraphInputs, encoder: str, edge_type: MessageType, node: int
+    posterior: Posterior, data: GraphInputs, group: str, edge_type: MessageType, node: int
 ) -> tuple[list[int], Tensor, Tensor]:
     """Return the senders of a relation's messages to a node, their rows `[num_samples, num_senders, size]`, the weights."""
     edges = data[edge_type]
     mine = (edges.edge_index[1] == node).nonzero()[:, 0]
-    table = posterior.samples[f"{encoder}.tables.{parameter_key(relation_name(edge_type))}"]
+    table = posterior.table(edge_type[2], group, relation_name(edge_type))
     return edges.edge_index[0][mine].tolist(), table.index_select(1, edges.table_row[mine]), edges.edge_weight[mine]
 
 
@@ -311,13 +310,12 @@ def _add_neighbours(collect: _Collector, posterior: Posterior, data: GraphInputs
         edge_type, keys = (ITEM, RATED, USER), [PartKey(NEIGHBOUR, USER, sender=one) for one in partners.tolist()]
     else:
         edge_type, keys = (USER, RATED_BY, ITEM), [PartKey(RATERS, ITEM)]
-    encoder = f"{side}s.interactions"
     if edge_type in data[side].interactions:
         senders = data[edge_type].senders
         row = torch.searchsorted(senders, partners).clamp(max=len(senders) - 1)
         # Who has no training rating has no row in the table, and sends nothing.
         weight = share * (senders[row] == partners).double()
-        table = posterior.samples[f"{encoder}.tables.{parameter_key(relation_name(edge_type))}"]
+        table = posterior.table(side, "interactions", relation_name(edge_type))
         rows = table.index_select(1, row)
         if side == ITEM:
             rows, weight = (weight @ rows.double())[:, None], torch.ones(1)
@@ -325,5 +323,5 @@ def _add_neighbours(collect: _Collector, posterior: Posterior, data: GraphInputs
     owner = collect.owner(keys)
     for name, centred in data[side].hop_sources.items():
         features = centred[partners].double() * share
-        table = posterior.samples[f"{encoder}.tables.{parameter_key(HOP + name)}"]
+        table = posterior.table(side, "interactions", HOP + name)
         collect.add_hop(owner, features if side == USER else features.sum(0, keepdim=True), table)

@@ -9,14 +9,10 @@ import numpy as np
 import torch
 
 from kg.schema import ITEM
-from models.cold.residuals import content_rows
 from models.inputs import hybrid_inputs
-from models.posterior import Posterior
 from models.trained import Trained
 
 __all__ = ["with_expected_items"]
-
-RESIDUAL = "cold_items.residual.rows"
 
 Model = TypeVar("Model", bound=Trained)
 
@@ -39,18 +35,11 @@ def with_expected_items(recommender: Model) -> Model:
     place, first = torch.from_numpy(unrated), phased.num_cold
     ids = [str(raw_id) for raw_id in recommender.graph.items.vocabulary.ids[unrated]]
     drawn = recommender.residuals(ITEM).draw(ITEM, ids).half()  # as all samples are kept
-    samples, rows = dict(phased.warm.samples), found.warm.items.clone()
-    residual = samples[RESIDUAL].clone()
-    residual[:first, place] = drawn
+    messages = hybrid_inputs(recommender.data, recommender.sessions).items.content
+    posterior, rows = phased.warm.with_residual(ITEM, place, drawn), found.warm.items.clone()
     # Added up as the network does, so that a run that is read again has the same rows to the last bit.
-    messages, encoder = (
-        hybrid_inputs(recommender.data, recommender.sessions).items.content,
-        recommender.model.items.content,
-    )
-    said = [content_rows(phased.warm, encoder, "items", messages, number)[place] for number in range(first)]
-    shared = samples["cold_items.shared.rows"][:first].float()
-    rows[:first, place] = torch.stack(said) + shared + drawn.float()
-    samples[RESIDUAL] = residual
-    expecting = replace(recommender, posterior=replace(phased, warm=Posterior(samples)))
+    content = phased.cold.content_embeddings(recommender.model.items.content, ITEM, messages)[:, place]
+    rows[:first, place] = content + drawn.float() + phased.cold.shared(ITEM)[:, None]
+    expecting = replace(recommender, posterior=replace(phased, warm=posterior))
     expecting.keep(recommender, predictor=replace(found, warm=replace(found.warm, items=rows)))
     return expecting

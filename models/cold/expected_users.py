@@ -11,15 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.schema import USER
-from models.cold.residuals import content_rows
 from models.inputs import hybrid_inputs
-from models.network.phases import PhasedPosterior
-from models.posterior import Posterior
+from models.posterior import PhasedPosterior
 from models.trained import Trained
 
 __all__ = ["with_expected_users"]
 
-RESIDUAL = "cold_users.residual.rows"
 SEED = 5
 
 Model = TypeVar("Model", bound=Trained)
@@ -49,16 +46,14 @@ def with_expected_users(recommender: Model) -> Model:
     generator = torch.Generator().manual_seed(SEED)
     for prior, mine in ((plain, ~says), (informed, says)):
         rows[:, mine] = prior.draw(int(mine.sum()), generator) + prior.believed_content(content[:, mine])
-    samples = dict(phased.warm.samples)
-    beside = content + samples["cold_users.shared.rows"].float()
-    residual = (rows - beside).half()  # as all samples are kept
-    place = torch.from_numpy(unrated)
-    samples[RESIDUAL] = samples[RESIDUAL].index_copy(1, place, residual)
-    rows = beside + residual.float()
+    shared, place = phased.warm.shared(USER)[:, None], torch.from_numpy(unrated)
+    residual = (rows - content - shared).half()  # as all samples are kept
+    posterior = phased.warm.with_residual(USER, place, residual)
+    rows = content + residual.float() + shared
     warm = replace(found.warm, users=found.warm.users.index_copy(1, place, rows))
     if warm.dated is not None:
         warm = replace(warm, dated=replace(warm.dated, users=warm.dated.users.index_copy(1, place, rows)))
-    expecting = replace(recommender, posterior=PhasedPosterior(Posterior(samples), phased.num_cold, expects_users=True))
+    expecting = replace(recommender, posterior=PhasedPosterior(posterior, phased.num_cold, expects_users=True))
     everyone = torch.ones_like(found.known_users)
     expecting.keep(recommender, predictor=replace(found, warm=warm, known_users=everyone))
     return expecting
@@ -66,7 +61,6 @@ def with_expected_users(recommender: Model) -> Model:
 
 def _content(recommender: Trained, users: NDArray[np.int64]) -> Tensor:
     """Return what concepts say of some users in all samples, `[num_samples, num_users, size]`."""
-    posterior, encoder = recommender.posterior.warm, recommender.model.users.content
     messages = hybrid_inputs(recommender.data, recommender.sessions).users.content
-    said = (content_rows(posterior, encoder, "users", messages, number) for number in range(len(posterior)))
-    return torch.stack([rows[users] for rows in said])
+    encoder = recommender.model.users.content
+    return recommender.posterior.warm.content_embeddings(encoder, USER, messages)[:, torch.from_numpy(users)]

@@ -11,6 +11,7 @@ from torch.nn.functional import one_hot
 from models.cold.laplace import Evaluation, drawn_around, even_draws, mode
 from models.cold.newcomer_prior import RowPrior
 from models.cold.scale_use import ScaleUse
+from models.network.bilinear import with_one
 from models.network.likelihood import SMALLEST, LevelChances, level_chances
 
 __all__ = ["FreeRow"]
@@ -73,7 +74,7 @@ class FreeRow:
             use: Prior of the preferences; or those of the raters, `[num_samples, num_ratings, num_levels]`; None: zero.
             weight: Evidence of each rating.
         """
-        design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
+        design = with_one(partners)
         moves, basis = design @ prior.factor, None
         if design.shape[1] < design.shape[2]:
             basis = torch.linalg.qr(moves.mT).Q

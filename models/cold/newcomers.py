@@ -11,7 +11,6 @@ from kg.schema import ITEM, USER
 from models.cold.free_row import FreeRow
 from models.cold.newcomer_prior import RowPrior
 from models.cold.scale_use import ScaleUse
-from models.encoder import parameter_key
 from models.inputs import HOP, RATED, RATED_BY, relation_name
 from models.network.graph_inputs import GraphInputs
 from models.posterior import Posterior, Predictor, rows_of
@@ -92,11 +91,10 @@ def taste_from_history(
         rows = rows if content is None else rows + prior.believed_content(content[:, None])[:, 0]
         return Taste(rows, nothing, prior.precision)
     if not len(item):
-        shared = posterior.samples["cold_users.shared.rows"][:, 0].float()
-        residual = _beyond_nothing(posterior.covariance("cold_users.residual.rows"))
-        rows = shared + residual.draw(1, generator)[:, 0] + (0.0 if content is None else content)
+        residual = _beyond_nothing(posterior.residual_covariance(USER))
+        rows = posterior.shared(USER) + residual.draw(1, generator)[:, 0] + (0.0 if content is None else content)
         return Taste(rows, nothing, residual.precision)
-    prior = prior or _beyond_nothing(posterior.covariance("users.factors.rows"))
+    prior = prior or _beyond_nothing(posterior.factor_covariance(USER))
     base = prior.believed(_messages(posterior, data, USER, item)).sum(1)
     base = base if content is None else base + prior.believed_content(content[:, None])[:, 0]
     partners = rows_of(predictor.items, item)
@@ -132,7 +130,7 @@ def item_from_raters(
         prior: Prior of the free row beyond content and messages; by default that of the known items' free rows.
         generator: Source of the draws.
     """
-    prior = prior or _beyond_nothing(posterior.covariance("items.factors.rows"))
+    prior = prior or _beyond_nothing(posterior.factor_covariance(ITEM))
     base = content + prior.believed(_messages(posterior, data, ITEM, user)).sum(1)
     raters, preferences = rows_of(predictor.users, user), rows_of(predictor.preferences, user)
     row, _, _ = FreeRow.of(base, prior, raters, predictor.thresholds, level, use=preferences).draw(generator)
@@ -156,23 +154,17 @@ def messages_sent(posterior: Posterior, data: GraphInputs, kind: str, nodes: Ten
     Returns:
         `[num_samples, num_senders, size]`.
     """
-    tower, edge_type = _interactions(kind)
-    tables = f"{tower}.interactions.tables."
-    size = posterior.samples[f"{tower}.factors.rows"].shape[2]
+    edge_type = (ITEM, RATED, USER) if kind == USER else (USER, RATED_BY, ITEM)
     nodes = torch.arange(int(data[edge_type[0]].num_nodes)) if nodes is None else nodes
-    found = torch.zeros(len(posterior), len(nodes), size)
+    found = torch.zeros(len(posterior), len(nodes), posterior.size)
     if edge_type in data[kind].interactions and len(senders := data[edge_type].senders):
-        table = posterior.samples[tables + parameter_key(relation_name(edge_type))]
+        table = posterior.table(kind, "interactions", relation_name(edge_type))
         row = torch.searchsorted(senders, nodes).clamp(max=len(senders) - 1)
         # Items nobody rated in training have no row in the table of rated items: they send nothing.
         found += rows_of(table, row).float() * (senders[row] == nodes)[:, None]
     for name, centred in data[kind].hop_sources.items():
-        found += centred[nodes] @ posterior.samples[tables + parameter_key(HOP + name)].float()
+        found += centred[nodes] @ posterior.table(kind, "interactions", HOP + name).float()
     return found
-
-
-def _interactions(kind: str) -> tuple[str, tuple[str, str, str]]:
-    return ("users", (ITEM, RATED, USER)) if kind == USER else ("items", (USER, RATED_BY, ITEM))
 
 
 def _messages(posterior: Posterior, data: GraphInputs, kind: str, rated: Tensor) -> Tensor:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.cold.residuals import content_rows
-from models.encoder import Messages, RelationalEncoder, parameter_key
+from models.network.encoder import Messages, RelationalEncoder
 from models.posterior import Posterior
 
 __all__ = ["content_from_others"]
@@ -14,7 +13,7 @@ __all__ = ["content_from_others"]
 
 @torch.no_grad()
 def content_from_others(
-    posterior: Posterior, encoder: RelationalEncoder, side: str, messages: Messages, counts: Tensor
+    posterior: Posterior, encoder: RelationalEncoder, kind: str, messages: Messages, counts: Tensor
 ) -> Tensor:
     r"""Return content of all nodes without what each taught its own concepts, half precision, `[num_samples, num_nodes, size]`.
 
@@ -26,23 +25,19 @@ def content_from_others(
     Args:
         posterior: Kept samples.
         encoder: The content encoder of the kind.
-        side: Name of its tower in the samples, `users` or `items`.
+        kind: `user` or `item`.
         messages: Content messages to the nodes.
         counts: Number of training ratings of each node, `[num_nodes]`.
     """
-    free, shares = f"{side}.factors.rows", _shares(messages, counts > 0)
-    spread, found = posterior.spread(free), []
-    pulls = {
-        name: spread / posterior.spread(f"{side}.content.tables.{parameter_key(name)}").clamp_min(1e-8)
-        for name in shares
-    }
-    for number in range(len(posterior)):
-        epsilon = posterior.samples[free][number].float()
+    shares, spread = _shares(messages, counts > 0), posterior.factor_variance(kind)
+    pulls = {name: spread / posterior.content_variance(kind, name).clamp_min(1e-8) for name in shares}
+    content, factors = posterior.content_embeddings(encoder, kind, messages), posterior.factors(kind)
+    for number, epsilon in enumerate(factors):
         own = torch.zeros_like(epsilon)
         for name, (node, squared, others) in shares.items():
             own.index_add_(0, node, squared[:, None] / (others[:, None] + pulls[name][number]))
-        found.append((content_rows(posterior, encoder, side, messages, number) - own * epsilon).half())
-    return torch.stack(found)
+        content[number] -= own * epsilon
+    return content.half()
 
 
 def _shares(messages: Messages, known: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:

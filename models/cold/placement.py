@@ -21,13 +21,12 @@ from kg.schema import ITEM, USER
 from kg.wording import item_sentences
 from models.cold.newcomer_taste import tastes_of
 from models.cold.newcomers import item_from_raters
-from models.encoder import parameter_key
 from models.inputs import TEXT, directions, relation_name
 from models.lists.content import Content
+from models.network.encoder import Messages
 from models.network.graph_inputs import GraphInputs, MessageType
-from models.network.phases import PhasedPredictor
 from models.network.sessions import Sessions
-from models.posterior import Posterior, Predictor, rows_of
+from models.posterior import PhasedPredictor, Predictor
 from models.trained import Trained
 
 __all__ = ["content_of_person", "placed", "text_vectors"]
@@ -35,7 +34,6 @@ __all__ = ["content_of_person", "placed", "text_vectors"]
 Model = TypeVar("Model", bound=Trained)
 
 SEED = 0
-TOWER = {USER: "users", ITEM: "items"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +88,8 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
     edges, notes = _new_edges(recommender.graph, additions, recommender.data)
     features = _features(recommender, vectors) if kind == ITEM else None
     before, phased = recommender.predictor, recommender.posterior
-    content = _content_rows(phased.warm, kind, edges, features, count)
-    shared = phased.warm.samples[f"cold_{TOWER[kind]}.shared.rows"].float()
+    content = _content_embeddings(recommender, kind, edges, features, count)
+    shared = phased.warm.shared(kind)[:, None]
     # Only samples of the first phase are asked of a new node, but for a user placed in all.
     residual, first = torch.zeros_like(content), phased.num_cold
     preferences = content.new_zeros(*content.shape[:2], len(recommender.levels))
@@ -120,7 +118,7 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
         recommender,
         graph=additions.grown(recommender.graph),
         train=_grown_ratings(recommender.train, additions),
-        posterior=replace(phased, warm=_grown_posterior(phased.warm, kind, residual, preferences)),
+        posterior=replace(phased, warm=phased.warm.extended(kind, residual, preferences)),
         data=_grown_data(recommender.data, additions, edges, features),
         item_vectors=item_vectors,
         exposure=exposure,
@@ -159,7 +157,7 @@ def content_of_person(recommender: Trained, concepts: Mapping[str, Any]) -> Tens
         relation, value = additions.unknown[0]
         raise InputError(f"{relation} {value!r} is not known to the graph; leave it out or correct it")
     edges, _ = _new_edges(recommender.graph, additions, recommender.data)
-    return _content_rows(recommender.posterior.warm, USER, edges, None, 1)[:, 0]
+    return _content_embeddings(recommender, USER, edges, None, 1)[:, 0]
 
 
 def _new_edges(
@@ -208,19 +206,18 @@ def _features(recommender: Trained, vectors: NDArray[np.float32]) -> Tensor | No
     return torch.from_numpy(found)
 
 
-def _content_rows(
-    posterior: Posterior, kind: str, edges: Mapping[MessageType, NewEdges], features: Tensor | None, count: int
+def _content_embeddings(
+    recommender: Trained, kind: str, edges: Mapping[MessageType, NewEdges], features: Tensor | None, count: int
 ) -> Tensor:
-    """Return what concepts and text say of new nodes, `[num_samples, num_new_nodes, size]`: `RelationalEncoder` of all samples."""
-    prefix = f"{TOWER[kind]}.content.tables."
-    size = posterior.samples[f"{TOWER[kind]}.factors.rows"].shape[2]
-    total = torch.zeros(len(posterior), count, size)
+    """Return what concepts and text say of new nodes, `[num_samples, num_new_nodes, size]`."""
+    relations, senders = {}, {}
     for message_type, part in edges.items():
-        table = posterior.samples[prefix + parameter_key(relation_name(message_type))]
-        total.index_add_(1, part.new, rows_of(table, part.table_row).float() * part.weight[:, None])
-    if features is not None:
-        total += features @ posterior.samples[prefix + TEXT].float()
-    return total
+        name = relation_name(message_type)
+        senders[name], place = torch.unique(part.table_row, return_inverse=True)
+        relations[name] = (torch.stack([place, part.new]), part.weight, len(senders[name]))
+    encoder = (recommender.model.users if kind == USER else recommender.model.items).content
+    messages = Messages.stack(count, relations, {} if features is None else {TEXT: features})
+    return recommender.posterior.warm.content_embeddings(encoder, kind, messages, senders)
 
 
 def _rated(
@@ -249,14 +246,6 @@ def _rated(
         generator=torch.Generator().manual_seed(SEED),
     )
     return rows, 0.0, False
-
-
-def _grown_posterior(posterior: Posterior, kind: str, residual: Tensor, preferences: Tensor) -> Posterior:
-    rows = {
-        f"{TOWER[kind]}.factors.rows": torch.zeros_like(residual),
-        f"cold_{TOWER[kind]}.residual.rows": residual,
-    }
-    return posterior.grown(rows | {"head.preferences": preferences} if kind == USER else rows)
 
 
 def _grown_predictor(predictor: Predictor, kind: str, rows: Tensor, preferences: Tensor) -> Predictor:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
-from models.head import slopes
 from models.lists.listing import why_empty
 from models.lists.person import Person
+from models.network.head import slopes
 from models.trained import Trained
 
 __all__ = ["Question", "best_questions", "expected_gains", "questions_for"]

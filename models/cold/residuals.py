@@ -9,13 +9,11 @@ from hashlib import sha256
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
-from models.encoder import Messages, RelationalEncoder
-from models.network.tower import ColdTower
+from models.network.encoder import Messages, RelationalEncoder
 from models.posterior import Posterior
 
-__all__ = ["Residuals", "content_rows", "drawn_residuals"]
+__all__ = ["Residuals", "drawn_residuals"]
 
 
 def drawn_residuals(beyond: Tensor, counts: Tensor, num_rows: int, generator: torch.Generator) -> Tensor:
@@ -60,8 +58,8 @@ class Residuals:
     def of(
         cls,
         posterior: Posterior,
-        tower: ColdTower,
-        name: str,
+        encoder: RelationalEncoder,
+        kind: str,
         messages: Messages,
         rows: Tensor,
         counts: Tensor,
@@ -73,25 +71,24 @@ class Residuals:
 
         Args:
             posterior: Kept samples.
-            tower: The cold tower of the kind.
-            name: Its name in the samples, `cold_users` or `cold_items`.
+            encoder: The content encoder of the kind.
+            kind: `user` or `item`.
             messages: Content messages to the nodes.
             rows: Rows of the nodes, warm where they are rated, `[num_samples, num_nodes, size]`.
             counts: Numbers of training ratings, `[num_nodes]`.
             beyond_others: What they are beyond content that the others taught, of the same shape, if it is known.
             expected: What is to be expected of a node beyond its content, `[num_samples, size]`; by default what all share.
         """
-        side = name.removeprefix("cold_")
-        shared = posterior.samples[f"{name}.shared.rows"][:, 0].float()
+        shared, content = posterior.shared(kind), posterior.content_embeddings(encoder, kind, messages)
         weight = counts.float() / counts.sum().clamp_min(1)
         beyond, means = [], []
         for number in range(len(posterior)):
-            mine = rows[number] - content_rows(posterior, tower.content, side, messages, number)
+            residual = rows[number] - content[number]
             if beyond_others is not None:
-                mine = (mine + beyond_others[number]) / 2
-            mine = mine - shared[number]
-            beyond.append(mine.half())
-            means.append(weight @ mine)
+                residual = (residual + beyond_others[number]) / 2
+            residual = residual - shared[number]
+            beyond.append(residual.half())
+            means.append(weight @ residual)
         return cls(torch.stack(beyond), torch.stack(means), counts, None if expected is None else expected - shared)
 
     @cached_property
@@ -117,25 +114,3 @@ class Residuals:
             found[0::2, place] = drawn
             found[1::2, place] = -drawn[: num_samples // 2]
         return found if self.expected is None else found + self.expected[:, None]
-
-
-@torch.no_grad()
-def content_rows(
-    posterior: Posterior, encoder: RelationalEncoder, side: str, messages: Messages, number: int
-) -> Tensor:
-    """Return what text and concepts say of all nodes in one sample, `[num_nodes, size]`.
-
-    Args:
-        posterior: Kept samples.
-        encoder: The content encoder of the kind.
-        side: Name of its tower in the samples, `users` or `items`.
-        messages: Content messages to the nodes.
-        number: Which sample.
-    """
-    prefix, factors = f"{side}.content.", posterior.samples[f"{side}.factors.rows"]
-    tables = {
-        full.removeprefix(prefix): stacked[number].float()
-        for full, stacked in posterior.samples.items()
-        if full.startswith(prefix)
-    }
-    return functional_call(encoder, tables, (messages,)) if tables else torch.zeros(factors.shape[1:])

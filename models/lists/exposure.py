@@ -42,7 +42,7 @@ class Exposure:
     users of an item. An item that nobody chose is told from content by $M = A K_{\cdot c}$, around the user's share of
     items, and has no other term. So content speaks alone for new items and gives way as choices come in; and a new user
     needs no training: any set of items is a row $b$. What many chose is damped by $(n_j / \bar n)^{-\delta}$, which is
-    part of $a$ and $W$; the ridge and $\delta$ are chosen on a tenth of the choices.
+    part of $a$ and $W$; the ridge and $\delta$ are chosen on a tenth of the choices, where nothing but choices is known.
 
     $W$ is dense. In a catalogue of more than 20,000 items it is that of the 10,000 items chosen most, the head, alone. What
     is lost: beyond the head everyone comes across an item alike, by its share of users, or, if nobody chose it, by
@@ -104,7 +104,7 @@ class Exposure:
         from_content /= spread[:, None]
         if settings is None:
             settings = chosen_settings(chosen, from_content)
-        regression = ItemRegression.fit(chosen, from_content, settings.ridge)
+        regression = ItemRegression.fit(chosen, from_content, settings)
         among_warm = regression.weights()
         damping = damped(counts, settings.damping)
         base[warm] = (regression.share - regression.share @ among_warm) * damping

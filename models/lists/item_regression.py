@@ -12,7 +12,7 @@ from scipy.linalg import cholesky, solve_triangular
 
 from models.lists.inverse import inverse_of
 
-__all__ = ["ItemRegression", "RegressionSettings", "chosen_settings", "damped"]
+__all__ = ["OF_STARS", "ItemRegression", "RegressionSettings", "chosen_settings", "damped"]
 
 RIDGES = (17.5, 35.0, 70.0)
 DAMPINGS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
@@ -25,21 +25,32 @@ Floats = NDArray[np.float32]
 
 
 class RegressionSettings(NamedTuple):
-    """Ridge, in users for an item that one user chose, and exponent by which popular items are damped."""
+    """How strongly an item's regression is held to its prior, and how far popular items are damped.
+
+    Attributes:
+        ridge: In users, of an item of one choice.
+        damping: Exponent by which popular items are damped.
+        growth: Exponent by which the ridge grows with an item's users, from that of an item of the mean number.
+    """
 
     ridge: float = 35.0
     damping: float = 0.1
+    growth: float = 0.5
+
+
+# Chosen on validation ratings: where liking is learned from stars, it says itself who is merely popular.
+OF_STARS = RegressionSettings(damping=0.0, growth=0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class ItemRegression:
     r"""Ridge regression of every item on the others that shrinks not to nothing, as EASE does, but to a prior $M$.
 
-    $$W = \arg\min \|X - XW\|^2 + \|\Lambda^{1/2} (W - M)\|^2, \quad W_{jj} = 0, \quad \Lambda = \lambda \, \mathrm{diag} \sqrt{n}$$
+    $$W = \arg\min \|X - XW\|^2 + \|\Lambda^{1/2} (W - M)\|^2, \quad W_{jj} = 0, \quad \Lambda = \lambda \sqrt{\bar n} \, \mathrm{diag} (n / \bar n)^g$$
     $$\Rightarrow\quad W = I - P\,(\Lambda (I - M) + \mathrm{diag}\,\gamma), \quad P = (X^\top X + \Lambda)^{-1}$$
 
     where $X$ is who chose what, around each item's share of users, $n_i$ the number of users of an item, and $\gamma$ makes
-    the diagonal zero. What many chose tells less of a person than what few chose: its ridge is larger.
+    the diagonal zero. What many chose tells less of a person than what few chose: with $g > 0$ its ridge is larger.
 
     Attributes:
         inverse: $P$, `[num_items, num_items]`.
@@ -56,16 +67,18 @@ class ItemRegression:
     share: Floats
 
     @classmethod
-    def fit(cls, chosen: sparse.csr_array, prior: Floats, ridge: float) -> ItemRegression:
+    def fit(cls, chosen: sparse.csr_array, prior: Floats, settings: RegressionSettings) -> ItemRegression:
         r"""Fit on who chose what.
 
         Args:
             chosen: Ones, `[num_users, num_items]`.
             prior: $M$.
-            ridge: $\lambda$.
+            settings: $\lambda$ and $g$.
         """
         counts = _counts(chosen)
-        share, ridges = counts / np.float32(chosen.shape[0]), np.float32(ridge) * np.sqrt(np.maximum(counts, 1))
+        share, users = counts / np.float32(chosen.shape[0]), np.maximum(counts, 1)
+        mean = users.mean()
+        ridges = np.float32(settings.ridge) * np.sqrt(mean) * (users / mean) ** np.float32(settings.growth)
         size, inverse = len(counts), _inverse(chosen, share, ridges)
         reached = np.empty(size, dtype=np.float32)  # the diagonal of P Lambda (I - M)
         for block in _blocks(size):
@@ -119,7 +132,7 @@ def chosen_settings(
     seen, wanted, counts = kept[asked].toarray(), held_out[asked].toarray() > 0, _counts(kept)
     measured: dict[RegressionSettings, NDArray[np.float64]] = {}
     for ridge in RIDGES:
-        scores = ItemRegression.fit(kept, prior, ridge).scores(seen)
+        scores = ItemRegression.fit(kept, prior, RegressionSettings(ridge)).scores(seen)
         for damping in DAMPINGS:
             ranked = scores * damped(counts, damping)
             ranked[seen > 0] = -np.inf

@@ -13,8 +13,7 @@ from torch import Tensor
 from models.cold.newcomers import Taste
 from models.lists.person import Person
 from models.network.likelihood import chance_of_at_least
-from models.network.phases import PhasedPredictor
-from models.posterior import Predictor
+from models.posterior import PhasedPredictor, Predictor
 
 __all__ = ["WHOLE", "Liking", "Part"]
 

@@ -16,7 +16,7 @@ from kg.schema import USER
 from models.cold.newcomer_taste import tastes_of
 from models.cold.newcomers import Taste
 from models.cold.placement import content_of_person
-from models.network.phases import PhasedPredictor
+from models.posterior import PhasedPredictor
 from models.trained import Trained
 
 __all__ = ["Person", "known_person", "levels_of", "person_of_history"]

@@ -13,7 +13,6 @@ from torch import Tensor
 from kg.graph import KnowledgeGraph
 from kg.queries.provenance import Origin, origin_of
 from kg.schema import ITEM, EdgeType
-from models.encoder import parameter_key
 from models.inputs import relation_name
 from models.network.graph_inputs import GraphInputs
 from models.posterior import Posterior, rows_of
@@ -71,7 +70,7 @@ def concept_reasons(
         mine = edges.edge_index[1] == item
         if not mine.any():
             continue
-        table = posterior.samples[f"items.content.tables.{parameter_key(relation_name(edge_type))}"]
+        table = posterior.table(ITEM, "content", relation_name(edge_type))
         messages = table[:, edges.table_row[mine]].float()
         parts = (messages[..., :-1] @ rows[:, :-1, None])[..., 0] + messages[..., -1]
         scores: NDArray[np.float32] = (parts.mean(0) * edges.edge_weight[mine]).numpy()
@@ -109,7 +108,7 @@ def reasons_of_items(
         mine = torch.nonzero(of_edge >= 0)[:, 0]
         if not len(mine):
             continue
-        table = posterior.samples[f"items.content.tables.{parameter_key(relation_name(edge_type))}"]
+        table = posterior.table(ITEM, "content", relation_name(edge_type))
         messages = rows_of(table, edges.table_row[mine]).float()
         parts = torch.bmm(rows[:, None, :-1], messages[..., :-1].mT)[:, 0] + messages[..., -1]
         scores = parts.mean(0) * edges.edge_weight[mine]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.lists.exposure import Exposure
 from models.lists.liking import WHOLE, Liking, Part
 from models.lists.person import Person
-from models.network.phases import PhasedPredictor
+from models.posterior import PhasedPredictor
 
 __all__ = ["best_by_bound", "top_items"]
 

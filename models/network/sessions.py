@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kg.ratings import Ratings
-from models.network.priors import ScalePrior
 from models.network.weeks import Weeks
 
-__all__ = ["DatedUsers", "SessionTower", "Sessions"]
+__all__ = ["SessionTower", "Sessions", "between_bins"]
 
 DAY = 86_400
 FIRST = 0.3  # first values, as a share of the first scale: days begin almost alike
@@ -83,8 +82,8 @@ class Sessions:
         return self.find(torch.from_numpy(ratings.user.copy()), torch.from_numpy(ratings.time.copy()))
 
     def sum_to_users(self, rows: Tensor) -> Tensor:
-        """Return the sum over each user's sessions, `[num_users, size]`."""
-        return rows.new_zeros(self.num_users, rows.shape[1]).index_add_(0, self.user, rows)
+        """Return the sum over each user's sessions, `[..., num_users, size]`."""
+        return rows.new_zeros(*rows.shape[:-2], self.num_users, rows.shape[-1]).index_add_(-2, self.user, rows)
 
     def mean_of_users(self, rows: Tensor) -> Tensor:
         """Return the mean over each user's sessions by their number of ratings, `[num_users, size]`; zero without."""
@@ -106,8 +105,7 @@ class SessionTower(nn.Module):
     Args:
         sessions: What the rows are of.
         size: Width of a row, `embedding_size + 1`.
-        weeks_prior: Prior of $T$.
-        residual_prior: Prior of $\epsilon$.
+        scale: Standard deviation of what a day adds, before training.
         generator: Source of the first values.
     """
 
@@ -115,71 +113,27 @@ class SessionTower(nn.Module):
         self,
         sessions: Sessions,
         size: int,
-        weeks_prior: ScalePrior,
-        residual_prior: ScalePrior,
+        scale: float,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
 
-        def first(rows: int, prior: ScalePrior) -> nn.Parameter:
-            return nn.Parameter(torch.randn(rows, size, generator=generator) * (FIRST * prior.initial))
+        def first(rows: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(rows, size, generator=generator) * (FIRST * scale))
 
-        self.weeks = first(sessions.weeks.num_bins, weeks_prior)
-        self.residual = first(len(sessions), residual_prior)
-        self.priors = {"weeks": weeks_prior, "residual": residual_prior}
+        self.weeks = first(sessions.weeks.num_bins)
+        self.residual = first(len(sessions))
 
     def forward(self, users: Tensor, sessions: Sessions) -> Tensor:
         """Return the rows of sessions, `[num_sessions, size]`, from those of users, `[num_users, size]`."""
-        return users.index_select(0, sessions.user) + _at(self.weeks, sessions.low, sessions.share) + self.residual
-
-    def curvature(self, sessions: Sessions, session_curvature: Tensor) -> dict[str, Tensor]:
-        """Send the curvature of sessions, `[num_sessions, size]`, to both tables, by name."""
-        to_weeks = torch.zeros_like(self.weeks)
-        for place, share in ((sessions.low, 1 - sessions.share), (sessions.low + 1, sessions.share)):
-            to_weeks.index_add_(0, place, share.square()[:, None] * session_curvature)
-        return {"weeks": to_weeks, "residual": session_curvature}
+        return (
+            users.index_select(-2, sessions.user)
+            + between_bins(self.weeks, sessions.low, sessions.share)
+            + self.residual
+        )
 
 
-def _at(weeks: Tensor, low: Tensor, share: Tensor) -> Tensor:
+def between_bins(weeks: Tensor, low: Tensor, share: Tensor) -> Tensor:
     """Read rows of bins, `[..., num_bins, size]`, between two bins, `[..., num_places, size]`."""
     before, after = weeks.index_select(-2, low), weeks.index_select(-2, low + 1)
     return (1 - share)[:, None] * before + share[:, None] * after
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class DatedUsers:
-    """The rows of users at any date, in every sample.
-
-    Attributes:
-        sessions: Sessions of the training ratings.
-        known: Which users have training ratings, bool `[num_users]`; of the others a date says nothing.
-        users: Rows without what a day adds, `[num_samples, num_users, size]`.
-        weeks: Rows of bins, `[num_samples, num_bins, size]`.
-        residual: Free rows of sessions, `[num_samples, num_sessions, size]`, in half precision.
-    """
-
-    sessions: Sessions
-    known: Tensor
-    users: Tensor
-    weeks: Tensor
-    residual: Tensor
-
-    def part(self, chosen: slice) -> DatedUsers:
-        """Return the rows of some samples, in the same memory."""
-        return replace(self, users=self.users[chosen], weeks=self.weeks[chosen], residual=self.residual[chosen])
-
-    def rows(self, user: Tensor, time: Tensor) -> Tensor:
-        """Return the rows of users at Unix times, `[num_samples, num_pairs, size]`.
-
-        On a day with training ratings these are the session's; on another, the user's with the date's place between
-        two bins, within the time of the training ratings.
-        """
-        session = self.sessions.find(user, time)
-        there, place = session >= 0, session.clamp_min(0)
-        low, share = (
-            torch.from_numpy(part) for part in self.sessions.weeks.between(self.sessions.weeks.position(time.numpy()))
-        )
-        low = torch.where(there, self.sessions.low[place], low)
-        share = torch.where(there, self.sessions.share[place], share.float())
-        free = self.residual[:, place].float() * there[:, None]
-        return self.users[:, user] + self.known[user, None] * (_at(self.weeks, low, share) + free)

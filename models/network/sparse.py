@@ -11,6 +11,8 @@ import torch
 from scipy.sparse import coo_array, csc_array
 from torch import Tensor
 
+from models.network.bilinear import with_one
+
 __all__ = ["Pairs", "SparseOperator", "pair_scores"]
 
 with warnings.catch_warnings():  # torch says once a process that the layout is in beta
@@ -103,7 +105,10 @@ class SparseOperator:
         return stored if self.tall else stored.t().to_sparse_csr()
 
     def __matmul__(self, dense: Tensor) -> Tensor:
-        """Return `A @ dense`, `[num_rows, size]`, differentiable in `dense`."""
+        """Return `A @ dense`, `[..., num_rows, size]`, differentiable in `dense`; one product also for several samples."""
+        if dense.dim() > 2:
+            side_by_side = dense.transpose(0, 1).flatten(1)
+            return (self @ side_by_side).unflatten(1, (-1, dense.shape[2])).transpose(0, 1)
         product: Tensor = _Product.apply(dense, self)
         return product
 
@@ -217,11 +222,6 @@ class _PairScores(torch.autograd.Function):
         to_users = ctx.pairs.to_users(gradient, with_one(items)) if ctx.needs_input_grad[0] else None
         to_items = ctx.pairs.to_items(gradient, with_one(users)) if ctx.needs_input_grad[1] else None
         return to_users, to_items, None
-
-
-def with_one(rows: Tensor) -> Tensor:
-    """Return `rows` with the bias column replaced by ones: what the other side's gradient multiplies."""
-    return torch.cat([rows[:, :-1], rows.new_ones(len(rows), 1)], dim=1)
 
 
 def pair_scores(users: Tensor, items: Tensor, pairs: Pairs) -> Tensor:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from models.encoder import Messages, RelationalEncoder
-from models.factors import Factors
-from models.network.priors import ScalePrior
+from models.network.encoder import Messages, RelationalEncoder
+from models.network.factors import Factors
 
-__all__ = ["ColdTower", "NodeInputs", "Tower", "named_curvature", "named_priors"]
+__all__ = ["ColdTower", "NodeInputs", "Tower"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +44,6 @@ class Tower(nn.Module):
         """Return representations `[num_nodes, embedding_size + 1]`; `content` are the rows of the content encoder."""
         return content + self.interactions(inputs.interactions) + self.factors()
 
-    def curvature(self, inputs: NodeInputs, node_curvature: Tensor) -> dict[str, Tensor]:
-        """Send node curvature `[num_nodes, size]` to every parameter, by name."""
-        return (
-            named_curvature("content", self.content.curvature(inputs.content, node_curvature))
-            | named_curvature("interactions", self.interactions.curvature(inputs.interactions, node_curvature))
-            | named_curvature("factors", self.factors.curvature(node_curvature))
-        )
-
 
 class ColdTower(nn.Module):
     r"""Cold view: $z_v = \mathrm{content}_v + c + \epsilon_v$, what can be said before the first rating.
@@ -76,25 +67,3 @@ class ColdTower(nn.Module):
     def forward(self, content: Tensor) -> Tensor:
         """Return representations `[num_nodes, embedding_size + 1]`; `content` are the rows of the content encoder."""
         return content + self.residual() + self.shared()
-
-    def curvature(self, inputs: NodeInputs, node_curvature: Tensor) -> dict[str, Tensor]:
-        """Send node curvature `[num_nodes, size]` to every parameter, by name."""
-        return (
-            named_curvature("content", self.content.curvature(inputs.content, node_curvature))
-            | named_curvature("residual", self.residual.curvature(node_curvature))
-            | named_curvature("shared", self.shared.curvature(node_curvature.sum(0, keepdim=True)))
-        )
-
-
-def named_curvature(part: str, found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Prefix parameter names with the name of the part that holds them."""
-    return {f"{part}.{name}": value for name, value in found.items()}
-
-
-def named_priors(module: nn.Module) -> dict[str, ScalePrior]:
-    """Collect the priors of all parts below a module, by parameter name."""
-    found: dict[str, ScalePrior] = {}
-    for path, part in module.named_modules():
-        for name, prior in getattr(part, "priors", {}).items():
-            found[f"{path}.{name}" if path else name] = prior
-    return found

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from kg.ratings import Ratings
 from models.baselines import Biases
-from models.head import slopes
+from models.network.bilinear import bilinear
+from models.network.head import slopes
 from models.people.concept_table import ConceptTable
 from models.people.concept_weights import ConceptWeights
 from models.people.habits import habits_table
@@ -20,7 +21,7 @@ from models.people.interests import TasteSpace, unit_of_score
 from models.people.likeness import Likeness
 from models.people.own_tastes import OwnTastes
 from models.people.relation_ridges import relation_ridges
-from models.posterior import Predictor, bilinear
+from models.posterior import Predictor
 from models.trained import Trained
 
 __all__ = ["Behaviour"]

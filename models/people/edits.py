@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from kg.errors import InputError
+from kg.schema import USER
 from models.cold.newcomers import Taste
-from models.head import slopes
+from models.network.bilinear import with_one
+from models.network.head import slopes
 from models.people.interests import TasteSpace
 from models.posterior import Posterior, Predictor
 
@@ -77,12 +79,12 @@ def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, i
         level: Level of each of these ratings.
     """
     rows, preferences = predictor.users[:, user], predictor.preferences[:, user]
-    covariance = posterior.covariance("users.factors.rows" if len(item) else "cold_users.residual.rows")
+    covariance = posterior.factor_covariance(USER) if len(item) else posterior.residual_covariance(USER)
     precision = torch.linalg.inv(covariance.double())
     if not len(item):
         return precision
     partners = predictor.items[:, item].double()
-    design = torch.cat([partners[..., :-1], torch.ones_like(partners[..., -1:])], dim=-1)
+    design = with_one(partners)
     score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
     _, information = slopes(score, predictor.thresholds.double()[:, None], preferences.double()[:, None], level)
     return precision + design.mT @ (information[..., None] * design)

@@ -13,10 +13,11 @@ from scipy import sparse
 from torch import Tensor
 
 from kg.ratings import Ratings
-from models.head import chances_of
+from models.network.bilinear import bilinear
+from models.network.head import chances_of
 from models.people.concept_regression import ConceptRegression
 from models.people.concept_table import ConceptTable
-from models.posterior import Predictor, bilinear
+from models.posterior import Predictor
 
 __all__ = ["TasteSpace", "unit_of_score"]
 

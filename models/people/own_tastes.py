@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kg.ratings import Ratings
-from models.head import slopes
+from models.network.bilinear import bilinear
+from models.network.head import slopes
 from models.people.concept_table import ConceptTable
-from models.posterior import Predictor, bilinear
+from models.posterior import Predictor
 
 __all__ = ["OwnTastes"]
 

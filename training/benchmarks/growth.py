@@ -101,7 +101,7 @@ def measure(num_ratings: int, *, steps: int, embedding_size: int | None = None, 
         sessions=experiment.sessions,
     )
     objective = RatingObjective(experiment.inputs, weight=config.model.cold_weight)
-    method = LangevinTraining(model, objective, evidence, config.training, generator)
+    method = LangevinTraining(model, objective, evidence, config.training, experiment.priors(model), generator)
     prepared = time.process_time() - started
     fabric = Fabric(accelerator="cpu", devices=1)
     module, optimizer = fabric.setup(model, method.optimizer)

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from kg.schema import ITEM
 from models.lists.exposure import HEAD, Exposure
 from models.lists.top_items import top_items
-from models.network.phases import PhasedPredictor
-from models.posterior import Predictor, by_node
+from models.posterior import PhasedPredictor, Predictor, by_node
 from models.recommender import Recommender
 
 __all__ = ["Latency", "measure_latency"]

@@ -25,8 +25,8 @@ from scipy import sparse
 
 from kg.errors import InputError
 from kg.schema import ITEM, USER
-from models.encoder import Messages
 from models.inputs import HOP, RATED, RATED_BY, RATED_OVER, relation_name
+from models.network.encoder import Messages
 from models.network.tower import NodeInputs
 from training.answers import Fitted
 from training.benchmarks.peers import Material, Peer

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError, did_you_mean
 from kg.ratings import Ratings
-from models.network.phases import PhasedPosterior
-from models.posterior import expected_value
+from models.posterior import PhasedPosterior, expected_value
 from training.experiment import Experiment
 from training.metrics import ndcg_at, rmse, top_k
 from training.splits import Split

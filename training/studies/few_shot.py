@@ -15,9 +15,9 @@ from kg.errors import InputError
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from models.cold.newcomers import item_from_raters
-from models.head import level_probabilities
 from models.lists.ranking import ranking
-from models.posterior import bilinear
+from models.network.bilinear import bilinear
+from models.network.head import level_probabilities
 from models.recommender import Recommender
 from training.answers import LIST_LENGTH
 from training.experiment import Experiment
@@ -232,8 +232,6 @@ def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Ro
     posterior, predictor = recommender.posterior.cold, recommender.predictor.cold
     rows = predictor.items[:, item]
     if len(given):
-        residual = posterior.samples["cold_items.residual.rows"][:, item].float()
-        shared = posterior.samples["cold_items.shared.rows"][:, 0].float()
         level = np.abs(given.value[:, None] - recommender.levels[None]).argmin(axis=1)
         rows = item_from_raters(
             posterior,
@@ -241,7 +239,7 @@ def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Ro
             recommender.data,
             torch.from_numpy(given.user.copy()),
             torch.from_numpy(level),
-            content=rows - residual - shared,
+            content=rows - posterior.residual(ITEM, item) - posterior.shared(ITEM),
             prior=recommender.newcomer_prior(ITEM, len(given)),
             generator=torch.Generator().manual_seed(SEED),
         )

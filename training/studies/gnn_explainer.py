@@ -14,8 +14,9 @@ from torch_geometric.nn import MessagePassing
 
 from kg.schema import ITEM, USER
 from models.accounts.received import PartKey, learned_ratings, received_by
-from models.head import level_probabilities
-from models.posterior import bilinear, expected_value
+from models.network.bilinear import bilinear
+from models.network.head import level_probabilities
+from models.posterior import expected_value
 from models.recommender import Recommender
 
 __all__ = ["PairModel", "edge_masks"]

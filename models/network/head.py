@@ -12,7 +12,6 @@ from models.network.likelihood import (
     level_information,
     level_log_likelihood,
 )
-from models.network.priors import ScalePrior
 from models.network.sparse import Pairs
 
 __all__ = ["OrdinalHead", "chances_of", "level_probabilities", "rising", "slopes"]
@@ -41,10 +40,6 @@ class OrdinalHead(nn.Module):
         thresholds = torch.logit(shares.cumsum(0)[:-1].clamp(1e-4, 1 - 1e-4))
         self.steps = nn.Parameter(torch.cat([thresholds[:1], thresholds.diff().clamp_min(1e-3).log()]))
         self.preferences = nn.Parameter(torch.zeros(num_users, len(shares)))
-        self.priors = {
-            "steps": ScalePrior(initial=3.0, learned=False),
-            "preferences": ScalePrior(initial=0.5, shape=1.0, rate=0.02, highest=25.0, damping=1.0),
-        }
 
     @property
     def num_levels(self) -> int:
@@ -72,16 +67,6 @@ class OrdinalHead(nn.Module):
         """Return the Fisher information of ratings in their scores and in preferences; arguments as of `forward`."""
         preferences = None if cold_users else self.preferences
         return level_information(scores, rising(self.steps), preferences, pairs, weight)
-
-    @torch.no_grad()
-    def curvature(self, information: Information) -> dict[str, Tensor]:
-        """Return the Fisher information in the steps and in preferences, by parameter name; a step moves all thresholds above it."""
-        assert information.preferences is not None, "the curvature is that of the warm view"
-        distances = torch.cat([torch.ones_like(self.steps[:1]), self.steps[1:].exp()])
-        return {
-            "steps": distances.square() * information.shifts,
-            "preferences": information.preferences,
-        }
 
 
 def rising(steps: Tensor) -> Tensor:

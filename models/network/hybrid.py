@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from models.head import OrdinalHead
+from models.network.head import OrdinalHead
 from models.network.sessions import Sessions, SessionTower
 from models.network.tower import ColdTower, NodeInputs, Tower
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from models.network.priors import ScalePrior
 from models.network.sparse import SparseOperator
 
 __all__ = ["Messages", "RelationalEncoder"]
@@ -71,7 +70,7 @@ class RelationalEncoder(nn.Module):
         num_sources: Number of sending nodes of each relation.
         num_features: Width of each dense feature.
         size: Width of a node, `embedding_size + 1`; the last column is the bias.
-        priors: Prior of each table and projection.
+        scales: Standard deviation of the initial values of each table and projection.
         generator: Source of the initial values.
     """
 
@@ -80,7 +79,7 @@ class RelationalEncoder(nn.Module):
         num_sources: Mapping[str, int],
         num_features: Mapping[str, int],
         size: int,
-        priors: Mapping[str, ScalePrior],
+        scales: Mapping[str, float],
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -89,34 +88,20 @@ class RelationalEncoder(nn.Module):
         self.size = size
         self.tables = nn.ParameterDict()
         for name, rows in {**num_sources, **num_features}.items():
-            self.tables[parameter_key(name)] = nn.Parameter(initial_rows(rows, size, priors[name].initial, generator))
-        self.priors = {f"tables.{parameter_key(name)}": priors[name] for name in (*num_sources, *num_features)}
+            self.tables[parameter_key(name)] = nn.Parameter(initial_rows(rows, size, scales[name], generator))
 
     def forward(self, messages: Messages) -> Tensor:
-        """Return node representations `[num_nodes, size]`."""
-        parts = [messages.features[name] @ self.tables[parameter_key(name)] for name in self.feature_names]
+        """Return embeddings `[num_nodes, size]`; of tables in several samples, `[num_samples, num_nodes, size]`."""
+        parts = [messages.features[name] @ self.tables[parameter_key(name)] for name in messages.features]
         operator = messages.operator
         if operator is not None:
             # Gather, weigh and sum in one sparse product; PyG's `propagate` would write the edges out as a list.
-            parts.append(operator @ self.stacked())
+            parts.append(operator @ self.stacked(messages.num_sources))
         return sum(parts[1:], start=parts[0]) if parts else torch.zeros(messages.num_nodes, self.size)
 
-    def stacked(self) -> Tensor:
-        """Return all relation tables under each other, `[sum(num_sources), size]`."""
-        return torch.cat([self.tables[parameter_key(name)] for name in self.relations])
-
-    @torch.no_grad()
-    def curvature(self, messages: Messages, node_curvature: Tensor) -> dict[str, Tensor]:
-        """Send the curvature of nodes `[num_nodes, size]` back to the tables, by parameter name."""
-        found: dict[str, Tensor] = {}
-        if messages.operator is not None:
-            stacked = messages.operator.transposed_square(node_curvature)
-            parts = stacked.split([messages.num_sources[name] for name in self.relations])
-            for name, part in zip(self.relations, parts, strict=True):
-                found[f"tables.{parameter_key(name)}"] = part
-        for name in self.feature_names:
-            found[f"tables.{parameter_key(name)}"] = messages.features[name].square().t() @ node_curvature
-        return found
+    def stacked(self, relations: Iterable[str]) -> Tensor:
+        """Return the tables of relations under each other, `[..., sum(num_sources), size]`."""
+        return torch.cat([self.tables[parameter_key(name)] for name in relations], dim=-2)
 
 
 def initial_rows(rows: int, size: int, scale: float, generator: torch.Generator) -> Tensor:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.encoder import initial_rows
-from models.network.priors import ScalePrior
+from models.network.encoder import initial_rows
 
 __all__ = ["Factors"]
 
@@ -20,19 +19,14 @@ class Factors(nn.Module):
     Args:
         num_nodes: Number of nodes.
         size: Width of a row, `embedding_size + 1`; the last column is the bias.
-        prior: Prior of the rows.
+        scale: Standard deviation of the initial values.
         generator: Source of the initial values.
     """
 
-    def __init__(self, num_nodes: int, size: int, prior: ScalePrior, generator: torch.Generator) -> None:
+    def __init__(self, num_nodes: int, size: int, scale: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.rows = nn.Parameter(initial_rows(num_nodes, size, prior.initial, generator))
-        self.priors = {"rows": prior}
+        self.rows = nn.Parameter(initial_rows(num_nodes, size, scale, generator))
 
     def forward(self) -> Tensor:
         """Return all rows, `[num_nodes, size]`."""
         return self.rows
-
-    def curvature(self, node_curvature: Tensor) -> dict[str, Tensor]:
-        """The curvature of a row is that of its node, `[num_nodes, size]`."""
-        return {"rows": node_curvature}

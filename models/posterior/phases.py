@@ -9,8 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from models.hybrid import HybridInputs, HybridModel
-from models.posterior import Posterior, Predictor
+from models.network.hybrid import HybridInputs, HybridModel
+from models.posterior.predictor import Predictor
+from models.posterior.samples import Posterior
 
 __all__ = ["PhasedPosterior", "PhasedPredictor"]
 

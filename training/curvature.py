@@ -1,0 +1,84 @@
+"""How curvature of the likelihood flows from ratings back to every parameter of the network."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from models.network.encoder import Messages, RelationalEncoder, parameter_key
+from models.network.head import OrdinalHead
+from models.network.hybrid import HybridInputs, HybridModel
+from models.network.likelihood import Information
+from models.network.sessions import Sessions, SessionTower
+
+__all__ = ["NodeCurvature", "head_curvature", "parameter_curvature", "table_curvature"]
+
+NodeCurvature = dict[str, Tensor]  # `users`, `items`, `cold_users`, `cold_items`, `raters` -> `[num_nodes, size]`
+
+
+@torch.no_grad()
+def parameter_curvature(
+    model: HybridModel, inputs: HybridInputs, nodes: NodeCurvature, information: Information
+) -> dict[nn.Parameter, Tensor]:
+    """Return the diagonal curvature in every parameter; what both views share adds up.
+
+    Args:
+        model: The network, which is linear in each of its tables.
+        inputs: What it reads.
+        nodes: Curvature in the embeddings of each view, and in those that ratings are scored by.
+        information: Fisher information of the ratings of known users.
+    """
+    total: dict[nn.Parameter, Tensor] = defaultdict(float)  # type: ignore[arg-type]
+    for parameter, added in _parts(model, inputs, nodes, information):
+        total[parameter] = total[parameter] + added
+    return dict(total)
+
+
+def _parts(
+    model: HybridModel, inputs: HybridInputs, nodes: NodeCurvature, information: Information
+) -> Iterator[tuple[nn.Parameter, Tensor]]:
+    yield from head_curvature(model.head, information)
+    if model.sessions is not None and inputs.sessions is not None:
+        yield from _of_sessions(model.sessions, inputs.sessions, nodes["raters"])
+    for warm, cold, messages, of_warm, of_cold in (
+        (model.users, model.cold_users, inputs.users, nodes["users"], nodes["cold_users"]),
+        (model.items, model.cold_items, inputs.items, nodes["items"], nodes["cold_items"]),
+    ):
+        yield from table_curvature(warm.content, messages.content, of_warm)
+        yield from table_curvature(warm.interactions, messages.interactions, of_warm)
+        yield warm.factors.rows, of_warm
+        yield from table_curvature(cold.content, messages.content, of_cold)
+        yield cold.residual.rows, of_cold
+        yield cold.shared.rows, of_cold.sum(0, keepdim=True)
+
+
+def table_curvature(
+    encoder: RelationalEncoder, messages: Messages, of_nodes: Tensor
+) -> Iterator[tuple[nn.Parameter, Tensor]]:
+    """Yield the curvature of each table: squared edge weights carry that of nodes, `[num_nodes, size]`, to the rows of senders."""
+    if messages.operator is not None:
+        stacked = messages.operator.transposed_square(of_nodes)
+        parts = torch.split(stacked, [messages.num_sources[name] for name in encoder.relations])
+        for name, part in zip(encoder.relations, parts, strict=True):
+            yield encoder.tables[parameter_key(name)], part
+    for name in encoder.feature_names:
+        yield encoder.tables[parameter_key(name)], messages.features[name].square().t() @ of_nodes
+
+
+def head_curvature(head: OrdinalHead, information: Information) -> Iterator[tuple[nn.Parameter, Tensor]]:
+    """Yield the Fisher information in steps, each of which moves all thresholds above it, and in preferences."""
+    assert information.preferences is not None, "the curvature is that of the warm view"
+    distances = torch.cat([torch.ones_like(head.steps[:1]), head.steps[1:].exp()])
+    yield head.steps, distances.square() * information.shifts
+    yield head.preferences, information.preferences
+
+
+def _of_sessions(tower: SessionTower, sessions: Sessions, of_sessions: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
+    to_weeks = torch.zeros_like(tower.weeks)
+    for place, share in ((sessions.low, 1 - sessions.share), (sessions.low + 1, sessions.share)):
+        to_weeks.index_add_(0, place, share.square()[:, None] * of_sessions)
+    yield tower.weeks, to_weeks
+    yield tower.residual, of_sessions
