@@ -40,7 +40,7 @@ from models.accounts.received import (
     TEXTS,
     PartKey,
 )
-from models.inputs import InputLimits, hetero_data, hybrid_inputs, relation_name
+from models.inputs import InputLimits, graph_inputs, hybrid_inputs, relation_name
 from models.network.encoder import parameter_key
 from models.network.message_names import HOP, RATED
 from models.posterior import Posterior, Predictor
@@ -394,7 +394,7 @@ def test_a_fact_never_stated_is_a_graph_without_its_edge(experiment: tuple[Recom
     less = Edges(index=edges.index[:, stays], provenance=edges.provenance[stays], lines=edges.lines[stays])
     graph = replace(recommender.graph, edges={**recommender.graph.edges, GENRE[0]: less})
     text = recommender.data[ITEM].features["content"]["text"].numpy()
-    data = hetero_data(graph, recommender.train, text, InputLimits())
+    data = graph_inputs(graph, recommender.train, text, InputLimits())
     oracle = replace(recommender, graph=graph, data=data)
     items = np.full(NUM_USERS, i)
     found = predict_without(recommender, user, items, [(key,)] * NUM_USERS, renormalise=True)

@@ -10,9 +10,8 @@ from scipy.sparse.csgraph import connected_components
 
 from kg.graph import Edges, KnowledgeGraph
 from kg.queries.adjacency import Adjacency
-from kg.queries.views import RATED
 from kg.ratings import Ratings
-from kg.schema import ITEM, USER, EdgeType
+from kg.schema import ITEM, RATED, USER, EdgeType
 
 __all__ = ["structure"]
 

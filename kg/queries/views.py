@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 from kg.graph import KnowledgeGraph
 from kg.queries.adjacency import Node
 from kg.ratings import Ratings
-from kg.schema import ITEM, USER, EdgeType
+from kg.schema import ITEM, RATED, USER, EdgeType
 
-__all__ = ["RATED", "neighbourhood", "to_networkx"]
-
-# The relation of an edge that stands for a rating; capitals, so that no relation of a description can be called so.
-RATED = "RATED"
+__all__ = ["neighbourhood", "to_networkx"]
 
 
 def to_networkx(graph: KnowledgeGraph, ratings: Ratings | None = None) -> nx.MultiDiGraph:

@@ -13,18 +13,20 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import numpy as np
 import pyoxigraph as ox
-import rdflib
-from oxrdflib import OxigraphStore
 
 from kg.errors import InputError
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType, Namespace
 from kg.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    import rdflib
 
 __all__ = [
     "CONCEPT",
@@ -65,6 +67,10 @@ def to_rdf(
         implicit: Whether a rating only says that a user chose an item (`Dataset.implicit`); each then becomes a
             `schema:ChooseAction`, which has no stars.
     """
+    # Here, since who only reads or writes graph directories should not wait for them.
+    import rdflib
+    from oxrdflib import OxigraphStore
+
     store = ox.Store()
     namespace = namespace or Namespace()
     store.bulk_extend(quads(graph, namespace))
@@ -212,6 +218,8 @@ def _quads_of(source: Path | rdflib.Dataset) -> Iterable[ox.Quad]:
 
 def _quads_of_rdflib(source: rdflib.Dataset) -> Iterator[ox.Quad]:
     """Yield what another rdflib store holds; a graph has no blank nodes, so those of others are left out."""
+    import rdflib  # as in `to_rdf`
+
     for subject, predicate, value, where in source.quads((None, None, None, None)):
         if (
             isinstance(subject, rdflib.URIRef)

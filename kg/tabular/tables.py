@@ -26,6 +26,7 @@ from kg.tabular.table_format import TableFormat
 __all__ = ["LIST_SEPARATOR", "Table", "read_table"]
 
 _SHOWN = 20
+_PARQUET = b"PAR1"  # begins every Parquet file
 _WHOLE = r"-?(?:0|[1-9][0-9]*)\.0"
 
 
@@ -134,7 +135,7 @@ def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
     """Read a table: delimited text, JSON (a list of objects, or an object a line) or Parquet, each also as `.gz`, `.bz2` or `.zst`.
 
     Args:
-        file: The suffix decides how it is read unless the format gives a separator or lines.
+        file: The suffix decides how it is read unless the format gives a separator or lines; Parquet needs none.
         table_format: Separator, columns, encoding.
 
     Raises:
@@ -163,7 +164,7 @@ def _read(file: Path, table_format: TableFormat) -> Table:
             nested=cells.nested,
             objects=cells.objects,
         )
-    if by_suffix and suffix == ".parquet":
+    if by_suffix and (suffix == ".parquet" or (not suffix and content.startswith(_PARQUET))):
         frame, cells = _parquet(content, file)
         return Table(file=file, frame=frame, text=None, format=table_format, nested=cells.nested, objects=cells.objects)
     frame, text, replaced = read_delimited(content, file, table_format)

@@ -11,8 +11,7 @@ import numpy as np
 from kg.graph import KnowledgeGraph
 from kg.queries.bridges import Bridge, Link, bridges
 from kg.queries.provenance import Origin, origin_of
-from kg.queries.views import RATED
-from kg.schema import ITEM, USER, EdgeType
+from kg.schema import ITEM, RATED, USER, EdgeType
 from models.accounts.account import Account
 from models.accounts.received import (
     BIAS,

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
@@ -22,9 +21,10 @@ from kg.schema import ITEM, USER
 from kg.wording import item_sentences
 from models.cold.newcomer_taste import tastes_of
 from models.cold.newcomers import item_from_raters
-from models.inputs import MessageType, directions, relation_name
+from models.inputs import directions, relation_name
 from models.lists.content import Content
 from models.network.encoder import Messages
+from models.network.graph_inputs import GraphInputs, MessageType
 from models.network.message_names import TEXT
 from models.network.sessions import Sessions
 from models.posterior import PhasedPredictor, Predictor
@@ -162,7 +162,7 @@ def content_of_person(recommender: Trained, concepts: Mapping[str, Any]) -> Tens
 
 
 def _new_edges(
-    graph: KnowledgeGraph, additions: Additions, data: HeteroData
+    graph: KnowledgeGraph, additions: Additions, data: GraphInputs
 ) -> tuple[dict[MessageType, NewEdges], list[str]]:
     """Return the messages to new nodes as training would make them, from senders that have a row in a table."""
     kind, alone, shift = additions.kind, additions.alone(graph), len(graph.nodes[additions.kind])
@@ -308,8 +308,8 @@ def _exposure_columns(recommender: Trained, content: Content, items: NDArray[np.
 
 
 def _grown_data(
-    data: HeteroData, additions: Additions, edges: Mapping[MessageType, NewEdges], features: Tensor | None
-) -> HeteroData:
+    data: GraphInputs, additions: Additions, edges: Mapping[MessageType, NewEdges], features: Tensor | None
+) -> GraphInputs:
     """Return graph inputs with rows for new nodes: content messages as found, no messages along ratings."""
     kind, count = additions.kind, len(additions)
     grown = copy.copy(data)
@@ -340,7 +340,7 @@ def _longer(values: Tensor, rows: Tensor | None, count: int) -> Tensor:
 
 
 def _hop_features(
-    data: HeteroData,
+    data: GraphInputs,
     kind: str,
     name: str,
     edges: Mapping[MessageType, NewEdges],

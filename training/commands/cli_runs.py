@@ -56,7 +56,7 @@ def train(
     split: Annotated[
         str | None,
         typer.Option(
-            help="A split of the data (u1), or random (default), by-time, liked, cold-items, cold-users, cold-both."
+            help="A split of the data (u1), or random (default), by-time, liked, cold-items, cold-users, cold-both, none."
         ),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="standard (default), quick or adamw.")] = None,
