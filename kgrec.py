@@ -49,9 +49,12 @@ def main() -> None:
         _refuse_shadows()
     except ImportError as error:
         sys.exit(f"error: {error}")
-    from training.program import main as run
+    from training.interrupts import interrupts_told
 
-    run()
+    with interrupts_told():  # loading the command line takes a second, in which an interrupt may come as well
+        from training.cli import main as run
+
+        run()
 
 
 def _refuse_shadows() -> None:

@@ -17,8 +17,8 @@ from kg.build import build as build_described
 from kg.dataset import Dataset, refuse_other
 from kg.description import Description
 from kg.errors import InputError, JointInputError, did_you_mean
-from kg.frame_description import RATING_SETTINGS, FrameDescription
 from kg.forgotten import Forgotten
+from kg.frame_description import RATING_SETTINGS, FrameDescription
 from kg.storage.atomic import scratch_directory
 from kg.storage.only_writer import only_writer
 

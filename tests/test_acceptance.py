@@ -25,7 +25,7 @@ TRAIN_SECONDS = 300
 U1_RMSE = 0.890
 
 
-def kgrec(*arguments: str, module: str = "training.cli") -> dict[str, Any]:
+def kgrec(*arguments: str, module: str = "kgrec") -> dict[str, Any]:
     """Run a command with `--json` in a process of its own and return what it printed."""
     command = [sys.executable, "-m", module, *arguments, "--json"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])

@@ -202,7 +202,7 @@ def quick(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("build", "movielens-100k", "--data", str(real_data), "--out", str(folder / "graph")),
         ("train", str(folder / "graph"), "--split", "u1", "--recipe", "quick", "--out", str(folder / "u1")),
     ):
-        command = [sys.executable, "-m", "training.cli", *arguments, "--json"]
+        command = [sys.executable, "-m", "kgrec", *arguments, "--json"]
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
         assert finished.returncode == 0, finished.stderr
     return folder / "u1"

@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import sys
-
-if __name__ == "__main__":  # `python -m training.cli`: before anything is loaded that takes long
-    from training.program import main as program
-
-    program()
-    sys.exit()
-
 from importlib.metadata import version
 from typing import Annotated
 
@@ -31,7 +24,7 @@ from training.commands import (
     cli_runs,
     cli_views,
 )
-from training.program import interrupts_told
+from training.interrupts import interrupts_told
 
 __all__ = ["app", "main"]
 

@@ -54,7 +54,7 @@ def test_explanations_of_real_pairs_say_what_the_model_does(real_data: Path, tmp
         ("build", "movielens-100k", "--data", str(real_data), "--out", str(tmp_path / "graph")),
         ("train", str(tmp_path / "graph"), "--split", "u1", "--recipe", "quick", "--out", str(tmp_path / "u1")),
     ):
-        command = [sys.executable, "-m", "training.cli", *arguments, "--json"]
+        command = [sys.executable, "-m", "kgrec", *arguments, "--json"]
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
         assert finished.returncode == 0, finished.stderr
     report = measured(tmp_path / "u1", "--pairs", "100", "--compared", "0")

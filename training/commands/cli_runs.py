@@ -45,7 +45,7 @@ def demo(
 
     Example: kgrec demo
     """
-    from training.demo import run_demo
+    from training.commands.demo_world import run_demo
 
     run_demo(directory)
 

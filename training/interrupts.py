@@ -1,4 +1,4 @@
-"""The program `kgrec` as a process: an interrupt ends it with one line, whenever it comes. Nothing else is imported here."""
+"""An interrupt ends the program with one line, whenever it comes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["Interrupt", "interrupts_told", "main"]
+__all__ = ["Interrupt", "interrupts_told"]
 
 EXIT_CODE = 130  # as shells say it: 128 and the number of the signal
 
 
 class Interrupt(BaseException):
     """Someone pressed Ctrl-C; unlike a `KeyboardInterrupt`, no library takes it for its own."""
-
-
-def main() -> None:
-    """Run the command line; loading it takes a second, in which an interrupt may come as well."""
-    with interrupts_told():
-        from training.cli import main as run
-
-        run()
 
 
 @contextmanager
@@ -55,7 +47,3 @@ def interrupts_told() -> Iterator[None]:
         sys.exit(EXIT_CODE)
     else:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-if __name__ == "__main__":
-    main()
