@@ -20,7 +20,7 @@ from kg.ratings import Ratings
 from models.baselines import Biases
 from models.lists.content import Content
 from models.recommender import Recommender
-from training import answers as evaluation
+from training import predictions as evaluation
 from training.chosen_baselines import BASELINES
 from training.commands.console import metrics_table
 from training.evaluate import evaluate, told_apart

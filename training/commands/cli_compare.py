@@ -64,5 +64,5 @@ def compare(
         markup=False,
     )
     for note in found.notes:
-        console.out.print(note, markup=False)
+        console.out.print(note, markup=False, soft_wrap=True)  # a line to copy stays a line
     console.out.print(f"Written to {folder}.", markup=False)
