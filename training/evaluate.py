@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from kg.errors import InputError
+from kg.rating_levels import MOST_LEVELS, nearest_level
 from kg.ratings import Ratings
 from models.posterior import interval
 from models.recommender import Recommender
 from training.chosen_baselines import fitted_baselines
 from training.metrics import bootstrap, interval_coverage, randomised_pit
 from training.predictions import LIST_LENGTH, SEED, Predictions, Scorers, unrated_only
-from training.rating_levels import MOST_LEVELS
 
 __all__ = ["WARM_KNOWN", "evaluate", "fitted_recommender", "measure", "told_apart"]
 
@@ -192,7 +192,7 @@ def fitted_recommender(recommender: Recommender, *, implicit: bool = False) -> S
 def _inside(
     probabilities: NDArray[np.float32], ratings: Ratings, levels: NDArray[np.float32]
 ) -> dict[str, NDArray[np.bool_]]:
-    level = np.abs(ratings.value[:, None] - levels[None]).argmin(axis=1)
+    level = nearest_level(ratings.value, levels)
     pit = randomised_pit(probabilities.astype(np.float64), level, rng=SEED)
     # A rating of a level that training never saw lies outside of everything; a continuous scale has bins.
     known = np.isin(ratings.value, levels) | (len(levels) == MOST_LEVELS)

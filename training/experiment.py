@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from kg.dataset import Dataset
 from kg.errors import InputError
+from kg.rating_levels import nearest_level, rating_levels
 from kg.ratings import Ratings
 from kg.wording import item_sentences
 from models.cold.expected_items import with_expected_items
@@ -41,7 +42,6 @@ from training.history import History
 from training.loop import train
 from training.objective import Evidence, RatingObjective
 from training.progress import Progress, silent
-from training.rating_levels import nearest_level, rating_levels
 from training.sampling import LangevinTraining
 from training.scale_prior import ScalePrior
 from training.scale_priors import scale_priors

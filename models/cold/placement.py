@@ -16,6 +16,7 @@ from kg.errors import InputError
 from kg.graph import KnowledgeGraph
 from kg.growth.additions import Additions
 from kg.hierarchy import with_wider_concepts
+from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from kg.wording import item_sentences
@@ -230,7 +231,7 @@ def _rated(
     """
     mine = additions.new == new
     other = torch.from_numpy(additions.other[mine])
-    level = np.abs(additions.value[mine][:, None] - recommender.levels[None]).argmin(axis=1)
+    level = nearest_level(additions.value[mine], recommender.levels)
     if additions.kind == USER:
         # Nothing said is not the same as an average concept: a history alone is read as `recommend(history=...)` reads it.
         concepts = content if bool(content.any()) else None

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kg.errors import InputError
+from kg.rating_levels import nearest_level
 from kg.schema import ITEM, USER
 from models.inputs import relation_name
 from models.network.encoder import Messages
@@ -31,7 +32,6 @@ from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER
 from models.network.tower import NodeInputs
 from training.comparison.peers import BenchmarkData, Peer
 from training.predictions import Scorers
-from training.rating_levels import nearest_level
 
 __all__ = ["IMPLICIT_SETS", "MYFM", "MYFM_DECADES", "MYFM_SETS", "MYFM_WITHOUT_SETS", "Design", "design_of"]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
 from kg.graph import KnowledgeGraph
+from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from kg.schema import ITEM
 from training.comparison.measurement import Measurement
@@ -97,7 +98,7 @@ def few_shot_table(
                 found = bootstrap(served.ndcg, rng=SEED)
                 line |= {"ndcg": found.value, "ndcg_low": found.low, "ndcg_high": found.high}
             if served.probabilities is not None:
-                level = np.abs(values[:, None] - levels[None]).argmin(axis=1)
+                level = nearest_level(values, levels)
                 pit = randomised_pit(served.probabilities, level, SEED)
                 line["coverage_80"] = float(interval_coverage(pit).mean())
                 line["log_loss"] = float(log_loss(level, served.probabilities, labels=range(len(levels))))
@@ -159,7 +160,7 @@ def pit_of(measured: Measurement, part: str, ratings: Ratings) -> NDArray[np.flo
     probabilities = measured.predictions[part].probabilities
     assert probabilities is not None
     levels = np.array(measured.facts["levels"], dtype=np.float32)
-    level = np.abs(ratings.value[:, None] - levels[None]).argmin(axis=1)
+    level = nearest_level(ratings.value, levels)
     return randomised_pit(probabilities.astype(np.float64), level, SEED)
 
 
