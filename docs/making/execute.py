@@ -13,11 +13,10 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbconvert import MarkdownExporter
-from traitlets.config import Config
 
 from kg.storage.atomic import write_file
 
-SOCKETS = Config({"AsyncKernelManager": {"transport": "ipc"}})  # files, which no one else on the machine can listen to
+SLOWEST_START = 300  # seconds until a kernel answers, on a machine in use
 NOT_EXECUTED = """\
 !!! warning "This notebook was not executed"
     Its figures and numbers are missing, because MovieLens 100K was not found in `{data}` when this site was built.
@@ -33,7 +32,9 @@ def page_of(notebook: Path, page: Path, data: Path) -> None:
     if (data / "ml-100k").is_dir():
         note = ""
         folder = {"metadata": {"path": notebook.parent}}
-        NotebookClient(book, timeout=None, kernel_name="python3", resources=folder, config=SOCKETS).execute()
+        NotebookClient(
+            book, timeout=None, startup_timeout=SLOWEST_START, kernel_name="python3", resources=folder
+        ).execute()
     pictures = page.with_name(f"{page.stem}_files")
     text, resources = MarkdownExporter().from_notebook_node(
         book, resources={"unique_key": page.stem, "output_files_dir": pictures.name}
