@@ -19,7 +19,7 @@ from kg.ratings import Ratings
 from kg.schema import EdgeType
 from kg.vocabulary import Vocabulary
 
-__all__ = ["read_columns", "write_columns"]
+__all__ = ["read_columns", "read_graph_columns", "write_columns"]
 
 
 def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, NamedSplit], folder: Path) -> None:
@@ -105,8 +105,8 @@ def _chosen(names: Sequence[str], places: NDArray[np.int32]) -> pa.Array:
 
 def read_columns(folder: Path, manifest: Mapping[str, Any]) -> tuple[KnowledgeGraph, Ratings, dict[str, NamedSplit]]:
     """Read what `write_columns` wrote; raises one of many kinds of error if the columns do not fit together."""
-    tables = {name: pq.read_table(folder / f"{name}.parquet") for name in ("nodes", "edges", "ratings", "splits")}
-    graph = _graph(tables["nodes"], tables["edges"], manifest)
+    graph = read_graph_columns(folder, manifest)
+    tables = {name: pq.read_table(folder / f"{name}.parquet") for name in ("ratings", "splits")}
     rows = {
         name: column.to_numpy()
         for name, column in zip(tables["ratings"].column_names, tables["ratings"].columns, strict=True)
@@ -128,7 +128,9 @@ def read_columns(folder: Path, manifest: Mapping[str, Any]) -> tuple[KnowledgeGr
     return graph, ratings, splits
 
 
-def _graph(nodes: pa.Table, edges: pa.Table, manifest: Mapping[str, Any]) -> KnowledgeGraph:
+def read_graph_columns(folder: Path, manifest: Mapping[str, Any]) -> KnowledgeGraph:
+    """Read nodes and edges alone, as `read_columns` does."""
+    nodes, edges = (pq.read_table(folder / f"{name}.parquet") for name in ("nodes", "edges"))
     kind_of = nodes.column("kind").to_numpy()
     columns = {name: nodes.column(name).to_numpy() for name in ("id", "iri", "label", "text")}
     none = np.zeros(len(kind_of), dtype=bool)

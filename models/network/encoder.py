@@ -72,7 +72,7 @@ class RelationalEncoder(MessagePassing):
         num_features: Width of each dense feature.
         size: Width of a node, `embedding_size + 1`; the last column is the bias.
         scales: Standard deviation of the initial values of each table and projection.
-        generator: Source of the initial values.
+        generator: Source of the initial values; None for tables without values.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class RelationalEncoder(MessagePassing):
         num_features: Mapping[str, int],
         size: int,
         scales: Mapping[str, float],
-        generator: torch.Generator,
+        generator: torch.Generator | None,
     ) -> None:
         super().__init__(aggr="sum")
         self.relations = tuple(num_sources)
@@ -109,8 +109,10 @@ class RelationalEncoder(MessagePassing):
         return edge_index @ x
 
 
-def initial_rows(rows: int, size: int, scale: float, generator: torch.Generator) -> Tensor:
-    """Draw starting rows from the prior; the bias column starts at 0.3 of the scale."""
+def initial_rows(rows: int, size: int, scale: float, generator: torch.Generator | None) -> Tensor:
+    """Draw starting rows from the prior; the bias column starts at 0.3 of the scale. Without a generator they have no values."""
+    if generator is None:
+        return torch.empty(rows, size, device="meta")
     drawn = torch.randn(rows, size, generator=generator) * scale
     drawn[:, -1] *= 0.3
     return drawn
