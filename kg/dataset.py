@@ -21,11 +21,11 @@ from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import DEFAULT_NAMESPACE, Namespace
 from kg.storage.atomic import staged_directory, write_file
-from kg.storage.columns import read_columns, read_graph_columns, write_columns
+from kg.storage.columns import read_columns, write_columns
 from kg.storage.manifest import canonical, file_sha256, pretty, refuse_foreign, seal, sha256, unseal
 from kg.storage.nquads import write_nquads
 
-__all__ = ["FORMAT_VERSION", "Dataset", "read_graph", "read_manifest", "refuse_other"]
+__all__ = ["FORMAT_VERSION", "Dataset", "read_manifest", "refuse_other"]
 
 FORMAT_VERSION = 3  # 2: splits of several parts, validation ratings; 3: lines of edges, tombstones, forgotten people
 _FORMAT = "kgrec graph"
@@ -169,7 +169,9 @@ class Dataset:
                 forgotten=Forgotten.of_json(found.get("forgotten")),
             )
         except (KeyError, ValueError, OSError, ArrowException) as error:
-            raise _misfit(error, directory) from None
+            raise InputError(
+                f"the files of this graph do not fit together ({error}); build it again", file=directory
+            ) from None
         dataset._fingerprint[:] = [found["fingerprint"]]
         return dataset
 
@@ -195,16 +197,3 @@ def refuse_other(directory: Path) -> None:
 def read_manifest(directory: Path) -> dict[str, Any]:
     """Check a graph directory against its manifest and return the manifest; raises `InputError` as `load` does."""
     return unseal(Path(directory), form=_FORMAT, version=FORMAT_VERSION, oldest=1, noun="graph", command="kgrec build")
-
-
-def read_graph(directory: Path) -> KnowledgeGraph:
-    """Read the graph of a graph directory without its ratings; raises `InputError` as `Dataset.load` does."""
-    found = read_manifest(directory)
-    try:
-        return read_graph_columns(directory, found)
-    except (KeyError, ValueError, OSError, ArrowException) as error:
-        raise _misfit(error, directory) from None
-
-
-def _misfit(error: Exception, directory: Path) -> InputError:
-    return InputError(f"the files of this graph do not fit together ({error}); build it again", file=directory)

@@ -37,7 +37,8 @@ def write_grown_run(directory: Path, manifest: dict[str, Any], recommender: Reco
     # Not the run that training would make: to train again is not taken as done.
     content["identity"] = sha256(f"{manifest['identity']}\n".encode() + told).hexdigest()
     with staged_directory(out, replaceable=_refuse_any) as folder:
-        shutil.copytree(directory / "graph", folder / "graph", ignore=shutil.ignore_patterns(".*"))
+        if (directory / "graph").is_dir():  # not of a recommender that was saved alone
+            shutil.copytree(directory / "graph", folder / "graph", ignore=shutil.ignore_patterns(".*"))
         for name in files:
             if not (folder / name).exists():
                 shutil.copyfile(directory / name, folder / name)

@@ -48,8 +48,13 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
                 "written; train again, with a smaller learning rate",
                 file=file,
             )
+    apart: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        # One array may have two names, as where all users have ratings; safetensors wants two arrays.
+        twice = any(tensor.data_ptr() == other.data_ptr() for other in apart.values())
+        apart[name] = tensor.clone() if twice else tensor
     with staged_file(file) as temporary:
-        save_file(dict(tensors), temporary)
+        save_file(apart, temporary)
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

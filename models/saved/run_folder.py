@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from kg.dataset import Dataset, read_graph
 from kg.storage.atomic import staged_directory, write_file
+from kg.storage.mapped_graph import GRAPH_FILES, read_mapped_graph, write_mapped_graph
 from kg.storage.manifest import pretty, refuse_foreign, seal, unseal
 from models.network.assembly import ModelSettings
 from models.posterior import PhasedPosterior, Posterior
@@ -52,7 +52,7 @@ def check_run(directory: Path) -> dict[str, Any]:
 
 
 def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Write all parts of a recommender but its graph and what joined it into a folder that is not sealed yet.
+    """Write all parts of a recommender but what joined it into a folder that is not sealed yet.
 
     Returns:
         What the manifest says of them, and the names of the files.
@@ -67,6 +67,7 @@ def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[s
         "lists": lists_tensors(trained),
         "newcomers": newcomers_tensors(trained),
     }
+    write_mapped_graph(trained.graph, folder)
     for name in TENSOR_FILES:
         write_tensors(folder / f"{name}.safetensors", tensors[name])
     facts = {
@@ -88,7 +89,7 @@ def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[s
         "encoder": trained.encoder_fingerprint,
         "libraries": {name: version(name) for name in LIBRARIES},
     }
-    return content, ("recommender.json", *(f"{name}.safetensors" for name in TENSOR_FILES))
+    return content, ("recommender.json", *GRAPH_FILES, *(f"{name}.safetensors" for name in TENSOR_FILES))
 
 
 def save_run(trained: Trained, directory: Path) -> None:
@@ -99,12 +100,10 @@ def save_run(trained: Trained, directory: Path) -> None:
         refuse_foreign(there, form=FORMAT_NAME, noun="run")
 
     with staged_directory(directory, replaceable=replaceable) as folder:
-        (folder / "graph").mkdir()
-        Dataset(graph=origin.graph, ratings=origin.train, scale=origin.scale).write(folder / "graph")
         content, names = write_parts(origin, folder)
         added = write_ledger(said_of(trained), folder)
         # No training has this identity: to train again is never taken as done.
-        seal(folder, {**content, "identity": "saved without a configuration"}, (*names, *added, "graph/manifest.json"))
+        seal(folder, {**content, "identity": "saved without a configuration"}, (*names, *added))
 
 
 def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> Model:
@@ -119,7 +118,7 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
     samples, embeddings, inputs, lists, newcomers = (
         read_tensors(directory / f"{name}.safetensors") for name in TENSOR_FILES
     )
-    graph = read_graph(directory / "graph")
+    graph = read_mapped_graph(directory)
     low, high = facts["scale"]
     sessions = sessions_of(inputs, facts["inputs"])
     posterior = PhasedPosterior(Posterior(samples), facts["num_cold"], facts["expects_users"])
