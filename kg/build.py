@@ -15,27 +15,27 @@ from numpy.typing import NDArray
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError, Problems
+from kg.forgotten import Forgotten
 from kg.garbage import no_garbage_collection
 from kg.graph import Edges, KnowledgeGraph, Nodes
-from kg.growth.forgotten import Forgotten
-from kg.growth.merging import Merger
-from kg.growth.origin import Origin
+from kg.merging import Merger
 from kg.named_split import NamedSplit
+from kg.origin import Origin
 from kg.rdf.engine import Engine, open_engine
 from kg.rdf.knowledge_files import KnowledgeFiles
 from kg.rdf.links import ItemNames
 from kg.rdf.predicates import local_name, relation_name
 from kg.rdf.source import GivenSource
-from kg.rdf.triples import BLANK, is_iri
 from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType, Namespace
 from kg.storage.manifest import file_sha256
 from kg.tabular.entities import Entities, read_entities
 from kg.tabular.id_names import are_names
 from kg.tabular.link_cells import link_remedy
-from kg.tabular.rating_table import RawRatings, choose_ratings, index_ratings, read_ratings, scale_of
+from kg.tabular.rating_table import RawRatings, index_ratings, read_ratings, scale_of
 from kg.tabular.split_files import SplitReader
 from kg.tabular.unicode_twins import unicode_twins
+from kg.triples import BLANK, is_iri
 from kg.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class _Build:
 
     def run(self) -> Dataset:
         # The ratings come first: where they are absent the description is meant for other data.
-        table = choose_ratings(self.description, self.folder)
+        table = self.description.rating_table(self.folder)
         problems, raw, described = Problems(), None, []
         with problems.gathered():
             raw = read_ratings(table, self.folder, self.description.splits)

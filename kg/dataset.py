@@ -15,15 +15,15 @@ from typing import Any
 from pyarrow import ArrowException
 
 from kg.errors import InputError
+from kg.forgotten import Forgotten
 from kg.graph import KnowledgeGraph
-from kg.growth.forgotten import Forgotten
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
+from kg.saved.columns import read_columns, write_columns
+from kg.saved.nquads import write_nquads
 from kg.schema import DEFAULT_NAMESPACE, Namespace
 from kg.storage.atomic import staged_directory, write_file
-from kg.storage.columns import read_columns, write_columns
 from kg.storage.manifest import canonical, file_sha256, pretty, refuse_foreign, seal, sha256, unseal
-from kg.storage.nquads import write_nquads
 
 __all__ = ["FORMAT_VERSION", "Dataset", "read_manifest", "refuse_other"]
 

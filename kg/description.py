@@ -75,6 +75,18 @@ class Description(Part):
         """The folder that paths are relative to."""
         return self._folder
 
+    def rating_table(self, folder: Path) -> RatingTable:
+        """Return the first rating table of which a file exists; raises `InputError` if none does."""
+        tables = (self.ratings,) if isinstance(self.ratings, RatingTable) else self.ratings
+        for table in tables:
+            if any((folder / file).exists() for file in table.files):
+                return table
+        names = " or ".join(table.files[0] for table in tables)
+        raise InputError(
+            f"expected the ratings of {self.name!r} in {names}, found no such file; is this the right description, and the right --data?",
+            file=folder,
+        )
+
     @classmethod
     def load(cls, name_or_path: str | Path, *, data: Path | None = None) -> Description:
         """Read a ready-made description by name, or a YAML file.

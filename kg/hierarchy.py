@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +30,8 @@ def with_wider_concepts(graph: KnowledgeGraph, edge_type: EdgeType) -> NDArray[n
     ]
     if not upwards or edge_type.source == edge_type.target:
         return index
+    import networkx as nx  # takes a quarter of a second, which only graphs with a hierarchy should wait for
+
     hierarchy = nx.DiGraph(np.concatenate(upwards, axis=1).T.tolist())
     above = {concept: sorted(nx.descendants(hierarchy, concept)) for concept in set(index[1].tolist()) & set(hierarchy)}
     added = [(source, wider) for source, target in index.T.tolist() for wider in above.get(target, ())]

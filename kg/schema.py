@@ -9,10 +9,12 @@ from urllib.parse import quote, unquote
 
 from kg.errors import InputError, UnknownNameError, did_you_mean
 
-__all__ = ["DEFAULT_NAMESPACE", "ITEM", "USER", "EdgeType", "Namespace", "Schema"]
+__all__ = ["DEFAULT_NAMESPACE", "ITEM", "RATED", "USER", "EdgeType", "Namespace", "Schema"]
 
 USER = "user"
 ITEM = "item"
+# The relation of an edge that stands for a rating; capitals, so that no relation of a description can be called so.
+RATED = "RATED"
 DEFAULT_NAMESPACE = "https://kgrec.example/"
 _NAME = re.compile(r"[a-z][a-z0-9_]*(:[A-Za-z0-9_.\-]+)?")
 

@@ -17,8 +17,8 @@ from kg.checks.measures import Measure, Neighbour, Value, measures
 from kg.checks.shape_results import ShapeResults
 from kg.checks.shapes import ShapesFile, targets
 from kg.dataset import Dataset
+from kg.saved.store import quads
 from kg.schema import DEFAULT_NAMESPACE, ITEM, USER, Namespace
-from kg.store import quads
 
 __all__ = ["BATCH", "validate", "validate_own"]
 

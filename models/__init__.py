@@ -1,6 +1,6 @@
 """From graph to answers: text encoder, relational graph network, factors, bilinear head, posterior, recommender."""
 
-from models.inputs import hetero_data, hybrid_inputs
+from models.inputs import graph_inputs, hybrid_inputs
 from models.network.assembly import ModelSettings, assemble
 from models.network.hybrid import HybridModel
 from models.posterior import Posterior
@@ -14,6 +14,6 @@ __all__ = [
     "Recommender",
     "TextEncoder",
     "assemble",
-    "hetero_data",
+    "graph_inputs",
     "hybrid_inputs",
 ]

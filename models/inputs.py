@@ -10,30 +10,23 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, vstack
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
 from kg.graph import KnowledgeGraph
 from kg.hierarchy import with_wider_concepts
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from models.network.encoder import Messages
+from models.network.graph_inputs import GraphInputs, MessageType
 from models.network.hybrid import HybridInputs
+from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER, TEXT, WEEK
 from models.network.sessions import Sessions
 from models.network.sparse import SparseOperator
 from models.network.tower import NodeInputs
 from models.network.weeks import Weeks
 
-__all__ = ["InputLimits", "hetero_data", "hybrid_inputs"]
+__all__ = ["InputLimits", "graph_inputs", "hybrid_inputs"]
 
-RATED = "rated"  # item -> user: which items a user rated, never how
-RATED_BY = "rated_by"  # user -> item
-RATED_OVER = "rated_over_"  # over a relation between users or between items: what those at its other end rated
-WEEK = "week"  # a time bin of training ratings
-HOP = "hop_"  # two hops: concept -> item -> user, or concept -> user -> item
-TEXT = "text"
 _BLOCK = 1024  # nodes whose relations are followed to ratings at once
-
-MessageType = tuple[str, str, str]  # sender kind, relation, receiver kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +53,10 @@ class InputLimits:
     leave_out: frozenset[str] = frozenset()
 
 
-def hetero_data(
+def graph_inputs(
     graph: KnowledgeGraph, ratings: Ratings, item_text: NDArray[np.float32], limits: InputLimits | None = None
-) -> HeteroData:
-    r"""Make the model's messages as PyG `HeteroData`.
+) -> GraphInputs:
+    r"""Make the model's messages.
 
     Every edge type `(source, relation, user | item)` has `edge_index` `[2, num_edges]`,
     `edge_weight` `[num_edges]`, the `senders` that have a row in the relation's table, and the
@@ -83,7 +76,7 @@ def hetero_data(
         features by group and name, and `data[kind].hop_sources` what each neighbour adds to a two-hop feature.
     """
     limits = limits or InputLimits()
-    data = HeteroData()
+    data = GraphInputs()
     for kind, nodes in graph.nodes.items():
         data[kind].num_nodes, data[kind].num_present = len(nodes), nodes.num_present
     for kind in (USER, ITEM):
@@ -108,11 +101,11 @@ def hetero_data(
     return data
 
 
-def hybrid_inputs(data: HeteroData, sessions: Sessions | None = None, *, edges: bool = True) -> HybridInputs:
-    """Stack the edges of `hetero_data` into one sparse operator a side and group.
+def hybrid_inputs(data: GraphInputs, sessions: Sessions | None = None, *, edges: bool = True) -> HybridInputs:
+    """Stack the edges of `graph_inputs` into one sparse operator a side and group.
 
     Args:
-        data: What `hetero_data` made.
+        data: What `graph_inputs` made.
         sessions: Days of the training ratings, for a model whose users differ from day to day.
         edges: Whether the edges are wanted; the sizes of a network follow from the senders alone.
     """
@@ -166,7 +159,7 @@ def _concept_edges(index: NDArray[np.int64], least: int) -> tuple[Tensor, Tensor
 
 
 def _add(
-    data: HeteroData,
+    data: GraphInputs,
     group: str,
     edge_type: MessageType,
     edge_index: Tensor,
@@ -246,7 +239,7 @@ def _largest(weights: csr_array, most: int) -> csr_array:
     return csr_array((weights.data[kept], (row[kept], weights.indices[kept])), shape=weights.shape)
 
 
-def _add_two_hops(data: HeteroData, rated: Mapping[MessageType, tuple[Tensor, Tensor]], limits: InputLimits) -> None:
+def _add_two_hops(data: GraphInputs, rated: Mapping[MessageType, tuple[Tensor, Tensor]], limits: InputLimits) -> None:
     r"""Send small relations and text over ratings: $\sum_{j \in N(v)} (x_j - \bar x) / \sqrt{n_v}$.
 
     $\bar x$ is the mean over ratings, so that the message says how a node's neighbours differ from
@@ -267,14 +260,14 @@ def _add_two_hops(data: HeteroData, rated: Mapping[MessageType, tuple[Tensor, Te
             data[receiver].features["interactions"][HOP + name] = operator @ centred
 
 
-def _dense(data: HeteroData, edge_type: MessageType) -> Tensor:
+def _dense(data: GraphInputs, edge_type: MessageType) -> Tensor:
     edges = data[edge_type]
     dense = torch.zeros(int(data[edge_type[2]].num_nodes), int(data[edge_type[0]].num_nodes))
     dense[edges.edge_index[1], edges.edge_index[0]] = edges.edge_weight
     return dense
 
 
-def _add_dates(data: HeteroData, ratings: Ratings, limits: InputLimits) -> None:
+def _add_dates(data: GraphInputs, ratings: Ratings, limits: InputLimits) -> None:
     """Give every node the histogram of its training dates; each rating is shared by its two nearest bins."""
     assert ratings.time is not None
     data[WEEK].num_nodes = limits.time_bins

@@ -17,8 +17,6 @@ from torch import Tensor
 from kg.counted import counted
 from kg.errors import InputError
 from kg.growth.additions import Additions
-from kg.queries.item_filter import items_with
-from kg.queries.rules import AppliedRules
 from kg.schema import ITEM, USER
 from models.accounts.account import account_of_history, accounts
 from models.accounts.explanation import Explanation, explanation_of
@@ -26,12 +24,14 @@ from models.cold.person_of_text import person_of_text
 from models.cold.placement import placed, text_vectors
 from models.cold.questions import questions_for
 from models.lists.given import History, Pairs, history_of, ids_of, length_of, mapping_of, pairs_of, raw_id
+from models.lists.item_filter import items_with
 from models.lists.listing import FEW, listed, sources, sources_by_content, sources_of_pairs, stars_of, why_empty
 from models.lists.person import Person, known_person, person_of_history
 from models.lists.ranking import Adjustment, best_of, ranking
 from models.lists.reasons import Reason, concept_reasons, reasons_of_items
 from models.lists.rerank import Reranker
 from models.lists.ruled import adjustment_of, with_rules
+from models.lists.rules import AppliedRules
 from models.lists.similarity import similar_items
 from models.lists.top_items import top_items
 from models.people.behaviour import Behaviour
@@ -41,7 +41,7 @@ from models.posterior import Posterior
 from models.saved import check_run, read_run, save_run
 from models.trained import Trained
 
-__all__ = ["FEW", "Recommender"]
+__all__ = ["FEW", "Recommender", "load"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -531,3 +531,6 @@ class Recommender(Trained):
     def _found(self, posterior: Posterior, rows: Tensor, item: int, *, most: int) -> list[Reason]:
         found = concept_reasons(posterior, self.data, self.graph, rows, item)
         return [reason for reason in found if reason.score > 0][:most]
+
+
+load = Recommender.load

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
@@ -28,6 +27,7 @@ from models.inputs import hybrid_inputs
 from models.lists.content import Content
 from models.lists.exposure import ContentRegression, Exposure
 from models.network.assembly import ModelSettings, assemble
+from models.network.graph_inputs import GraphInputs
 from models.network.hybrid import HybridInputs, HybridModel
 from models.network.projection import TextProjection
 from models.network.sessions import Sessions
@@ -70,7 +70,7 @@ class Trained:
     levels: NDArray[np.float32]
     settings: ModelSettings
     posterior: PhasedPosterior
-    data: HeteroData
+    data: GraphInputs
     item_vectors: NDArray[np.float32]
     exposure: Exposure
     encoder: TextEncoder

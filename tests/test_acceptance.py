@@ -25,10 +25,10 @@ TRAIN_SECONDS = 300
 U1_RMSE = 0.890
 
 
-def kgrec(*arguments: str) -> dict[str, Any]:
+def kgrec(*arguments: str, module: str = "kgrec") -> dict[str, Any]:
     """Run a command with `--json` in a process of its own and return what it printed."""
-    command = [sys.executable, "-m", "training.cli", *arguments, "--json"]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", module, *arguments, "--json"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
     assert finished.returncode == 0, finished.stderr
     found: dict[str, Any] = json.loads(finished.stdout)
     return found
@@ -182,7 +182,7 @@ def test_new_people_are_served_from_what_they_say_of_themselves(
     short = ("training.epochs=300", "training.burn_in=150", "training.hold=100")
     settings = [part for value in short for part in ("--set", value)]
     kgrec("train", str(folder / "graph"), "--split", "cold-users", "--recipe", "quick", *settings, "--out", out)
-    report = kgrec("sentences", out, "--no-references", "--count", "0")
+    report = kgrec("sentences", out, "--no-references", "--count", "0", module="benchmarks")
     assert report["num_users"] > 80
     for voice in ("plain", "other"):
         models = report["lists"][voice]

@@ -21,7 +21,6 @@ from torch import Tensor
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.errors import InputError
 from kg.graph import Edges
 from kg.schema import ITEM, USER, EdgeType
 from models.accounts.account import Account, account_of_history, accounts
@@ -41,14 +40,14 @@ from models.accounts.received import (
     TEXTS,
     PartKey,
 )
-from models.inputs import HOP, RATED, InputLimits, hetero_data, hybrid_inputs, relation_name
+from models.inputs import InputLimits, graph_inputs, hybrid_inputs, relation_name
 from models.network.encoder import parameter_key
+from models.network.message_names import HOP, RATED
 from models.posterior import Posterior, Predictor
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.experiment import Experiment
-from training.studies.faithfulness import faithfulness
 
 DESCRIPTION = """name: world
 ratings: {file: ratings.csv, scale: [1, 5]}
@@ -395,7 +394,7 @@ def test_a_fact_never_stated_is_a_graph_without_its_edge(experiment: tuple[Recom
     less = Edges(index=edges.index[:, stays], provenance=edges.provenance[stays], lines=edges.lines[stays])
     graph = replace(recommender.graph, edges={**recommender.graph.edges, GENRE[0]: less})
     text = recommender.data[ITEM].features["content"]["text"].numpy()
-    data = hetero_data(graph, recommender.train, text, InputLimits())
+    data = graph_inputs(graph, recommender.train, text, InputLimits())
     oracle = replace(recommender, graph=graph, data=data)
     items = np.full(NUM_USERS, i)
     found = predict_without(recommender, user, items, [(key,)] * NUM_USERS, renormalise=True)
@@ -464,21 +463,6 @@ def test_chords_sum_to_the_expected_rating_and_share_it_by_the_shapley_value(
 
 
 # Measured
-
-
-def test_faithfulness_is_measured_on_different_held_out_pairs(experiment: tuple[Recommender, Experiment]) -> None:
-    recommender, made = experiment
-    report = faithfulness(recommender, made.split.test, num_pairs=8, num_compared=2)
-    assert (report["num_pairs"], report["gnn_explainer"]["num_pairs"]) == (8, 2)
-    assert report["sums"]["largest_error"] < SUMS
-    for name in ("account", "random"):
-        curves = report["curves"][name]
-        assert curves["deletion"][0] == curves["insertion"][-1] == pytest.approx(0, abs=1e-9)
-        # With nothing left, or nothing put back, both orders have come to the same prediction.
-        assert curves["deletion"][-1] == pytest.approx(report["curves"]["random"]["deletion"][-1], abs=1e-9)
-        assert curves["insertion"][0] == pytest.approx(curves["deletion"][-1], abs=1e-9)
-    with pytest.raises(InputError, match="holds no ratings out"):
-        faithfulness(recommender, {})
 
 
 def test_inputs_of_the_network_are_left_as_they_were(recommender: Recommender) -> None:

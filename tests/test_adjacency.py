@@ -7,7 +7,7 @@ import pytest
 from kg.dataset import Dataset
 from kg.errors import InputError, UnknownNameError
 from kg.queries.adjacency import Adjacency, parse_node
-from kg.views import to_networkx
+from kg.queries.views import to_networkx
 
 
 def test_neighbours_degrees_and_distances_are_those_of_networkx(small_dataset: Dataset) -> None:

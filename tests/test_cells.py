@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.errors import InputError
-from kg.tables import Table, read_table
 from kg.tabular.cells import split_cells
 from kg.tabular.table_format import TableFormat
+from kg.tabular.tables import Table, read_table
 
 
 def table_of(folder: Path, lines: list[str]) -> Table:

@@ -20,7 +20,6 @@ from typer.main import get_command
 from kg.description import ready_made
 from models.text import TextEncoder
 from training import cli
-from training.benchmarks.protocols import PROTOCOLS
 from training.commands import console
 from training.config import RunConfig
 
@@ -154,10 +153,9 @@ def test_every_command_shows_an_example(kgrec: Kgrec, command: str) -> None:
     assert f"Example: kgrec {command}" in finished.out
 
 
-def test_help_names_every_ready_made_description_and_protocol(kgrec: Kgrec) -> None:
-    for command, names in (("build", ready_made()), ("benchmark", PROTOCOLS)):
-        shown = kgrec(command, "--help").out
-        assert [name for name in names if name not in shown] == []
+def test_help_names_every_ready_made_description(kgrec: Kgrec) -> None:
+    shown = kgrec("build", "--help").out
+    assert [name for name in ready_made() if name not in shown] == []
 
 
 def test_the_version_is_that_of_the_project_file(kgrec: Kgrec) -> None:
@@ -166,7 +164,7 @@ def test_the_version_is_that_of_the_project_file(kgrec: Kgrec) -> None:
 
 
 def test_help_keeps_square_brackets(kgrec: Kgrec) -> None:
-    assert "'.[peers]'" in kgrec("benchmark", "--help").out
+    assert "'.[peers]'" in kgrec("compare", "--help").out
 
 
 # JSON for machines
@@ -335,7 +333,6 @@ def test_people_get_plain_output(kgrec: Kgrec, arguments: tuple[str, ...]) -> No
         (RECOMMEND, "exactly one"),
         (("recommend", "{tmp}/none", "--user", "003"), "expected a run directory"),
         (("audience", "{run}", "--item", "d77"), "item 'd77'"),
-        (("sentences", "{run}"), "holds out no users"),
         (("audience", "{run}", "--item", "d1", "-k", "0"), "at least 1"),
     ],
     ids=lambda value: " ".join(value[-2:]) if isinstance(value, tuple) else "",

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kg.ratings import Ratings
-from training.benchmarks.results import OURS
 from training.cli import app
+from training.comparison.result_rows import OURS
 from training.studies.asking import INFORMATIVE, POPULAR, RANDOM, Interview
 from training.studies.cold_start import PARTS, TABLES, Study
 from training.studies.cold_tables import INFORMED, RETRAINED, asking_table, few_shot_table, with_holm

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.errors import InputError
-from kg.tables import Table, read_table
 from kg.tabular.concepts import concept_id, concept_label, concept_values
 from kg.tabular.entity_description import Concept
+from kg.tabular.tables import Table, read_table
 
 
 def table(tmp_path: Path, *rows: str) -> Table:

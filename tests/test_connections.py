@@ -15,8 +15,8 @@ from kg.dataset import Dataset
 from kg.errors import UnknownNameError
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.queries.connections import path_page, paths
+from kg.queries.views import to_networkx
 from kg.schema import EdgeType
-from kg.views import to_networkx
 from kg.vocabulary import Vocabulary
 
 ALPHA, BETA, BO = ("item", "a b"), ("item", "é/1"), ("person", "bo ek")

@@ -63,7 +63,7 @@ def test_a_benchmark_fits_the_page_and_keeps_names() -> None:
     cells = ["0.8771 ± 0.0004"] * 5 + ["< 0.001"] * 2 + ["1200", "2300", "used"]
     rows = pd.DataFrame([dict(zip(["model", *columns], [name, *cells], strict=True)) for name in ["kgrec", *HOSTILE]])
     with console.out.capture() as shown:
-        console.out.print(console.benchmark_table("[title]", rows))
+        console.out.print(console.comparison_table("[title]", rows))
     for text in ["[title]", *HOSTILE]:
         assert text in shown.get()
     lines = shown.get().splitlines()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM
 from models.lists.content import Content
+from models.network.graph_inputs import GraphInputs
 
 ITEMS = 4
 GENRES = {0: {0, 1}, 1: {1}, 2: {0, 1, 2}, 3: set()}  # of each item
@@ -19,8 +19,8 @@ VECTORS = np.array([[1.0, 2.0], [3.0, 0.0], [0.0, 0.0], [-1.0, 1.0]], dtype=np.f
 
 
 @pytest.fixture
-def data() -> HeteroData:
-    made = HeteroData()
+def data() -> GraphInputs:
+    made = GraphInputs()
     made[ITEM].num_nodes, made[ITEM].num_present, made["genre"].num_nodes = (
         ITEMS,
         ITEMS,
@@ -46,7 +46,7 @@ def expected(one: int, other: int) -> float:
     return text + concepts + 0.1 * len(GENRES[one] & GENRES[other])
 
 
-def test_the_kernel_is_cosine_of_texts_and_of_rare_concepts_and_a_tenth_for_each_shared_one(data: HeteroData) -> None:
+def test_the_kernel_is_cosine_of_texts_and_of_rare_concepts_and_a_tenth_for_each_shared_one(data: GraphInputs) -> None:
     content = Content.of(data, VECTORS)
     whole = content.kernel(np.arange(ITEMS), np.arange(ITEMS))
     for one in range(ITEMS):
@@ -58,7 +58,7 @@ def test_the_kernel_is_cosine_of_texts_and_of_rare_concepts_and_a_tenth_for_each
 
 def test_an_item_named_by_others_shares_itself_with_them() -> None:
     """Items 0 and 1 both cite item 2, and item 2 cites nobody: yet it is alike to those that cite it."""
-    made = HeteroData()
+    made = GraphInputs()
     made[ITEM].num_nodes, made[ITEM].num_present = ITEMS, ITEMS
     made[ITEM].content = [(ITEM, "cites", ITEM)]
     made[ITEM, "cites", ITEM].edge_index = torch.tensor([[2, 2], [0, 1]])
@@ -69,6 +69,6 @@ def test_an_item_named_by_others_shares_itself_with_them() -> None:
 
 
 def test_without_texts_and_concepts_nothing_is_alike() -> None:
-    made = HeteroData()
+    made = GraphInputs()
     made[ITEM].num_nodes, made[ITEM].num_present, made[ITEM].content = ITEMS, ITEMS, []
     assert not Content.of(made, np.zeros((ITEMS, 0), dtype=np.float32)).kernel(np.arange(2), np.arange(3)).any()

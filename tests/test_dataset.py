@@ -18,8 +18,8 @@ from kg.dataset import Dataset
 from kg.description import Description
 from kg.named_split import TEST_PARTS, NamedSplit
 from kg.ratings import Ratings
+from kg.saved.store import from_rdf
 from kg.storage.manifest import seal
-from kg.store import from_rdf
 
 
 def test_save_and_load_give_back_everything(small_dataset: Dataset, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kg.films import read_films
+from training.films import read_films
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def demonstrated(folder: Path) -> tuple[str, str]:
     """Run the demo; return standard output and standard error."""
-    command = [sys.executable, "-m", "training.cli", "demo", "--directory", str(folder)]
+    command = [sys.executable, "-m", "kgrec", "demo", "--directory", str(folder)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert "Traceback" not in finished.stderr

@@ -11,7 +11,7 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
-from kg.growth.forgotten import Forgotten
+from kg.forgotten import Forgotten
 from kg.report import report_lines
 
 RATINGS = "user,item,rating\nu1,i1,5\nu1,i2,4\nu2,i3,3\nu2,i1,2\n"

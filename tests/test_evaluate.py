@@ -20,11 +20,11 @@ from kg.ratings import Ratings
 from models.baselines import Biases
 from models.lists.content import Content
 from models.recommender import Recommender
-from training import answers as evaluation
-from training.answers import LIST_LENGTH, Answers, Fitted
+from training import predictions as evaluation
 from training.chosen_baselines import BASELINES
 from training.commands.console import metrics_table
 from training.evaluate import evaluate, told_apart
+from training.predictions import LIST_LENGTH, Predictions, Scorers
 
 USERS, ITEMS, COLD = 30, 60, 12  # the last items are cold
 LEVELS = np.array([1, 2, 3, 4, 5], dtype=np.float32)
@@ -312,14 +312,14 @@ def test_dates_need_a_model_that_knows_them_and_ratings_that_have_them() -> None
     part = Ratings(user=np.array([1, 0]), item=np.array([0, 0]), value=np.array([5, 4]), num_users=2, num_items=1)
     timed = replace(part, time=np.array([7, 3]))
     options: dict[str, Any] = {"known": part, "levels": LEVELS, "relevant_from": 4.0}
-    knows = Fitted(probabilities=lambda user, item: dated(user, item, np.zeros(0)), dated=dated)
-    Answers.ask(knows, "warm", timed, **options)
-    Answers.ask(knows, "warm", timed, dates=True, **options)
+    knows = Scorers(probabilities=lambda user, item: dated(user, item, np.zeros(0)), dated=dated)
+    Predictions.ask(knows, "warm", timed, **options)
+    Predictions.ask(knows, "warm", timed, dates=True, **options)
     assert asked == [[], [7, 3]]
     with pytest.raises(InputError, match="have no times"):
-        Answers.ask(knows, "warm", part, dates=True, **options)
+        Predictions.ask(knows, "warm", part, dates=True, **options)
     with pytest.raises(InputError, match=r"model\.rating_dates=true"):
-        Answers.ask(replace(knows, dated=None), "warm", timed, dates=True, **options)
+        Predictions.ask(replace(knows, dated=None), "warm", timed, dates=True, **options)
 
 
 def test_evaluation_repeats_itself_and_blocks_do_not_show(

@@ -12,16 +12,16 @@ import pyoxigraph as ox
 import pytest
 from scipy.stats import spearmanr
 
-import kg.films
+import training.films
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
-from kg.films import Activity, FilmWorld, film_concepts, read_films, simulate, write_source
+from training.films import Activity, FilmWorld, film_concepts, read_films, simulate, write_source
 
 SCHEMA = "https://schema.org/"
 SKOS = "http://www.w3.org/2004/02/skos/core#"
 LABEL = "http://www.w3.org/2000/01/rdf-schema#label"
-TTL = Path(kg.films.__file__).with_name("films.ttl")
+TTL = Path(training.films.__file__).with_name("films.ttl")
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError, UnknownNameError
+from kg.forgotten import Forgotten
 from kg.growth.forget import forget, forget_in_graph
-from kg.growth.forgotten import Forgotten
 from kg.growth.traces import traces
 from kg.growth.update import update
 from kg.report import report_lines

@@ -18,7 +18,7 @@ from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
 from kg.report import report_lines
-from kg.store import from_rdf, to_rdf
+from kg.saved.store import from_rdf, to_rdf
 from training.splits import make_split
 
 FILES = {

@@ -17,7 +17,6 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
-from kg.films import simulate, write_source
 from kg.schema import ITEM, USER
 from models.text import TextEncoder
 from training.bundle import Run, load_run
@@ -25,6 +24,7 @@ from training.cli import app
 from training.commands.console import recommendation_table
 from training.config import RunConfig
 from training.experiment import Experiment
+from training.films import simulate, write_source
 from training.report import evaluation_report
 from training.runs import train_run
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch_geometric.data import HeteroData
 
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from kg.vocabulary import Vocabulary
-from models.inputs import InputLimits, hetero_data, hybrid_inputs
+from models.inputs import InputLimits, graph_inputs, hybrid_inputs
+from models.network.graph_inputs import GraphInputs
 
 WEEK = 7 * 86_400
 HALF, THIRD = 2**-0.5, 3**-0.5
@@ -59,7 +59,7 @@ def ratings(values: tuple[float, ...] = (5, 3, 4, 1)) -> Ratings:
 TEXT: NDArray[np.float32] = np.array([[1, 0], [3, 0], [0, 2], [0, 0]], dtype=np.float32)
 
 
-def weights(data: HeteroData, *edge_type: str) -> dict[tuple[int, int], float]:
+def weights(data: GraphInputs, *edge_type: str) -> dict[tuple[int, int], float]:
     """Weight of each edge, by sender and receiver."""
     found = data[edge_type]
     pairs = [(int(start), int(end)) for start, end in found.edge_index.T]
@@ -68,33 +68,33 @@ def weights(data: HeteroData, *edge_type: str) -> dict[tuple[int, int], float]:
 
 
 def test_concepts_of_few_items_are_silent_and_the_others_share_one() -> None:
-    data = hetero_data(world(), ratings(), TEXT)
+    data = graph_inputs(world(), ratings(), TEXT)
     # Genre 2 belongs to item 2 alone; what is left of it is genre 0, with the whole weight. Pairs stand once.
     assert weights(data, "genre", "genre", ITEM) == pytest.approx({(0, 0): HALF, (1, 0): HALF, (1, 1): 1, (0, 2): 1})
     assert weights(data, "job", "job", USER) == pytest.approx({(0, 0): 1, (0, 1): 1})
-    single = hetero_data(world(), ratings(), TEXT, InputLimits(least_items=1))
+    single = graph_inputs(world(), ratings(), TEXT, InputLimits(least_items=1))
     assert weights(single, "genre", "genre", ITEM)[2, 2] == pytest.approx(HALF)
     assert weights(single, "job", "job", USER)[1, 2] == 1
 
 
 def test_edges_between_items_speak_both_ways() -> None:
-    data = hetero_data(world(), ratings(), TEXT)
+    data = graph_inputs(world(), ratings(), TEXT)
     assert weights(data, ITEM, "wiki:follows", ITEM) == pytest.approx({(0, 1): 1, (0, 2): 1})
     # Backwards each sender has one receiver, too few to learn from.
     assert (ITEM, "wiki:follows_of", ITEM) not in data.edge_types
-    single = hetero_data(world(), ratings(), TEXT, InputLimits(least_items=1))
+    single = graph_inputs(world(), ratings(), TEXT, InputLimits(least_items=1))
     assert weights(single, ITEM, "wiki:follows_of", ITEM) == pytest.approx({(1, 0): HALF, (2, 0): HALF})
 
 
 def test_rated_items_and_raters_send_one_over_the_root_of_their_number() -> None:
-    data = hetero_data(world(), ratings(), TEXT)
+    data = graph_inputs(world(), ratings(), TEXT)
     by_user = {(0, 0): HALF, (1, 0): HALF, (0, 1): HALF, (2, 1): HALF}
     assert weights(data, ITEM, "rated", USER) == pytest.approx(by_user)
     assert weights(data, USER, "rated_by", ITEM) == pytest.approx({(0, 0): HALF, (1, 0): HALF, (0, 1): 1, (1, 2): 1})
 
 
 def test_only_senders_have_a_row_in_a_table() -> None:
-    data = hetero_data(world(), ratings(), TEXT)
+    data = graph_inputs(world(), ratings(), TEXT)
     assert data[ITEM, "rated", USER].senders.tolist() == [0, 1, 2]
     assert data["genre", "genre", ITEM].senders.tolist() == [0, 1]
     for edge_type in data.edge_types:
@@ -103,7 +103,7 @@ def test_only_senders_have_a_row_in_a_table() -> None:
 
 
 def test_two_hops_say_how_neighbours_differ_from_everyones() -> None:
-    data = hetero_data(world(), ratings(), TEXT)
+    data = graph_inputs(world(), ratings(), TEXT)
     # Over the four ratings the mean text is (2 (1, 0) + (3, 0) + (0, 2)) / 4 = (1.25, 0.5).
     features = data[USER].features["interactions"]
     of_first = ((1 - 1.25) + (3 - 1.25), (0 - 0.5) * 2)
@@ -119,14 +119,14 @@ def test_two_hops_say_how_neighbours_differ_from_everyones() -> None:
 
 
 def test_two_hops_are_kept_to_small_relations() -> None:
-    data = hetero_data(world(), ratings(), TEXT, InputLimits(most_hop_concepts=2))
+    data = graph_inputs(world(), ratings(), TEXT, InputLimits(most_hop_concepts=2))
     assert "hop_genre<genre" not in data[USER].features["interactions"]
     assert "hop_job<job" in data[ITEM].features["interactions"]
     assert "hop_text" in data[USER].features["interactions"]
 
 
 def test_dates_are_a_histogram_that_sums_to_one() -> None:
-    data = hetero_data(world(), ratings(), TEXT)
+    data = graph_inputs(world(), ratings(), TEXT)
     # User 0 rated in week 0 and in the middle between weeks 0 and 1; user 1 in week 1 and in the last.
     of_user = {pair: weight for pair, weight in summed(data, USER).items() if weight}
     assert of_user == pytest.approx({(0, 0): 0.75, (1, 0): 0.25, (1, 1): 0.5, (31, 1): 0.5})
@@ -136,11 +136,11 @@ def test_dates_are_a_histogram_that_sums_to_one() -> None:
 
 def test_a_longer_history_has_wider_bins() -> None:
     longer = replace(ratings(), time=np.array([0, WEEK, 2 * WEEK, 62 * WEEK]))
-    of_user = {pair: weight for pair, weight in summed(hetero_data(world(), longer, TEXT), USER).items() if weight}
+    of_user = {pair: weight for pair, weight in summed(graph_inputs(world(), longer, TEXT), USER).items() if weight}
     assert of_user == pytest.approx({(0, 0): 0.75, (1, 0): 0.25, (1, 1): 0.5, (31, 1): 0.5})
 
 
-def summed(data: HeteroData, kind: str) -> dict[tuple[int, int], float]:
+def summed(data: GraphInputs, kind: str) -> dict[tuple[int, int], float]:
     """Weights of dates; a bin may speak to a node once for each rating."""
     found: dict[tuple[int, int], float] = {}
     edge = data["week", "dated", kind]
@@ -150,15 +150,15 @@ def summed(data: HeteroData, kind: str) -> dict[tuple[int, int], float]:
 
 
 def test_without_times_there_are_no_dates() -> None:
-    data = hetero_data(world(), replace(ratings(), time=None), TEXT)
+    data = graph_inputs(world(), replace(ratings(), time=None), TEXT)
     assert "week" not in data.node_types
 
 
-def tensors(data: HeteroData) -> dict[str, torch.Tensor]:
+def tensors(data: GraphInputs) -> dict[str, torch.Tensor]:
     """Every tensor of the inputs by name."""
     found = {}
     for edge_type in data.edge_types:
-        for name, value in data[edge_type].items():
+        for name, value in vars(data[edge_type]).items():
             found["/".join((*edge_type, name))] = value
     for kind in (USER, ITEM):
         for group, features in data[kind].features.items():
@@ -169,8 +169,8 @@ def tensors(data: HeteroData) -> dict[str, torch.Tensor]:
 
 def test_the_value_of_a_rating_never_matters() -> None:
     before, after = (
-        tensors(hetero_data(world(), ratings(), TEXT)),
-        tensors(hetero_data(world(), ratings((1, 5, 2, 4)), TEXT)),
+        tensors(graph_inputs(world(), ratings(), TEXT)),
+        tensors(graph_inputs(world(), ratings((1, 5, 2, 4)), TEXT)),
     )
     assert len(before) > 20
     assert set(before) == set(after)
@@ -180,7 +180,7 @@ def test_the_value_of_a_rating_never_matters() -> None:
 
 def test_who_rated_what_does_matter() -> None:
     other = replace(ratings(), item=np.array([0, 1, 0, 1]))
-    before, after = tensors(hetero_data(world(), ratings(), TEXT)), tensors(hetero_data(world(), other, TEXT))
+    before, after = tensors(graph_inputs(world(), ratings(), TEXT)), tensors(graph_inputs(world(), other, TEXT))
     assert any(
         not torch.equal(tensor, after[name]) for name, tensor in before.items() if tensor.shape == after[name].shape
     )
@@ -197,8 +197,8 @@ def test_who_rated_what_does_matter() -> None:
     ],
 )
 def test_a_part_left_out_sends_nothing_and_the_others_stay(part: str, gone: str, left: str) -> None:
-    whole = tensors(hetero_data(world(), ratings(), TEXT))
-    smaller = tensors(hetero_data(world(), ratings(), TEXT, InputLimits(leave_out=frozenset({part}))))
+    whole = tensors(graph_inputs(world(), ratings(), TEXT))
+    smaller = tensors(graph_inputs(world(), ratings(), TEXT, InputLimits(leave_out=frozenset({part}))))
     assert any(gone in name for name in whole)
     assert not any(gone in name for name in smaller)
     assert any(left in name for name in smaller)
@@ -208,7 +208,7 @@ def test_a_part_left_out_sends_nothing_and_the_others_stay(part: str, gone: str,
 
 def test_everything_left_out_leaves_empty_inputs() -> None:
     parts = frozenset({"concepts", "text", "neighbours", "two_hops", "dates"})
-    inputs = hybrid_inputs(hetero_data(world(), ratings(), TEXT, InputLimits(leave_out=parts)))
+    inputs = hybrid_inputs(graph_inputs(world(), ratings(), TEXT, InputLimits(leave_out=parts)))
     for side in (inputs.users, inputs.items):
         assert side.content.operator is None
         assert side.interactions.operator is None
@@ -217,14 +217,14 @@ def test_everything_left_out_leaves_empty_inputs() -> None:
 
 def test_no_ratings_at_all_are_taken() -> None:
     nothing = ratings().select(np.zeros(0, dtype=np.int64))
-    inputs = hybrid_inputs(hetero_data(world(), nothing, TEXT))
+    inputs = hybrid_inputs(graph_inputs(world(), nothing, TEXT))
     assert inputs.users.interactions.operator is None
     for features in inputs.users.interactions.features.values():
         assert torch.isfinite(features).all()
 
 
 def test_stacked_operators_hold_the_same_weights() -> None:
-    data = hetero_data(world(), ratings(), TEXT)
+    data = graph_inputs(world(), ratings(), TEXT)
     inputs = hybrid_inputs(data)
     for kind, side in ((USER, inputs.users), (ITEM, inputs.items)):
         for group in ("content", "interactions"):
@@ -242,7 +242,7 @@ def test_stacked_operators_hold_the_same_weights() -> None:
 
 def test_over_a_relation_come_the_ratings_of_the_related() -> None:
     """Items 1 and 2 follow item 0: by hand, from who rated which of them."""
-    data = hetero_data(world(), ratings(), TEXT, InputLimits(least_related=1))
+    data = graph_inputs(world(), ratings(), TEXT, InputLimits(least_related=1))
     # Item 0 has its ratings of users 0 and 1; item 1 one of user 0, item 2 one of user 1.
     assert weights(data, USER, "rated_over_wiki:follows", ITEM) == pytest.approx(
         {(0, 1): HALF, (1, 1): HALF, (0, 2): HALF, (1, 2): HALF}
@@ -257,7 +257,7 @@ def befriended(pairs: list[tuple[int, int]]) -> KnowledgeGraph:
 
 
 def test_who_has_no_ratings_sends_none_and_receives_those_of_friends() -> None:
-    data = hetero_data(
+    data = graph_inputs(
         befriended([(0, 1), (0, 2), (2, 0), (2, 1), (2, 1)]), ratings(), TEXT, InputLimits(least_related=1)
     )
     # User 0 names 1 and 2, who has no ratings: user 1's two ratings arrive with the weight of one friend.
@@ -265,7 +265,7 @@ def test_who_has_no_ratings_sends_none_and_receives_those_of_friends() -> None:
     assert weights(data, ITEM, "rated_over_friend", USER) == pytest.approx(
         {(0, 0): HALF, (2, 0): HALF, (0, 2): 1.0, (1, 2): 0.5, (2, 2): 0.5}
     )
-    few = hetero_data(befriended([(2, 0), (2, 1)]), ratings(), TEXT, InputLimits(least_related=1, most_over=2))
+    few = graph_inputs(befriended([(2, 0), (2, 1)]), ratings(), TEXT, InputLimits(least_related=1, most_over=2))
     assert weights(few, ITEM, "rated_over_friend", USER) == pytest.approx({(0, 2): 1.0, (1, 2): 0.5})
 
 
@@ -273,7 +273,7 @@ def test_who_has_no_ratings_sends_none_and_receives_those_of_friends() -> None:
 def test_few_relations_carry_no_ratings_and_none_do_with_either_half_left_out(part: str) -> None:
     for least, left_out, number in ((1, frozenset[str](), 4), (1, frozenset({part}), 0), (3, frozenset[str](), 0)):
         limits = InputLimits(least_related=least, leave_out=left_out)
-        data = hetero_data(befriended([(0, 1)]), ratings(), TEXT, limits)
+        data = graph_inputs(befriended([(0, 1)]), ratings(), TEXT, limits)
         sent = [found for found in (*data[USER].interactions, *data[ITEM].interactions) if "over" in found[1]]
         assert len(sent) == number
 
@@ -281,15 +281,25 @@ def test_few_relations_carry_no_ratings_and_none_do_with_either_half_left_out(pa
 def test_ratings_over_relations_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = befriended([(0, 1), (0, 2), (2, 0), (2, 1)])
     limits = InputLimits(least_related=1)
-    whole = tensors(hetero_data(graph, ratings(), TEXT, limits))
+    whole = tensors(graph_inputs(graph, ratings(), TEXT, limits))
     monkeypatch.setattr("models.inputs._BLOCK", 2)
-    parts = tensors(hetero_data(graph, ratings(), TEXT, limits))
+    parts = tensors(graph_inputs(graph, ratings(), TEXT, limits))
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
 def test_ratings_over_relations_never_carry_a_value() -> None:
     graph, limits = befriended([(0, 1), (2, 0)]), InputLimits(least_related=1)
-    before, after = (tensors(hetero_data(graph, given, TEXT, limits)) for given in (ratings(), ratings((1, 5, 2, 4))))
+    before, after = (tensors(graph_inputs(graph, given, TEXT, limits)) for given in (ratings(), ratings((1, 5, 2, 4))))
     assert any("rated_over_friend" in name for name in before)
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_pyg_takes_the_inputs_as_they_are() -> None:
+    data = graph_inputs(world(), ratings(), TEXT)
+    made = data.to_hetero_data()
+    assert made.edge_types == data.edge_types
+    assert made.num_nodes == sum(data[kind].num_nodes for kind in data.node_types)
+    for edge_type in data.edge_types:
+        assert torch.equal(made[edge_type].edge_index, data[edge_type].edge_index)
+        assert torch.equal(made[edge_type].edge_weight, data[edge_type].edge_weight)

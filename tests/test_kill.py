@@ -60,7 +60,7 @@ class Place:
     def _start(self, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "KGREC_CACHE": str(self.folder / "cache"), "COLUMNS": "500"}
         with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
-            command = [sys.executable, "-m", "training.cli", *arguments]
+            command = [sys.executable, "-m", "kgrec", *arguments]
             return subprocess.Popen(command, stdout=out, stderr=err, env=environment)
 
     def _said(self, name: str = "err") -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.graph import Edges, KnowledgeGraph, Nodes
-from kg.growth.merging import Merger
+from kg.merging import Merger
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import EdgeType

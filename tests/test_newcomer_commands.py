@@ -18,9 +18,7 @@ from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
 from models.lists.ranking import Adjustment
-from models.lists.top_items import top_items
 from models.text import TextEncoder
-from training.benchmarks.latency import measure_latency
 from training.bundle import load_run
 from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, TextConfig
@@ -334,36 +332,3 @@ def test_lists_of_all_users_keep_to_rules(run: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="at least 1, got 0"):
         write_lists(recommender, tmp_path / "none.parquet", 0)
-
-
-# Latency
-
-
-def test_latency_is_measured_on_answers_that_are_exact(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = measure_latency(load_run(run).recommender, calls=4, catalogue=300)
-    assert [row.calls for row in rows] == [4] * 4
-    assert all(0 < row.p50 <= row.p95 and 0 < row.processor_p50 <= row.processor_p95 for row in rows)
-    monkeypatch.setattr("training.benchmarks.latency.measure_latency", lambda recommender: rows)
-    told = call("benchmark", "latency", run, "--out", tmp_path / "out")
-    assert told["rows"] == [row.as_json() for row in rows]
-    assert json.loads((tmp_path / "out" / "latency.json").read_text()) == told
-
-
-def test_a_wrong_head_of_a_list_stops_the_measurement(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def reversed_list(*arguments: Any, **settings: Any) -> Any:
-        items, scores = top_items(*arguments, **settings)
-        return items[::-1], scores[::-1]
-
-    monkeypatch.setattr("training.benchmarks.latency.top_items", reversed_list)
-    with pytest.raises(RuntimeError, match="not the exact one"):
-        measure_latency(load_run(run).recommender, calls=2, catalogue=300)
-
-
-@pytest.mark.parametrize("arguments", [["latency"], ["growth", "RUN"], ["ml-100k-u1", "RUN"]])
-def test_only_latency_takes_a_run(run: Path, arguments: list[str]) -> None:
-    with pytest.raises(InputError, match="latency"):
-        CliRunner().invoke(
-            app, ["benchmark", *(str(run) if part == "RUN" else part for part in arguments)], catch_exceptions=False
-        )

@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM, USER
 from models.cold.newcomers import Taste, taste_from_history
 from models.cold.scale_use import ScaleUse
+from models.network.graph_inputs import GraphInputs
 from models.posterior import Posterior, Predictor
 
 DRAWS, ITEMS, SIZE = 6_000, 8, 3  # equal samples, so that the draws of all of them show the distribution
@@ -54,8 +54,8 @@ def predictor() -> Predictor:
     )
 
 
-def data() -> HeteroData:
-    found = HeteroData()
+def data() -> GraphInputs:
+    found = GraphInputs()
     found[ITEM, "rated", USER].senders = torch.tensor(RATED)
     found[USER].interactions = [(ITEM, "rated", USER)]
     found[USER].hop_sources = {"text": CENTRED}
@@ -68,7 +68,7 @@ def taste(
     *,
     weight: float = 1.0,
     seed: int = 0,
-    inputs: HeteroData | None = None,
+    inputs: GraphInputs | None = None,
     scale_use: ScaleUse | None = None,
 ) -> Taste:
     return taste_from_history(

@@ -104,7 +104,7 @@ def messages(made: Experiment) -> dict[str, Tensor]:
     """Everything the network reads, by name."""
     found: dict[str, Tensor] = {}
     for edge_type in made.data.edge_types:
-        found |= {"/".join((*edge_type, name)): tensor for name, tensor in made.data[edge_type].items()}
+        found |= {"/".join((*edge_type, name)): tensor for name, tensor in vars(made.data[edge_type]).items()}
     for kind in (USER, ITEM):
         found |= {f"{kind}/hop source {name}": tensor for name, tensor in made.data[kind].hop_sources.items()}
     for side, inputs in (("users", made.inputs.users), ("items", made.inputs.items)):

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import HeteroData
 
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from kg.vocabulary import Vocabulary
-from models.inputs import hetero_data, hybrid_inputs, relation_name
+from models.inputs import graph_inputs, hybrid_inputs, relation_name
 from models.network.assembly import ModelSettings, assemble
+from models.network.graph_inputs import GraphInputs
 from models.network.hybrid import HybridInputs, HybridModel, Representations
 from models.network.sparse import Pairs, pair_scores
 from training.config import LangevinConfig
@@ -32,7 +32,7 @@ LEVELS = np.array([1, 2, 3, 4, 5], dtype=np.float32)
 @dataclass(frozen=True)
 class World:
     ratings: Ratings
-    data: HeteroData
+    data: GraphInputs
     inputs: HybridInputs
     evidence: Evidence
 
@@ -67,7 +67,7 @@ def world() -> World:
         num_users=USERS,
         num_items=ITEMS,
     )
-    data = hetero_data(graph, ratings, rng.normal(size=(ITEMS, 2)).astype(np.float32))
+    data = graph_inputs(graph, ratings, rng.normal(size=(ITEMS, 2)).astype(np.float32))
     evidence = Evidence.draw(ratings, LEVELS, share=0.4, generator=torch.Generator().manual_seed(1))
     assert min(len(evidence.cold_items), len(evidence.cold_users)) > 5
     return World(ratings, data, hybrid_inputs(data), evidence)

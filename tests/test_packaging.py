@@ -35,10 +35,21 @@ def test_the_wheel_holds_our_packages_and_their_data(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
     (wheel,) = tmp_path.glob("kgrec-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"kg", "models", "training"}
+    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {
+        "kg",
+        "kgrec.py",
+        "models",
+        "training",
+    }
     ours = {
         str(path.relative_to(ROOT)) for name in ("kg", "models", "training") for path in (ROOT / name).rglob("*.py")
     }
-    assert {name for name in names if name.endswith(".py")} == ours
-    for data in ("kg/films.ttl", "kg/descriptions/movielens-100k.yaml", "kg/py.typed"):
+    assert {name for name in names if name.endswith(".py")} == {*ours, "kgrec.py"}
+    for data in (
+        "training/films.ttl",
+        "training/templates/page.html.j2",
+        "kg/shapes.ttl",
+        "kg/descriptions/movielens-100k.yaml",
+        "kg/py.typed",
+    ):
         assert data in names

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.portrait_voices import VOICES, said, wished
-from kg.portraits import Facts, Profiler
 from kg.ratings import Ratings
+from training.portrait_voices import VOICES, said, wished
+from training.portraits import Facts, Profiler
 from training.self_portraits import self_portraits
 
 DESCRIPTION = """name: portraits

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kg.storage.kept import kept
-from training.program import interrupts_told
+from training.interrupts import interrupts_told
 
 PROJECT = Path(__file__).parents[1]
 
@@ -26,17 +26,16 @@ def test_while_modules_are_loaded(tmp_path: Path) -> None:
     """A module that everything needs sends the signal while it is loaded."""
     (tmp_path / "typer.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")
     path = os.pathsep.join([str(tmp_path), str(PROJECT)])
-    for module in ("training.program", "training.cli"):
-        finished = subprocess.run(
-            [sys.executable, "-m", module, "--version"],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": path},
-            cwd=tmp_path,
-            check=False,
-            timeout=60,
-        )
-        assert (finished.returncode, finished.stderr) == (130, "interrupted: nothing is left half-written\n")
+    finished = subprocess.run(
+        [sys.executable, "-m", "kgrec", "--version"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
+    )
+    assert (finished.returncode, finished.stderr) == (130, "interrupted: nothing is left half-written\n")
 
 
 def test_while_a_graph_is_built(small_world: Path, tmp_path: Path) -> None:
@@ -44,7 +43,7 @@ def test_while_a_graph_is_built(small_world: Path, tmp_path: Path) -> None:
         "import os, signal, sys, kg.dataset\n"
         "kg.dataset.write_nquads = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         f"sys.argv = ['kgrec', 'build', '{small_world}/description.yaml', '--out', '{tmp_path}/graph']\n"
-        "from training.program import main\nmain()"
+        "from kgrec import main\nmain()"
     )
     finished = interrupted(code)
     assert finished.returncode == 130
@@ -54,7 +53,7 @@ def test_while_a_graph_is_built(small_world: Path, tmp_path: Path) -> None:
 
 def test_an_error_that_a_library_makes_of_it_is_told_as_what_it_is() -> None:
     code = (
-        "import os, signal\nfrom training.program import interrupts_told\n"
+        "import os, signal\nfrom training.interrupts import interrupts_told\n"
         "with interrupts_told():\n"
         "    try:\n        os.kill(os.getpid(), signal.SIGINT)\n"
         "    except BaseException:\n        raise RuntimeError('Query interrupted') from None\n"

@@ -17,8 +17,8 @@ from kg.queries.query import Answer, Question, answer
 from kg.queries.query_guide import Guide
 from kg.queries.query_store import store_of
 from kg.queries.sparql import calls_service, names_in, prefixes_of, shorten
+from kg.saved.store import quads
 from kg.schema import EdgeType, Namespace
-from kg.store import quads
 
 PREFIXES = prefixes_of(Namespace(), ["user", "item", "genre", "person", "wiki"])
 NAMES = ("kv:genre", "kv:director", "rdfs:label", "schema:description")

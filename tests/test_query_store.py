@@ -18,8 +18,8 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.queries.query import Question
 from kg.queries.query_store import FOLDER, store_of
+from kg.saved.store import quads
 from kg.schema import Namespace
-from kg.store import quads
 from training.commands.cli_query import ask_within
 
 MAKE = "from pathlib import Path; from kg.queries.query_store import store_of\nwith store_of(Path({!r})) as made: print(made)"

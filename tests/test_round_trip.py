@@ -14,9 +14,9 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.graph import KnowledgeGraph
+from kg.saved.nquads import write_nquads
+from kg.saved.store import from_rdf, to_rdf
 from kg.schema import Namespace
-from kg.storage.nquads import write_nquads
-from kg.store import from_rdf, to_rdf
 
 A = "http://a.example/"
 LABEL = "http://www.w3.org/2000/01/rdf-schema#label"

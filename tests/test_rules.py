@@ -9,7 +9,7 @@ import pytest
 
 from kg.dataset import Dataset
 from kg.errors import InputError
-from kg.queries.rules import AppliedRules, apply_rules
+from models.lists.rules import AppliedRules, apply_rules
 
 DIRECTED = "SELECT ?item { ?item kv:director/rdfs:label 'Ann Lee' }"
 

@@ -53,7 +53,7 @@ def inputs() -> HybridInputs:
 
 
 def test_names_of_parameters_stand_in_one_file() -> None:
-    files = [file for folder in ("models", "training") for file in (ROOT / folder).rglob("*.py")]
+    files = [file for folder in ("models", "training", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
     named = {file.name for file in files if NAMES.search(file.read_text(encoding="utf-8"))}
     assert named == {"samples.py"}
 

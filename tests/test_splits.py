@@ -260,7 +260,7 @@ def test_parts_that_cannot_be(given: dict[str, object], message: str) -> None:
 
 def test_canonical_precedes_generic() -> None:
     dataset = world(**{"cold-items": NamedSplit(test_items=np.array([9]))})
-    assert split_names(dataset) == ("cold-items", "random", "by-time", "cold-users", "cold-both", "liked")
+    assert split_names(dataset) == ("cold-items", "random", "by-time", "cold-users", "cold-both", "liked", "none")
     assert set(make_split(dataset, "cold-items").test["cold_items"].item.tolist()) == {9}
 
 

@@ -8,9 +8,9 @@ from kg.dataset import Dataset
 from kg.errors import UnknownNameError
 from kg.graph import Edges, KnowledgeGraph
 from kg.queries.statements import between, node_page, statements
+from kg.queries.views import to_networkx
 from kg.ratings import Ratings
 from kg.schema import EdgeType
-from kg.views import to_networkx
 
 
 def test_statements_are_the_edges_of_networkx_from_both_ends(small_dataset: Dataset) -> None:

@@ -15,10 +15,10 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.ratings import Ratings
+from kg.saved import nquads
+from kg.saved.nquads import write_nquads
+from kg.saved.store import from_rdf, quads, to_rdf
 from kg.schema import EdgeType, Namespace
-from kg.storage import nquads
-from kg.storage.nquads import write_nquads
-from kg.store import from_rdf, quads, to_rdf
 from kg.vocabulary import Vocabulary
 
 IDS = st.one_of(

@@ -8,7 +8,7 @@ import pytest
 
 from kg.dataset import Dataset
 from kg.queries.structure import structure
-from kg.views import to_networkx
+from kg.queries.views import to_networkx
 
 
 @pytest.mark.parametrize("rated", [False, True])

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.errors import InputError
-from kg.tables import LIST_SEPARATOR, Table, read_table
 from kg.tabular.table_format import TableFormat
+from kg.tabular.tables import LIST_SEPARATOR, Table, read_table
 
 ROWS = [["007", "9223372036854775808", "NA"], ["null", "1.50", " x "]]
 

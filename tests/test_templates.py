@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kg.tables import read_table
+from kg.tabular.tables import read_table
 from kg.tabular.templates import render, template_fields
 
 TEMPLATE = "{title} ({year}). {genres}. {plot}"

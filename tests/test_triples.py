@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from kg.rdf.triples import is_iri
+from kg.triples import is_iri
 
 
 def test_iris() -> None:

@@ -17,7 +17,6 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
-from kg.films import simulate, write_source
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from models.text import TextEncoder
@@ -26,6 +25,7 @@ from training.bundle import load_run
 from training.commands import console
 from training.config import RunConfig
 from training.experiment import Experiment
+from training.films import simulate, write_source
 from training.loop import NonFiniteLossError
 from training.runs import train_run
 from training.search.search_space import SETTINGS, search_space

@@ -23,10 +23,10 @@ from kg.errors import InputError, UnknownNameError
 from kg.growth.alignment import aligned
 from kg.growth.forget import forget
 from kg.growth.update import change_lines, update
+from kg.queries.views import neighbourhood, to_networkx
+from kg.saved.nquads import write_nquads
+from kg.saved.store import from_rdf
 from kg.schema import Namespace
-from kg.storage.nquads import write_nquads
-from kg.store import from_rdf
-from kg.views import neighbourhood, to_networkx
 
 PLAIN = """name: shop
 ratings: {file: [ratings.csv, more.csv], scale: [1, 5], unknown_ids: drop}

@@ -5,7 +5,8 @@ import pytest
 
 from kg.dataset import Dataset
 from kg.errors import UnknownNameError
-from kg.views import RATED, neighbourhood, to_networkx
+from kg.queries.views import neighbourhood, to_networkx
+from kg.schema import RATED
 
 ALPHA, BETA, BO = ("item", "a b"), ("item", "é/1"), ("person", "bo ek")
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from kg.errors import InputError
 from models.cold.wish import MOST_CHARACTERS, Wish
-from training.studies.list_overlap import overlap, rank_biased_overlap
-from training.studies.perturbations import with_typos
 
 
 def test_refusals_are_told_from_wishes() -> None:
@@ -32,19 +29,3 @@ def test_any_text_has_something_to_read(text: str) -> None:
 def test_what_is_no_text_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         Wish.read(text)
-
-
-def test_overlaps_of_lists() -> None:
-    assert overlap([1, 2, 3, 4], [4, 3, 9, 8]) == 0.5
-    assert rank_biased_overlap([1, 2, 3], [1, 2, 3]) == pytest.approx(1.0)
-    assert rank_biased_overlap([1, 2], [3, 4]) == 0.0
-    # Agreement 0 at depth 1 and 1 at depth 2: 1 * p^2 + (1 - p) * p.
-    assert rank_biased_overlap([1, 2], [2, 1], persistence=0.5) == pytest.approx(0.5)
-
-
-def test_typos_come_at_their_rate() -> None:
-    text = "abcdefghij" * 50
-    assert with_typos(text, 0.0, np.random.default_rng(0)) == text
-    assert with_typos("Ün\N{LATIN SMALL LETTER DOTLESS I} 123 \N{ROBOT FACE}", 1.0, np.random.default_rng(0)).endswith(
-        "123 \N{ROBOT FACE}"
-    )

@@ -12,7 +12,7 @@ import numpy as np
 from kg.ratings import Ratings
 from models.baselines import Baseline, Biases, ContentKNN, Ease, Mean, Popularity
 from models.lists.content import Content
-from training.answers import LIST_LENGTH, Answers, Fitted
+from training.predictions import LIST_LENGTH, Predictions, Scorers
 
 __all__ = ["BASELINES", "Choice", "cut_for_choice", "fitted_baselines", "settings_sentence"]
 
@@ -79,8 +79,8 @@ class Choice:
         content: Content | None,
         scale: tuple[float, float],
         relevant_from: float,
-    ) -> Fitted:
-        """Choose the settings and fit on all training ratings; see `chosen`, which the answers hold as well."""
+    ) -> Scorers:
+        """Choose the settings and fit on all training ratings; see `chosen`, which the scorers hold as well."""
         chosen = self.chosen(train, validation, content=content, scale=scale, relevant_from=relevant_from)
         usual = self.grid[0] if len(self.grid) == 1 else {}
         made: list[tuple[Settings, Baseline]] = []
@@ -90,7 +90,7 @@ class Choice:
             same = next((baseline for others, baseline in made if others == settings), None)
             best[purpose] = same or self.make(scale, **settings).fit(train, content)
             made.append((settings, best[purpose]))
-        return Fitted(
+        return Scorers(
             stars=best["stars"].predict if "stars" in best else None,
             rank=best["lists"].rank if "lists" in best else None,
             chosen=chosen,
@@ -104,14 +104,16 @@ def _costs(
     baseline: Baseline, known: Ratings, held_out: Ratings, purposes: Sequence[Purpose], relevant_from: float
 ) -> Iterator[tuple[Purpose, float]]:
     """Yield how far a baseline is from the held-out ratings, for each purpose it can be judged by."""
-    fitted = Fitted(
+    fitted = Scorers(
         stars=baseline.predict if "stars" in purposes else None, rank=baseline.rank if "lists" in purposes else None
     )
-    answers = Answers.ask(fitted, "warm", held_out, known=known, levels=known.levels, relevant_from=relevant_from)
-    if answers.stars is not None:
-        yield "stars", float(np.mean(answers.errors(held_out) ** 2))
-    if answers.lists is not None and len(answers.lists):
-        yield "lists", -float(answers.list_measures(held_out, relevant_from)[f"ndcg@{LIST_LENGTH}"].mean())
+    predictions = Predictions.ask(
+        fitted, "warm", held_out, known=known, levels=known.levels, relevant_from=relevant_from
+    )
+    if predictions.stars is not None:
+        yield "stars", float(np.mean(predictions.errors(held_out) ** 2))
+    if predictions.lists is not None and len(predictions.lists):
+        yield "lists", -float(predictions.list_measures(held_out, relevant_from)[f"ndcg@{LIST_LENGTH}"].mean())
 
 
 def cut_for_choice(train: Ratings, validation: Ratings | None = None) -> tuple[Ratings, Ratings] | None:
@@ -166,7 +168,7 @@ def fitted_baselines(
     scale: tuple[float, float],
     relevant_from: float,
     names: Sequence[str] = tuple(BASELINES),
-) -> Iterator[tuple[str, Fitted]]:
+) -> Iterator[tuple[str, Scorers]]:
     """Yield each baseline, fitted with the best of its settings; without EASE where its table would be too large."""
     for name in names:
         if name != "ease" or train.num_items <= Ease.max_items:

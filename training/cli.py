@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import sys
-
-if __name__ == "__main__":  # `python -m training.cli`: before anything is loaded that takes long
-    from training.program import main as program
-
-    program()
-    sys.exit()
-
 from importlib.metadata import version
 from typing import Annotated
 
@@ -17,10 +10,10 @@ import typer
 
 from kg.errors import InputError
 from training.commands import (
-    cli_benchmark,
     cli_beyond,
     cli_check,
     cli_cold_start,
+    cli_compare,
     cli_explain,
     cli_forget,
     cli_graph,
@@ -29,10 +22,9 @@ from training.commands import (
     cli_query,
     cli_rules,
     cli_runs,
-    cli_sentences,
     cli_views,
 )
-from training.program import interrupts_told
+from training.interrupts import interrupts_told
 
 __all__ = ["app", "main"]
 
@@ -66,7 +58,7 @@ PANELS = {
     ),
     "New items and users": (cli_newcomers.add_items, cli_newcomers.add_users, cli_cold_start.questions),
     "Who the users are": (cli_profile.profile, cli_profile.segments),
-    "Studies": (cli_benchmark.benchmark, cli_cold_start.cold_start, cli_sentences.sentences, cli_beyond.beyond),
+    "Studies": (cli_compare.compare, cli_cold_start.cold_start, cli_beyond.beyond),
 }
 for panel, commands in PANELS.items():
     for command in commands:
@@ -88,8 +80,8 @@ def _options(
     """A knowledge-graph recommender with a language model at its base."""
 
 
-def main() -> None:
-    """Run the command line; what the user can mend is one sentence and exit code 2."""
+def main(app: typer.Typer = app) -> None:
+    """Run a command line, by default that of `kgrec`; what the user can mend is one sentence and exit code 2."""
     from training.commands.console import notes, set_up_logging
 
     with interrupts_told():

@@ -16,7 +16,7 @@ __all__ = ["AdamWConfig", "LangevinConfig", "ModelConfig", "RunConfig", "SplitCo
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TextConfig(_Part):
@@ -107,7 +107,7 @@ class SplitConfig(_Part):
     """Which ratings are held out."""
 
     name: str = "random"
-    """A canonical split of the data, or random, by-time, liked, cold-items, cold-users, cold-both."""
+    """A canonical split of the data, or random, by-time, liked, cold-items, cold-users, cold-both, none."""
     test_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of ratings (random, by-time), of liked ones (liked) or of items and users (cold ones) that is held out."""
     validation_share: float = Field(default=0.0, ge=0, lt=1)

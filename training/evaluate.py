@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from kg.errors import InputError
+from kg.rating_levels import MOST_LEVELS, nearest_level
 from kg.ratings import Ratings
 from models.posterior import interval
 from models.recommender import Recommender
-from training.answers import LIST_LENGTH, SEED, Answers, Fitted, unrated_only
 from training.chosen_baselines import fitted_baselines
 from training.metrics import bootstrap, interval_coverage, randomised_pit
-from training.rating_levels import MOST_LEVELS
+from training.predictions import LIST_LENGTH, SEED, Predictions, Scorers, unrated_only
 
 __all__ = ["WARM_KNOWN", "evaluate", "fitted_recommender", "measure", "told_apart"]
 
@@ -74,10 +74,10 @@ def evaluate(
     levels, relevant_from = recommender.levels, recommender.relevant_from
     lengths = tuple(sorted({LIST_LENGTH, *at}))
 
-    def measured(fitted: Fitted, dates: bool = False) -> dict[str, dict[str, Any]]:
+    def measured(fitted: Scorers, dates: bool = False) -> dict[str, dict[str, Any]]:
         return {
             name: measure(
-                Answers.ask(
+                Predictions.ask(
                     fitted,
                     name,
                     ratings,
@@ -131,13 +131,13 @@ def told_apart(parts: Mapping[str, Ratings], train: Ratings) -> dict[str, Rating
 
 
 def measure(
-    answers: Answers,
+    predictions: Predictions,
     ratings: Ratings,
     levels: NDArray[np.float32],
     relevant_from: float,
     at: Sequence[int] = (LIST_LENGTH,),
 ) -> dict[str, Any]:
-    """Take every measure that the answers allow.
+    """Take every measure that the predictions allow.
 
     Ratings: RMSE and MAE in stars of the expected rating; `coverage_80` is the share of ratings inside
     the central 80 % of their predictive distribution (randomised PIT, since stars are discrete): it says
@@ -147,7 +147,7 @@ def measure(
     random. Intervals are 95 % bootstrap intervals over users.
 
     Args:
-        answers: What the model said of the part.
+        predictions: What the model said of the part.
         ratings: The part.
         levels: Levels of the training ratings, in stars, rising.
         relevant_from: A rating of at least so many stars says that the item was liked.
@@ -157,25 +157,25 @@ def measure(
         `{metric: {value, low, high}}`, and `num_users_ranked` where there are lists.
     """
     found: dict[str, Any] = {}
-    if answers.stars is not None:
-        error = answers.errors(ratings)
+    if predictions.stars is not None:
+        error = predictions.errors(ratings)
         found["rmse"] = bootstrap(error**2, statistic="root_mean", groups=ratings.user, rng=SEED).as_json()
         found["mae"] = bootstrap(np.abs(error), groups=ratings.user, rng=SEED).as_json()
-    if answers.lists is not None:
-        found["num_users_ranked"] = len(answers.lists)
-        for metric, values in answers.list_measures(ratings, relevant_from, at).items():
+    if predictions.lists is not None:
+        found["num_users_ranked"] = len(predictions.lists)
+        for metric, values in predictions.list_measures(ratings, relevant_from, at).items():
             found[metric] = bootstrap(values, rng=SEED).as_json()
-    if answers.probabilities is not None:
-        for metric, inside in _inside(answers.probabilities, ratings, levels).items():
+    if predictions.probabilities is not None:
+        for metric, inside in _inside(predictions.probabilities, ratings, levels).items():
             found[metric] = bootstrap(inside.astype(np.float64), groups=ratings.user, rng=SEED).as_json()
     return found
 
 
-def fitted_recommender(recommender: Recommender, *, implicit: bool = False) -> Fitted:
+def fitted_recommender(recommender: Recommender, *, implicit: bool = False) -> Scorers:
     """Return what a recommender answers; of implicit feedback, lists only."""
     rank = unrated_only(recommender.rank_scores, recommender.train)
     if implicit:
-        return Fitted(rank=rank)
+        return Scorers(rank=rank)
 
     def probabilities(user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float32]:
         pairs = torch.from_numpy(user.copy()), torch.from_numpy(item.copy())
@@ -186,13 +186,13 @@ def fitted_recommender(recommender: Recommender, *, implicit: bool = False) -> F
         return np.asarray(recommender.predictor.probabilities(*given).numpy())
 
     knows_days = recommender.sessions is not None
-    return Fitted(probabilities=probabilities, dated=dated if knows_days else None, rank=rank)
+    return Scorers(probabilities=probabilities, dated=dated if knows_days else None, rank=rank)
 
 
 def _inside(
     probabilities: NDArray[np.float32], ratings: Ratings, levels: NDArray[np.float32]
 ) -> dict[str, NDArray[np.bool_]]:
-    level = np.abs(ratings.value[:, None] - levels[None]).argmin(axis=1)
+    level = nearest_level(ratings.value, levels)
     pit = randomised_pit(probabilities.astype(np.float64), level, rng=SEED)
     # A rating of a level that training never saw lies outside of everything; a continuous scale has bins.
     known = np.isin(ratings.value, levels) | (len(levels) == MOST_LEVELS)

@@ -12,22 +12,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch_geometric.data import HeteroData
 
 from kg.dataset import Dataset
 from kg.errors import InputError
+from kg.rating_levels import nearest_level, rating_levels
 from kg.ratings import Ratings
 from kg.wording import item_sentences
 from models.cold.expected_items import with_expected_items
 from models.cold.expected_users import with_expected_users
-from models.inputs import InputLimits, hetero_data, hybrid_inputs
+from models.inputs import InputLimits, graph_inputs, hybrid_inputs
 from models.lists.content import Content
 from models.lists.exposure import Exposure
 from models.lists.item_regression import OF_STARS
 from models.network.assembly import ModelSettings, assemble
+from models.network.graph_inputs import GraphInputs
 from models.network.hybrid import HybridInputs, HybridModel
 from models.network.projection import TextProjection
 from models.network.sessions import Sessions
@@ -42,7 +42,6 @@ from training.history import History
 from training.loop import train
 from training.objective import Evidence, RatingObjective
 from training.progress import Progress, silent
-from training.rating_levels import nearest_level, rating_levels
 from training.sampling import LangevinTraining
 from training.scale_prior import ScalePrior
 from training.scale_priors import scale_priors
@@ -142,7 +141,7 @@ class Experiment:
         return TextProjection.fit(self.item_vectors[has_text], self.config.text.num_features)
 
     @cached_property
-    def data(self) -> HeteroData:
+    def data(self) -> GraphInputs:
         """Graph inputs of the model."""
         has_text = np.asarray(self.item_vectors.any(axis=1))
         features = np.zeros((len(has_text), 0), dtype=np.float32)
@@ -153,7 +152,7 @@ class Experiment:
         if self.dataset.implicit:  # these messages say who chose what: the very thing to be predicted
             leave_out |= {"neighbours", "two_hops", "dates"}
         limits = InputLimits(leave_out=leave_out)
-        return hetero_data(self.dataset.graph, self.split.train, features, limits)
+        return graph_inputs(self.dataset.graph, self.split.train, features, limits)
 
     @cached_property
     def inputs(self) -> HybridInputs:
@@ -216,6 +215,8 @@ class Experiment:
     def _chain(
         self, chain: int, chains: int, file: Path, found: Checkpoint | None, done: PhasedPosterior | None
     ) -> PhasedPosterior:
+        from lightning_fabric import Fabric  # takes half a second to load, which only training should wait for
+
         config = self.config
         generator = torch.Generator().manual_seed(config.seed * 1000 + chain)
         fabric = Fabric(accelerator="cpu", devices=1)

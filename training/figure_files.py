@@ -9,7 +9,9 @@ from typing import Any
 
 from kg.storage.atomic import write_file
 
-__all__ = ["rendered", "save_figure"]
+__all__ = ["BLUE", "DARK", "GREY", "rendered", "save_figure"]
+
+BLUE, DARK, GREY = "#1f5fa8", "#333333", "#8a8a8a"  # ours, other models, what stands beside
 
 
 def rendered(figure: Any, kind: str, *, salt: str, dpi: int = 160, style: Mapping[str, Any] | None = None) -> bytes:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from torch.utils.tensorboard import SummaryWriter
 
 from kg.storage.atomic import write_file
 
@@ -29,6 +28,10 @@ class History:
 
     def write(self, directory: Path) -> None:
         """Write `history.csv` and a TensorBoard event file below `tensorboard/`."""
+        from torch.utils.tensorboard import (
+            SummaryWriter,  # takes half a second to load, which only training should wait for
+        )
+
         write_file(directory / "history.csv", pd.DataFrame(self.records).to_csv(index=False))
         with SummaryWriter(str(directory / "tensorboard")) as writer:
             for step, record in enumerate(self.records):

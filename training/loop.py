@@ -6,13 +6,15 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from kg.errors import InputError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 __all__ = ["EpochRecord", "NonFiniteLossError", "train"]
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from models.network.hybrid import HybridInputs, HybridModel, Representations
 from models.network.sessions import Sessions
 from models.network.sparse import Pairs, pair_scores
 from training.curvature import parameter_curvature
-from training.rating_levels import nearest_level
 
 __all__ = ["Evidence", "RatingBatch", "RatingObjective"]
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from kg.errors import InputError
 from training.bundle import Run
 from training.evaluate import evaluate
 from training.peak_memory import peak_memory_mb
@@ -29,6 +30,12 @@ def evaluation_report(
     started = time.perf_counter()
     experiment = run.experiment
     parts, scale = experiment.split.test, experiment.dataset.scale
+    if not parts:
+        raise InputError(
+            f"this run holds out nothing (split {experiment.split.name!r}), so there is nothing to measure it on; train "
+            "another one with a split, such as random",
+            file=run.directory,
+        )
     removed = experiment.dataset.graph.items.vocabulary.removed
     found = evaluate(
         run.trained,

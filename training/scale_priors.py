@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from models.inputs import HOP, RATED, RATED_BY, RATED_OVER
 from models.network.assembly import ModelSettings, knows_content
 from models.network.encoder import RelationalEncoder, parameter_key
 from models.network.hybrid import HybridInputs, HybridModel
+from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER
 from training.scale_prior import ScalePrior
 
 __all__ = ["scale_priors"]

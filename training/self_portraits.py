@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 from kg.graph import KnowledgeGraph
-from kg.portrait_voices import said, wished
-from kg.portraits import Profiler
 from kg.ratings import Ratings
 from models.cold.sentence_map import SentenceMap
 from models.recommender import Recommender
+from training.portrait_voices import said, wished
+from training.portraits import Profiler
 from training.progress import Progress, silent
 
 __all__ = ["self_portraits", "with_sentences"]

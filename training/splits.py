@@ -16,13 +16,14 @@ from kg.errors import InputError, did_you_mean
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 
-__all__ = ["Split", "liked_from", "make_split", "split_names"]
+__all__ = ["NONE", "Split", "liked_from", "make_split", "split_names"]
 
 logger = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
 
 LIKED = "liked"
+NONE = "none"
 WARM_SHARE = 0.1  # of the ratings that a cold split leaves over: shows what cold training costs warm users
 PURPOSES = ("items", "users", "warm", "validation")  # a stream of random numbers each, so none moves another
 
@@ -77,7 +78,7 @@ def liked_from(scale: tuple[float, float]) -> float:
 
 def split_names(dataset: Dataset) -> tuple[str, ...]:
     """Return the names that `make_split` takes for these data: the canonical ones first."""
-    generic = (name for name in (*GENERIC, LIKED) if name != "by-time" or dataset.ratings.time is not None)
+    generic = (name for name in (*GENERIC, LIKED, NONE) if name != "by-time" or dataset.ratings.time is not None)
     return tuple(dict.fromkeys((*dataset.splits, *generic)))
 
 
@@ -96,7 +97,8 @@ def make_split(
             `default_rng(seed).random(num_liked)` is below `test_share` are held out;
             `by-time`: the latest ratings are held out, ties by row;
             `cold-items`, `cold-users`: a share of the items (users) is held out with all ratings;
-            `cold-both`: both at once, in three parts. The cold splits also hold out a tenth of the rest as `warm`.
+            `cold-both`: both at once, in three parts. The cold splits also hold out a tenth of the rest as `warm`;
+            `none`: nothing is held out to test on, for a model that is to be used and not to be measured.
         test_share: Fraction in (0, 1) of the ratings (items, users) to hold out.
         validation_share: Fraction in [0, 1) of what is left to put aside for validation. A canonical split that
             names validation items takes all their remaining ratings instead, if the share is positive; one that
@@ -118,6 +120,8 @@ def make_split(
         holdout = _canonical(name, dataset.splits[name], ratings, seed)
     elif name in GENERIC:
         holdout = GENERIC[name](ratings, test_share, seed)
+    elif name == NONE:
+        holdout = _Holdout(parts={}, how="", required=())
     elif name == LIKED:
         holdout = _liked(ratings, liked_from(dataset.scale), test_share, seed)
     else:
@@ -168,6 +172,8 @@ def _sentence(name: str, holdout: _Holdout, num_train: int, validation: Rows | N
     if validation is not None and holdout.validation is not None and not holdout.apart:
         shared = len(holdout.validation) - len(validation)
         chosen = f"{len(validation):,} of the validation items to validate on ({shared:,} more of theirs are in warm), "
+    if not holdout.parts:
+        return f"{name}: {counted(num_train, 'rating')} to train on, {chosen}none held out."
     return (
         f"{name}: {counted(num_train, 'rating')} to train on, {chosen}{num_test:,} held out ({holdout.how}; {parts})."
     )

@@ -15,8 +15,8 @@ from kg.errors import InputError
 from kg.graph import Nodes
 from kg.growth.additions import SEPARATOR, records_of
 from kg.storage.packed import plain_suffix, read_bytes
-from kg.tables import LIST_SEPARATOR, read_table
 from kg.tabular.json_records import JSON_LINES, read_json_records
+from kg.tabular.tables import LIST_SEPARATOR, read_table
 
 __all__ = ["Told", "first_wrong", "read_records"]
 

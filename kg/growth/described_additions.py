@@ -8,14 +8,14 @@ from typing import Any
 
 from kg.description import Description
 from kg.errors import InputError, Problems
+from kg.forgotten import Forgotten
 from kg.growth.addition_files import Told
-from kg.growth.forgotten import Forgotten
 from kg.report import FileAccount
 from kg.schema import ITEM
-from kg.tables import read_table
 from kg.tabular.entities import Entities, read_entities
 from kg.tabular.entity_description import ItemTable, UserTable
 from kg.tabular.related import related_ids
+from kg.tabular.tables import read_table
 from kg.vocabulary import Vocabulary
 
 __all__ = ["described_records"]

@@ -16,7 +16,7 @@ from kg.description import Description
 from kg.errors import InputError
 from kg.graph import Nodes
 from kg.growth.alignment import aligned
-from kg.growth.origin import Origin
+from kg.origin import Origin
 
 __all__ = ["Update", "change_lines", "update"]
 

@@ -22,10 +22,10 @@ from typing import IO, Any, cast
 import pyoxigraph as ox
 
 from kg.dataset import Dataset, read_manifest
+from kg.saved.store import rating_quads
 from kg.schema import Namespace
 from kg.storage.atomic import staged_directory, write_file
 from kg.storage.manifest import canonical, file_sha256, pretty, sha256
-from kg.store import rating_quads
 
 __all__ = ["FOLDER", "distrust", "store_of"]
 

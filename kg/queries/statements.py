@@ -11,8 +11,7 @@ import numpy as np
 from kg.graph import KnowledgeGraph
 from kg.queries.adjacency import Adjacency, Node
 from kg.ratings import Ratings
-from kg.schema import ITEM, USER
-from kg.views import RATED
+from kg.schema import ITEM, RATED, USER
 
 __all__ = ["Statement", "between", "node_page", "statements"]
 

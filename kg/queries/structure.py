@@ -11,8 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from kg.graph import Edges, KnowledgeGraph
 from kg.queries.adjacency import Adjacency
 from kg.ratings import Ratings
-from kg.schema import ITEM, USER, EdgeType
-from kg.views import RATED
+from kg.schema import ITEM, RATED, USER, EdgeType
 
 __all__ = ["structure"]
 

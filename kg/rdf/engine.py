@@ -112,8 +112,10 @@ def _duckdb(folder: Path) -> Iterator[Any]:
     backend = ibis.duckdb.connect(
         memory_limit=MEMORY_LIMIT, temp_directory=str(folder / "spill"), preserve_insertion_order=False
     )
-    # A bar belongs neither into a log nor into what machines read; where Python is interactive, DuckDB would draw one.
-    backend.raw_sql("SET enable_progress_bar = false")
+    # A bar belongs neither into a log nor into what machines read; where Python is interactive, DuckDB would draw one. In a
+    # notebook without ipywidgets it draws none, and refuses even to be told so.
+    if backend.raw_sql("SELECT current_setting('enable_progress_bar')").fetchone()[0]:
+        backend.raw_sql("SET enable_progress_bar = false")
     try:
         yield backend
     finally:

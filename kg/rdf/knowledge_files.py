@@ -8,7 +8,6 @@ from pathlib import Path
 
 from kg.errors import InputError
 from kg.rdf.endpoint import Endpoint
-from kg.rdf.endpoint_snapshot import snapshot_of
 from kg.rdf.knowledge_description import Knowledge
 from kg.storage.atomic import make_directory, write_file
 
@@ -62,6 +61,8 @@ class KnowledgeFiles:
     def _ask(
         self, knowledge: Knowledge, endpoint: Endpoint, iris: Sequence[str], notes: list[str]
     ) -> tuple[str, Path] | None:
+        from kg.rdf.endpoint_snapshot import snapshot_of  # loads urllib3, which only those who ask should wait for
+
         if endpoint.asks_about_items and not iris:
             notes.append(f"{endpoint.url} is not asked, as no item has a link (same_as).")
             return None

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from kg.rdf.engine import Engine
 from kg.rdf.predicates import HIERARCHY, PredicateChoice
 from kg.rdf.statement_tables import Statements
-from kg.rdf.triples import BLANK
 from kg.report import FileAccount
+from kg.triples import BLANK
 
 __all__ = ["LinkedTriples", "link_statements"]
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from kg.rdf.knowledge_description import Knowledge, TripleTable
 from kg.rdf.predicates import PREFIXES, local_name
-from kg.rdf.triples import is_iri
 from kg.report import FileAccount
 from kg.schema import ITEM, Namespace
-from kg.tables import read_table
 from kg.tabular.entities import Entities
 from kg.tabular.link_cells import link_cells
+from kg.tabular.tables import read_table
+from kg.triples import is_iri
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["SAME_AS", "ItemNames"]
 
@@ -108,6 +111,8 @@ class ItemNames:
         Returns:
             The nodes of which all that is said to be the same has been taken in.
         """
+        import networkx as nx  # takes a quarter of a second, which only those who merge or link should wait for
+
         same = nx.Graph()
         same.add_edges_from(pairs)
         place = {node: position for position, node in enumerate(same)}
@@ -167,6 +172,8 @@ class ItemNames:
 
     def merged_into(self) -> NDArray[np.int64]:
         """Return for each item the first of those that share a name with it, over any number of steps; itself if alone."""
+        import networkx as nx
+
         into = np.arange(len(self.items.vocabulary), dtype=np.int64)
         for group in nx.connected_components(_chains(self.items_of.values())):
             into[list(group)] = min(group)
@@ -174,6 +181,8 @@ class ItemNames:
 
 
 def _chains(groups: Iterable[Sequence[int]]) -> nx.Graph:
+    import networkx as nx
+
     graph = nx.Graph()
     for members in groups:
         nx.add_path(graph, members)

@@ -14,10 +14,10 @@ from kg.rdf.knowledge_description import LiteralUse
 from kg.rdf.predicates import find_predicates, local_name, relation_name
 from kg.rdf.source import Source
 from kg.report import FileAccount
-from kg.tables import Table
 from kg.tabular.concepts import concept_values
 from kg.tabular.expression import first_groups
 from kg.tabular.table_format import TableFormat
+from kg.tabular.tables import Table
 
 __all__ = ["literal_concepts", "literal_texts"]
 

@@ -13,8 +13,8 @@ import pyoxigraph as ox
 
 from kg.rdf.rdf_file import RELATIVE
 from kg.rdf.term_codes import write_coded
-from kg.rdf.triples import BLANK
 from kg.report import FileAccount
+from kg.triples import BLANK
 
 __all__ = ["StatementFiles"]
 

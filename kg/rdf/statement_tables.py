@@ -22,8 +22,8 @@ from kg.rdf.predicates import find_predicates
 from kg.rdf.rdf_file import rdf_format, statements
 from kg.rdf.statement_files import StatementFiles
 from kg.rdf.triple_table import read_triple_table
-from kg.rdf.triples import LABELS
 from kg.report import FileAccount
+from kg.triples import LABELS
 
 __all__ = ["Statements", "read_statements", "read_table_of_triples"]
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from kg.rdf.knowledge_description import TripleTable
 from kg.report import FileAccount
-from kg.tables import read_table
+from kg.tabular.tables import read_table
 
 __all__ = ["read_triple_table"]
 

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kg.errors import InputError, Problems
-from kg.tables import LIST_SEPARATOR, Table
 from kg.tabular.expression import without_matches
 from kg.tabular.html_entities import unescaped
+from kg.tabular.tables import LIST_SEPARATOR, Table
 
 __all__ = ["numbers", "split_cells"]
 

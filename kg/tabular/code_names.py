@@ -6,9 +6,9 @@ from pathlib import Path
 
 from kg.errors import InputError
 from kg.report import FileAccount
-from kg.tables import read_table
 from kg.tabular.entity_description import NameTable
 from kg.tabular.html_entities import unescaped
+from kg.tabular.tables import read_table
 
 __all__ = ["read_names"]
 

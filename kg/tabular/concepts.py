@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.tables import Table
 from kg.tabular.cells import split_cells
 from kg.tabular.entity_description import Concept
 from kg.tabular.expression import first_groups
+from kg.tabular.tables import Table
 
 __all__ = ["concept_id", "concept_label", "concept_values"]
 

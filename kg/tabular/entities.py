@@ -11,10 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kg.errors import InputError, Problems
-from kg.growth.forgotten import OF_FORGOTTEN, Forgotten
-from kg.rdf.triples import is_iri
+from kg.forgotten import OF_FORGOTTEN, Forgotten
 from kg.report import FileAccount
-from kg.tables import Table, read_table
 from kg.tabular.code_names import read_names
 from kg.tabular.concepts import concept_id, concept_values
 from kg.tabular.entity_description import ItemTable, Link, Match, UserTable
@@ -25,7 +23,9 @@ from kg.tabular.link_cells import link_cells, link_remedy
 from kg.tabular.matching import match_titles, normal_title, title_and_year
 from kg.tabular.related import related_entities
 from kg.tabular.table_format import LINE
+from kg.tabular.tables import Table, read_table
 from kg.tabular.templates import render, template_fields
+from kg.triples import is_iri
 from kg.vocabulary import Vocabulary
 
 __all__ = ["Entities", "read_entities"]

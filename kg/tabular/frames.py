@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-__all__ = ["column_values", "table_rows"]
+from kg.errors import InputError
+from kg.tabular.record_cells import cell_text
+
+__all__ = ["arrow_table", "column_values", "table_rows"]
 
 
 def table_rows(given: Any) -> list[dict[str, Any]] | None:
@@ -32,3 +37,36 @@ def column_values(given: Any) -> list[Any] | None:
             found = getattr(given, method)()
             return found if isinstance(found, list) else [found]
     return None
+
+
+def arrow_table(given: Any, name: str) -> pa.Table:
+    """Return a table as Arrow, with the columns as they are; an index of pandas that has a name is a column.
+
+    Args:
+        given: A table of pandas, Polars, Arrow, DuckDB or any library that hands its columns over as Arrow does.
+        name: What the caller calls it.
+
+    Raises:
+        InputError: If it is no table, or two columns have one name.
+    """
+    if isinstance(given, pd.DataFrame):
+        frame = given if all(level is None for level in given.index.names) else given.reset_index()
+        names = [str(column) for column in frame.columns]
+        if len(set(names)) < len(names):
+            twice = next(column for column in names if names.count(column) > 1)
+            raise InputError(f"{name}: two columns are called {twice!r}; rename one")
+        return pa.table([_arrow_column(frame.iloc[:, place]) for place in range(len(names))], names=names)
+    if hasattr(given, "__arrow_c_stream__"):
+        return pa.table(given)
+    raise InputError(f"{name}: expected a table of pandas, Polars or Arrow, got {type(given).__name__}")
+
+
+def _arrow_column(column: pd.Series[Any]) -> pa.Array:
+    try:
+        return pa.array(column, from_pandas=True)
+    except pa.ArrowException:  # values of several types, such as ids of which some are numbers, are text
+        return pa.array([None if cell is None or cell is pd.NA or cell is pd.NaT else _cell(cell) for cell in column])
+
+
+def _cell(value: Any) -> str:
+    return cell_text(value) if isinstance(value, float | list | tuple | np.ndarray) else str(value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from kg.tables import Table
 from kg.tabular.cells import numbers
 from kg.tabular.entity_description import Concept
+from kg.tabular.tables import Table
 
 __all__ = ["grouped"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kg.tables import Table
 from kg.tabular.entity_description import Link
+from kg.tabular.tables import Table
 from kg.tabular.templates import render
 
 __all__ = ["link_cells", "link_remedy"]

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.report import FileAccount
-from kg.tables import LIST_SEPARATOR
 from kg.tabular.condition import is_comparison, matches
 from kg.tabular.rating_description import EventWeights, RatingTable
 from kg.tabular.rating_times import seconds_of
 from kg.tabular.raw_ratings import RawRatings
 from kg.tabular.stack import Stack
 from kg.tabular.table_format import TableFormat
+from kg.tabular.tables import LIST_SEPARATOR
 
 __all__ = ["read_rows", "refuse_absent_values"]
 

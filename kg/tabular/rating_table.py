@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kg.description import Description
-from kg.errors import InputError, did_you_mean
-from kg.growth.forgotten import OF_FORGOTTEN, Forgotten
+from kg.errors import did_you_mean
+from kg.forgotten import OF_FORGOTTEN, Forgotten
 from kg.ratings import Ratings
 from kg.report import FileAccount
 from kg.tabular.rating_description import RatingTable, Split
@@ -22,22 +21,9 @@ from kg.tabular.suspicious_ratings import refuse_all_equal, refuse_codes
 from kg.tabular.table_format import TableFormat
 from kg.vocabulary import Vocabulary
 
-__all__ = ["RawRatings", "choose_ratings", "index_ratings", "read_held_out", "read_ratings", "scale_of"]
+__all__ = ["RawRatings", "index_ratings", "read_held_out", "read_ratings", "scale_of"]
 
 _SHOWN_CANDIDATES = 100_000
-
-
-def choose_ratings(description: Description, folder: Path) -> RatingTable:
-    """Return the first rating table of which a file exists; raises `InputError` if none does."""
-    tables = (description.ratings,) if isinstance(description.ratings, RatingTable) else description.ratings
-    for table in tables:
-        if any((folder / file).exists() for file in table.files):
-            return table
-    names = " or ".join(table.files[0] for table in tables)
-    raise InputError(
-        f"expected the ratings of {description.name!r} in {names}, found no such file; is this the right description, and the right --data?",
-        file=folder,
-    )
 
 
 def read_ratings(description: RatingTable, folder: Path, splits: Mapping[str, Split]) -> RawRatings:

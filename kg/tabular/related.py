@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from kg.errors import did_you_mean
-from kg.growth.forgotten import OF_FORGOTTEN, Forgotten
+from kg.forgotten import OF_FORGOTTEN, Forgotten
 from kg.report import FileAccount
-from kg.tables import Table
 from kg.tabular.cells import split_cells
 from kg.tabular.entity_description import Relation
+from kg.tabular.tables import Table
 from kg.vocabulary import Vocabulary
 
 __all__ = ["related_entities", "related_ids"]

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kg.errors import InputError
-from kg.growth.forgotten import Forgotten
+from kg.forgotten import Forgotten
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.report import FileAccount

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kg.errors import Problems
-from kg.tables import Table, read_table
 from kg.tabular.table_format import TableFormat
+from kg.tabular.tables import Table, read_table
 
 __all__ = ["Stack"]
 

@@ -50,7 +50,7 @@ Files = Annotated[FileName | tuple[FileName, ...], AfterValidator(_some)]
 class Part(BaseModel):
     """Some keys of a description: a misspelt one is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TableFormat(Part):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kg.tables import LIST_SEPARATOR, Table
 from kg.tabular.html_entities import unescaped
+from kg.tabular.tables import LIST_SEPARATOR, Table
 
 __all__ = ["render", "template_fields"]
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kg.rating_levels import nearest_level
 from kg.schema import ITEM, USER
 from models.accounts.chords import Chords
 from models.accounts.received import LEVELS, MEAN, PartKey, learned_ratings, received_by, received_from_history
@@ -107,7 +108,7 @@ def account_of_history(recommender: Trained, person: Person, ratings: Mapping[in
         samples, rows, taste = recommender.posterior.warm, recommender.predictor.warm, person.warm
     rated, stars = np.array(list(ratings), dtype=np.int64), np.array(list(ratings.values()), dtype=np.float32)
     # The same level that the taste was made of: the nearest that training knows.
-    level = np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1)
+    level = nearest_level(stars, recommender.levels)
     given = torch.from_numpy(rated), torch.from_numpy(level)
     chords = Chords.of(rows, torch.tensor(recommender.levels), taste.rows, taste.preferences, item)
     sides = {

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM, USER
 from models.accounts.received import CONCEPT, NEIGHBOUR, PartKey, learned_ratings
-from models.inputs import HOP, RATED, MessageType, hybrid_inputs
+from models.inputs import hybrid_inputs
+from models.network.graph_inputs import GraphInputs, MessageType
 from models.network.hybrid import HybridModel
+from models.network.message_names import HOP, RATED
 from models.posterior import Posterior, Predictor, expected_value
 from models.trained import Trained
 
@@ -120,7 +121,7 @@ def _encoded(
     renormalise: bool,
 ) -> Predictor:
     """Encode variants by the network itself."""
-    data = HeteroData()
+    data = GraphInputs()
     for side, variants in sides.items():
         _fill(data, recommender, side, variants, renormalise=renormalise)
     users, items = (torch.from_numpy(sides[side].nodes) for side in (USER, ITEM))
@@ -137,8 +138,8 @@ def _encoded(
     return replace(rows, preferences=predictor.preferences[:, sides[USER].nodes])
 
 
-def _fill(data: HeteroData, recommender: Trained, side: str, variants: _Variants, *, renormalise: bool) -> None:
-    """Write the messages to variants of one side as `hetero_data` would."""
+def _fill(data: GraphInputs, recommender: Trained, side: str, variants: _Variants, *, renormalise: bool) -> None:
+    """Write the messages to variants of one side as `graph_inputs` would."""
     whole = recommender.data
     data[side].num_nodes = len(variants.nodes)
     data[side].content, data[side].interactions = whole[side].content, whole[side].interactions
@@ -163,7 +164,7 @@ def _fill(data: HeteroData, recommender: Trained, side: str, variants: _Variants
         _fill_two_hops(data, recommender, variants, renormalise=renormalise)
 
 
-def _fill_two_hops(data: HeteroData, recommender: Trained, variants: _Variants, *, renormalise: bool) -> None:
+def _fill_two_hops(data: GraphInputs, recommender: Trained, variants: _Variants, *, renormalise: bool) -> None:
     """Sum the two-hop features of users over the rated items that stay."""
     train = learned_ratings(recommender)
     variant, place = variants.expanded(train.user)

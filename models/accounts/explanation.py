@@ -11,8 +11,7 @@ import numpy as np
 from kg.graph import KnowledgeGraph
 from kg.queries.bridges import Bridge, Link, bridges
 from kg.queries.provenance import Origin, origin_of
-from kg.schema import ITEM, USER, EdgeType
-from kg.views import RATED
+from kg.schema import ITEM, RATED, USER, EdgeType
 from models.accounts.account import Account
 from models.accounts.received import (
     BIAS,
@@ -29,8 +28,8 @@ from models.accounts.received import (
     TEXTS,
     PartKey,
 )
-from models.inputs import RATED_OVER
 from models.lists.reasons import relation_words
+from models.network.message_names import RATED_OVER
 from models.trained import Trained
 
 __all__ = ["Explanation", "Part", "Step", "explanation_of"]

@@ -7,15 +7,16 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from models.cold.newcomer_prior import RowPrior
 from models.cold.newcomers import Taste, messages_sent
-from models.inputs import HOP, RATED, RATED_BY, RATED_OVER, MessageType, relation_name
+from models.inputs import relation_name
 from models.network.bilinear import with_one
+from models.network.graph_inputs import GraphInputs, MessageType
 from models.network.head import slopes
+from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER
 from models.posterior import Posterior, Predictor
 from models.trained import Trained
 
@@ -191,7 +192,7 @@ def learned_ratings(recommender: Trained) -> Ratings:
 
 @torch.no_grad()
 def received_by(
-    posterior: Posterior, predictor: Predictor, data: HeteroData, train: Ratings, side: str, node: int
+    posterior: Posterior, predictor: Predictor, data: GraphInputs, train: Ratings, side: str, node: int
 ) -> Received:
     """Take a known or new node of the graph apart into its messages.
 
@@ -229,7 +230,7 @@ def received_by(
 def received_from_history(
     posterior: Posterior,
     predictor: Predictor,
-    data: HeteroData,
+    data: GraphInputs,
     taste: Taste,
     item: Tensor,
     level: Tensor,
@@ -283,7 +284,7 @@ def received_from_history(
     return collect.received()
 
 
-def _add_content(collect: _Collector, posterior: Posterior, data: HeteroData, side: str, node: int) -> None:
+def _add_content(collect: _Collector, posterior: Posterior, data: GraphInputs, side: str, node: int) -> None:
     for edge_type in data[side].content:
         senders, rows, weight = _edge_rows(posterior, data, "content", edge_type, node)
         if senders:
@@ -294,7 +295,7 @@ def _add_content(collect: _Collector, posterior: Posterior, data: HeteroData, si
 
 
 def _edge_rows(
-    posterior: Posterior, data: HeteroData, group: str, edge_type: MessageType, node: int
+    posterior: Posterior, data: GraphInputs, group: str, edge_type: MessageType, node: int
 ) -> tuple[list[int], Tensor, Tensor]:
     """Return the senders of a relation's messages to a node, their rows `[num_samples, num_senders, size]`, the weights."""
     edges = data[edge_type]
@@ -303,7 +304,7 @@ def _edge_rows(
     return edges.edge_index[0][mine].tolist(), table.index_select(1, edges.table_row[mine]), edges.edge_weight[mine]
 
 
-def _add_neighbours(collect: _Collector, posterior: Posterior, data: HeteroData, side: str, partners: Tensor) -> None:
+def _add_neighbours(collect: _Collector, posterior: Posterior, data: GraphInputs, side: str, partners: Tensor) -> None:
     """Add what the items that a user rated say, each by itself, or the users who rated an item, together."""
     share = len(partners) ** -0.5
     if side == USER:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kg.ratings import Ratings
 from models.cold.laplace import even_draws
+from models.network.bilinear import with_one
 
 __all__ = ["NUMBERS", "NewcomerPriors", "PriorTable", "RowPrior"]
 
@@ -198,7 +199,7 @@ class NewcomerPriors:
         sums = _summed(spread, item, owner, np.ones(len(item)), num_items)
         found = []
         for total, items, middle in zip(sums, self.items[chosen], centre, strict=True):
-            design = torch.cat([items[:, :-1], torch.ones_like(items[:, -1:])], dim=1)
+            design = with_one(items)
             curvature = (design * counts[:, None]).mT @ design + RIDGE * torch.eye(items.shape[1])
             score = (design * total).sum(1)
             found.append(middle + torch.linalg.solve(curvature, design.mT @ score))

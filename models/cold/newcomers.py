@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM, USER
 from models.cold.free_row import FreeRow
 from models.cold.newcomer_prior import RowPrior
 from models.cold.scale_use import ScaleUse
-from models.inputs import HOP, RATED, RATED_BY, relation_name
+from models.inputs import relation_name
+from models.network.graph_inputs import GraphInputs
+from models.network.message_names import HOP, RATED, RATED_BY
 from models.posterior import Posterior, Predictor, rows_of
 
 __all__ = ["Taste", "item_from_raters", "messages_sent", "taste_from_history"]
@@ -53,7 +54,7 @@ class Taste:
 def taste_from_history(
     posterior: Posterior,
     predictor: Predictor,
-    data: HeteroData,
+    data: GraphInputs,
     item: Tensor,
     level: Tensor,
     *,
@@ -107,7 +108,7 @@ def taste_from_history(
 def item_from_raters(
     posterior: Posterior,
     predictor: Predictor,
-    data: HeteroData,
+    data: GraphInputs,
     user: Tensor,
     level: Tensor,
     *,
@@ -142,7 +143,7 @@ def _beyond_nothing(covariance: Tensor) -> RowPrior:
 
 
 @torch.no_grad()
-def messages_sent(posterior: Posterior, data: HeteroData, kind: str, nodes: Tensor | None = None) -> Tensor:
+def messages_sent(posterior: Posterior, data: GraphInputs, kind: str, nodes: Tensor | None = None) -> Tensor:
     r"""Return what each item adds to whoever rated it, before the weight $1 / \sqrt n$; of items, what each rater adds.
 
     Args:
@@ -167,6 +168,6 @@ def messages_sent(posterior: Posterior, data: HeteroData, kind: str, nodes: Tens
     return found
 
 
-def _messages(posterior: Posterior, data: HeteroData, kind: str, rated: Tensor) -> Tensor:
+def _messages(posterior: Posterior, data: GraphInputs, kind: str, rated: Tensor) -> Tensor:
     """Return a newcomer's messages from what they rated, or from who rated it, `[num_samples, num_ratings, size]`."""
     return messages_sent(posterior, data, kind, rated) * max(len(rated), 1) ** -0.5

@@ -11,20 +11,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
 from kg.growth.additions import Additions
 from kg.hierarchy import with_wider_concepts
+from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from kg.wording import item_sentences
 from models.cold.newcomer_taste import tastes_of
 from models.cold.newcomers import item_from_raters
-from models.inputs import TEXT, MessageType, directions, relation_name
+from models.inputs import directions, relation_name
 from models.lists.content import Content
 from models.network.encoder import Messages
+from models.network.graph_inputs import GraphInputs, MessageType
+from models.network.message_names import TEXT
 from models.network.sessions import Sessions
 from models.posterior import PhasedPredictor, Predictor
 from models.trained import Trained
@@ -162,7 +164,7 @@ def content_of_person(recommender: Trained, concepts: Mapping[str, Any]) -> Tens
 
 
 def _new_edges(
-    graph: KnowledgeGraph, additions: Additions, data: HeteroData
+    graph: KnowledgeGraph, additions: Additions, data: GraphInputs
 ) -> tuple[dict[MessageType, NewEdges], list[str]]:
     """Return the messages to new nodes as training would make them, from senders that have a row in a table."""
     kind, alone, shift = additions.kind, additions.alone(graph), len(graph.nodes[additions.kind])
@@ -230,7 +232,7 @@ def _rated(
     """
     mine = additions.new == new
     other = torch.from_numpy(additions.other[mine])
-    level = np.abs(additions.value[mine][:, None] - recommender.levels[None]).argmin(axis=1)
+    level = nearest_level(additions.value[mine], recommender.levels)
     if additions.kind == USER:
         # Nothing said is not the same as an average concept: a history alone is read as `recommend(history=...)` reads it.
         concepts = content if bool(content.any()) else None
@@ -308,8 +310,8 @@ def _exposure_columns(recommender: Trained, content: Content, items: NDArray[np.
 
 
 def _grown_data(
-    data: HeteroData, additions: Additions, edges: Mapping[MessageType, NewEdges], features: Tensor | None
-) -> HeteroData:
+    data: GraphInputs, additions: Additions, edges: Mapping[MessageType, NewEdges], features: Tensor | None
+) -> GraphInputs:
     """Return graph inputs with rows for new nodes: content messages as found, no messages along ratings."""
     kind, count = additions.kind, len(additions)
     grown = copy.copy(data)
@@ -340,7 +342,7 @@ def _longer(values: Tensor, rows: Tensor | None, count: int) -> Tensor:
 
 
 def _hop_features(
-    data: HeteroData,
+    data: GraphInputs,
     kind: str,
     name: str,
     edges: Mapping[MessageType, NewEdges],

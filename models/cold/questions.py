@@ -13,6 +13,7 @@ from torch import Tensor
 from kg.errors import InputError
 from models.lists.listing import why_empty
 from models.lists.person import Person
+from models.network.bilinear import with_one
 from models.network.head import slopes
 from models.trained import Trained
 
@@ -102,7 +103,7 @@ def best_questions(
     step = max(1, len(covariance) // SAMPLES)
     chosen = torch.from_numpy(items)
     covariance, rows = covariance[::step].clone(), predictor.items[::step][:, chosen]
-    design = torch.cat([rows[..., :-1], torch.ones_like(rows[..., -1:])], dim=-1)
+    design = with_one(rows)
     score = (design @ person.cold.rows[::step, :, None])[..., 0] + rows[..., -1]
     thresholds, preferences = predictor.thresholds[::step, None], person.cold.preferences[::step, None]
     _, information = slopes(score, thresholds, preferences, torch.zeros_like(chosen))

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from torch_geometric.data import HeteroData
 
 from kg.schema import ITEM
+from models.network.graph_inputs import GraphInputs
 
 __all__ = ["Content"]
 
@@ -45,7 +45,7 @@ class Content:
     columns: Mapping[tuple[str, str, str], Indices] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, data: HeteroData, item_vectors: NDArray[np.float32]) -> Content:
+    def of(cls, data: GraphInputs, item_vectors: NDArray[np.float32]) -> Content:
         """Take the content from graph inputs and text vectors `[num_items, dimension]`; nothing depends on ratings."""
         size = len(item_vectors)
         edges, columns = {}, {}

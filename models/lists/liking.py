@@ -12,6 +12,7 @@ from torch import Tensor
 
 from models.cold.newcomers import Taste
 from models.lists.person import Person
+from models.network.bilinear import with_one
 from models.network.likelihood import chance_of_at_least
 from models.posterior import PhasedPredictor, Predictor
 
@@ -90,7 +91,7 @@ class _Side:
 
     @classmethod
     def of(cls, predictor: Predictor, taste: Taste, level: int) -> _Side:
-        own = torch.cat([taste.rows[:, :-1], torch.ones_like(taste.rows[:, -1:])], dim=1)
+        own = with_one(taste.rows)
         cuts = (predictor.thresholds - taste.rows[:, -1:]).t().contiguous()
         return cls(own, cuts, taste.preferences.exp().t().contiguous(), predictor.items, level)
 

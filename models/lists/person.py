@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
+from kg.rating_levels import nearest_level
 from kg.schema import USER
 from models.cold.newcomer_taste import tastes_of
 from models.cold.newcomers import Taste
@@ -116,4 +117,4 @@ def levels_of(recommender: Trained, history: Mapping[str, float]) -> NDArray[np.
                 raise InputError(f"item {raw_id!r} has the value {value:g}; a choice has the value 1")
             raise InputError(f"item {raw_id!r} has {value:g} stars; the scale is {low:g} to {high:g}")
     stars = np.array(list(history.values()), dtype=np.float32)
-    return np.abs(stars[:, None] - recommender.levels[None]).argmin(axis=1) if len(stars) else np.zeros(0, np.int64)
+    return nearest_level(stars, recommender.levels)

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
 from kg.graph import KnowledgeGraph
 from kg.queries.provenance import Origin, origin_of
 from kg.schema import ITEM, EdgeType
 from models.inputs import relation_name
+from models.network.graph_inputs import GraphInputs
 from models.posterior import Posterior, rows_of
 
 __all__ = ["Reason", "concept_reasons", "reasons_of_items", "relation_words"]
@@ -50,7 +50,7 @@ def relation_words(relation: str) -> str:
 
 @torch.no_grad()
 def concept_reasons(
-    posterior: Posterior, data: HeteroData, graph: KnowledgeGraph, rows: Tensor, item: int
+    posterior: Posterior, data: GraphInputs, graph: KnowledgeGraph, rows: Tensor, item: int
 ) -> list[Reason]:
     r"""Return what each concept of an item adds to someone's score, largest first.
 
@@ -85,7 +85,7 @@ def concept_reasons(
 
 @torch.no_grad()
 def reasons_of_items(
-    posterior: Posterior, data: HeteroData, graph: KnowledgeGraph, rows: Tensor, items: NDArray[np.int64], *, most: int
+    posterior: Posterior, data: GraphInputs, graph: KnowledgeGraph, rows: Tensor, items: NDArray[np.int64], *, most: int
 ) -> list[list[Reason]]:
     """Return the concepts of each of several items that speak for it most, largest first: `concept_reasons`, all at once.
 

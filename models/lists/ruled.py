@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kg.errors import InputError
-from kg.queries.rules import AppliedRules
 from models.lists.ranking import Adjustment
+from models.lists.rules import AppliedRules
 
 __all__ = ["adjustment_of", "with_rules"]
 

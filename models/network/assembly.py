@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.inputs import HOP, RATED, RATED_BY, RATED_OVER
 from models.network.encoder import Messages, RelationalEncoder
 from models.network.factors import Factors
 from models.network.head import OrdinalHead
 from models.network.hybrid import HybridInputs, HybridModel
+from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER
 from models.network.sessions import SessionTower
 from models.network.tower import ColdTower, NodeInputs, Tower
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
 
 from models.network.sparse import SparseOperator
 
@@ -57,7 +56,7 @@ class Messages:
         return cls(num_nodes, {name: found[2] for name, found in relations.items()}, operator, dict(features))
 
 
-class RelationalEncoder(MessagePassing):
+class RelationalEncoder(nn.Module):
     r"""One heterogeneous, relational, linear message-passing layer.
 
     $$z_v = \sum_r \sum_{c \in N_r(v)} w^r_{vc} \, T_r[c] + \sum_m x^m_v \, W_m$$
@@ -83,7 +82,7 @@ class RelationalEncoder(MessagePassing):
         scales: Mapping[str, float],
         generator: torch.Generator | None,
     ) -> None:
-        super().__init__(aggr="sum")
+        super().__init__()
         self.relations = tuple(num_sources)
         self.feature_names = tuple(num_features)
         self.size = size
@@ -96,17 +95,13 @@ class RelationalEncoder(MessagePassing):
         parts = [messages.features[name] @ self.tables[parameter_key(name)] for name in messages.features]
         operator = messages.operator
         if operator is not None:
-            # Not by `propagate`, which would write the edges out as a list at each call.
-            parts.append(self.message_and_aggregate(operator, self.stacked(messages.num_sources)))
+            # Gather, weigh and sum in one sparse product; PyG's `propagate` would write the edges out as a list.
+            parts.append(operator @ self.stacked(messages.num_sources))
         return sum(parts[1:], start=parts[0]) if parts else torch.zeros(messages.num_nodes, self.size)
 
     def stacked(self, relations: Iterable[str]) -> Tensor:
         """Return the tables of relations under each other, `[..., sum(num_sources), size]`."""
         return torch.cat([self.tables[parameter_key(name)] for name in relations], dim=-2)
-
-    def message_and_aggregate(self, edge_index: SparseOperator, x: Tensor) -> Tensor:
-        """Gather, weigh and sum in one sparse product: the fused path of PyG's message passing."""
-        return edge_index @ x
 
 
 def initial_rows(rows: int, size: int, scale: float, generator: torch.Generator | None) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
+from scipy.linalg import svd
 
 __all__ = ["TextProjection"]
 
@@ -34,10 +34,14 @@ class TextProjection:
         kept = min(num_features, *vectors.shape)
         if not kept or not np.ptp(vectors, axis=0).any():  # no text, or all the same: nothing to tell items apart by
             return cls(np.zeros(vectors.shape[1], np.float32), np.zeros((0, vectors.shape[1]), np.float32), 1.0)
-        pca = PCA(n_components=kept, svd_solver="full").fit(vectors.astype(np.float64))
-        projected = pca.transform(vectors.astype(np.float64))
+        # As scikit-learn's PCA to the last bit, with the sign of each component fixed here: its largest entry is positive.
+        exact = vectors.astype(np.float64)
+        mean = exact.mean(axis=0)
+        components = svd(exact - mean, full_matrices=False)[2][:kept]
+        components *= np.sign(components[np.arange(kept), np.abs(components).argmax(axis=1)])[:, None]
+        projected = exact @ components.T - mean @ components.T
         scale = float(np.sqrt(np.square(projected).sum(axis=1).mean())) or 1.0
-        return cls(pca.mean_.astype(np.float32), pca.components_.astype(np.float32), scale)
+        return cls(mean.astype(np.float32), components.astype(np.float32), scale)
 
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Project vectors `[num_texts, dimension]` to features `[num_texts, num_features]`."""

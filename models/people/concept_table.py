@@ -8,12 +8,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from torch_geometric.data import HeteroData
 
 from kg.errors import InputError, UnknownNameError, did_you_mean
 from kg.graph import KnowledgeGraph
 from kg.schema import ITEM
 from models.lists.reasons import Reason
+from models.network.graph_inputs import GraphInputs
 
 __all__ = ["ConceptTable"]
 
@@ -43,7 +43,7 @@ class ConceptTable:
     membership: sparse.csr_array
 
     @classmethod
-    def of(cls, data: HeteroData, graph: KnowledgeGraph) -> ConceptTable:
+    def of(cls, data: GraphInputs, graph: KnowledgeGraph) -> ConceptTable:
         """Take the concepts from graph inputs; nothing depends on ratings."""
         blocks, relation, keys, labels, names = [], [], [], [], []
         for number, edge_type in enumerate(data[ITEM].content):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 __all__ = ["ConceptWeights"]
 
@@ -45,7 +45,7 @@ class ConceptWeights:
         off = drawn - mean
         inside = off.var(axis=0)
         if len(drawn) == 1:
-            off = norm.ppf((np.arange(_EVEN) + 0.5) / _EVEN)[:, None] * np.sqrt(beyond)
+            off = ndtri((np.arange(_EVEN) + 0.5) / _EVEN)[:, None] * np.sqrt(beyond)
         else:
             off = off * np.sqrt(1 + beyond / np.maximum(inside, 1e-12))
         low, high = _quantiles(off, WITHIN) if drawn.size else (mean, mean)

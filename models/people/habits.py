@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.stats import rankdata
 
 from kg.ratings import Ratings
 
@@ -59,7 +58,7 @@ def habits_table(
     """
     counts = train.user_counts
     rated = counts > 0
-    popularity = (rankdata(train.item_counts) - 0.5) / max(train.num_items, 1)
+    popularity = (_ranks(train.item_counts) - 0.5) / max(train.num_items, 1)
     liked = train.value >= relevant_from
     ones = np.ones(int(liked.sum()), dtype=np.float32)
     by_user = sparse.csr_array((ones, (train.user[liked], train.item[liked])), shape=(train.num_users, train.num_items))
@@ -95,9 +94,14 @@ def _mean(user: NDArray[np.int64], values: NDArray[np.floating], counts: NDArray
     return np.divide(total, counts, out=np.full(len(counts), np.nan), where=counts > 0)
 
 
+def _ranks(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return the rank of each value, from 1; equal ones share the mean of theirs."""
+    return np.asarray(pd.Series(values).rank(), dtype=np.float64)
+
+
 def _rank(values: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
     found = np.full(len(values), np.nan)
-    found[known] = (rankdata(values[known]) - 0.5) / max(known.sum(), 1)
+    found[known] = (_ranks(values[known]) - 0.5) / max(known.sum(), 1)
     return found
 
 
@@ -118,5 +122,5 @@ def _correlation(train: Ratings, popularity: NDArray[np.float64]) -> NDArray[np.
         mine = order[ends[user] - train.user_counts[user] : ends[user]]
         stars, known = train.value[mine], popularity[train.item[mine]]
         if np.ptp(stars) > 0 and np.ptp(known) > 0:
-            found[user] = np.corrcoef(rankdata(stars), rankdata(known))[0, 1]
+            found[user] = np.corrcoef(_ranks(stars), _ranks(known))[0, 1]
     return found

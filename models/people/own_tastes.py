@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
+from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from models.network.bilinear import bilinear
 from models.network.head import slopes
@@ -58,7 +59,7 @@ class OwnTastes:
             known = np.random.default_rng(seed).choice(known, MOST_USERS, replace=False)
         part = train.select(np.flatnonzero(np.isin(train.user, known)))
         user, item = torch.from_numpy(part.user.copy()), torch.from_numpy(part.item.copy())
-        level = torch.from_numpy(np.abs(part.value[:, None] - levels).argmin(axis=1))
+        level = torch.from_numpy(nearest_level(part.value, levels))
         held = concepts.membership[part.item].astype(np.float64)
         squared = sparse.csr_array(held.multiply(held))
         of_user = sparse.csr_array((np.ones(len(part)), (part.user, np.arange(len(part)))))

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from kg.errors import InputError
+from kg.rating_levels import nearest_level
 from kg.schema import USER
 from models.cold.newcomers import Taste
 from models.lists.listing import AVERAGE, DEMOGRAPHICS, FEW
@@ -187,7 +188,7 @@ class _Reader:
     def _edited(self, posterior: Posterior, phase: Predictor, space: TasteSpace, wanted: Mapping[int, float]) -> Taste:
         train, levels = self.recommender.train, self.recommender.levels
         item = torch.from_numpy(train.item[self.mine])
-        level = torch.from_numpy(np.abs(train.value[self.mine, None] - levels).argmin(axis=1))
+        level = torch.from_numpy(nearest_level(train.value[self.mine], levels))
         if self.recommender.implicit:
             level = torch.full_like(level, len(levels) - 1)
         precision = what_ratings_settle(posterior, phase, self.user, item, level)

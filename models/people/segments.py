@@ -10,9 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.metrics import adjusted_rand_score
 
 from kg.errors import InputError
 from kg.schema import USER
@@ -138,6 +135,8 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
     Raises:
         InputError: If k is not from 2 to the number of users, or no concept matters.
     """
+    from sklearn.metrics import adjusted_rand_score  # as in `cluster`
+
     train = recommender.train
     users = np.flatnonzero(train.user_counts)
     if len(users) < 2:
@@ -199,6 +198,10 @@ def cluster(weights: Floats, k: int, *, seed: int) -> NDArray[np.int64]:
         k: Number of groups.
         seed: Seed of k-means.
     """
+    # scikit-learn takes half a second to load, which only who asks for segments should wait for.
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
     spread = weights.std(axis=0)
     scaled = (weights - weights.mean(axis=0))[:, spread > 1e-9] / spread[spread > 1e-9]
     if not scaled.shape[1]:

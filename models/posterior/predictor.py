@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.network.bilinear import bilinear
+from models.network.bilinear import bilinear, with_one
 from models.network.head import level_probabilities
 from models.network.likelihood import chance_of_at_least, level_chances
 from models.posterior.dated import DatedUsers
@@ -86,7 +86,7 @@ class Predictor:
         """
         columns = self.items if items is None else rows_of(self.items, items)
         # The bias meets a one, as in a column of its own.
-        own = torch.cat([rows[:, :-1], torch.ones_like(rows[:, -1:])], dim=1)
+        own = with_one(rows)
         scores = torch.bmm(own[:, None], columns.mT)[:, 0] + rows[:, -1:]
         thresholds, weights = self.thresholds.t()[..., None], preferences.exp().t()[..., None]
         size = max(1, _CACHED // len(scores))  # items at once

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
-from torch_geometric.data import HeteroData
 
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
+from models.network.graph_inputs import GraphInputs
 from models.network.projection import TextProjection
 from models.network.sessions import Sessions
 from models.network.weeks import Weeks
@@ -62,9 +62,9 @@ def shape_of_inputs(trained: Trained) -> dict[str, Any]:
     }
 
 
-def data_of(tensors: Mapping[str, Tensor], shape: Mapping[str, Any]) -> HeteroData:
+def data_of(tensors: Mapping[str, Tensor], shape: Mapping[str, Any]) -> GraphInputs:
     """Return the graph inputs that `inputs_tensors` and `shape_of_inputs` describe, in the same memory."""
-    data = HeteroData()
+    data = GraphInputs()
     for kind, (num_nodes, num_present) in shape["nodes"].items():
         data[kind].num_nodes = num_nodes
         if num_present is not None:
@@ -109,10 +109,10 @@ def sessions_of(tensors: Mapping[str, Tensor], shape: Mapping[str, Any]) -> Sess
     return Sessions(**below(tensors, "days"), days=(first, last), weeks=weeks, num_users=days["num_users"])
 
 
-def _edge_types(data: HeteroData) -> Iterator[tuple[str, str, str]]:
+def _edge_types(data: GraphInputs) -> Iterator[tuple[str, str, str]]:
     return (edge_type for kind in (USER, ITEM) for group in GROUPS for edge_type in getattr(data[kind], group))
 
 
-def _present(data: HeteroData, kind: str) -> int | None:
+def _present(data: GraphInputs, kind: str) -> int | None:
     present = getattr(data[kind], "num_present", None)
     return None if present is None else int(np.int64(present))

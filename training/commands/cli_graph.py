@@ -65,14 +65,14 @@ def build(
     from kg.build import build as build_graph
     from kg.dataset import refuse_other
     from kg.description import Description
-    from kg.films import simulate, write_source
-    from kg.growth.forgotten import Forgotten
+    from kg.forgotten import Forgotten
     from kg.growth.update import change_lines
     from kg.growth.update import update as update_graph
     from kg.report import report_lines
     from kg.storage.atomic import scratch_directory
     from kg.storage.only_writer import only_writer
     from training.commands import console
+    from training.films import simulate, write_source
 
     directory = out or update
     if directory is None or (out is not None and update is not None):

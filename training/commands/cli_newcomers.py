@@ -14,7 +14,7 @@ from training.commands.cli_options import Json
 
 if TYPE_CHECKING:
     from kg.growth.addition_files import Told
-    from kg.tables import Table
+    from kg.tabular.tables import Table
     from models.recommender import Recommender
 
 __all__ = ["add_items", "add_users", "predict", "similar"]
@@ -77,7 +77,7 @@ def predict(
 
     Example: kgrec predict runs/u1 --user 196 --item 50
     """
-    from kg.tables import read_table
+    from kg.tabular.tables import read_table
     from training.bundle import load_run
     from training.commands import console
 

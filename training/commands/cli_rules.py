@@ -14,7 +14,7 @@ from training.commands.cli_query import ask_within
 
 if TYPE_CHECKING:
     from kg.graph import KnowledgeGraph
-    from kg.queries.rules import AppliedRules
+    from models.lists.rules import AppliedRules
 
 __all__ = ["read_rules", "rules"]
 
@@ -60,7 +60,7 @@ def read_rules(directory: Path, graph: KnowledgeGraph, file: Path, *, quiet: boo
         file: The rules.
         quiet: Note nothing: the caller does.
     """
-    from kg.queries.rules import apply_rules
+    from models.lists.rules import apply_rules
     from training.commands import console
 
     applied = apply_rules(file, graph, ask=partial(ask_within, directory, ratings=False, seconds=_SECONDS))

@@ -16,11 +16,22 @@ from kg.errors import InputError
 from training.commands.cli_options import History, Json, Overwrite
 
 if TYPE_CHECKING:
-    from kg.queries.rules import AppliedRules
+    from models.lists.rules import AppliedRules
     from models.recommender import Recommender
     from training.config import RunConfig
 
-__all__ = ["audience", "demo", "evaluate", "read_history", "read_history_of", "recommend", "train", "tune"]
+__all__ = [
+    "audience",
+    "configuration",
+    "demo",
+    "evaluate",
+    "list_lengths",
+    "read_history",
+    "read_history_of",
+    "recommend",
+    "train",
+    "tune",
+]
 
 RunArgument = Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)]
 MOST_LISTED = 1000  # of a list that is measured
@@ -34,7 +45,7 @@ def demo(
 
     Example: kgrec demo
     """
-    from training.demo import run_demo
+    from training.commands.demo_world import run_demo
 
     run_demo(directory)
 
@@ -45,7 +56,7 @@ def train(
     split: Annotated[
         str | None,
         typer.Option(
-            help="A split of the data (u1), or random (default), by-time, liked, cold-items, cold-users, cold-both."
+            help="A split of the data (u1), or random (default), by-time, liked, cold-items, cold-users, cold-both, none."
         ),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="standard (default), quick or adamw.")] = None,
@@ -64,7 +75,7 @@ def train(
     from training.commands import console
     from training.runs import train_run
 
-    chosen = _configuration(graph, config, recipe, {"split.name": split, "seed": seed}, assign or [])
+    chosen = configuration(graph, config, recipe, {"split.name": split, "seed": seed}, assign or [])
     with console.progress_bar() as progress:
         outcome = train_run(graph, chosen, out, overwrite=overwrite, progress=progress)
     if as_json:
@@ -102,7 +113,7 @@ def tune(
     from training.commands import console
     from training.search.tune import tune as search
 
-    chosen = _configuration(graph, config, recipe, {"split.name": split, "seed": seed}, assign or [])
+    chosen = configuration(graph, config, recipe, {"split.name": split, "seed": seed}, assign or [])
     with console.progress_bar() as progress:
         found = search(
             graph,
@@ -148,7 +159,7 @@ def evaluate(
     from training.commands import console
     from training.report import evaluation_report
 
-    loaded, lengths = load_run(run), _lengths(at)
+    loaded, lengths = load_run(run), list_lengths(at)
     report = evaluation_report(loaded, baselines=baselines, dates=dates, mask_validation=mask_validation, at=lengths)
     if as_json:
         console.print_json(report)
@@ -173,7 +184,7 @@ def evaluate(
     )
 
 
-def _lengths(at: str | None) -> tuple[int, ...]:
+def list_lengths(at: str | None) -> tuple[int, ...]:
     """Read `--at 5,10`."""
     try:
         found = tuple(sorted({int(length) for length in at.split(",")})) if at is not None else ()
@@ -306,7 +317,7 @@ def audience(
         console.print_recommendations(f"users for item {item}", rows, implicit=recommender.implicit)
 
 
-def _configuration(
+def configuration(
     graph: Path, config: Path | None, recipe: str | None, given: dict[str, str | int | None], assign: list[str]
 ) -> RunConfig:
     """Return what a file or a recipe says, with the settings of the command line."""

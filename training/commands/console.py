@@ -22,7 +22,7 @@ from kg.queries.query import Answer
 from training.progress import Progress as Report
 
 __all__ = [
-    "benchmark_table",
+    "comparison_table",
     "diagnostics_line",
     "metrics_table",
     "note_of",
@@ -230,8 +230,8 @@ def diagnostics_line(phase: str, found: Mapping[str, Any]) -> str:
     ).replace(", all phase", "")
 
 
-def benchmark_table(title: str, rows: pd.DataFrame) -> Table:
-    """Lay out the summary of a benchmark: figures to the right, spreads below them, ours in bold."""
+def comparison_table(title: str, rows: pd.DataFrame) -> Table:
+    """Lay out models beside each other: figures to the right, their spreads or intervals below them, ours in bold."""
     table = Table(title=_plain(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True)
     for number, column in enumerate(rows.columns):
         if number == 0:
@@ -240,7 +240,7 @@ def benchmark_table(title: str, rows: pd.DataFrame) -> Table:
             table.add_column(_plain(re.split(", |_| ", column)), justify="right", no_wrap=True)
     for row in rows.itertuples(index=False):
         ours = str(row[0]).partition(",")[0] == "kgrec"
-        cells = (_plain(re.split(" (?=± )", str(value))) for value in row)
+        cells = (_plain(value if isinstance(value, list) else re.split(" (?=± )", str(value))) for value in row)
         table.add_row(*cells, style="bold" if ours else None)
     return table
 

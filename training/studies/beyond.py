@@ -17,11 +17,11 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, EdgeType
 from models.baselines import Popularity
 from models.lists.rerank import Reranker
-from training.answers import LIST_LENGTH, SEED, Answers, Fitted, liked_table, liked_users, unrated_only
 from training.bundle import Run
 from training.chosen_baselines import fitted_baselines
 from training.evaluate import fitted_recommender
 from training.metrics import Estimate, bootstrap, ndcg_at
+from training.predictions import LIST_LENGTH, SEED, Predictions, Scorers, liked_table, liked_users, unrated_only
 from training.studies.groups import group_report, groupings
 from training.studies.list_measures import (
     coverage_estimate,
@@ -169,10 +169,10 @@ def beyond_report(
     removed = experiment.dataset.graph.items.vocabulary.removed
     levels = run.recommender.levels
     implicit = experiment.dataset.implicit
-    answered: dict[str, Answers] = {}
+    answered: dict[str, Predictions] = {}
 
-    def ask(name: str, fitted: Fitted) -> None:
-        answered[name] = Answers.ask(
+    def ask(name: str, fitted: Scorers) -> None:
+        answered[name] = Predictions.ask(
             fitted,
             shelf.part,
             shelf.ratings,
@@ -193,9 +193,9 @@ def beyond_report(
     ):
         ask(name, fitted)
     models = {}
-    for name, answers in answered.items():
-        assert answers.lists is not None
-        models[name] = {metric: found.as_json() for metric, found in shelf.measures(answers.lists).items()}
+    for name, predictions in answered.items():
+        assert predictions.lists is not None
+        models[name] = {metric: found.as_json() for metric, found in shelf.measures(predictions.lists).items()}
     return {
         "run": str(run.directory),
         "part": shelf.part,
@@ -226,8 +226,8 @@ def shelf_of(run: Run, *, part: str | None = None, concept: str | None = None) -
     cold = part in ("cold_items", "cold_both")
     candidates = np.unique(ratings.item) if cold else np.flatnonzero(graph.items.present)
     popularity = Popularity(experiment.dataset.scale).fit(train)
-    popular = Answers.ask(
-        Fitted(rank=unrated_only(popularity.rank, train)),
+    popular = Predictions.ask(
+        Scorers(rank=unrated_only(popularity.rank, train)),
         part,
         ratings,
         known=train,
@@ -286,18 +286,20 @@ def concept_shares(graph: KnowledgeGraph, relation: str | None = None) -> tuple[
     return chosen, np.divide(found, total, out=np.zeros_like(found), where=total > 0)
 
 
-def _groups(graph: KnowledgeGraph, shelf: Shelf, answered: dict[str, Answers], names: Sequence[str]) -> dict[str, Any]:
+def _groups(
+    graph: KnowledgeGraph, shelf: Shelf, answered: dict[str, Predictions], names: Sequence[str]
+) -> dict[str, Any]:
     """Compare groups of users by the error of ratings and by the NDCG of lists."""
     found: dict[str, Any] = {}
     for grouping in groupings(graph, shelf.train, names):
         rmse: dict[str, Any] = {}
         ndcg: dict[str, Any] = {}
-        for name, answers in answered.items():
-            if answers.stars is not None:
-                squared = answers.errors(shelf.ratings) ** 2
+        for name, predictions in answered.items():
+            if predictions.stars is not None:
+                squared = predictions.errors(shelf.ratings) ** 2
                 rmse[name] = group_report(grouping, shelf.ratings.user, squared, statistic="root_mean", rng=SEED)
             ndcg[name] = group_report(
-                grouping, shelf.users, answers.list_measures(shelf.ratings, shelf.relevant_from)[NDCG], rng=SEED
+                grouping, shelf.users, predictions.list_measures(shelf.ratings, shelf.relevant_from)[NDCG], rng=SEED
             )
         found[grouping.name] = {**({"rmse": rmse} if rmse else {}), NDCG: ndcg}
     return found

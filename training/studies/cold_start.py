@@ -17,11 +17,11 @@ from kg.schema import ITEM, USER
 from kg.storage.atomic import make_directory, write_file
 from kg.storage.manifest import canonical, sha256
 from kg.wording import item_sentences
-from training.benchmarks.measurement import Measurement
-from training.benchmarks.peers_floors import FLOORS
-from training.benchmarks.results import OURS, table_rows
-from training.benchmarks.rows import Row, measured_row
 from training.bundle import load_run
+from training.comparison.benchmark_run import BenchmarkRun, measured_run
+from training.comparison.measurement import Measurement
+from training.comparison.peer_baselines import ALL_BASELINES
+from training.comparison.result_rows import OURS, table_rows
 from training.config import RunConfig
 from training.experiment import Experiment
 from training.progress import Progress, silent
@@ -119,31 +119,33 @@ def cold_start(
     chosen = _configured(config, len(dataset.ratings), quick)
     experiment = Experiment(dataset, chosen)
     parts = {part: experiment.split.test[part] for part in PARTS}
-    plan = [Row(model=OURS, config=chosen)]
+    plan = [BenchmarkRun(model=OURS, config=chosen)]
     if ablate:
         names = QUICK_ABLATIONS if quick else tuple(ABLATIONS)
-        plan += [Row(model=name, config=chosen.updated([ABLATIONS[name]])) for name in names]
-    plan += [Row(model=peer.name, config=chosen, peer=peer) for peer in FLOORS]
-    measured: list[tuple[Row, Measurement]] = []
-    for number, row in enumerate(plan):
-        progress("models", number, len(plan), row.model)
-        measured.append((row, measured_row(row, graph, dataset.fingerprint, out, progress=progress)))
-    by_name = {row.model: found for row, found in measured}
+        plan += [BenchmarkRun(model=name, config=chosen.updated([ABLATIONS[name]])) for name in names]
+    plan += [BenchmarkRun(model=peer.name, config=chosen, peer=peer) for peer in ALL_BASELINES]
+    measured: list[tuple[BenchmarkRun, Measurement]] = []
+    for number, run in enumerate(plan):
+        progress("models", number, len(plan), run.model)
+        measured.append((run, measured_run(run, graph, dataset.fingerprint, out, progress=progress)))
+    by_name = {run.model: measurement for run, measurement in measured}
     limit = QUICK_NEWCOMERS if quick else None
     asked = QUICK_ASKED if quick else MOST_ASKED
     keep = _Kept(out / "rows", [measured[0][1].facts["run"], dataset.fingerprint, limit, asked, STUDY_VERSION])
-    run = out / "runs" / plan[0].slug
+    trained = out / "runs" / plan[0].slug
     tables = {
         "settings": _settings(measured, parts, liked_from(dataset.scale)),
         "gains": part_gains(by_name, parts),
         "few_shot_users": keep(
             "few-shot-users-retrained" if retrain else "few-shot-users",
-            lambda: _few_shot(run, parts["cold_users"], USER, limit, progress, RETRAINED_WITH if retrain else ()),
+            lambda: _few_shot(trained, parts["cold_users"], USER, limit, progress, RETRAINED_WITH if retrain else ()),
         ),
-        "few_shot_items": keep("few-shot-items", lambda: _few_shot(run, parts["cold_items"], ITEM, limit, progress)),
+        "few_shot_items": keep(
+            "few-shot-items", lambda: _few_shot(trained, parts["cold_items"], ITEM, limit, progress)
+        ),
         "bins": bins_table(by_name, parts["cold_items"], dataset.graph, item_sentences(dataset.graph)),
         "calibration": calibration_table(by_name[OURS], parts),
-        "questions": keep("questions", lambda: _questions(run, parts["cold_users"], asked, progress)),
+        "questions": keep("questions", lambda: _questions(trained, parts["cold_users"], asked, progress)),
     }
     facts = {
         "graph": dataset.graph.name,
@@ -208,7 +210,7 @@ class _Kept:
 
 
 def _settings(
-    measured: Sequence[tuple[Row, Measurement]], parts: Mapping[str, Ratings], relevant_from: float
+    measured: Sequence[tuple[BenchmarkRun, Measurement]], parts: Mapping[str, Ratings], relevant_from: float
 ) -> pd.DataFrame:
     """Return every metric of every model by part, with the p of lists adjusted over the models of a part."""
     table = pd.DataFrame(table_rows(measured, parts, relevant_from)).drop(
@@ -225,7 +227,7 @@ def _settings(
 def _few_shot(
     run: Path, part: Ratings, by: str, limit: int | None, progress: Progress, retrained: Sequence[int] = ()
 ) -> pd.DataFrame:
-    """Return the curve of new users, or of new items, with those of the floors."""
+    """Return the curve of new users, or of new items, with those of the baselines."""
     loaded = load_run(run)
     recommender = loaded.recommender
     draw = draw_given(part, by=by, limit=limit, seed=loaded.experiment.config.split.seed)

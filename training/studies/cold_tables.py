@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
 from kg.graph import KnowledgeGraph
+from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from kg.schema import ITEM
-from training.benchmarks.comparisons import holm, rmse_gain
-from training.benchmarks.measurement import Measurement
-from training.benchmarks.results import OURS
+from training.comparison.measurement import Measurement
+from training.comparison.paired_gains import holm, rmse_gain
+from training.comparison.result_rows import OURS
 from training.metrics import bootstrap, interval_coverage, paired_bootstrap_p, randomised_pit
 from training.studies.asking import INFORMATIVE, Interview
 from training.studies.few_shot import Curve, Draw
@@ -60,11 +61,11 @@ def part_gains(measured: Mapping[str, Measurement], parts: Mapping[str, Ratings]
     """
     lines = []
     for part, ratings in parts.items():
-        ours = measured[OURS].answers[part].errors(ratings)
+        ours = measured[OURS].predictions[part].errors(ratings)
         for model, found in measured.items():
-            if found.answers[part].stars is None:
+            if found.predictions[part].stars is None:
                 continue
-            errors = found.answers[part].errors(ratings)
+            errors = found.predictions[part].errors(ratings)
             line = {"part": part, "model": model, **_rmse(errors, ratings.user)}
             lines.append(line | _against(ours, errors, ratings.user, itself=model == OURS))
     return with_holm(pd.DataFrame(lines), family=["part"])
@@ -97,7 +98,7 @@ def few_shot_table(
                 found = bootstrap(served.ndcg, rng=SEED)
                 line |= {"ndcg": found.value, "ndcg_low": found.low, "ndcg_high": found.high}
             if served.probabilities is not None:
-                level = np.abs(values[:, None] - levels[None]).argmin(axis=1)
+                level = nearest_level(values, levels)
                 pit = randomised_pit(served.probabilities, level, SEED)
                 line["coverage_80"] = float(interval_coverage(pit).mean())
                 line["log_loss"] = float(log_loss(level, served.probabilities, labels=range(len(levels))))
@@ -129,7 +130,7 @@ def bins_table(
             if kind == ITEM:
                 degree += np.bincount(ends, minlength=ratings.num_items)
     length = np.array([len(text or "") for text in texts])
-    ours, biases = (measured[model].answers["cold_items"].errors(ratings) for model in (OURS, "biases"))
+    ours, biases = (measured[model].predictions["cold_items"].errors(ratings) for model in (OURS, "biases"))
     lines = []
     for by, size in (("edges to concepts", degree), ("characters of text", length), ("ratings", ratings.item_counts)):
         of_rating = size[ratings.item]
@@ -156,10 +157,10 @@ def bins_table(
 
 def pit_of(measured: Measurement, part: str, ratings: Ratings) -> NDArray[np.float64]:
     """Return the randomised PIT values of a part, `[num_ratings]`."""
-    probabilities = measured.answers[part].probabilities
+    probabilities = measured.predictions[part].probabilities
     assert probabilities is not None
     levels = np.array(measured.facts["levels"], dtype=np.float32)
-    level = np.abs(ratings.value[:, None] - levels[None]).argmin(axis=1)
+    level = nearest_level(ratings.value, levels)
     return randomised_pit(probabilities.astype(np.float64), level, SEED)
 
 

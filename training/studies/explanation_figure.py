@@ -11,8 +11,7 @@ from kg.errors import InputError
 from kg.storage.atomic import write_file
 from models.accounts.explanation import Explanation, Part
 from models.accounts.received import MEAN
-from training.benchmarks.figures import BLUE, DARK, GREY
-from training.figure_files import rendered
+from training.figure_files import BLUE, DARK, GREY, rendered
 
 __all__ = ["draw_explanation", "explanation_figure", "shown_parts"]
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from kg.errors import InputError
+from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from models.cold.newcomers import item_from_raters
@@ -19,9 +20,9 @@ from models.lists.ranking import ranking
 from models.network.bilinear import bilinear
 from models.network.head import level_probabilities
 from models.recommender import Recommender
-from training.answers import LIST_LENGTH
 from training.experiment import Experiment
 from training.metrics import ndcg_at, top_k
+from training.predictions import LIST_LENGTH
 from training.progress import Progress, silent
 
 __all__ = [
@@ -84,7 +85,7 @@ class Served:
 
 
 Curve = Mapping[int, Served]
-"""Answers by the number of given ratings."""
+"""Predictions by the number of given ratings."""
 
 
 def draw_given(
@@ -232,7 +233,7 @@ def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Ro
     posterior, predictor = recommender.posterior.cold, recommender.predictor.cold
     rows = predictor.items[:, item]
     if len(given):
-        level = np.abs(given.value[:, None] - recommender.levels[None]).argmin(axis=1)
+        level = nearest_level(given.value, recommender.levels)
         rows = item_from_raters(
             posterior,
             predictor,

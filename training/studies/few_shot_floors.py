@@ -13,9 +13,15 @@ from training.chosen_baselines import BASELINES
 from training.progress import Progress, silent
 from training.studies.few_shot import GIVEN, Curve, Draw, Served, ndcg_of_newcomer
 
-__all__ = ["FLOORS", "floor_curves"]
+__all__ = ["ALL_BASELINES", "floor_curves"]
 
-FLOORS = {"mean": "mean", "biases": "biases", "content kNN": "content_knn", "popularity": "popularity", "EASE": "ease"}
+ALL_BASELINES = {
+    "mean": "mean",
+    "biases": "biases",
+    "content kNN": "content_knn",
+    "popularity": "popularity",
+    "EASE": "ease",
+}
 """What is fitted anew, for every number of given ratings, on the training ratings and the given ones together."""
 
 
@@ -49,16 +55,21 @@ def floor_curves(
         lists: Whether the newcomers are users, for whom items are ranked.
         progress: Called with (stage, done, total, message).
     """
-    found: dict[str, dict[int, Served]] = {name: {} for name in FLOORS}
+    found: dict[str, dict[int, Served]] = {name: {} for name in ALL_BASELINES}
     chosen = {
         name: BASELINES[key].chosen(train, None, content=content, scale=scale, relevant_from=relevant_from)
-        for name, key in FLOORS.items()
+        for name, key in ALL_BASELINES.items()
         if key != "ease" or (lists and train.num_items <= Ease.max_items)
     }
     for step, number in enumerate(numbers):
         known = train.concat(part.select(draw.given[:, :number].ravel()))
-        for place, (name, key) in enumerate(FLOORS.items()):
-            progress("few-shot", step * len(FLOORS) + place, len(numbers) * len(FLOORS), f"{name}, {number} given")
+        for place, (name, key) in enumerate(ALL_BASELINES.items()):
+            progress(
+                "few-shot",
+                step * len(ALL_BASELINES) + place,
+                len(numbers) * len(ALL_BASELINES),
+                f"{name}, {number} given",
+            )
             rates, ranks = name in ("mean", "biases", "content kNN"), name in ("content kNN", "popularity", "EASE")
             if not rates and not lists:
                 continue

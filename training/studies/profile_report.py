@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +18,12 @@ from models.people.segments import Segments
 from models.recommender import Recommender
 from training.progress import Progress, silent
 from training.spreadsheet import as_csv
+from training.studies.rendered_page import rendered_page
 
 __all__ = ["profile_row", "write_profiles", "write_segments"]
 
 BEST = 3  # interests a row
 EVERY = 50  # users between two words of progress
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; margin: 1rem 0; }}
-th, td {{ text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top; }}
-td.number, th.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
-</style></head><body>
-<h1>{title}</h1>
-<p>{about}</p>
-{parts}
-</body></html>
-"""
 
 
 def write_profiles(recommender: Recommender, out: Path, *, progress: Progress = silent) -> dict[str, Any]:
@@ -118,34 +102,25 @@ def _page(recommender: Recommender, table: pd.DataFrame) -> str:
     told = "choices" if recommender.implicit else "ratings"
     liked = known["interests"].str.split("; ").explode().str.replace(r" \([^()]*\)$", "", regex=True)
     counts = liked[liked.fillna("") != ""].value_counts().head(20)
-    parts = [
-        "<h2>Most common among the three surest interests</h2>",
-        _table(["concept", "users"], [[name, f"{count}"] for name, count in counts.items()]),
-        "<h2>Change over time</h2>",
-        _table(
-            ["what is seen", "users"], [[name, f"{count}"] for name, count in known["drift"].value_counts().items()]
-        ),
-        "<h2>Habits</h2>",
-        _table(
-            ["habit", "a tenth is below", "half is below", "nine tenths are below"],
-            [
-                [
-                    words if name != "num_ratings" else told,
-                    *(f"{value:.2f}" for value in known[name].quantile([0.1, 0.5, 0.9])),
-                ]
-                for name, words in _HABITS.items()
-                if known[name].notna().any()
-            ],
-        ),
-        f"<h2>The first {min(100, len(table))} profiles</h2>",
-        _table(["user", told, "profile"], table[["label", "num_ratings", "sentence"]].head(100).to_numpy().tolist()),
+    habits = [
+        [
+            words if name != "num_ratings" else told,
+            *(f"{value:.2f}" for value in known[name].quantile([0.1, 0.5, 0.9])),
+        ]
+        for name, words in _HABITS.items()
+        if known[name].notna().any()
     ]
-    about = (
-        f"{counted(len(table), 'user')}, {len(known):,} with {told}. Interests are what concepts add to a user's {told} beyond the "
-        f"average user, in {table['unit'].iloc[0] if len(table) else 'stars'}."
+    return rendered_page(
+        "profiles.html.j2",
+        title=f"Profiles of {recommender.graph.name}",
+        about=f"{counted(len(table), 'user')}, {len(known):,} with {told}. Interests are what concepts add to a user's {told} "
+        f"beyond the average user, in {table['unit'].iloc[0] if len(table) else 'stars'}.",
+        interests=[[name, str(count)] for name, count in counts.items()],
+        changes=[[name, str(count)] for name, count in known["drift"].value_counts().items()],
+        habits=habits,
+        unit=told,
+        profiles=table[["label", "num_ratings", "sentence"]].head(100).to_numpy().tolist(),
     )
-    title = f"Profiles of {recommender.graph.name}"
-    return _PAGE.format(title=escape(title), about=escape(about), parts="\n".join(parts))
 
 
 _HABITS = {
@@ -156,17 +131,3 @@ _HABITS = {
     "popularity_correlation": "correlation of stars and popularity",
     "breadth": "effective number of kinds of liked items",
 }
-
-
-def _table(heads: list[str], rows: list[list[Any]]) -> str:
-    of_columns = [{_class(row[column]) for row in rows} for column in range(len(heads))]
-    classes = [found.pop() if len(found) == 1 else "" for found in of_columns]  # a head stands over its numbers
-    head = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(heads, classes, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{_class(cell)}>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _class(cell: object) -> str:
-    return ' class="number"' if str(cell).replace(".", "").replace("-", "").isdigit() else ""

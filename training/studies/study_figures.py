@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kg.storage.atomic import write_file
-from training.benchmarks.results import OURS
+from training.comparison.result_rows import OURS
 from training.figure_files import rendered
 from training.studies.asking import INFORMATIVE, POPULAR
 from training.studies.cold_start import PARTS, Study

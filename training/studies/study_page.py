@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
-from string import Template
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from kg.storage.atomic import write_file
-from training.benchmarks.results import OURS
+from training.comparison.result_rows import OURS
 from training.studies.asking import INFORMATIVE
 from training.studies.cold_start import PARTS, Study
 from training.studies.cold_tables import INFORMED, RETRAINED
+from training.studies.rendered_page import rendered_page
 
 __all__ = ["findings", "write_page"]
 
@@ -24,52 +24,6 @@ _WHERE = {
     "cold_users": "new users rating known items",
     "cold_both": "new users rating new items",
 }
-
-_PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Cold start: $graph</title>
-<style>
-body { font: 16px/1.6 Georgia, 'Times New Roman', serif; color: #2f3437; background: #fff; margin: 0; }
-main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
-h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .4rem; }
-h2 { font-size: 1.3rem; margin: 2.6rem 0 .5rem; }
-p, li { max-width: 46rem; }
-.lead { font-size: 1.12rem; color: #555d63; }
-.key { border-left: 4px solid #1f5fa8; background: #f4f7fb; padding: .7rem 1.1rem; margin: 1.4rem 0; }
-.key ul { margin: .2rem 0; padding-left: 1.1rem; }
-figure { margin: 1.2rem 0 .4rem; }
-figure svg { max-width: 100%; height: auto; }
-.wide { overflow-x: auto; }
-figcaption { font-size: .92rem; color: #555d63; max-width: 46rem; }
-table { border-collapse: collapse; font: 13px/1.4 system-ui, sans-serif; margin: .6rem 0; }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e8ebee; }
-th:first-child, td:first-child { text-align: left; }
-details { margin: .4rem 0 1rem; }
-summary { cursor: pointer; font-size: .92rem; color: #1f5fa8; }
-code { font-size: .9em; background: #f2f4f6; padding: .05em .3em; }
-@media (max-width: 48rem) {  /* small letters of a shrunk figure could not be read: it is moved sideways instead */
-  main { padding-top: 1.2rem; }
-  h1 { font-size: 1.6rem; }
-  figure svg { max-width: none; }
-}
-</style>
-</head>
-<body><main>
-<h1>Cold start on $graph</h1>
-<p class="lead">What can a recommender say of an item that nobody has rated, of a person it has never met, and how
-fast does it learn from the first ratings?</p>
-<div class="key"><strong>In short</strong>$short</div>
-<h2>How it was measured</h2>
-$method
-$sections
-<h2>Limits</h2>
-$limits
-</main></body>
-</html>
-""")
 
 _TITLES = {
     "settings": (
@@ -134,61 +88,27 @@ def write_page(study: Study, figures: Mapping[str, str], out: Path) -> Path:
         figures: SVG texts by name, of `training.studies.study_figures.write_figures`.
         out: Folder.
     """
-    said = findings(study)
+    told = findings(study)
     sections = []
     for name, (title, caption) in _TITLES.items():
-        if not said[name]:
-            continue
-        table = {"settings": "gains", "parts_left_out": "gains"}.get(name, name)
-        sections.append(
-            f"<h2>{escape(title)}</h2>\n"
-            + "".join(f"<p>{escape(sentence)}</p>\n" for sentence in said[name])
-            + f'<figure><div class="wide">{_inline(figures[name], name)}</div><figcaption>{caption}</figcaption></figure>\n'
-            + f"<details><summary>The figures as a table ({table}.csv)</summary>"
-            + f'<div class="wide">{_table(study.tables[table])}</div></details>'
-        )
-    short = "".join(f"<li>{escape(said[name][0])}</li>" for name in _TITLES if said[name])
-    page = _PAGE.substitute(
-        graph=escape(str(study.facts["graph"])),
-        short=f"<ul>{short}</ul>",
-        method=_method(study),
-        sections="\n".join(sections),
-        limits=_limits(study),
-    )
+        if told[name]:
+            source = {"settings": "gains", "parts_left_out": "gains"}.get(name, name)
+            table = study.tables[source]
+            sections.append(
+                {
+                    "title": title,
+                    "sentences": told[name],
+                    "figure": Markup(_inline(figures[name], name)),
+                    "caption": Markup(caption),  # ours, with tags
+                    "file": f"{source}.csv",
+                    "heads": list(table.columns),
+                    "rows": [[_cell(value) for value in row] for row in table.itertuples(index=False)],
+                }
+            )
+    title = f"Cold start: {study.facts['graph']}"
+    page = rendered_page("cold_start.html.j2", title=title, facts=study.facts, sections=sections)
     write_file(out / "index.html", page)
     return out / "index.html"
-
-
-def _method(study: Study) -> str:
-    facts = study.facts
-    first = (
-        f"{facts['split']} One model is trained on the {facts['training_ratings']:,} training ratings (seed "
-        f"{facts['seed']}); nothing held out is seen in training. Baselines are fitted on the same ratings."
-    )
-    second = (
-        f"For the few-shot curves, {facts['few_shot_users']:,} held-out users and {facts['few_shot_items']:,} held-out "
-        "items with at least 30 ratings give 0, 1, 2, 5, 10, 20 of them, drawn at random and nested; all but 20 are "
-        "predicted at every number. Every baseline is fitted anew on training and given ratings together, so the biases "
-        "include a regularised mean of the newcomer's own ratings."
-    )
-    third = (
-        "Intervals are 95 % bootstrap intervals that resample whole users (or items). Comparisons are paired, on the "
-        "same ratings; p comes from a paired bootstrap, adjusted by Holm within each table. Significant means below 0.05."
-    )
-    quick = ["This was a first look (--quick): a short training and few newcomers."] if facts["quick"] else []
-    return "".join(f"<p>{escape(text)}</p>\n" for text in (first, second, third, *quick))
-
-
-def _limits(study: Study) -> str:
-    texts = [
-        "One data set, one split, one seed: the intervals tell of other users and items, not of another training.",
-        "Newcomers are drawn from people who went on to rate at least 30 items; those who leave after two may differ.",
-        "Given ratings are random ones of what a user rated, not the first they made.",
-        "RMSE counts every test rating alike, so people with many ratings weigh more.",
-        "In the interviews an item counts as unknown unless the user rated it here, so real people would answer more.",
-        "Popularity of new items is only known afterwards.",
-    ]
-    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
 
 
 def _settings(study: Study) -> list[str]:
@@ -319,8 +239,10 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _table(table: pd.DataFrame) -> str:
-    return table.to_html(index=False, border=0, na_rep="", float_format=lambda value: f"{value:.4f}")
+def _cell(value: object) -> str:
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else f"{value:.4f}"
+    return "" if value is None else str(value)
 
 
 def _inline(svg: str, name: str) -> str:

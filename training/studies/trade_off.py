@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from kg.storage.atomic import write_file
 from models.lists.rerank import POOL, greedy, pool_of
 from models.recommender import Recommender
-from training.answers import LIST_LENGTH
-from training.figure_files import save_figure
+from training.figure_files import BLUE, DARK, GREY, save_figure
+from training.predictions import LIST_LENGTH
 from training.studies.beyond import NDCG, OURS, Shelf
 
 __all__ = ["WEIGHTS", "trade_off", "trade_off_figure", "write_trade_off"]
@@ -22,7 +22,6 @@ __all__ = ["WEIGHTS", "trade_off", "trade_off_figure", "write_trade_off"]
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 _USERS = 256  # ranked at once: the distances of their pools are 10 MB
 _NAMES = {"ease": "EASE", "content_knn": "content kNN"}  # where people read them
-BLUE, GREY, DARK = "#1f5fa8", "#8a8a8a", "#333333"
 
 
 def trade_off(recommender: Recommender, shelf: Shelf, weights: Sequence[float] = WEIGHTS) -> pd.DataFrame:

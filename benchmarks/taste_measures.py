@@ -1,0 +1,97 @@
+"""How well tastes are recovered: by how much users rated, and whether intervals hold what they promise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import norm, spearmanr
+
+from models.recommender import Recommender
+from training.films import NOISE, FilmWorld, film_concepts
+from training.metrics import bootstrap
+
+__all__ = ["by_activity", "correlations", "coverage_of_weights", "stars_of_a_star"]
+
+LEAST_CONCEPTS = 4  # of a user, for a rank correlation to mean anything
+BINS = (20, 30, 45, 65, 100, 150, 250)  # training ratings from which a bin begins
+
+Floats = NDArray[np.float64]
+
+
+def correlations(given: Floats, true: Floats, wanted: NDArray[np.bool_]) -> Floats:
+    """Return a rank correlation a user over the wanted entries; NaN where there are too few or all are equal."""
+    found = np.full(len(given), np.nan)
+    for user, chosen in enumerate(wanted):
+        mine, theirs = given[user, chosen], true[user, chosen]
+        if len(mine) >= LEAST_CONCEPTS and np.ptp(mine) > 0 and np.ptp(theirs) > 0:
+            found[user] = spearmanr(mine, theirs).statistic
+    return found
+
+
+def by_activity(counts: NDArray[np.int64], values: Mapping[str, Floats]) -> tuple[dict[str, Any], ...]:
+    """Return mean correlations by how many ratings users gave.
+
+    Args:
+        counts: Training ratings of each user, `[num_users]`.
+        values: Correlations of each user by family of concepts, NaN where there is none, `[num_users]`.
+
+    Returns:
+        A row a bin that has users and a family: `least`, `most` (None of the last bin), `num_users`, `family`, `value`, `low`, `high`.
+    """
+    rows = []
+    for number, least in enumerate(BINS):
+        most = BINS[number + 1] - 1 if number + 1 < len(BINS) else None
+        mine = (counts >= least) & (counts <= (most or np.inf))
+        if not mine.any():
+            continue
+        for family, found in values.items():
+            known = found[mine][~np.isnan(found[mine])]
+            told = bootstrap(known, rng=0).as_json() if len(known) else {"value": None, "low": None, "high": None}
+            rows.append({"least": least, "most": most, "num_users": int(mine.sum()), "family": family, **told})
+    return tuple(rows)
+
+
+def coverage_of_weights(
+    recommender: Recommender, world: FilmWorld, columns: pd.DataFrame, users: NDArray[np.int64]
+) -> dict[str, float]:
+    r"""Return the share of true weights that lie within the 80 % intervals of profiles, by family of concepts.
+
+    The true weight of concept $c$ for user $u$ is what it adds to ratings of its typical film beyond the average user:
+    $(w_{uc} - \bar w_c)$ times the mean of $1 / \sqrt{|C(f)|}$ over its films, times what a star of affinity adds to an
+    expected rating, of which the ends of the scale take their part. All concepts count, those of no matter as well.
+
+    Args:
+        recommender: Trained on the ratings of the audience.
+        world: The audience.
+        columns: `column` of the profile's table, `concept` (IRI) and `family`.
+        users: Whose profiles are held against the truth.
+    """
+    found = film_concepts()
+    found["share"] = found["film"].map(found["film"].value_counts()) ** -0.5
+    typical = found.groupby("concept")["share"].mean().loc[columns["concept"]].to_numpy()
+    truth = world.weights_of(recommender.graph.users.vocabulary.ids, columns["concept"])
+    truth = (truth - truth.mean(axis=0)) * typical * stars_of_a_star(world.expected)
+    held, mine = np.zeros(len(columns)), columns["column"].to_numpy()
+    for user in users:
+        weights = recommender.behaviour.weights(recommender, int(user))
+        held += (weights.low[mine] <= truth[user]) & (truth[user] <= weights.high[mine])
+    family = columns["family"].to_numpy()
+    return {
+        name: float(held[chosen].mean() / len(users))
+        for name, chosen in {"all": family == family, **{one: family == one for one in sorted(set(family))}}.items()
+    }
+
+
+def stars_of_a_star(expected: Floats) -> float:
+    r"""Return what a star of affinity adds to expected ratings, mean over these:
+
+    $\frac{d}{dx} E[\mathrm{clip}(\mathrm{round}(x + e), 1, 5)] = \sum_k \varphi(k + \tfrac12 - x)$ with $\varphi$ the density of the noise.
+
+    Args:
+        expected: Ratings before noise, rounding and the ends of the scale, in stars.
+    """
+    return float(sum(norm.pdf(cut, expected, NOISE).mean() for cut in (1.5, 2.5, 3.5, 4.5)))

@@ -1,0 +1,246 @@
+"""How time and memory of a build grow with the number of triples, and how fast N-Triples load beside rdflib."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any, TypeVar, cast
+
+import pandas as pd
+
+from benchmarks.synthetic_triples import FEWEST_TRIPLES, write_source, write_triples
+from kg.build import build
+from kg.description import Description
+from kg.errors import InputError
+from kg.rdf.engine import open_engine
+from kg.rdf.statement_tables import read_statements
+from kg.report import FileAccount
+from kg.storage.atomic import make_directory, write_file
+from training.isolation import ChildError, in_child
+from training.peak_memory import peak_memory_mb
+from training.progress import Progress, silent
+
+__all__ = ["TRIPLE_SIZES", "Loading", "TripleGrowth", "run_triple_growth", "triple_exponents", "triple_tables"]
+
+TRIPLE_SIZES = (1_000_000, 10_000_000)
+_REAL = "dbpedia-movies/dbpedia.nt.gz"
+_REPEATS = 3
+_COSTS = ("processor_seconds", "columns_seconds", "save_seconds", "peak_memory_mb")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripleGrowth:
+    """What the build of a graph from so many N-Triples costs, in a process of its own.
+
+    Attributes:
+        num_triples: Lines of the file.
+        file_mb: Its size, in MB.
+        num_nodes: Nodes of the graph.
+        num_edges: Edges of the graph.
+        build_seconds: From the files to the graph in memory, by the clock.
+        processor_seconds: The same in seconds of all processors together, which other programs disturb less.
+        columns_seconds: From the files to `edges.parquet` and `nodes.parquet`.
+        save_seconds: From the files to the whole graph directory, with the RDF of record.
+        triples_per_second: Lines over `columns_seconds`.
+        columns_memory_mb: Largest resident memory until the graph is in memory, libraries included, in MB.
+        peak_memory_mb: Largest resident memory of the whole, in MB.
+    """
+
+    num_triples: int
+    file_mb: float
+    num_nodes: int
+    num_edges: int
+    build_seconds: float
+    processor_seconds: float
+    columns_seconds: float
+    save_seconds: float
+    triples_per_second: float
+    columns_memory_mb: float
+    peak_memory_mb: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """Loading one file of N-Triples, beside rdflib in the same process: best of three each.
+
+    Attributes:
+        file: Its name.
+        num_triples: Its statements.
+        seconds: From the file to the tables of the engine.
+        rdflib_seconds: `rdflib.Graph().parse`.
+        ratio: How many times as fast.
+    """
+
+    file: str
+    num_triples: int
+    seconds: float
+    rdflib_seconds: float
+    ratio: float
+
+
+def run_triple_growth(
+    out: Path,
+    *,
+    data: Path | None = None,
+    sizes: Sequence[int] = TRIPLE_SIZES,
+    engine: str = "duckdb",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[list[Loading], list[TripleGrowth]]:
+    """Measure every size in a process of its own; after each, write `triples.json` and `triples.csv`.
+
+    Args:
+        out: Directory of the results.
+        data: Folder of the data; where it holds the DBpedia triples of films, their loading is measured as well.
+        sizes: Numbers of triples, rising.
+        engine: What joins the triples.
+        seed: Seed of the triples.
+        progress: Called with (stage, done, total, message).
+
+    Raises:
+        InputError: If sizes do not rise or are too small, or a process died.
+    """
+    if not sizes or list(sizes) != sorted(set(sizes)) or sizes[0] < FEWEST_TRIPLES:
+        raise InputError(f"sizes must rise from {FEWEST_TRIPLES:,} triples or more; got {', '.join(map(str, sizes))}")
+    make_directory(out)
+    loadings: list[Loading] = []
+    rows: list[TripleGrowth] = []
+    with TemporaryDirectory(dir=out, prefix=".triples-") as folder:
+        files = [Path(folder) / "simulated.nt", *([] if data is None else [data / _REAL])]
+        for file in files:
+            progress("triples", 0, len(sizes) + 1, f"rdflib beside kgrec on {file.name}")
+            if file is files[0]:
+                write_triples(file, min(sizes[0], 100_000), flaws=False, seed=seed)
+            loadings.append(_isolated(partial(_load, file, engine), f"loading {file.name}"))
+        for number, size in enumerate(sizes):
+            progress("triples", number + 1, len(sizes) + 1, f"{size:,} triples")
+            with TemporaryDirectory(dir=folder) as source:
+                description = write_source(Path(source), size, seed=seed)
+                rows.append(_isolated(partial(_build, description, size, engine), f"{size:,} triples"))
+            content = {
+                "protocol": "triples",
+                "loading": [_rounded(asdict(loading)) for loading in loadings],
+                "rows": [_rounded(asdict(row)) for row in rows],
+                "exponents": triple_exponents(rows),
+            }
+            write_file(out / "triples.json", json.dumps(content, indent=1) + "\n")
+            write_file(out / "triples.csv", pd.DataFrame(content["rows"]).to_csv(index=False))
+    progress("triples", len(sizes) + 1, len(sizes) + 1, "done")
+    return loadings, rows
+
+
+def _isolated(job: Callable[[Progress], Result], what: str) -> Result:
+    try:
+        return in_child(job)
+    except ChildError as error:
+        raise InputError(f"{what} could not be measured: {error}; give smaller sizes") from None
+
+
+def _build(description: Path, num_triples: int, engine: str, _progress: Progress) -> TripleGrowth:
+    """Build and save as `kgrec build` does."""
+    out = description.parent / "graph"
+    wall, started, used = time.time(), time.perf_counter(), time.process_time()
+    dataset = build(Description.load(description), engine=engine, scratch=description.parent)
+    built, processor, memory = time.perf_counter() - started, time.process_time() - used, peak_memory_mb()
+    dataset.save(out)
+    saved = time.perf_counter() - started
+    # Columns are written first, and their files keep the time of their last byte.
+    columns = max((out / name).stat().st_mtime for name in ("edges.parquet", "nodes.parquet")) - wall
+    return TripleGrowth(
+        num_triples=num_triples,
+        file_mb=(description.parent / "triples.nt").stat().st_size / 1e6,
+        num_nodes=dataset.graph.num_nodes,
+        num_edges=dataset.graph.num_edges,
+        build_seconds=built,
+        processor_seconds=processor,
+        columns_seconds=columns,
+        save_seconds=saved,
+        triples_per_second=num_triples / columns,
+        columns_memory_mb=memory,
+        peak_memory_mb=peak_memory_mb(),
+    )
+
+
+def _load(file: Path, engine: str, _progress: Progress) -> Loading:
+    import rdflib
+
+    logging.getLogger("rdflib").setLevel(logging.ERROR)  # it warns of literals whose value it cannot read
+    seconds, others, account = [], [], FileAccount()
+    for _ in range(_REPEATS):
+        account = FileAccount()
+        started = time.perf_counter()
+        with open_engine(engine) as opened:
+            read_statements(file, opened, lenient=True, account=account)
+        seconds.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as content:
+            rdflib.Graph().parse(source=cast("IO[bytes]", content), format="nt")
+        others.append(time.perf_counter() - started)
+    return Loading(
+        file=file.name,
+        num_triples=account.rows,
+        seconds=min(seconds),
+        rdflib_seconds=min(others),
+        ratio=min(others) / min(seconds),
+    )
+
+
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
+
+
+def triple_exponents(rows: Sequence[TripleGrowth]) -> list[dict[str, float]]:
+    r"""Return how each cost grows from a size to the next: $\log(c_2 / c_1) / \log(n_2 / n_1)$; 1 is proportional."""
+    found = []
+    for small, large in pairwise(rows):
+        growth = math.log(large.num_triples / small.num_triples)
+        slopes = {cost: math.log(getattr(large, cost) / getattr(small, cost)) / growth for cost in _COSTS}
+        steps = {"from": small.num_triples, "to": large.num_triples}
+        found.append({**steps, **{cost: round(slope, 3) for cost, slope in slopes.items()}})
+    return found
+
+
+def triple_tables(
+    loadings: Sequence[Loading], rows: Sequence[TripleGrowth]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the tables people read: loading beside rdflib, a row a size, and the exponents between sizes."""
+    beside = pd.DataFrame(
+        {
+            "file": f"{loading.file} ({loading.num_triples:,} triples)",
+            "kgrec": f"{loading.seconds:.3f} s",
+            "rdflib": f"{loading.rdflib_seconds:.3f} s",
+            "times as fast": f"{loading.ratio:.1f}",
+        }
+        for loading in loadings
+    )
+    costs = pd.DataFrame(
+        {
+            "triples": f"{row.num_triples:,} ({row.num_nodes:,} nodes, {row.num_edges:,} edges)",
+            "graph": f"{row.build_seconds:.1f} s",
+            "processors": f"{row.processor_seconds:.1f} s",
+            "edges.parquet": f"{row.columns_seconds:.1f} s",
+            "all files": f"{row.save_seconds:.1f} s",
+            "triples a second": f"{row.triples_per_second:,.0f}",
+            "peak": f"{row.peak_memory_mb / 1e3:.2f} GB",
+        }
+        for row in rows
+    )
+    names = ("processors", "edges.parquet", "all files", "peak")
+    slopes = pd.DataFrame(
+        {
+            "exponents": f"{found['from']:,.0f} to {found['to']:,.0f}",
+            **{name: f"{found[cost]:.2f}" for name, cost in zip(names, _COSTS, strict=True)},
+        }
+        for found in triple_exponents(rows)
+    )
+    return beside, costs, slopes

@@ -1,0 +1,1 @@
+"""The files that a graph directory holds: columns, and RDF as N-Quads."""

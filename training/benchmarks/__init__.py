@@ -1,1 +1,0 @@
-"""Published protocols, peers and measurements of cost, side by side."""
