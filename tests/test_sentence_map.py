@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
 from models.cold.sentence_map import SentenceMap
+from models.saved.flat import flat, read_tensors, write_tensors
+from models.saved.lists_file import sentences_of
 
 NUM_TEXTS, DIMENSION, NUM_ITEMS, NUM_SAMPLES, SIZE = 40, 6, 9, 3, 4
 
