@@ -133,7 +133,9 @@ class RunForgetting:
             if edge_type[2 * row] == USER
         ]
         days = [] if left.sessions is None else [left.sessions.user]
-        named = any(bool(torch.isin(part, gone).any()) for part in (torch.from_numpy(left.train.user.copy()), *ends, *days))
+        named = any(
+            bool(torch.isin(part, gone).any()) for part in (torch.from_numpy(left.train.user.copy()), *ends, *days)
+        )
         rows = [samples.factors(USER, gone), samples.residual(USER, gone), left.predictor.warm.preferences[:, gone]]
         rows += [part[gone] for group in data[USER].features.values() for part in group.values()]
         if named or any(bool(part.any()) for part in rows):

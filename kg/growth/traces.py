@@ -58,7 +58,8 @@ def _in_columns(path: Path, people: Sequence[str]) -> Iterator[str]:
         table = pq.read_table(path, read_dictionary=names)
     else:
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        names = [field.name for field in table.schema if pa.types.is_string(field.type)]
+        types = {field.name: field.type for field in table.schema}
+        names = [name for name, kind in types.items() if pa.types.is_string(kind) or pa.types.is_dictionary(kind)]
         for name in names:
             table = table.set_column(table.column_names.index(name), name, table.column(name).dictionary_encode())
     mine = pc.equal(table.column("kind").cast(pa.string()), USER) if "kind" in names else None

@@ -72,8 +72,7 @@ def graph_of(nodes: pa.Table, edges: pa.Table, facts: Mapping[str, Any]) -> Know
         edges: What `edges_table` returned.
         facts: Its `name`, its `kinds`, its `sources`, and its `edge_types` with the number of edges of each, in order.
     """
-    kind_of = nodes.column("kind").combine_chunks().dictionary_encode()
-    numbers, names = kind_of.indices.to_numpy(), kind_of.dictionary.to_pylist()
+    numbers, names = _coded(nodes.column("kind"))
     found = {}
     for kind in facts["kinds"]:
         # Nodes lie kind after kind, so each kind is one slice.
@@ -88,9 +87,8 @@ def graph_of(nodes: pa.Table, edges: pa.Table, facts: Mapping[str, Any]) -> Know
         )
     sources = {name: position for position, name in enumerate(facts["sources"])}
     ends = np.stack([edges.column("source").to_numpy(), edges.column("target").to_numpy()])
-    named = edges.column("provenance").combine_chunks().dictionary_encode()
-    positions = np.array([sources[name] for name in named.dictionary.to_pylist()], dtype=np.int16)
-    provenance = positions[named.indices.to_numpy()]
+    places, stated_by = _coded(edges.column("provenance"))
+    provenance = np.array([sources[name] for name in stated_by], dtype=np.int16)[places]
     # Format versions before 3 knew no lines.
     known = "line" in edges.column_names
     lines = edges.column("line").to_numpy() if known else np.zeros(len(provenance), dtype=np.int64)
@@ -103,3 +101,10 @@ def graph_of(nodes: pa.Table, edges: pa.Table, facts: Mapping[str, Any]) -> Know
         )
         start += size
     return KnowledgeGraph(name=facts["name"], nodes=found, edges=by_type, sources=tuple(facts["sources"]))
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
+    """Return the place of each value among the different ones, and these; a column that is stored so is not copied."""
+    values = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    return coded.indices.to_numpy(), coded.dictionary.to_pylist()

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
-from kg.storage.atomic import staged_file
 from kg.saved.graph_tables import edges_table, graph_of, nodes_table
+from kg.storage.atomic import staged_file
 
 __all__ = ["GRAPH_FILES", "read_mapped_graph", "write_mapped_graph"]
 
@@ -26,10 +26,10 @@ def write_mapped_graph(graph: KnowledgeGraph, folder: Path) -> None:
         "sources": list(graph.sources),
         "edge_types": [[*edge_type, len(edges)] for edge_type, edges in graph.edges.items()],
     }
+    nodes = _coded(nodes_table(graph), "kind").replace_schema_metadata({_FACTS: json.dumps(facts)})
     # What type an edge is of follows from its place.
-    edges = edges_table(graph).select(["source", "target", "provenance", "line"])
-    edges = edges.set_column(2, "provenance", edges.column("provenance").combine_chunks().dictionary_encode())
-    tables = (nodes_table(graph).replace_schema_metadata({_FACTS: json.dumps(facts)}), edges)
+    edges = _coded(edges_table(graph).select(["source", "target", "provenance", "line"]), "provenance")
+    tables = (nodes, edges)
     for name, table in zip(GRAPH_FILES, tables, strict=True):
         with staged_file(folder / name) as temporary, pa.ipc.new_file(str(temporary), table.schema) as file:
             file.write_table(table)
@@ -42,3 +42,10 @@ def read_mapped_graph(folder: Path) -> KnowledgeGraph:
         return graph_of(nodes, edges, json.loads(nodes.schema.metadata[_FACTS]))
     except (KeyError, ValueError, OSError, pa.ArrowException) as error:
         raise InputError(f"the graph of this run does not fit together ({error}); train again", file=folder) from None
+
+
+def _coded(table: pa.Table, name: str) -> pa.Table:
+    """Return the table with a text column of few different values as their places: what is stored so is read without a copy."""
+    return table.set_column(
+        table.column_names.index(name), name, table.column(name).combine_chunks().dictionary_encode()
+    )

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from kg.storage.atomic import staged_directory, write_file
 from kg.saved.mapped_graph import GRAPH_FILES, read_mapped_graph, write_mapped_graph
+from kg.storage.atomic import staged_directory, write_file
 from kg.storage.manifest import pretty, refuse_foreign, seal, unseal
 from models.network.assembly import ModelSettings
 from models.posterior import PhasedPosterior, Posterior

@@ -120,9 +120,7 @@ def test_a_recommender_saved_alone_is_a_run_without_its_training(
     assert answers(Recommender.load(tmp_path / "alone")) == answers(before)
 
 
-def test_the_split_is_read_and_not_drawn(
-    trained: tuple[Recommender, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_split_is_read_and_not_drawn(trained: tuple[Recommender, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     run = load_run(trained[1])
     drawn = Experiment(run.experiment.dataset, run.experiment.config).split
@@ -144,7 +142,9 @@ def test_something_else_is_not_replaced(trained: tuple[Recommender, Path], tmp_p
 
 def test_an_older_run_is_to_be_trained_again(trained: tuple[Recommender, Path], tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"format": "kgrec run", "format_version": 4}))
-    with pytest.raises(InputError, match="format version 4, this kgrec reads version 5; make the run again with `kgrec train`"):
+    with pytest.raises(
+        InputError, match="format version 4, this kgrec reads version 5; make the run again with `kgrec train`"
+    ):
         Recommender.load(tmp_path)
 
 
