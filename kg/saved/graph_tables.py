@@ -76,8 +76,8 @@ def graph_of(nodes: pa.Table, edges: pa.Table, facts: Mapping[str, Any]) -> Know
     found = {}
     for kind in facts["kinds"]:
         # Nodes lie kind after kind, so each kind is one slice.
-        mine = np.flatnonzero(numbers == names.index(kind)) if kind in names else ()
-        rows = nodes.slice(mine[0] if len(mine) else 0, len(mine))
+        mine = np.flatnonzero(numbers == names.index(kind)) if kind in names else np.zeros(0, dtype=np.int64)
+        rows = nodes.slice(int(mine[0]) if len(mine) else 0, len(mine))
         removed = rows.column("removed").to_numpy() if "removed" in nodes.column_names else None
         found[kind] = Nodes(
             vocabulary=Vocabulary(kind, rows.column("id").to_numpy(), removed=removed),
