@@ -24,7 +24,7 @@ test-slow: $(READY)
 test-spark: $(READY)
 	command -v java > /dev/null || apt-get install --yes --no-install-recommends openjdk-17-jre-headless
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[spark]"
-	$(BIN)/pytest tests/test_engine.py -m slow
+	$(BIN)/pytest tests/kg/rdf/test_engine.py -m slow
 
 check: $(READY)
 	$(BIN)/ruff format --check .

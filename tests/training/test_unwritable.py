@@ -117,7 +117,7 @@ def test_other_errors_pass(tmp_path: Path) -> None:
 
 def test_the_command_line_says_it_with_exit_code_2(tmp_path: Path, small_world: Path) -> None:
     command = f"ulimit -f 1; exec {sys.executable} -m kgrec build {small_world}/description.yaml --out {tmp_path}/graph"
-    project = Path(__file__).parents[1]
+    project = Path(__file__).parents[2]
     finished = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=project, check=False)
     assert finished.returncode == 2
     assert finished.stderr.splitlines()[-1].startswith(

@@ -77,7 +77,7 @@ def test_kill_9_leaves_the_old_directory_and_the_next_run_starts_clean(tmp_path:
         "with staged_directory(Path(sys.argv[1])) as partial:\n"
         "    (partial / 'half').touch(); print('ready', flush=True); time.sleep(60)"
     )
-    project = Path(__file__).resolve().parents[1]
+    project = Path(__file__).resolve().parents[3]
     with subprocess.Popen([sys.executable, "-c", program, str(final)], stdout=subprocess.PIPE, cwd=project) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"

@@ -26,7 +26,7 @@ WRITE = (
 @contextmanager
 def another_writer(final: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", WRITE, str(final)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
         try:

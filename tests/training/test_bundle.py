@@ -35,7 +35,7 @@ items:
 users:
   - {file: users.csv, id: id}
 """
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = RunConfig(
     text=TextConfig(num_features=2),
     model=ModelConfig(embedding_size=2),

@@ -159,7 +159,7 @@ def test_help_names_every_ready_made_description(kgrec: Kgrec) -> None:
 
 
 def test_the_version_is_that_of_the_project_file(kgrec: Kgrec) -> None:
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert kgrec("--version") == Finished(0, f"kgrec {project['version']}\n", "")
 
 
