@@ -35,7 +35,7 @@ def stand_in(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
     return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def stand_in_encoder() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TextEncoder, "encode", stand_in)
@@ -43,7 +43,7 @@ def stand_in_encoder() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def write_graph() -> Callable[..., Path]:
     """A function that builds a graph: nine users, seven items; user 8 and item 6 have no rating."""
 
@@ -69,7 +69,7 @@ def write_graph() -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def with_a_map() -> Callable[[Recommender], Recommender]:
     """A function that gives a recommender a map from sentences, fitted on vectors of nothing in particular."""
 
@@ -84,7 +84,7 @@ def with_a_map() -> Callable[[Recommender], Recommender]:
     return fitted
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def answers() -> Callable[[Recommender], dict[str, Any]]:
     """A function that asks all that can be asked, and returns the answers as JSON values."""
     return asked
