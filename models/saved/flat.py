@@ -38,7 +38,7 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a file of named tensors.
 
     Raises:
-        InputError: If one holds infinite values or none at all: every answer from it would be wrong.
+        InputError: If one holds values that are infinite or no numbers: every answer from it would be wrong.
     """
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
@@ -52,7 +52,7 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         # One array may have two names, as where all users have ratings; safetensors wants two arrays.
         twice = any(tensor.data_ptr() == other.data_ptr() for other in apart.values())
-        apart[name] = tensor.clone() if twice else tensor
+        apart[name] = tensor.clone() if twice else tensor.contiguous()
     with staged_file(file) as temporary:
         save_file(apart, temporary)
 
