@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ settings.register_profile("kgrec", deadline=None, max_examples=40)
 settings.load_profile("kgrec")
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of what is started in the background: tests send interrupts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST = ("test_fuzz_tables.py", "test_update.py", "test_fuzz.py")
 
