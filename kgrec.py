@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kg.errors import InputError
     from kg.frame_build import build
-    from models.recommender import Recommender
-    from training.fit import fit, load
+    from models.recommender import Recommender, load
+    from training.fit import fit
 
 __all__ = ["InputError", "Recommender", "build", "fit", "load"]
 
@@ -27,7 +27,7 @@ _PLACES = {
     "Recommender": "models.recommender",
     "build": "kg.frame_build",
     "fit": "training.fit",
-    "load": "training.fit",
+    "load": "models.recommender",
 }
 
 

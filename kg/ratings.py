@@ -15,6 +15,9 @@ _COLUMNS = {"user": np.int64, "item": np.int64, "value": np.float32, "time": np.
 
 
 def _frozen(values: ArrayLike, dtype: type) -> NDArray[Any]:
+    """Return the values as an array that nobody can write; one that is so already is not copied."""
+    if isinstance(values, np.ndarray) and values.dtype == dtype and not values.flags.writeable:
+        return values
     array: NDArray[Any] = np.array(values, dtype=dtype)
     array.flags.writeable = False
     return array

@@ -101,15 +101,19 @@ def graph_inputs(
     return data
 
 
-def hybrid_inputs(data: GraphInputs, sessions: Sessions | None = None) -> HybridInputs:
+def hybrid_inputs(data: GraphInputs, sessions: Sessions | None = None, *, edges: bool = True) -> HybridInputs:
     """Stack the edges of `graph_inputs` into one sparse operator a side and group.
 
     Args:
         data: What `graph_inputs` made.
         sessions: Days of the training ratings, for a model whose users differ from day to day.
+        edges: Whether the edges are wanted; the sizes of a network follow from the senders alone.
     """
 
     def messages(kind: str, group: str) -> Messages:
+        if not edges:
+            sizes = {relation_name(found): len(data[found].senders) for found in getattr(data[kind], group)}
+            return Messages(int(data[kind].num_nodes), sizes, None, data[kind].features[group])
         relations = {
             relation_name(edge_type): (
                 torch.stack([data[edge_type].table_row, data[edge_type].edge_index[1]]),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -37,14 +38,37 @@ from models.people.behaviour import Behaviour
 from models.people.profile import Profile, profile_of
 from models.people.segments import Segments, segments_of
 from models.posterior import Posterior
+from models.saved import check_run, read_run, save_run
 from models.trained import Trained
 
-__all__ = ["FEW", "Recommender"]
+__all__ = ["FEW", "Recommender", "load"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recommender(Trained):
     """A trained model that answers (`models.trained` says what it holds); a value: what is added makes another one."""
+
+    def save(self, path: str | Path) -> None:
+        """Write all that answers are read from into a directory, as a whole: dull files, no pickles.
+
+        What cannot be had from it is what belongs to the training alone: configuration, split and curves, which `kgrec train` keeps.
+
+        Args:
+            path: The directory; another run there is replaced.
+
+        Raises:
+            InputError: If something else is there, or a weight is infinite or no number.
+        """
+        save_run(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` or `kgrec train` wrote; files are mapped into memory, so that processes share them.
+
+        Raises:
+            InputError: If it is no run, of another format version, incomplete or damaged.
+        """
+        return read_run(cls, Path(path), check_run(Path(path)))
 
     @cached_property
     def reranker(self) -> Reranker:
@@ -507,3 +531,6 @@ class Recommender(Trained):
     def _found(self, posterior: Posterior, rows: Tensor, item: int, *, most: int) -> list[Reason]:
         found = concept_reasons(posterior, self.data, self.graph, rows, item)
         return [reason for reason in found if reason.score > 0][:most]
+
+
+load = Recommender.load

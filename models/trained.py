@@ -17,7 +17,7 @@ from kg.graph import KnowledgeGraph
 from kg.growth.additions import Additions
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from models.cold.newcomer_prior import NewcomerPriors, RowPrior
+from models.cold.newcomer_prior import NewcomerPriors, PriorTable, RowPrior
 from models.cold.newcomers import messages_sent
 from models.cold.others_content import content_from_others
 from models.cold.residuals import Residuals
@@ -26,8 +26,9 @@ from models.cold.sentence_map import SentenceMap
 from models.inputs import hybrid_inputs
 from models.lists.content import Content
 from models.lists.exposure import ContentRegression, Exposure
+from models.network.assembly import ModelSettings, assemble
 from models.network.graph_inputs import GraphInputs
-from models.network.hybrid import HybridModel
+from models.network.hybrid import HybridInputs, HybridModel
 from models.network.projection import TextProjection
 from models.network.sessions import Sessions
 from models.posterior import PhasedPosterior, PhasedPredictor, Posterior
@@ -46,7 +47,7 @@ class Trained:
         graph: Users, items and concepts.
         train: Ratings the model has learned from.
         levels: Values of the rating scale, rising, in stars.
-        model: The network.
+        settings: Sizes of the network.
         posterior: Its kept samples.
         data: Graph inputs.
         item_vectors: Text vectors of the items, `[num_items, dimension]`, zero rows for items without text.
@@ -61,12 +62,13 @@ class Trained:
         sentences: What a sentence says of someone's taste, if that was learned; else its nearness to items decides.
         additions: Items and users that joined since training, in order.
         notes: What was said of them that could not be used, as sentences.
+        origin: The same as it was before the first of them joined; None where none did.
     """
 
     graph: KnowledgeGraph
     train: Ratings
     levels: NDArray[np.float32]
-    model: HybridModel
+    settings: ModelSettings
     posterior: PhasedPosterior
     data: GraphInputs
     item_vectors: NDArray[np.float32]
@@ -81,6 +83,7 @@ class Trained:
     sentences: SentenceMap | None = None
     additions: tuple[Additions, ...] = ()
     notes: tuple[str, ...] = ()
+    origin: Self | None = None
 
     def __post_init__(self) -> None:
         for name in ("levels", "item_vectors"):
@@ -89,11 +92,20 @@ class Trained:
             object.__setattr__(self, name, view)
 
     @cached_property
+    def inputs(self) -> HybridInputs:
+        """Messages to all nodes; stacked on first use."""
+        return hybrid_inputs(self.data, self.sessions)
+
+    @cached_property
+    def model(self) -> HybridModel:
+        """The network, whose tables are of the right sizes and empty: each of the samples brings its own."""
+        shapes = hybrid_inputs(self.data, self.sessions, edges=False)
+        return assemble(shapes, torch.full((len(self.levels),), 1 / len(self.levels)), self.settings)
+
+    @cached_property
     def predictor(self) -> PhasedPredictor:
         """Rows of all nodes in every sample; encoded on first use."""
-        return self.posterior.predictor(
-            self.model, hybrid_inputs(self.data, self.sessions), self.learned(USER), self.learned(ITEM)
-        )
+        return self.posterior.predictor(self.model, self.inputs, self.learned(USER), self.learned(ITEM))
 
     def learned(self, kind: str) -> Tensor:
         """Return which users or items the model has learned from ratings of, bool `[num_nodes]`: no later additions."""
@@ -120,7 +132,7 @@ class Trained:
         return {}
 
     @cached_property
-    def _priors(self) -> dict[str, NewcomerPriors]:
+    def _priors(self) -> dict[str, NewcomerPriors | PriorTable]:
         return {}
 
     def newcomer_prior(self, kind: str, number: int, *, informed: bool = False) -> RowPrior | None:
@@ -136,7 +148,7 @@ class Trained:
         """
         return None if self.implicit else self.newcomer_priors(kind)(number, informed=informed)
 
-    def newcomer_priors(self, kind: str) -> NewcomerPriors:
+    def newcomer_priors(self, kind: str) -> NewcomerPriors | PriorTable:
         """Return the priors for all numbers of ratings, each made when it is asked for, from what is known here and now."""
         if kind not in self._priors:
             if kind == USER:
@@ -146,12 +158,15 @@ class Trained:
                 self._priors[kind] = NewcomerPriors(self.train, lambda: rows.users, rows.items, sent, content)
             else:
                 sent = partial(messages_sent, self.posterior.cold, self.data, kind)
-                rows = self.predictor.cold
-                content = partial(self._content_from_others, kind, self.posterior.cold)
                 self._priors[kind] = NewcomerPriors(
-                    self.train.turned(), lambda: rows.items - content().float(), rows.users, sent
+                    self.train.turned(), lambda: self.beyond_others, self.predictor.cold.users, sent
                 )
         return self._priors[kind]
+
+    @cached_property
+    def beyond_others(self) -> Tensor:
+        """What items are beyond content that the others taught, in the samples that know new items, `[num_samples, num_items, size]`."""
+        return self.predictor.cold.items - self._content_from_others(ITEM, self.posterior.cold).float()
 
     @cached_property
     def scale_use(self) -> ScaleUse:
@@ -161,7 +176,7 @@ class Trained:
     def _content_from_others(self, kind: str, posterior: Posterior) -> Tensor:
         """Return what text and concepts say of all users or items, learned from the others, half precision, `[num_samples, num_nodes, size]`."""
         side = "users" if kind == USER else "items"
-        messages = getattr(hybrid_inputs(self.data, self.sessions), side).content
+        messages = getattr(self.inputs, side).content
         counts = torch.tensor(self.train.user_counts if kind == USER else self.train.item_counts)
         return content_from_others(posterior, getattr(self.model, side).content, kind, messages, counts)
 
@@ -169,7 +184,7 @@ class Trained:
         """Return what content cannot say of users or items without ratings, in the samples that answer for new ones."""
         if kind not in self._residuals:
             side = "users" if kind == USER else "items"
-            inputs = getattr(hybrid_inputs(self.data, self.sessions), side).content
+            inputs = getattr(self.inputs, side).content
             rows, counts = getattr(self.predictor.cold, side), self._training_counts(kind)
             prior = self.newcomer_prior(ITEM, 0) if kind == ITEM else None
             self._residuals[kind] = Residuals.of(
@@ -179,7 +194,7 @@ class Trained:
                 inputs,
                 rows,
                 counts,
-                beyond_others=None if prior is None else self._priors[kind].known_rows,
+                beyond_others=None if prior is None else self.beyond_others,
                 expected=None if prior is None else prior.mean,
             )
         return self._residuals[kind]
@@ -191,15 +206,41 @@ class Trained:
             learned_from: The other one; what it has not worked out yet is left for later.
             predictor: Rows of all nodes, where they are not those of the other one.
         """
-        for name in ("predictor", "content_regression", "scale_use", "_residuals", "_priors"):
+        for name in ("model", "predictor", "content_regression", "scale_use", "_residuals", "_priors"):
             if name in learned_from.__dict__:
                 self.__dict__[name] = learned_from.__dict__[name]
+        if self.data is learned_from.data and "inputs" in learned_from.__dict__:
+            self.__dict__["inputs"] = learned_from.inputs
         if predictor is not None:
             self.__dict__["predictor"] = predictor
 
+    def restore(
+        self,
+        *,
+        predictor: PhasedPredictor,
+        content_regression: ContentRegression,
+        scale_use: ScaleUse | None,
+        priors: dict[str, PriorTable],
+        residuals: dict[str, Residuals],
+    ) -> None:
+        """Take what was worked out when the run was written, so that none of it is worked out again.
+
+        Args:
+            predictor: Rows of all nodes.
+            content_regression: What content says of who comes across an item.
+            scale_use: What is to be expected of a new user's use of the scale; None where nobody is known.
+            priors: What is to be expected of new users and items by their number of ratings.
+            residuals: What content cannot say, of the kinds that are asked for it.
+        """
+        made = {"predictor": predictor, "content_regression": content_regression}
+        self.__dict__.update(made, _priors=dict(priors), _residuals=dict(residuals))
+        if scale_use is not None:
+            self.__dict__["scale_use"] = scale_use
+
     def with_map(self, sentences: SentenceMap | None) -> Self:
         """Return the same with another map from sentences to tastes; nothing else is worked out anew."""
-        found = replace(self, sentences=sentences)
+        origin = None if self.origin is None else self.origin.with_map(sentences)
+        found = replace(self, sentences=sentences, origin=origin)
         found.keep(self)
         return found
 

@@ -1,130 +1,20 @@
-"""Additions to a run: kept as what was said and the vectors of its texts, and said again when the run is loaded."""
+"""A run with what joined it since training, under a new name."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import load_file, save
-
 from kg.errors import InputError
-from kg.growth.additions import Additions
-from kg.schema import USER
-from kg.storage.atomic import staged_directory, write_file
-from kg.storage.manifest import canonical, pretty, refuse_foreign, seal
-from models.cold.placement import placed
+from kg.storage.atomic import staged_directory
+from kg.storage.manifest import canonical, refuse_foreign, seal
 from models.recommender import Recommender
+from models.saved import FORMAT_NAME, said_of, write_ledger
+from models.saved.ledger import LEDGER_FILES
 
-__all__ = ["ADDITION_FILES", "Said", "read_additions", "replayed", "write_additions", "write_grown_run"]
-
-ADDITION_FILES = ("additions.json", "additions.safetensors")
-FORM = "kgrec run"
-FIRST_VERSION = 3  # of the format of runs that knows additions
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Said:
-    """One call of `add_items` or `add_users`.
-
-    Attributes:
-        kind: `item` or `user`.
-        source: Where it was said.
-        records: What was said.
-        lines: Line of each record in the source; none in runs that were written before lines were kept.
-        vectors: Text vectors of the new nodes, `[num_new_nodes, dimension]`.
-    """
-
-    kind: str
-    source: str
-    records: Sequence[dict[str, Any]]
-    vectors: NDArray[np.float32]
-    lines: Sequence[int] = ()
-
-    @property
-    def users(self) -> list[str]:
-        """Ids of the new users; none of new items. Runs of earlier versions may hold numbers."""
-        return [str(record["id"]) for record in self.records] if self.kind == USER else []
-
-    def without(self, people: Collection[str]) -> Said:
-        """Return it without some people: without new users of these ids, and without their ratings of new items."""
-        gone = {number for number, raw_id in enumerate(self.users) if raw_id in people}
-        kept = [number for number in range(len(self.records)) if number not in gone]
-        records = [
-            {
-                name: {who: stars for who, stars in part.items() if self.kind == USER or str(who) not in people}
-                if name == "ratings"
-                else part
-                for name, part in self.records[number].items()
-            }
-            for number in kept
-        ]
-        lines = [self.lines[number] for number in kept] if self.lines else ()
-        return replace(self, records=records, vectors=self.vectors[kept], lines=lines)
-
-
-def said_of(recommender: Recommender) -> list[Said]:
-    """Return all that was added to a recommender since training, in order."""
-    place = len(recommender.item_vectors) - sum(len(found) for found in recommender.additions if found.kind != USER)
-    found = []
-    for additions in recommender.additions:
-        vectors = np.zeros((len(additions), recommender.item_vectors.shape[1]), dtype=np.float32)
-        if additions.kind != USER:
-            vectors = recommender.item_vectors[place : place + len(additions)]
-            place += len(additions)
-        found.append(
-            Said(
-                kind=additions.kind,
-                source=additions.source,
-                records=_plain(additions.records),
-                vectors=vectors,
-                lines=additions.lines,
-            )
-        )
-    return found
-
-
-def write_additions(said: Sequence[Said], folder: Path) -> tuple[str, ...]:
-    """Write what was added into the folder of a run; returns the names of the files, none if nothing was."""
-    if not said:
-        return ()
-    content = [
-        {"kind": part.kind, "source": part.source, "records": list(part.records), "lines": list(part.lines)}
-        for part in said
-    ]
-    write_file(folder / ADDITION_FILES[0], pretty(content))
-    write_file(folder / ADDITION_FILES[1], save({str(number): part.vectors for number, part in enumerate(said)}))
-    return ADDITION_FILES
-
-
-def read_additions(directory: Path, names: Collection[str]) -> list[Said]:
-    """Read what was added to a run whose manifest names these files."""
-    if ADDITION_FILES[0] not in names:
-        return []
-    vectors = load_file(directory / ADDITION_FILES[1])
-    content = json.loads((directory / ADDITION_FILES[0]).read_bytes())
-    return [Said(**part, vectors=vectors[str(number)]) for number, part in enumerate(content)]
-
-
-def replayed(recommender: Recommender, said: Sequence[Said]) -> Recommender:
-    """Return a trained recommender with everything that was added to it."""
-    for part in said:
-        additions = Additions.of(
-            recommender.graph,
-            part.kind,
-            part.records,
-            scale=recommender.scale,
-            source=part.source,
-            lines=part.lines,
-        )
-        recommender = placed(recommender, additions, part.vectors)
-    return recommender
+__all__ = ["write_grown_run"]
 
 
 def write_grown_run(directory: Path, manifest: dict[str, Any], recommender: Recommender, out: Path) -> None:
@@ -141,31 +31,21 @@ def write_grown_run(directory: Path, manifest: dict[str, Any], recommender: Reco
     """
     _refuse_any(out)
     said = said_of(recommender)
-    files = [name for name in manifest["files"] if name not in ADDITION_FILES]
+    files = [name for name in manifest["files"] if name not in LEDGER_FILES]
     content = {name: part for name, part in manifest.items() if name not in ("files", "checksum")}
-    content["format_version"] = max(FIRST_VERSION, content["format_version"])
     told = canonical([[part.kind, part.source, list(part.records)] for part in said])
     # Not the run that training would make: to train again is not taken as done.
     content["identity"] = sha256(f"{manifest['identity']}\n".encode() + told).hexdigest()
     with staged_directory(out, replaceable=_refuse_any) as folder:
-        shutil.copytree(directory / "graph", folder / "graph", ignore=shutil.ignore_patterns(".*"))
+        if (directory / "graph").is_dir():  # not of a recommender that was saved alone
+            shutil.copytree(directory / "graph", folder / "graph", ignore=shutil.ignore_patterns(".*"))
         for name in files:
             if not (folder / name).exists():
                 shutil.copyfile(directory / name, folder / name)
-        seal(folder, content, (*files, *write_additions(said, folder)))
+        seal(folder, content, (*files, *write_ledger(said, folder)))
 
 
 def _refuse_any(out: Path) -> None:
-    refuse_foreign(out, form=FORM, noun="run", also=("*",))
+    refuse_foreign(out, form=FORMAT_NAME, noun="run", also=("*",))
     if out.is_dir() and any(out.iterdir()):
         raise InputError("a run is here already; give --out another name", file=out)
-
-
-def _plain(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return records as JSON values: numbers of a table may be NumPy's."""
-    plain: list[dict[str, Any]] = json.loads(json.dumps(list(records), default=_as_json))
-    return plain
-
-
-def _as_json(value: object) -> object:
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)

@@ -1,51 +1,27 @@
-"""The saved run: everything that answers need, in dull formats, sealed by hashes, whole or absent."""
+"""A finished training as a directory: the recommender (`models.saved`), and beside it graph, configuration, split and curves."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from safetensors.numpy import load_file as load_arrays
-from safetensors.numpy import save as save_arrays
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-
 from kg.dataset import Dataset
 from kg.errors import InputError
-from kg.storage.atomic import staged_file, write_file
-from kg.storage.manifest import refuse_foreign, seal, unseal
-from models.cold.sentence_map import SentenceMap
-from models.lists.exposure import Exposure
-from models.posterior import PhasedPosterior
+from kg.storage.atomic import write_file
+from kg.storage.manifest import refuse_foreign, seal
 from models.recommender import Recommender
-from training.additions import read_additions, replayed
+from models.saved import COMMAND, FORMAT_NAME, check_run, read_run, write_parts
 from training.config import RunConfig
 from training.experiment import Experiment
+from training.split_file import SPLIT_FILE, read_split, write_split
 
-__all__ = [
-    "COMMAND",
-    "FORMAT_NAME",
-    "FORMAT_VERSION",
-    "OLDEST_VERSION",
-    "Run",
-    "load_run",
-    "refuse_other_run",
-    "write_run",
-]
+__all__ = ["Run", "load_run", "refuse_other_run", "write_run"]
 
-FORMAT_VERSION = 4
-OLDEST_VERSION = 4
-FORMAT_NAME = "kgrec run"
-COMMAND = "kgrec train"
-_LIBRARIES = ("numpy", "torch", "torch-geometric", "transformers", "sentence-transformers", "safetensors")
+TRAINING_FILES = ("config.yaml", "metrics.json", "history.csv", SPLIT_FILE)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,17 +30,43 @@ class Run:
 
     Attributes:
         directory: Where it lies.
-        experiment: Its data set, split and configuration.
         recommender: What answers, with the items and users that joined since.
-        trained: The same as it was trained, which is what evaluation measures.
         manifest: Versions, hashes, training time.
     """
 
     directory: Path
-    experiment: Experiment
     recommender: Recommender
-    trained: Recommender
     manifest: dict[str, Any]
+
+    @property
+    def trained(self) -> Recommender:
+        """The recommender as it was trained, which is what evaluation measures."""
+        return self.recommender.origin or self.recommender
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """Its data set, split and configuration, read when they are first asked for; no answer needs them.
+
+        Raises:
+            InputError: If the recommender was saved without them.
+        """
+        if "config.yaml" not in self.manifest["files"]:
+            raise InputError(
+                "this recommender was saved alone, and only a run as training writes it holds the configuration and the split "
+                f"that this needs; make one with `{COMMAND}`",
+                file=self.directory,
+            )
+        dataset, trained = Dataset.load(self.directory / "graph"), self.trained
+        config = RunConfig.load(self.directory / "config.yaml")
+        experiment = Experiment(dataset, config, split=read_split(dataset, self.directory))
+        experiment.use(
+            item_vectors=trained.item_vectors,
+            projection=trained.projection,
+            data=trained.data,
+            sessions=trained.sessions,
+            levels=trained.levels,
+        )
+        return experiment
 
 
 def refuse_other_run(directory: Path) -> None:
@@ -86,73 +88,25 @@ def write_run(
     """
     shutil.rmtree(folder / "graph", ignore_errors=True)
     shutil.copytree(graph, folder / "graph", ignore=shutil.ignore_patterns(".*"))  # no store of answered queries
-    with staged_file(folder / "model.safetensors") as temporary:
-        save_file(recommender.posterior.tensors(), temporary)
-    arrays: dict[str, NDArray[np.generic]] = {
-        "item_vectors": recommender.item_vectors.astype(np.float32),
-        "exposure_weights": recommender.exposure.weights.astype(np.float16),
-        "exposure_base": recommender.exposure.base,
-        **(recommender.sentences.arrays() if recommender.sentences is not None else {}),
-    }
-    if recommender.exposure.head is not None:
-        arrays["exposure_head"] = recommender.exposure.head
-    write_file(folder / "lists.safetensors", save_arrays(arrays))
+    content, names = write_parts(recommender, folder)
     write_file(folder / "config.yaml", experiment.config.dump())
     write_file(folder / "metrics.json", json.dumps(facts, indent=1) + "\n")
     experiment.history.write(folder)
-    content = {
-        "format": FORMAT_NAME,
-        "format_version": FORMAT_VERSION,
-        "graph": experiment.dataset.graph.name,
+    write_split(experiment.split, experiment.dataset, folder)
+    training = {
         "fingerprint": experiment.dataset.fingerprint,
         "identity": experiment.identity,
         "seed": experiment.config.seed,
-        "encoder": experiment.encoder.fingerprint,
-        "libraries": {name: version(name) for name in _LIBRARIES},
         **facts,
     }
-    files = ("model.safetensors", "lists.safetensors", "config.yaml", "metrics.json", "history.csv")
-    seal(folder, content, (*files, "graph/manifest.json"))
+    seal(folder, {**content, **training}, (*names, *TRAINING_FILES, "graph/manifest.json"))
 
 
 def load_run(directory: Path) -> Run:
     """Read a run.
 
     Raises:
-        InputError: If it is no run, of a newer format, incomplete or damaged.
+        InputError: If it is no run, of another format version, incomplete or damaged.
     """
-    manifest = unseal(
-        directory, form=FORMAT_NAME, version=FORMAT_VERSION, oldest=OLDEST_VERSION, noun="run", command=COMMAND
-    )
-    config = RunConfig.load(directory / "config.yaml")
-    experiment = Experiment(Dataset.load(directory / "graph"), config)
-    arrays = load_arrays(directory / "lists.safetensors")
-    weights = load_file(directory / "model.safetensors")
-    _refuse_non_numbers(arrays, directory / "lists.safetensors")
-    _refuse_non_numbers(weights, directory / "model.safetensors")
-    exposure = Exposure(
-        arrays["exposure_weights"].astype(np.float32), arrays["exposure_base"], head=arrays.get("exposure_head")
-    )
-    experiment.use_vectors(arrays["item_vectors"])
-    posterior = PhasedPosterior.of_tensors(weights)
-    trained = experiment.recommender(posterior, exposure, manifest["encoder"]).with_map(SentenceMap.of_arrays(arrays))
-    return Run(
-        directory=directory,
-        experiment=experiment,
-        recommender=replayed(trained, read_additions(directory, manifest["files"])),
-        trained=trained,
-        manifest=manifest,
-    )
-
-
-def _refuse_non_numbers(weights: Mapping[str, Tensor | NDArray[np.generic]], file: Path) -> None:
-    """Raise `InputError` if weights are infinite or no numbers: every answer would be."""
-    for name, weight in weights.items():
-        tensor = torch.as_tensor(weight)
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            wrong = int((~tensor.isfinite()).sum())
-            raise InputError(
-                f"expected finite weights, found {wrong:,} in {name!r} that are infinite or no numbers; train the run again "
-                f"with `{COMMAND} --overwrite`",
-                file=file,
-            )
+    manifest = check_run(directory)
+    return Run(directory=directory, recommender=read_run(Recommender, directory, manifest), manifest=manifest)

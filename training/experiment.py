@@ -321,9 +321,13 @@ class Experiment:
         levels = torch.from_numpy(self.levels.copy())
         return AdamWTraining(model, objective, evidence, (user, item, value), levels, config, priors, generator)
 
+    def use(self, **parts: Any) -> None:
+        """Take parts that are known already instead of making them, by name: `item_vectors`, `projection`, `data`, `sessions`, `levels`."""
+        self.__dict__.update(parts)
+
     def use_vectors(self, item_vectors: NDArray[np.float32]) -> None:
-        """Take the text vectors of a saved run instead of encoding again."""
-        self.__dict__["item_vectors"] = item_vectors
+        """Take the text vectors of another experiment instead of encoding again."""
+        self.use(item_vectors=item_vectors)
 
     @property
     def _content(self) -> Content:
@@ -340,7 +344,7 @@ class Experiment:
             graph=self.dataset.graph,
             train=self.split.train,
             levels=self.levels,
-            model=self.new_model(torch.Generator()),
+            settings=self._settings,
             posterior=posterior,
             data=self.data,
             item_vectors=self.item_vectors,

@@ -1,4 +1,4 @@
-"""From tables to a recommender in one call, and back from a run."""
+"""From tables to a recommender in one call."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from kg.errors import InputError, did_you_mean
 from kg.frame_build import build
 from kg.frame_description import RATING_SETTINGS
 from models.recommender import Recommender
-from training.bundle import load_run
 from training.config import RunConfig
 from training.progress import Progress, silent
 from training.recipes import recipe_named
 from training.runs import train_run
 from training.splits import NONE
 
-__all__ = ["fit", "load"]
+__all__ = ["fit"]
 
 
 def fit(
@@ -75,12 +74,7 @@ def fit(
         out = Path(folder) / "run" if path is None else Path(path)
         dataset.save(Path(folder) / "graph")
         train_run(Path(folder) / "graph", config, out, overwrite=overwrite, progress=progress)
-        return load(out)
-
-
-def load(path: str | Path) -> Recommender:
-    """Read a run that `fit` or `kgrec train` has written; raises `InputError` if it is none, or damaged."""
-    return load_run(Path(path)).recommender
+        return Recommender.load(out)
 
 
 def _with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import Tensor
 
 from kg.dataset import Dataset
@@ -22,18 +21,20 @@ from kg.growth.forget import Forgetting, forget, prove
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from kg.storage.atomic import clear_leftovers, staged_directory, write_file
+from kg.storage.atomic import clear_leftovers, staged_directory
 from kg.storage.manifest import seal
 from models.inputs import relation_name
 from models.posterior import PhasedPosterior
-from training.additions import Said, read_additions, write_additions
+from models.recommender import Recommender
+from models.saved import Said, read_ledger, read_run, write_ledger, write_parts
 from training.bundle import Run, load_run, refuse_other_run
 from training.experiment import Experiment
+from training.split_file import SPLIT_FILE, write_split
 from training.splits import Split
 
 __all__ = ["RunForgetting"]
 
-_KEPT = ("lists.safetensors", "config.yaml", "metrics.json", "history.csv")
+_KEPT = ("config.yaml", "metrics.json", "history.csv")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,20 +42,25 @@ class RunForgetting:
     """A run without some people, ready to be written.
 
     Their ratings, edges and ids leave the tables, and their rows in every sample are set to zero or, where a table has rows
-    for raters only, taken out. What all other parameters learned from their ratings stays in them: only a new training
-    on the new graph takes that away.
+    for raters only, taken out. Embeddings, graph inputs, training ratings, split, priors of newcomers are made anew without
+    them. What all other parameters, and who comes across what, learned from their ratings stays in them: only a new
+    training on the new graph takes that away.
 
     Attributes:
         run: The run as it is.
         people: User ids.
         forgetting: Its data set without them, in which the run's own split is kept as it was drawn.
+        after: The experiment that is left.
         posterior: Its samples without them.
+        gone: Their numbers, int64 `[num_people]`.
     """
 
     run: Run
     people: Sequence[str]
     forgetting: Forgetting
+    after: Experiment
     posterior: PhasedPosterior
+    gone: NDArray[np.int64]
 
     @classmethod
     def prepare(cls, directory: Path, people: Sequence[str]) -> RunForgetting:
@@ -72,7 +78,7 @@ class RunForgetting:
         found = forget(_with_frozen_split(before.dataset, before.config.split.name, before.split), people)
         dataset = _without_empty_parts(found.dataset, before.config.split.name, directory)
         after = Experiment(dataset, before.config)
-        after.use_vectors(before.item_vectors)
+        after.use(item_vectors=before.item_vectors, projection=before.projection)
         if not np.array_equal(after.levels, before.levels):
             raise InputError(
                 "without this person a value of the rating scale has no training rating left, and the model cannot go without; "
@@ -84,7 +90,9 @@ class RunForgetting:
             run=run,
             people=people,
             forgetting=Forgetting(dataset=dataset, counts=found.counts),
+            after=after,
             posterior=posterior,
+            gone=np.flatnonzero(users),
         )
 
     def write(self) -> None:
@@ -95,14 +103,43 @@ class RunForgetting:
             with staged_directory(directory, replaceable=refuse_other_run) as folder:
                 for name in _KEPT:
                     shutil.copyfile(directory / name, folder / name)
-                write_file(folder / "model.safetensors", save(self.posterior.tensors()))
                 (folder / "graph").mkdir()
                 dataset.write(folder / "graph")
-                added = write_additions([part for part in said if part.records], folder)
-                seal(folder, self._manifest(), (*_KEPT, "model.safetensors", "graph/manifest.json", *added))
+                content, names = write_parts(self._recommender, folder)
+                write_split(self.after.split, dataset, folder)
+                added = write_ledger([part for part in said if part.records], folder)
+                files = (*_KEPT, SPLIT_FILE, *names, *added, "graph/manifest.json")
+                seal(folder, {**self._manifest(), **content}, files)
                 prove(folder, self.people, dataset.namespace)
+                self._prove_numbers(folder)
         clear_leftovers(directory)
         prove(directory, self.people, dataset.namespace)
+
+    @cached_property
+    def _recommender(self) -> Recommender:
+        """What answers without the people."""
+        trained = self.run.trained
+        left = self.after.recommender(self.posterior, trained.exposure, trained.encoder_fingerprint)
+        return left.with_map(trained.sentences)
+
+    def _prove_numbers(self, folder: Path) -> None:
+        """Raise `InputError` if a file of the new run holds a rating, an edge, a day or a row of these people, read as answers read it."""
+        left, gone = read_run(Recommender, folder, {**self.run.manifest, "files": ()}), torch.from_numpy(self.gone)
+        data, samples = left.data, left.posterior.warm
+        ends = [
+            data[edge_type].edge_index[row]
+            for edge_type in data.edge_types
+            for row in (0, 1)
+            if edge_type[2 * row] == USER
+        ]
+        days = [] if left.sessions is None else [left.sessions.user]
+        named = any(
+            bool(torch.isin(part, gone).any()) for part in (torch.from_numpy(left.train.user.copy()), *ends, *days)
+        )
+        rows = [samples.factors(USER, gone), samples.residual(USER, gone), left.predictor.warm.preferences[:, gone]]
+        rows += [part[gone] for group in data[USER].features.values() for part in group.values()]
+        if named or any(bool(part.any()) for part in rows):
+            raise InputError("a row of a forgotten person is left in this run; please report this", file=folder)
 
     @property
     def joined(self) -> set[str]:
@@ -120,12 +157,12 @@ class RunForgetting:
     @cached_property
     def _said(self) -> list[Said]:
         """What was added to the run as it is, read once."""
-        return read_additions(self.run.directory, self.run.manifest["files"])
+        return read_ledger(self.run.directory, self.run.manifest["files"])
 
     def _manifest(self) -> dict[str, Any]:
         dataset = self.forgetting.dataset
         content = {name: part for name, part in self.run.manifest.items() if name not in ("files", "checksum")}
-        identity = Experiment(dataset, self.run.experiment.config).identity
+        identity = self.after.identity
         return {
             **content,
             "fingerprint": dataset.fingerprint,

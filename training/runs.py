@@ -13,9 +13,9 @@ from typing import Any
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.storage.atomic import partial_of, prepare, staged_directory
-from kg.storage.manifest import unseal
 from kg.storage.only_writer import only_writer
-from training.bundle import COMMAND, FORMAT_NAME, FORMAT_VERSION, OLDEST_VERSION, refuse_other_run, write_run
+from models.saved import check_run
+from training.bundle import refuse_other_run, write_run
 from training.checkpoint import Checkpoint
 from training.config import RunConfig
 from training.diagnostics import run_diagnostics
@@ -81,9 +81,7 @@ def train_run(
     with only_writer(out):
         prepare(out)
         if out.is_dir() and any(out.iterdir()) and (keep_same or not overwrite):
-            there = unseal(
-                out, form=FORMAT_NAME, version=FORMAT_VERSION, oldest=OLDEST_VERSION, noun="run", command=COMMAND
-            )
+            there = check_run(out)
             if there["identity"] == experiment.identity:
                 shutil.rmtree(partial_of(out), ignore_errors=True)
                 return Outcome(directory=Path(os.path.abspath(out)), trained=False, seconds=0.0, sentence=sentence)

@@ -28,7 +28,7 @@ def traces(directory: Path, people: Sequence[str], namespace: str) -> list[str]:
 
     An id alone proves nothing, as user `17` and item `17` are two nodes. A trace is
 
-    - in a Parquet file: the id as that of a user; or the id in the dictionary of a column none of whose rows has it;
+    - in a Parquet or Arrow file: the id as that of a user; or the id in the dictionary of a column none of whose rows has it;
     - in RDF: the IRI that is minted for the person;
     - in a report: an example that holds the id as a word, a note that quotes it.
 
@@ -40,7 +40,7 @@ def traces(directory: Path, people: Sequence[str], namespace: str) -> list[str]:
     found = []
     for path in sorted(path for path in Path(directory).rglob("*") if path.is_file()):
         name = str(path.relative_to(directory))
-        if path.suffix == ".parquet":
+        if path.suffix in (".parquet", ".arrow"):
             found += [f"{name}, column {column!r}" for column in _in_columns(path, people)]
         elif path.name.endswith(".nq.gz"):
             content = gzip.decompress(path.read_bytes())
@@ -53,8 +53,15 @@ def traces(directory: Path, people: Sequence[str], namespace: str) -> list[str]:
 
 def _in_columns(path: Path, people: Sequence[str]) -> Iterator[str]:
     wanted = pa.array(list(people), pa.string())
-    names = [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
-    table = pq.read_table(path, read_dictionary=names)
+    if path.suffix == ".parquet":
+        names = [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
+        table = pq.read_table(path, read_dictionary=names)
+    else:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        types = {field.name: field.type for field in table.schema}
+        names = [name for name, kind in types.items() if pa.types.is_string(kind) or pa.types.is_dictionary(kind)]
+        for name in names:
+            table = table.set_column(table.column_names.index(name), name, table.column(name).dictionary_encode())
     mine = pc.equal(table.column("kind").cast(pa.string()), USER) if "kind" in names else None
     for name in names:
         column = table.column(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.graph import KnowledgeGraph
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
-from kg.schema import EdgeType
-from kg.vocabulary import Vocabulary
+from kg.saved.graph_tables import edges_table, graph_of, nodes_table, repeated
 
 __all__ = ["read_columns", "write_columns"]
 
@@ -25,8 +23,8 @@ __all__ = ["read_columns", "write_columns"]
 def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, NamedSplit], folder: Path) -> None:
     """Write `nodes`, `edges`, `ratings` and `splits` as Parquet files."""
     tables: dict[str, Callable[[], pa.Table]] = {
-        "edges": partial(_edges, graph),
-        "nodes": partial(_nodes, graph),
+        "edges": partial(edges_table, graph),
+        "nodes": partial(nodes_table, graph),
         "ratings": partial(_ratings, ratings),
         "splits": partial(_splits, splits),
     }
@@ -37,43 +35,6 @@ def write_columns(graph: KnowledgeGraph, ratings: Ratings, splits: Mapping[str, 
     # Packing takes longest, and Arrow packs a file on one core: files are written side by side.
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, tables))
-
-
-def _nodes(graph: KnowledgeGraph) -> pa.Table:
-    kinds = list(graph.nodes.items())
-    # A graph without tombstones has no column of them: most have none, and the same nodes give the same bytes.
-    removed = np.concatenate([nodes.vocabulary.removed for _, nodes in kinds])
-    tombstones = {"removed": removed} if removed.any() else {}
-    return pa.table(
-        {
-            "index": np.concatenate([np.arange(len(nodes), dtype=np.int64) for _, nodes in kinds]),
-            "kind": _repeated([kind for kind, _ in kinds], [len(nodes) for _, nodes in kinds]),
-            "id": pa.array(np.concatenate([nodes.vocabulary.ids for _, nodes in kinds]), pa.string()),
-            "iri": pa.array(np.concatenate([nodes.iris for _, nodes in kinds]), pa.string()),
-            "label": pa.array(np.concatenate([nodes.labels for _, nodes in kinds]), pa.string()),
-            "text": pa.array(np.concatenate([nodes.texts for _, nodes in kinds]), pa.string()),
-            **tombstones,
-        }
-    )
-
-
-def _edges(graph: KnowledgeGraph) -> pa.Table:
-    sizes = [len(edges) for edges in graph.edges.values()]
-    empty = Edges(index=np.empty((2, 0), dtype=np.int64), provenance=np.empty(0, dtype=np.int16))
-    index = np.concatenate([edges.index for edges in (empty, *graph.edges.values())], axis=1)
-    provenance = np.concatenate([edges.provenance for edges in (empty, *graph.edges.values())])
-    lines = np.concatenate([edges.lines for edges in (empty, *graph.edges.values())])
-    return pa.table(
-        {
-            "source_kind": _repeated([edge_type.source for edge_type in graph.edges], sizes),
-            "relation": _repeated([edge_type.relation for edge_type in graph.edges], sizes),
-            "target_kind": _repeated([edge_type.target for edge_type in graph.edges], sizes),
-            "source": index[0],
-            "target": index[1],
-            "provenance": _chosen(graph.sources, provenance.astype(np.int32)),
-            "line": lines,
-        }
-    )
 
 
 def _ratings(ratings: Ratings) -> pa.Table:
@@ -88,25 +49,17 @@ def _splits(splits: Mapping[str, NamedSplit]) -> pa.Table:
     sizes = [len(rows) for _, _, rows in present]
     return pa.table(
         {
-            "split": _repeated([name for name, _, _ in present], sizes),
-            "role": _repeated([role for _, role, _ in present], sizes),
+            "split": repeated([name for name, _, _ in present], sizes),
+            "role": repeated([role for _, role, _ in present], sizes),
             "row": np.concatenate([np.empty(0, dtype=np.int64), *(rows for _, _, rows in present)]),
         }
     )
 
 
-def _repeated(names: Sequence[str], sizes: Sequence[int]) -> pa.Array:
-    return _chosen(names, np.repeat(np.arange(len(names), dtype=np.int32), np.array(sizes, dtype=np.int64)))
-
-
-def _chosen(names: Sequence[str], places: NDArray[np.int32]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(places), pa.array(names, pa.string())).cast(pa.string())
-
-
 def read_columns(folder: Path, manifest: Mapping[str, Any]) -> tuple[KnowledgeGraph, Ratings, dict[str, NamedSplit]]:
     """Read what `write_columns` wrote; raises one of many kinds of error if the columns do not fit together."""
     tables = {name: pq.read_table(folder / f"{name}.parquet") for name in ("nodes", "edges", "ratings", "splits")}
-    graph = _graph(tables["nodes"], tables["edges"], manifest)
+    graph = graph_of(tables["nodes"], tables["edges"], manifest)
     rows = {
         name: column.to_numpy()
         for name, column in zip(tables["ratings"].column_names, tables["ratings"].columns, strict=True)
@@ -126,34 +79,3 @@ def read_columns(folder: Path, manifest: Mapping[str, Any]) -> tuple[KnowledgeGr
         for name, roles in manifest["splits"].items()
     }
     return graph, ratings, splits
-
-
-def _graph(nodes: pa.Table, edges: pa.Table, manifest: Mapping[str, Any]) -> KnowledgeGraph:
-    kind_of = nodes.column("kind").to_numpy()
-    columns = {name: nodes.column(name).to_numpy() for name in ("id", "iri", "label", "text")}
-    none = np.zeros(len(kind_of), dtype=bool)
-    removed = nodes.column("removed").to_numpy() if "removed" in nodes.column_names else none
-    found = {}
-    for kind in manifest["kinds"]:
-        mine = kind_of == kind
-        found[kind] = Nodes(
-            vocabulary=Vocabulary(kind, columns["id"][mine], removed=removed[mine]),
-            labels=columns["label"][mine],
-            texts=columns["text"][mine],
-            iris=columns["iri"][mine],
-        )
-    sources = {name: position for position, name in enumerate(manifest["sources"])}
-    ends = np.stack([edges.column("source").to_numpy(), edges.column("target").to_numpy()])
-    provenance = np.array([sources[name] for name in edges.column("provenance").to_pylist()], dtype=np.int16)
-    # Format versions before 3 knew no lines.
-    known = "line" in edges.column_names
-    lines = edges.column("line").to_numpy() if known else np.zeros(len(provenance), dtype=np.int64)
-    # Edges lie type after type, in the order of the manifest, so each type is one slice.
-    by_type, start = {}, 0
-    for source_kind, relation, target_kind, size in manifest["edge_types"]:
-        part = slice(start, start + size)
-        by_type[EdgeType(source_kind, relation, target_kind)] = Edges(
-            index=ends[:, part], provenance=provenance[part], lines=lines[part]
-        )
-        start += size
-    return KnowledgeGraph(name=manifest["name"], nodes=found, edges=by_type, sources=tuple(manifest["sources"]))

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from kg.schema import ITEM
-from models.inputs import hybrid_inputs
 from models.trained import Trained
 
 __all__ = ["with_expected_items"]
@@ -35,7 +34,7 @@ def with_expected_items(recommender: Model) -> Model:
     place, first = torch.from_numpy(unrated), phased.num_cold
     ids = [str(raw_id) for raw_id in recommender.graph.items.vocabulary.ids[unrated]]
     drawn = recommender.residuals(ITEM).draw(ITEM, ids).half()  # as all samples are kept
-    messages = hybrid_inputs(recommender.data, recommender.sessions).items.content
+    messages = recommender.inputs.items.content
     posterior, rows = phased.warm.with_residual(ITEM, place, drawn), found.warm.items.clone()
     # Added up as the network does, so that a run that is read again has the same rows to the last bit.
     content = phased.cold.content_embeddings(recommender.model.items.content, ITEM, messages)[:, place]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.schema import USER
-from models.inputs import hybrid_inputs
 from models.posterior import PhasedPosterior
 from models.trained import Trained
 
@@ -61,6 +60,6 @@ def with_expected_users(recommender: Model) -> Model:
 
 def _content(recommender: Trained, users: NDArray[np.int64]) -> Tensor:
     """Return what concepts say of some users in all samples, `[num_samples, num_users, size]`."""
-    messages = hybrid_inputs(recommender.data, recommender.sessions).users.content
+    messages = recommender.inputs.users.content
     encoder = recommender.model.users.content
     return recommender.posterior.warm.content_embeddings(encoder, USER, messages)[:, torch.from_numpy(users)]

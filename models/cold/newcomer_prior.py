@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from kg.ratings import Ratings
 from models.cold.laplace import even_draws
 from models.network.bilinear import with_one
 
-__all__ = ["NewcomerPriors", "RowPrior"]
+__all__ = ["NUMBERS", "NewcomerPriors", "PriorTable", "RowPrior"]
 
 NUMBERS = (0, 1, 2, 3, 5, 8, 12, 20, 32, 50)  # numbers of ratings a prior is made for; others take the nearest one
 MOST_USERS = 3000  # known users a prior is learned from
@@ -56,17 +56,18 @@ class RowPrior:
 
     def part(self, chosen: slice) -> RowPrior:
         """Return the prior in some of the samples, in the same memory."""
-        return RowPrior(*(None if found is None else found[chosen] for found in self._tensors))  # type: ignore[arg-type]
+        return RowPrior(**{name: part[chosen] for name, part in self.parts.items() if part is not None})
 
     @classmethod
     def joined(cls, parts: Sequence[RowPrior]) -> RowPrior:
         """Return the prior in all samples from that in some, in order."""
-        columns = zip(*(part._tensors for part in parts), strict=True)
-        return cls(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
+        there = [name for name, part in parts[0].parts.items() if part is not None]
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in there})
 
     @property
-    def _tensors(self) -> tuple[Tensor | None, ...]:
-        return self.mean, self.covariance, self.of_messages, self.of_content
+    def parts(self) -> dict[str, Tensor | None]:
+        """The attributes by name."""
+        return {name: getattr(self, name) for name in ("mean", "covariance", "of_messages", "of_content")}
 
     def believed(self, messages: Tensor) -> Tensor:
         r"""Return $A m$ of messages `[num_samples, num_messages, size]`."""
@@ -80,6 +81,22 @@ class RowPrior:
         """Draw rows of several people, `[num_samples, count, size]`; a single sample has no spread to draw: there it is the mean."""
         middle = self.mean[:, None].expand(-1, count, -1)
         return middle if len(middle) == 1 else middle + even_draws(middle, generator) @ self.factor.mT
+
+
+@dataclass(frozen=True, eq=False)
+class PriorTable:
+    """Priors by number of ratings, as a saved run has them: all that `NewcomerPriors` can make.
+
+    Attributes:
+        made: By number of ratings, and whether the concepts of the newcomer are known; empty where nobody is known.
+    """
+
+    made: Mapping[tuple[int, bool], RowPrior]
+
+    def __call__(self, number: int, *, informed: bool = False) -> RowPrior | None:
+        """Return the prior of someone with a number of ratings, as `NewcomerPriors` does."""
+        nearest = _nearest(number)
+        return self.made.get((nearest, informed), self.made.get((nearest, False)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,19 +144,13 @@ class NewcomerPriors:
         known = np.flatnonzero(self.train.user_counts)
         if len(known) < 2:
             return None
-        nearest = min(NUMBERS, key=lambda made: abs(np.log1p(made) - np.log1p(number)) + (made == 0 < number))
-        key = (nearest, informed and self.content is not None)
+        key = (_nearest(number), informed and self.content is not None)
         if key not in self._made:
             rng = np.random.default_rng(SEED)
             if len(known) > MOST_USERS:
                 known = np.sort(rng.choice(known, MOST_USERS, replace=False))
             self._made[key] = self._prior(known, *key, rng)
         return self._made[key]
-
-    @property
-    def known_rows(self) -> Tensor:
-        """What `rows` returned, `[num_samples, num_users, size]`; worked out once."""
-        return self._once("rows", self.rows)
 
     def _prior(self, known: Places, number: int, informed: bool, rng: np.random.Generator) -> RowPrior:
         place = np.full(self.train.num_users, -1)
@@ -151,7 +162,7 @@ class NewcomerPriors:
         # A few samples at a time: what lies between is as large as the rows of all these people.
         for start in range(0, len(self.items), SAMPLES):
             chosen = slice(start, start + SAMPLES)
-            rows = self.known_rows[chosen, people]
+            rows = self.rows()[chosen, people]
             told = [self._messages(chosen, owner[given], item[given], len(known))] if number else []
             if informed:
                 told.append(self._once("content", self.content)[chosen, people].float())
@@ -199,6 +210,11 @@ class NewcomerPriors:
             assert make is not None
             self._kept[name] = make()
         return self._kept[name]
+
+
+def _nearest(number: int) -> int:
+    """Return the number of ratings whose prior stands for a number of them; some ratings are never none."""
+    return min(NUMBERS, key=lambda made: abs(np.log1p(made) - np.log1p(number)) + (made == 0 < number))
 
 
 def _some(owner: Places, num_users: int, number: int, rng: np.random.Generator) -> Places:

@@ -128,6 +128,7 @@ def placed(recommender: Model, additions: Additions, vectors: NDArray[np.float32
         sessions=_grown_sessions(recommender, additions),
         additions=(*recommender.additions, additions),
         notes=(*recommender.notes, *additions.notes, *notes),
+        origin=recommender.origin or recommender,
     )
     if not recommender.implicit:
         # What newcomers are like is told by those that training knew, whoever asks for it first.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,7 +15,6 @@ from models.cold.newcomers import Taste
 __all__ = ["SentenceMap"]
 
 RIDGE = 3.0  # in texts; chosen on the lists of validation users
-_PREFIX = "sentences_"
 _LEAST_LEFT = 0.05  # of a text that speaks for itself alone, its residual would be divided by zero
 
 Floats = NDArray[np.float32]
@@ -95,20 +93,3 @@ class SentenceMap:
         rows = torch.from_numpy(self.rows(vector))
         drawn = torch.randn(rows.shape, generator=generator) * torch.from_numpy(self.spread)
         return Taste(rows + drawn, torch.zeros(len(rows), num_levels))
-
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return the map under flat names, for a file; the large parts in half precision."""
-        return {
-            f"{_PREFIX}{name}": np.ascontiguousarray(part, dtype=np.float16 if name.endswith("weights") else np.float32)
-            for name, part in vars(self).items()
-        }
-
-    @classmethod
-    def of_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self | None:
-        """Take back what `arrays` returned; None if there is nothing of it."""
-        parts = {
-            name.removeprefix(_PREFIX): part.astype(np.float32)
-            for name, part in arrays.items()
-            if name.startswith(_PREFIX)
-        }
-        return cls(**parts) if parts else None

@@ -67,7 +67,7 @@ def knows_content(inputs: HybridInputs) -> bool:
 
 
 def assemble(
-    inputs: HybridInputs, shares: Tensor, settings: ModelSettings, *, generator: torch.Generator
+    inputs: HybridInputs, shares: Tensor, settings: ModelSettings, *, generator: torch.Generator | None = None
 ) -> HybridModel:
     """Return a model for these inputs, with random starting values.
 
@@ -75,7 +75,7 @@ def assemble(
         inputs: Messages to users and items; sessions, if users differ from day to day.
         shares: Share of each rating level in training, `[num_levels]`.
         settings: Sizes and starting scales.
-        generator: Source of the starting values.
+        generator: Source of the starting values; None for tables without values, where samples bring them.
     """
 
     def encoder(messages: Messages) -> RelationalEncoder:

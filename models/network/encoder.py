@@ -71,7 +71,7 @@ class RelationalEncoder(nn.Module):
         num_features: Width of each dense feature.
         size: Width of a node, `embedding_size + 1`; the last column is the bias.
         scales: Standard deviation of the initial values of each table and projection.
-        generator: Source of the initial values.
+        generator: Source of the initial values; None for tables without values.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class RelationalEncoder(nn.Module):
         num_features: Mapping[str, int],
         size: int,
         scales: Mapping[str, float],
-        generator: torch.Generator,
+        generator: torch.Generator | None,
     ) -> None:
         super().__init__()
         self.relations = tuple(num_sources)
@@ -104,8 +104,10 @@ class RelationalEncoder(nn.Module):
         return torch.cat([self.tables[parameter_key(name)] for name in relations], dim=-2)
 
 
-def initial_rows(rows: int, size: int, scale: float, generator: torch.Generator) -> Tensor:
-    """Draw starting rows from the prior; the bias column starts at 0.3 of the scale."""
+def initial_rows(rows: int, size: int, scale: float, generator: torch.Generator | None) -> Tensor:
+    """Draw starting rows from the prior; the bias column starts at 0.3 of the scale. Without a generator they have no values."""
+    if generator is None:
+        return torch.empty(rows, size, device="meta")
     drawn = torch.randn(rows, size, generator=generator) * scale
     drawn[:, -1] *= 0.3
     return drawn

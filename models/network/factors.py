@@ -20,10 +20,10 @@ class Factors(nn.Module):
         num_nodes: Number of nodes.
         size: Width of a row, `embedding_size + 1`; the last column is the bias.
         scale: Standard deviation of the initial values.
-        generator: Source of the initial values.
+        generator: Source of the initial values; None for rows without values.
     """
 
-    def __init__(self, num_nodes: int, size: int, scale: float, generator: torch.Generator) -> None:
+    def __init__(self, num_nodes: int, size: int, scale: float, generator: torch.Generator | None) -> None:
         super().__init__()
         self.rows = nn.Parameter(initial_rows(num_nodes, size, scale, generator))
 

@@ -106,7 +106,7 @@ class SessionTower(nn.Module):
         sessions: What the rows are of.
         size: Width of a row, `embedding_size + 1`.
         scale: Standard deviation of what a day adds, before training.
-        generator: Source of the first values.
+        generator: Source of the first values; None for rows without values.
     """
 
     def __init__(
@@ -114,11 +114,13 @@ class SessionTower(nn.Module):
         sessions: Sessions,
         size: int,
         scale: float,
-        generator: torch.Generator,
+        generator: torch.Generator | None,
     ) -> None:
         super().__init__()
 
         def first(rows: int) -> nn.Parameter:
+            if generator is None:
+                return nn.Parameter(torch.empty(rows, size, device="meta"))
             return nn.Parameter(torch.randn(rows, size, generator=generator) * (FIRST * scale))
 
         self.weeks = first(sessions.weeks.num_bins)

@@ -13,6 +13,7 @@ from kg.schema import ITEM, USER
 from models.network.encoder import Messages, RelationalEncoder, parameter_key
 from models.network.head import rising
 from models.network.hybrid import HybridInputs, HybridModel
+from models.network.sessions import Sessions
 from models.posterior.dated import DatedUsers
 from models.posterior.predictor import Predictor, by_node, rows_of
 
@@ -294,13 +295,16 @@ class Posterior:
             items=items,
             thresholds=rising(self.samples[_STEPS]),
             preferences=self._known_preferences(known_users),
-            dated=None
-            if sessions is None
-            else DatedUsers(
-                sessions=sessions,
-                known=known_users,
-                users=timeless,
-                weeks=self.samples[_WEEKS].float(),
-                residual=self.samples[_DAYS],
-            ),
+            dated=None if sessions is None else self.dated(sessions, known_users, timeless),
         )
+
+    def dated(self, sessions: Sessions, known: Tensor, users: Tensor) -> DatedUsers:
+        """Return the embeddings of users at any date.
+
+        Args:
+            sessions: Days of the training ratings.
+            known: Which users have training ratings, bool `[num_users]`.
+            users: Embeddings without what a day adds, `[num_samples, num_users, size]`.
+        """
+        weeks, days = self.samples[_WEEKS].float(), self.samples[_DAYS]
+        return DatedUsers(sessions=sessions, known=known, users=users, weeks=weeks, residual=days)

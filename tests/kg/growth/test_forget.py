@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from kg.build import build
@@ -24,6 +25,7 @@ from kg.growth.forget import forget, forget_in_graph
 from kg.growth.traces import traces
 from kg.growth.update import update
 from kg.report import report_lines
+from models.posterior import Posterior
 from models.text import TextEncoder
 from training.bundle import load_run
 from training.cli import app
@@ -237,6 +239,43 @@ def test_a_run_answers_on_without_the_person(club: Path, split: str) -> None:
     forget_in_graph(club / "graph", [JANE])
     outcome = train_run(club / "graph", config, club / "run", overwrite=True, keep_same=True)
     assert outcome.trained  # the remedy is never taken as done
+
+
+def test_no_row_of_the_person_is_left_in_a_file_of_the_run(club: Path) -> None:
+    train_run(club / "graph", CONFIG, club / "run")
+    before = load_file(club / "run" / "inputs.safetensors")
+    assert (before["ratings/user"] == 8).any()
+    RunForgetting.prepare(club / "run", [JANE]).write()
+    files = {name: load_file(club / "run" / f"{name}.safetensors") for name in ("embeddings", "inputs", "newcomers")}
+    inputs, rows = files["inputs"], files["embeddings"]
+    assert not (inputs["ratings/user"] == 8).any()
+    assert not (inputs["days/user"] == 8).any()
+    shape = json.loads((club / "run" / "recommender.json").read_text())["inputs"]
+    for number, edge_type in enumerate(shape["edge_types"]):
+        for row in (row for row in (0, 1) if edge_type[2 * row] == "user"):
+            assert not (inputs[f"edges/{number}/edge_index"][row] == 8).any(), edge_type
+        if edge_type[0] == "user":
+            assert not (inputs[f"edges/{number}/senders"] == 8).any(), edge_type
+    assert not any(part[8].any() for name, part in inputs.items() if name.startswith("features/user/"))
+    # What is left of the person's place is what all have in common.
+    shared = load_run(club / "run").trained.posterior.warm.shared("user").numpy()
+    np.testing.assert_array_equal(rows["embeddings/users"][:, 8], shared)
+    np.testing.assert_array_equal(rows["timeless/users"][:, 8], shared)
+    assert not rows["embeddings/preferences"][:, 8].any()
+    split, ratings = load_file(club / "run" / "split.safetensors"), Dataset.load(club / "run" / "graph").ratings
+    assert sorted(row for part in split.values() for row in part.tolist()) == list(range(len(ratings)))
+
+
+def test_a_row_that_is_left_keeps_the_old_run(club: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_run(club / "graph", CONFIG, club / "run")
+    before = {path.name: path.read_bytes() for path in (club / "run").iterdir() if path.is_file()}
+    forgetting = Posterior.forgetting
+    monkeypatch.setattr(
+        Posterior, "forgetting", lambda posterior, users, *rest: forgetting(posterior, users[:0], *rest)
+    )
+    with pytest.raises(InputError, match="a row of a forgotten person is left in this run"):
+        RunForgetting.prepare(club / "run", [JANE]).write()
+    assert {path.name: path.read_bytes() for path in (club / "run").iterdir() if path.is_file()} == before
 
 
 def pairs(ratings: Any) -> set[tuple[int, int]]:

@@ -136,7 +136,7 @@ def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(
     torch.testing.assert_close(pairs[:, 0], -pairs[:, 1], atol=5e-3, rtol=0)  # rounded to half precision
     drawn = recommender.residuals(ITEM).draw(ITEM, [str(number) for number in range(4000)])
     spread = (drawn - drawn.mean(1, keepdim=True)).square().mean((0, 1)).sqrt()
-    of_others = recommender._priors[ITEM].known_rows[:, recommender.learned(ITEM)]
+    of_others = recommender.beyond_others[:, recommender.learned(ITEM)]
     assert (spread < 1.05 * of_others.square().mean((0, 1)).sqrt()).all()
     assert (spread > 0).all()
     # Anew, by a loop: half of what an item is beyond its own content, half of what it is beyond content of the others.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
 from models.cold.sentence_map import SentenceMap
+from models.saved.flat import flat, read_tensors, write_tensors
+from models.saved.lists_file import sentences_of
 
 NUM_TEXTS, DIMENSION, NUM_ITEMS, NUM_SAMPLES, SIZE = 40, 6, 9, 3, 4
 
@@ -80,15 +83,14 @@ def test_draws_have_the_mean_and_the_spread_of_the_map() -> None:
     np.testing.assert_allclose(taste.rows.std(0).numpy(), one.spread[0], rtol=0.03)
 
 
-def test_it_is_in_a_file_what_it_was_up_to_half_precision() -> None:
+def test_it_is_in_a_file_what_it_was(tmp_path: Path) -> None:
     found = SentenceMap.fit(VECTORS, CHOSEN, ROWS)
-    arrays = load(save({"item_vectors": VECTORS, **found.arrays()}))
-    again = SentenceMap.of_arrays(arrays)
+    write_tensors(tmp_path / "lists.safetensors", flat("sentences", vars(found)))
+    again = sentences_of(read_tensors(tmp_path / "lists.safetensors"))
     assert again is not None
-    np.testing.assert_allclose(again.seen(NEW), found.seen(NEW), atol=2e-3)
-    np.testing.assert_allclose(again.rows(NEW), found.rows(NEW), atol=2e-3)
-    np.testing.assert_array_equal(again.spread, found.spread)
+    for name, part in vars(found).items():
+        np.testing.assert_array_equal(getattr(again, name), part)
 
 
 def test_a_file_without_a_map_has_none() -> None:
-    assert SentenceMap.of_arrays({"item_vectors": VECTORS}) is None
+    assert sentences_of({}) is None

@@ -1,0 +1,148 @@
+"""The folder of a run: every part of a recommender in a file of its own, sealed by hashes, whole or absent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kg.saved.mapped_graph import GRAPH_FILES, read_mapped_graph, write_mapped_graph
+from kg.storage.atomic import staged_directory, write_file
+from kg.storage.manifest import pretty, refuse_foreign, seal, unseal
+from models.network.assembly import ModelSettings
+from models.posterior import PhasedPosterior, Posterior
+from models.saved.embeddings_file import embeddings_of, embeddings_tensors
+from models.saved.flat import read_tensors, write_tensors
+from models.saved.inputs_file import data_of, inputs_tensors, projection_of, ratings_of, sessions_of, shape_of_inputs
+from models.saved.ledger import read_ledger, replayed, said_of, write_ledger
+from models.saved.lists_file import (
+    content_of,
+    content_regression_of,
+    exposure_of,
+    lists_tensors,
+    sentences_of,
+    shape_of_content,
+)
+from models.saved.newcomers_file import newcomers_of, newcomers_tensors
+from models.text import TextEncoder
+from models.trained import Trained
+
+__all__ = ["COMMAND", "FORMAT_NAME", "FORMAT_VERSION", "check_run", "read_run", "save_run", "write_parts"]
+
+FORMAT_VERSION = 5  # and the oldest that can be read: older runs hold neither their text basis nor their split
+FORMAT_NAME = "kgrec run"
+COMMAND = "kgrec train"
+LIBRARIES = ("numpy", "torch", "torch-geometric", "transformers", "sentence-transformers", "safetensors")
+TENSOR_FILES = ("model", "embeddings", "inputs", "lists", "newcomers")
+
+Model = TypeVar("Model", bound=Trained)
+
+
+def check_run(directory: Path) -> dict[str, Any]:
+    """Check a run against its manifest and return the manifest.
+
+    Raises:
+        InputError: If it is no run, of another format version, incomplete or damaged.
+    """
+    return unseal(directory, form=FORMAT_NAME, version=FORMAT_VERSION, noun="run", command=COMMAND)
+
+
+def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Write all parts of a recommender but what joined it into a folder that is not sealed yet.
+
+    Returns:
+        What the manifest says of them, and the names of the files.
+
+    Raises:
+        InputError: If a weight is infinite or no number.
+    """
+    tensors = {
+        "model": dict(trained.posterior.warm.samples),
+        "embeddings": embeddings_tensors(trained.predictor),
+        "inputs": inputs_tensors(trained),
+        "lists": lists_tensors(trained),
+        "newcomers": newcomers_tensors(trained),
+    }
+    write_mapped_graph(trained.graph, folder)
+    for name in TENSOR_FILES:
+        write_tensors(folder / f"{name}.safetensors", tensors[name])
+    facts = {
+        "levels": trained.levels.tolist(),
+        "scale": list(trained.scale),
+        "relevant_from": trained.relevant_from,
+        "settings": asdict(trained.settings),
+        "encoder": {"name": trained.encoder.name, "max_length": trained.encoder.max_length},
+        "num_cold": trained.posterior.num_cold,
+        "expects_users": trained.posterior.expects_users,
+        "inputs": shape_of_inputs(trained),
+        "content": shape_of_content(trained.content),
+    }
+    write_file(folder / "recommender.json", pretty(facts))
+    content = {
+        "format": FORMAT_NAME,
+        "format_version": FORMAT_VERSION,
+        "graph": trained.graph.name,
+        "encoder": trained.encoder_fingerprint,
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+    return content, ("recommender.json", *GRAPH_FILES, *(f"{name}.safetensors" for name in TENSOR_FILES))
+
+
+def save_run(trained: Trained, directory: Path) -> None:
+    """Write a recommender, with what joined it, as a whole; see `models.recommender.Recommender.save`."""
+    origin = trained.origin or trained
+
+    def replaceable(there: Path) -> None:
+        refuse_foreign(there, form=FORMAT_NAME, noun="run")
+
+    with staged_directory(directory, replaceable=replaceable) as folder:
+        content, names = write_parts(origin, folder)
+        added = write_ledger(said_of(trained), folder)
+        # No training has this identity: to train again is never taken as done.
+        seal(folder, {**content, "identity": "saved without a configuration"}, (*names, *added))
+
+
+def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> Model:
+    """Read the recommender of a run that was checked, with what joined it; nothing is computed but that.
+
+    Args:
+        model: Class of the recommender.
+        directory: The run.
+        manifest: Its manifest.
+    """
+    facts = json.loads((directory / "recommender.json").read_bytes())
+    samples, embeddings, inputs, lists, newcomers = (
+        read_tensors(directory / f"{name}.safetensors") for name in TENSOR_FILES
+    )
+    graph = read_mapped_graph(directory)
+    low, high = facts["scale"]
+    sessions = sessions_of(inputs, facts["inputs"])
+    posterior = PhasedPosterior(Posterior(samples), facts["num_cold"], facts["expects_users"])
+    trained = model(
+        graph=graph,
+        train=ratings_of(inputs, len(graph.users), len(graph.items)),
+        levels=np.array(facts["levels"], dtype=np.float32),
+        settings=ModelSettings(**facts["settings"]),
+        posterior=posterior,
+        data=data_of(inputs, facts["inputs"]),
+        item_vectors=lists["items/vectors"].numpy(),
+        exposure=exposure_of(lists),
+        encoder=TextEncoder(facts["encoder"]["name"], max_length=facts["encoder"]["max_length"]),
+        encoder_fingerprint=manifest["encoder"],
+        scale=(low, high),
+        relevant_from=facts["relevant_from"],
+        content=content_of(lists, facts["content"]),
+        projection=projection_of(inputs),
+        sessions=sessions,
+        sentences=sentences_of(lists),
+    )
+    trained.restore(
+        predictor=embeddings_of(embeddings, posterior, sessions),
+        content_regression=content_regression_of(lists),
+        **newcomers_of(newcomers),
+    )
+    return replayed(trained, read_ledger(directory, manifest["files"]))
