@@ -15,7 +15,7 @@ from torch import Tensor
 from kg.errors import InputError
 from kg.storage.atomic import staged_file
 
-__all__ = ["arrays_below", "below", "flat", "read_tensors", "write_tensors"]
+__all__ = ["arrays_below", "below", "flat", "read_tensors", "refuse_non_numbers", "write_tensors"]
 
 
 def flat(prefix: str, parts: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -40,14 +40,7 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         InputError: If one holds values that are infinite or no numbers: every answer from it would be wrong.
     """
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            wrong = int((~tensor.isfinite()).sum())
-            raise InputError(
-                f"expected finite weights, found {wrong:,} in {name!r} that are infinite or no numbers, and the run is not "
-                "written; train again, with a smaller learning rate",
-                file=file,
-            )
+    refuse_non_numbers(tensors, file)
     apart: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         # One array may have two names, as where all users have ratings; safetensors wants two arrays.
@@ -55,6 +48,18 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
         apart[name] = tensor.clone() if twice else tensor.contiguous()
     with staged_file(file) as temporary:
         save_file(apart, temporary)
+
+
+def refuse_non_numbers(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Raise `InputError` if values are infinite or no numbers."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            wrong = int((~tensor.isfinite()).sum())
+            raise InputError(
+                f"expected finite weights, found {wrong:,} in {name!r} that are infinite or no numbers; train again, with a "
+                "smaller learning rate or step size if that is how they came",
+                file=file,
+            )
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from kg.storage.manifest import pretty, refuse_foreign, seal, unseal
 from models.network.assembly import ModelSettings
 from models.posterior import PhasedPosterior, Posterior
 from models.saved.embeddings_file import embeddings_of, embeddings_tensors
-from models.saved.flat import read_tensors, write_tensors
+from models.saved.flat import read_tensors, refuse_non_numbers, write_tensors
 from models.saved.inputs_file import data_of, inputs_tensors, projection_of, ratings_of, sessions_of, shape_of_inputs
 from models.saved.ledger import read_ledger, replayed, said_of, write_ledger
 from models.saved.lists_file import (
@@ -118,6 +118,7 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
     samples, embeddings, inputs, lists, newcomers = (
         read_tensors(directory / f"{name}.safetensors") for name in TENSOR_FILES
     )
+    refuse_non_numbers(samples, directory / "model.safetensors")  # every answer would be
     graph = read_mapped_graph(directory)
     low, high = facts["scale"]
     sessions = sessions_of(inputs, facts["inputs"])

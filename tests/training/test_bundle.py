@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
+from kg.storage.manifest import seal
 from models.posterior import PhasedPosterior, Posterior
 from models.recommender import Recommender
 from models.saved import FORMAT_VERSION
@@ -257,3 +259,19 @@ def test_weights_that_are_no_numbers_are_not_written(
         spoilt.save(tmp_path / "spoilt")
     assert f"expected finite weights, found 1 in '{table}' that are infinite or no numbers" in str(caught.value)
     assert not (tmp_path / "spoilt").exists()
+
+
+def test_weights_that_are_no_numbers_are_not_read(original: tuple[Recommender, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(original[1], folder)
+    samples = load_file(folder / "model.safetensors")
+    table = min(samples)
+    samples[table].view(-1)[0] = torch.nan
+    save_file(samples, folder / "model.safetensors")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    names = manifest["files"]
+    (folder / "manifest.json").unlink()
+    content = {name: value for name, value in manifest.items() if name not in ("files", "checksum")}
+    seal(folder, content, tuple(names))
+    with pytest.raises(InputError, match=f"expected finite weights, found 1 in '{table}'"):
+        Recommender.load(folder)
