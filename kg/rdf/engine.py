@@ -17,7 +17,7 @@ from kg.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     import ibis
 
-__all__ = ["ENGINES", "MEMORY_LIMIT", "Engine", "EngineName", "open_engine"]
+__all__ = ["ENGINES", "MEMORY_LIMIT", "Engine", "EngineName", "open_engine", "without_progress_bar"]
 
 EngineName = Literal["duckdb", "pyspark"]
 ENGINES: tuple[str, ...] = get_args(EngineName)
@@ -84,6 +84,15 @@ class Engine:
         return folder
 
 
+def without_progress_bar(connection: Any) -> None:
+    """Turn the bar of a DuckDB connection off: where Python is interactive it would draw one, also into what machines read.
+
+    In a notebook without ipywidgets DuckDB draws none, and refuses even to be told so.
+    """
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone()[0]:
+        connection.execute("SET enable_progress_bar = false")
+
+
 @contextmanager
 def open_engine(name: str = "duckdb", folder: Path | None = None) -> Iterator[Engine]:
     """Open an engine; all that it wrote is gone afterwards.
@@ -112,10 +121,7 @@ def _duckdb(folder: Path) -> Iterator[Any]:
     backend = ibis.duckdb.connect(
         memory_limit=MEMORY_LIMIT, temp_directory=str(folder / "spill"), preserve_insertion_order=False
     )
-    # A bar belongs neither into a log nor into what machines read; where Python is interactive, DuckDB would draw one. In a
-    # notebook without ipywidgets it draws none, and refuses even to be told so.
-    if backend.raw_sql("SELECT current_setting('enable_progress_bar')").fetchone()[0]:
-        backend.raw_sql("SET enable_progress_bar = false")
+    without_progress_bar(backend.con)
     try:
         yield backend
     finally:

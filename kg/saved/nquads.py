@@ -18,7 +18,7 @@ import pyoxigraph as ox
 from numpy.typing import NDArray
 
 from kg.graph import KnowledgeGraph
-from kg.rdf.engine import MEMORY_LIMIT
+from kg.rdf.engine import MEMORY_LIMIT, without_progress_bar
 from kg.saved.store import CONCEPT, LABEL, RDF_TYPE, SAME_AS, TEXT, heading_quads, nodes_graph, source_graph
 from kg.schema import ITEM, USER, Namespace
 from kg.storage.atomic import staged_file
@@ -53,7 +53,7 @@ def write_nquads(graph: KnowledgeGraph, path: Path, namespace: Namespace) -> Non
         duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": folder}) as connection,
         staged_file(path) as temporary,
     ):
-        connection.execute("SET enable_progress_bar = false")
+        without_progress_bar(connection)
         first = _add_nodes(connection, graph, namespace)
         predicates = _add_terms(connection, graph, namespace)
         with temporary.open("wb") as packed:
