@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
+from models.network.bilinear import with_one
 from models.network.hybrid import HybridInputs, HybridModel, Representations
 from models.network.sessions import Sessions
 from models.network.sparse import Pairs, pair_scores
@@ -184,16 +185,12 @@ class RatingObjective:
             share * (1.0 if batch.weight is None else batch.weight) * found.scores.clamp_min(LEAST_INFORMATION)
             for found, (batch, *_, share) in zip(information, batches, strict=True)
         )
-        of_raters = evidence.warm.scored.to_users(of_warm, _squared(rows.items))
+        of_raters = evidence.warm.scored.to_users(of_warm, with_one(rows.items).square())
         nodes = {
             "raters": of_raters,
             "users": of_raters if sessions is None else sessions.sum_to_users(of_raters),
-            "items": evidence.warm.scored.to_items(of_warm, _squared(rows.raters)),
-            "cold_users": evidence.cold_users.pairs.to_users(of_cold_users, _squared(rows.items)),
-            "cold_items": evidence.cold_items.scored.to_items(of_cold_items, _squared(rows.raters)),
+            "items": evidence.warm.scored.to_items(of_warm, with_one(rows.raters).square()),
+            "cold_users": evidence.cold_users.pairs.to_users(of_cold_users, with_one(rows.items).square()),
+            "cold_items": evidence.cold_items.scored.to_items(of_cold_items, with_one(rows.raters).square()),
         }
         return parameter_curvature(model, self.inputs, nodes, information[0])
-
-
-def _squared(rows: Tensor) -> Tensor:
-    return torch.cat([rows[:, :-1].square(), rows.new_ones(len(rows), 1)], dim=1)

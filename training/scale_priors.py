@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from models.network.assembly import ModelSettings, knows_content
+from models.network.assembly import ModelSettings
 from models.network.encoder import RelationalEncoder, parameter_key
 from models.network.hybrid import HybridInputs, HybridModel
 from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER
@@ -28,7 +28,8 @@ def scale_priors(model: HybridModel, settings: ModelSettings, inputs: HybridInpu
         settings: Its sizes and starting scales.
         inputs: What it reads; tells whether anything but ratings is known.
     """
-    joint = not knows_content(inputs)
+    known = [side.content for side in (inputs.users, inputs.items)]
+    joint = not any(content.num_sources or content.features for content in known)
     factors = ScalePrior(initial=settings.factor_scale, joint=joint)
     silent = ScalePrior(initial=settings.factor_scale_of_nodes, learned=False)
     shared = ScalePrior(initial=settings.content_scale)

@@ -15,7 +15,7 @@ from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER
 from models.network.sessions import SessionTower
 from models.network.tower import ColdTower, NodeInputs, Tower
 
-__all__ = ["ModelSettings", "assemble", "knows_content"]
+__all__ = ["ModelSettings", "assemble"]
 
 NOTHING = 1e-3  # standard deviation of rows that are to say nothing; a score moves by a thousandth
 
@@ -59,11 +59,6 @@ class ModelSettings:
         if message.partition("<")[0] in (RATED, RATED_BY) or message.startswith(RATED_OVER):
             return self.rated_scale
         return self.content_scale
-
-
-def knows_content(inputs: HybridInputs) -> bool:
-    """Return whether anything but ratings is known of users or items."""
-    return any(side.content.num_sources or side.content.features for side in (inputs.users, inputs.items))
 
 
 def assemble(
