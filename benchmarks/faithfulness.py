@@ -15,9 +15,9 @@ from benchmarks.gnn_explainer import edge_masks
 from kg.errors import InputError
 from kg.ratings import Ratings
 from kg.schema import ITEM
-from models.accounts.account import Account, accounts
-from models.accounts.alterations import predict_without
-from models.accounts.received import CONCEPT, NEIGHBOUR, PartKey
+from models.attribution.attributions import Attribution, attributions
+from models.attribution.contributions import CONCEPT, NEIGHBOUR, PartKey
+from models.attribution.perturbations import predict_without
 from models.recommender import Recommender
 from training.metrics import bootstrap
 from training.progress import Progress, silent
@@ -124,13 +124,17 @@ def faithfulness(
     rng = np.random.default_rng(SEED)
     user, item = _drawn(parts, num_pairs, rng)
     started = time.process_time()
-    found = accounts(recommender, user, item)
+    found = attributions(recommender, user, item)
     seconds = (time.process_time() - started) / max(len(user), 1)
-    keep = np.array([len(_removable(account)) > 1 for account in found], dtype=bool)
+    keep = np.array([len(_removable(attribution)) > 1 for attribution in found], dtype=bool)
     if not keep.any():
         raise InputError("no held-out pair has concepts or rated items to remove; is the graph without concepts?")
-    user, item, found = user[keep], item[keep], [account for account, kept in zip(found, keep, strict=True) if kept]
-    units = [_removable(account) for account in found]
+    user, item, found = (
+        user[keep],
+        item[keep],
+        [attribution for attribution, kept in zip(found, keep, strict=True) if kept],
+    )
+    units = [_removable(attribution) for attribution in found]
     by_stars = [[key for key, _ in sorted(mine, key=lambda one: -one[1])] for mine in units]
     shuffled = [[mine[place][0] for place in rng.permutation(len(mine))] for mine in units]
     orders = {"account": by_stars, "random": shuffled}
@@ -145,7 +149,7 @@ def faithfulness(
         "top_concept": top_concepts(recommender, user, item, found),
         "sums": {
             "num_pairs": len(user),
-            "largest_error": float(np.abs(predicted - [account.stars.sum() for account in found]).max()),
+            "largest_error": float(np.abs(predicted - [attribution.stars.sum() for attribution in found]).max()),
         },
         "seconds_a_pair": seconds,
     }
@@ -156,7 +160,7 @@ def faithfulness(
 
 
 def top_concepts(
-    recommender: Recommender, user: Integers, item: Integers, found: Sequence[Account]
+    recommender: Recommender, user: Integers, item: Integers, found: Sequence[Attribution]
 ) -> dict[str, dict[str, Any]]:
     """Remove the item's concept with the largest positive part, and each of its other concepts; compare the drops.
 
@@ -172,8 +176,8 @@ def top_concepts(
     rng = np.random.default_rng(SEED)
     rows = [
         (place, key, stars)
-        for place, account in enumerate(found)
-        for key, stars in zip(account.keys, account.stars.tolist(), strict=True)
+        for place, attribution in enumerate(found)
+        for key, stars in zip(attribution.keys, attribution.stars.tolist(), strict=True)
         if key.kind == CONCEPT and key.side == ITEM
     ]
     owner, stars = np.array([row[0] for row in rows], dtype=np.int64), np.array([row[2] for row in rows])
@@ -289,8 +293,8 @@ def _between(one: Curves, other: Curves, user: Integers) -> dict[str, Any]:
     }
 
 
-def _removable(account: Account) -> list[tuple[PartKey, float]]:
-    pairs = zip(account.keys, account.stars.tolist(), strict=True)
+def _removable(attribution: Attribution) -> list[tuple[PartKey, float]]:
+    pairs = zip(attribution.keys, attribution.stars.tolist(), strict=True)
     return [(key, stars) for key, stars in pairs if key.kind in (CONCEPT, NEIGHBOUR)]
 
 

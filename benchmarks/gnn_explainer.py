@@ -13,7 +13,7 @@ from torch_geometric.explain import Explainer, GNNExplainer
 from torch_geometric.nn import MessagePassing
 
 from kg.schema import ITEM, USER
-from models.accounts.received import PartKey, learned_ratings, received_by
+from models.attribution.contributions import PartKey, contributions_to, learned_ratings
 from models.network.bilinear import bilinear
 from models.network.head import level_probabilities
 from models.posterior import expected_value
@@ -59,7 +59,7 @@ def pair_model(recommender: Recommender, user: int, item: int, keys: list[PartKe
     base, found = [rows.users[:, user].double(), rows.items[:, item].double()], {}
     train = learned_ratings(recommender)
     for place, (side, node) in enumerate(((USER, user), (ITEM, item))):
-        received = received_by(samples, rows, recommender.data, train, side, node)
+        received = contributions_to(samples, rows, recommender.data, train, side, node)
         messages = received.messages()
         for number, key in enumerate(received.keys):
             if key in set(keys):

@@ -25,7 +25,7 @@ from kg.storage.atomic import make_directory, write_file
 from training.config import LangevinConfig
 from training.experiment import COLD_SEED, THREADS, Experiment
 from training.loop import train
-from training.objective import Evidence, RatingObjective
+from training.objective import RatingObjective, TrainingBatch
 from training.peak_memory import peak_memory_mb
 from training.progress import Progress, silent
 from training.recipes import standard
@@ -93,7 +93,7 @@ def measure(num_ratings: int, *, steps: int, embedding_size: int | None = None, 
     experiment.use_vectors(world.item_vectors)
     generator = torch.Generator().manual_seed(seed)
     model = experiment.new_model(generator)
-    evidence = Evidence.draw(
+    evidence = TrainingBatch.draw(
         experiment.split.train,
         experiment.levels,
         share=config.model.cold_share,

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from kg.schema import ITEM
-from models.lists.exposure import HEAD, Exposure
+from models.lists.item_item import HEAD, ItemItemModel
 from models.lists.top_items import top_items
 from models.posterior import PhasedPredictor, Predictor, by_node
 from models.recommender import Recommender
@@ -145,7 +145,7 @@ def _new_user(recommender: Recommender, calls: int, rng: np.random.Generator, nu
 
 
 def _large_catalogue(recommender: Recommender, calls: int, catalogue: int, rng: np.random.Generator) -> Latency:
-    head = recommender.exposure.head
+    head = recommender.item_item.head
     rated = np.flatnonzero(recommender.learned(ITEM).numpy()) if head is None else head
     raters = np.flatnonzero(recommender.train.user_counts)
     source = torch.from_numpy(rng.choice(rated, catalogue))
@@ -163,19 +163,19 @@ def _large_catalogue(recommender: Recommender, calls: int, catalogue: int, rng: 
     phased = PhasedPredictor(
         predictor, len(predictor), recommender.predictor.known_users, torch.ones(catalogue, dtype=torch.bool)
     )
-    exposure, seen_of = _synthetic_exposure(recommender, source.numpy(), rng)
+    item_item, seen_of = _synthetic_item_item(recommender, source.numpy(), rng)
     people = []
     for user in rng.choice(raters, WARM_UP + calls):
-        known = recommender.person(user=recommender.graph.users.vocabulary.id_of(int(user)))
+        known = recommender.user_query(user=recommender.graph.users.vocabulary.id_of(int(user)))
         people.append(replace(known, seen=seen_of(int(user))))
-    level, power = recommender.relevant_level, recommender.liking_power
+    level, power = recommender.relevant_level, recommender.relevance_power
     answers: list[NDArray[np.int64]] = []
     found = _timed(
         f"the {LIST_LENGTH} best of {catalogue:,} synthetic items for a user, exact",
         lambda number: answers.append(
             top_items(
                 phased,
-                exposure,
+                item_item,
                 people[number],
                 level=level,
                 power=power,
@@ -187,7 +187,7 @@ def _large_catalogue(recommender: Recommender, calls: int, catalogue: int, rng: 
     )
     for person, answer in list(zip(people, answers, strict=True))[:: max(1, calls // 10)]:
         chances = person.chances(phased)[:, level:].sum(1).numpy()
-        whole = chances**power * exposure(person.seen[None])[0]
+        whole = chances**power * item_item(person.seen[None])[0]
         whole[person.seen > 0] = -np.inf
         best = np.argsort(-whole, kind="stable")[:LIST_LENGTH]
         # The two ways add up in other orders: nearly equal ones may swap.
@@ -196,11 +196,11 @@ def _large_catalogue(recommender: Recommender, calls: int, catalogue: int, rng: 
     return found
 
 
-def _synthetic_exposure(
+def _synthetic_item_item(
     recommender: Recommender, source: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[Exposure, Callable[[int], NDArray[np.float32]]]:
+) -> tuple[ItemItemModel, Callable[[int], NDArray[np.float32]]]:
     """Return the exposure of a synthetic catalogue, and what each user of the run saw of it."""
-    before, train = recommender.exposure, recommender.train
+    before, train = recommender.item_item, recommender.train
     counts = train.item_counts[source]
     head = np.sort(np.argsort(-counts - rng.random(len(source)), kind="stable")[: min(HEAD, len(source))])
     of_head = source[head]
@@ -221,4 +221,4 @@ def _synthetic_exposure(
                 seen[rng.choice(copies[item])] = 1.0
         return seen
 
-    return Exposure(weights, base, head=head), seen_of
+    return ItemItemModel(weights, base, head=head), seen_of

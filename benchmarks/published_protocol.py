@@ -98,7 +98,7 @@ def run_benchmark(
     if not graph.exists() or Dataset.load(graph).fingerprint != dataset.fingerprint:
         dataset.save(graph)
     notes: list[str] = []
-    base = recipe(len(dataset.ratings)).updated(["text.portraits=0"])  # nobody writes a sentence here
+    base = recipe(len(dataset.ratings)).updated(["text.synthetic_texts=0"])  # nobody writes a sentence here
     changes: dict[str, tuple[str, ...]] = {}
     if variants:
         changes |= {f"{OURS}, {name}": change for name, change in protocol.variants.items()}

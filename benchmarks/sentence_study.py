@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from benchmarks.list_overlap import overlap, rank_biased_overlap
 from benchmarks.perturbations import PERTURBATIONS
 from kg.errors import InputError
-from models.cold.wish import Wish
-from models.lists.person import person_of_history
+from models.cold.text_query import TextQuery
+from models.lists.user_query import user_query_of_history
 from models.recommender import Recommender
 from training.bundle import Run
 from training.metrics import bootstrap, ndcg_at, paired_bootstrap_p, recall_at
-from training.portrait_voices import said, wished
-from training.portraits import Facts, Profiler
 from training.predictions import LIST_LENGTH, SEED
 from training.progress import Progress, silent
+from training.synthetic_texts import Facts, Profiler
+from training.text_templates import said, wished
 
 __all__ = ["Stranger", "sentence_study", "strangers_of"]
 
@@ -108,7 +108,7 @@ def sentence_study(
     recommender, strangers = run.recommender, strangers_of(run)
     if recommender.sentences is None:
         raise InputError(
-            "this run has not learned what sentences say of a taste; train again with text.portraits above 0"
+            "this run has not learned what sentences say of a taste; train again with text.synthetic_texts above 0"
         )
     study = _Study(recommender, strangers, progress)
     lists = {voice: study.lists(voice, references=references and voice == "plain") for voice in strangers[0].texts}
@@ -135,15 +135,15 @@ class _Study:
         self._read(texts)
         words = recommender.item_vectors
         models: dict[str, _Scores] = {
-            OURS: lambda number: recommender.scores_of(recommender.person(text=texts[number])),
+            OURS: lambda number: recommender.scores_of(recommender.user_query(text=texts[number])),
             POPULARITY: lambda _: recommender.train.item_counts.astype(np.float64),
             COSINE: lambda number: words @ recommender.encoder.encode([texts[number]])[0],
         }
         if references:
             near = recommender.with_map(None)
-            models[NEAR] = lambda number: near.scores_of(near.person(text=texts[number]))
+            models[NEAR] = lambda number: near.scores_of(near.user_query(text=texts[number]))
             models["their ratings instead"] = lambda number: recommender.scores_of(
-                person_of_history(recommender, strangers[number].history)
+                user_query_of_history(recommender, strangers[number].history)
             )
         values = {name: self._values(name, scores) for name, scores in models.items()}
         found: dict[str, dict[str, Any]] = {}
@@ -187,8 +187,8 @@ class _Study:
         shares: dict[str, list[float]] = {OURS: [], NEAR: [], POPULARITY: []}
         for text, members in asked:
             scores: dict[str, NDArray[np.generic]] = {
-                OURS: recommender.scores_of(recommender.person(text=text)),
-                NEAR: near.scores_of(near.person(text=text)),
+                OURS: recommender.scores_of(recommender.user_query(text=text)),
+                NEAR: near.scores_of(near.user_query(text=text)),
                 POPULARITY: recommender.train.item_counts,
             }
             for name, found in scores.items():
@@ -221,13 +221,13 @@ class _Study:
         found = []
         for number, text in enumerate(texts):
             self.progress("sentences", number, len(texts), "in other letters and words")
-            scores = self.recommender.scores_of(self.recommender.person(text=text))
+            scores = self.recommender.scores_of(self.recommender.user_query(text=text))
             found.append(self._best(scores.astype(np.float64), nobody).tolist())
         return found
 
     def _read(self, texts: Sequence[str]) -> None:
         """Let the language model read all texts at once: what is asked one by one later is there already."""
-        self.recommender.encoder.encode([part for text in texts for part in Wish.read(text).readings])
+        self.recommender.encoder.encode([part for text in texts for part in TextQuery.read(text).readings])
 
 
 def _alike(before: Sequence[Sequence[int]], after: Sequence[Sequence[int]]) -> dict[str, Any]:

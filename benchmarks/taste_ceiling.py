@@ -73,7 +73,7 @@ def best_estimates(world: FilmWorld, users: Sequence[str], concepts: Sequence[st
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Coordinates:
-    """Tastes $w = L v$ with $v \\sim N(0, I)$, turned so that choices speak of each coordinate on its own.
+    """Tastes $w = L v$ with $v \\sim N(0, I)$, transposed so that choices speak of each coordinate on its own.
 
     Attributes:
         ratings: Coordinates of the films around the mean film, `[num_films, size]`.
@@ -92,11 +92,11 @@ class _Coordinates:
         root = np.linalg.cholesky(covariance)
         share = np.maximum(counts, 0.1) / np.maximum(counts, 0.1).sum()
         centred = shares @ root - share @ (shares @ root)
-        values, turned = np.linalg.eigh(centred.T @ (share[:, None] * centred))
+        values, transposed = np.linalg.eigh(centred.T @ (share[:, None] * centred))
         return cls(
-            ratings=shares @ root @ turned,
+            ratings=shares @ root @ transposed,
             strength=np.maximum(values, 0.0),
-            to_tastes=root @ turned,
+            to_tastes=root @ transposed,
             share=share,
         )
 

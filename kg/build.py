@@ -34,7 +34,7 @@ from kg.tabular.id_names import are_names
 from kg.tabular.link_cells import link_remedy
 from kg.tabular.rating_table import RawRatings, index_ratings, read_ratings, scale_of
 from kg.tabular.split_files import SplitReader
-from kg.tabular.unicode_twins import unicode_twins
+from kg.tabular.unicode_duplicates import unicode_twins
 from kg.triples import BLANK, is_iri
 from kg.vocabulary import Vocabulary
 

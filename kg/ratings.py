@@ -101,7 +101,7 @@ class Ratings:
             num_items=self.num_items,
         )
 
-    def turned(self) -> Ratings:
+    def transposed(self) -> Ratings:
         """Return the same ratings with users and items exchanged."""
         return replace(self, user=self.item, item=self.user, num_users=self.num_items, num_items=self.num_users)
 

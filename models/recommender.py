@@ -16,24 +16,32 @@ from torch import Tensor
 
 from kg.counted import counted
 from kg.errors import InputError
-from kg.growth.additions import Additions
+from kg.growth.new_entities import NewEntities
 from kg.schema import ITEM, USER
-from models.accounts.account import account_of_history, accounts
-from models.accounts.explanation import Explanation, explanation_of
-from models.cold.person_of_text import person_of_text
-from models.cold.placement import placed, text_vectors
+from models.attribution.attributions import attribution_of_history, attributions
+from models.attribution.explanation import Explanation, explanation_of
+from models.cold.joining import placed, text_vectors
 from models.cold.questions import questions_for
+from models.cold.user_query_of_text import user_query_of_text
+from models.lists.boosts_and_filters import boosts_and_filters_of, with_rules
 from models.lists.given import History, Pairs, history_of, ids_of, length_of, mapping_of, pairs_of, raw_id
 from models.lists.item_filter import items_with
-from models.lists.listing import FEW, listed, sources, sources_by_content, sources_of_pairs, stars_of, why_empty
-from models.lists.person import Person, known_person, person_of_history
-from models.lists.ranking import Adjustment, best_of, ranking
+from models.lists.ranking import BoostsAndFilters, best_of, ranking
 from models.lists.reasons import Reason, concept_reasons, reasons_of_items
+from models.lists.recommendation_rows import (
+    FEW,
+    listed,
+    sources,
+    sources_by_content,
+    sources_of_pairs,
+    stars_of,
+    why_empty,
+)
 from models.lists.rerank import Reranker
-from models.lists.ruled import adjustment_of, with_rules
 from models.lists.rules import AppliedRules
 from models.lists.similarity import similar_items
 from models.lists.top_items import top_items
+from models.lists.user_query import UserQuery, known_user_query, user_query_of_history
 from models.people.behaviour import Behaviour
 from models.people.profile import Profile, profile_of
 from models.people.segments import Segments, segments_of
@@ -123,7 +131,7 @@ class Recommender(Trained):
             places.setdefault(name, []).append(place)
         probabilities, based_on = torch.zeros(len(pairs), len(self.levels)), [""] * len(pairs)
         for name, mine in places.items():
-            person, wanted = self.person(history=histories[name]), items[mine]
+            person, wanted = self.user_query(history=histories[name]), items[mine]
             probabilities[mine] = person.chances(self.predictor, torch.from_numpy(wanted))
             for place, source in zip(mine, self._sources_of(person, wanted), strict=True):
                 based_on[place] = source
@@ -147,7 +155,7 @@ class Recommender(Trained):
         candidates: Collection[str] | None = None,
         filters: Mapping[str, str | Sequence[str]] | None = None,
         exclude_seen: bool = True,
-        rules: Adjustment | AppliedRules | None = None,
+        rules: BoostsAndFilters | AppliedRules | None = None,
         diversity: float = 0.0,
         novelty: float = 0.0,
         num_reasons: int = 2,
@@ -187,15 +195,15 @@ class Recommender(Trained):
         if concepts is not None and history is None:
             raise InputError("concepts say more of someone with a history, which may be empty; give history as well")
         k = length_of(k)
-        person = self.person(user=user, history=history, text=text, concepts=concepts)
-        adjustment = adjustment_of(rules, implicit=self.implicit)
-        left_out = self._left_out(candidates, filters, adjustment)
+        person = self.user_query(user=user, history=history, text=text, concepts=concepts)
+        boosts_and_filters = boosts_and_filters_of(rules, implicit=self.implicit)
+        left_out = self._left_out(candidates, filters, boosts_and_filters)
         ruled_out = left_out.copy()
         if exclude_seen and text is None:
             left_out |= person.seen > 0
-        mixed, moved = diversity != 0 or novelty != 0, adjustment is not None and adjustment.boost.any()
+        mixed, moved = diversity != 0 or novelty != 0, boosts_and_filters is not None and boosts_and_filters.boost.any()
         if mixed or moved or text is not None:
-            scores = self._ranked(person, person.chances(self.predictor), adjustment)
+            scores = self._ranked(person, person.chances(self.predictor), boosts_and_filters)
             scores[left_out] = -np.inf
             best = self.reranker.best(scores, k, diversity=diversity, novelty=novelty) if mixed else best_of(scores, k)
         else:
@@ -218,30 +226,30 @@ class Recommender(Trained):
         k = length_of(k)
         if len(who.keys() & {"user", "history"}) != 1 or who.keys() - {"user", "history", "concepts"}:
             raise InputError("give exactly one of user and history")
-        person = self.person(**who)
+        person = self.user_query(**who)
         items, scores = self._top(person, k, self._left_out(None, None, None) | (person.seen > 0))
         ids = [self.graph.items.vocabulary.id_of(int(item)) for item in items]
         return list(zip(ids, scores.tolist(), strict=True))
 
-    def person(
+    def user_query(
         self,
         *,
         user: str | None = None,
         history: History | None = None,
         text: str | None = None,
         concepts: Mapping[str, Any] | None = None,
-    ) -> Person:
+    ) -> UserQuery:
         """Return the person that `recommend` makes a list for; exactly one of the three is given."""
         if user is not None:
-            return known_person(self, raw_id(user, "user"))
+            return known_user_query(self, raw_id(user, "user"))
         if history is not None:
             given = history_of(history, implicit=self.implicit)
-            return person_of_history(self, given, mapping_of(concepts, "concepts"))
+            return user_query_of_history(self, given, mapping_of(concepts, "concepts"))
         if not isinstance(text, str):
             raise InputError(f"expected a text in words, got {text!r}")
-        return person_of_text(self, text)
+        return user_query_of_text(self, text)
 
-    def scores_of(self, person: Person) -> NDArray[np.float32]:
+    def scores_of(self, person: UserQuery) -> NDArray[np.float32]:
         """Return what orders a person's list, `[num_items]`; only items that are gone have `-inf`."""
         scores = self._ranked(person, person.chances(self.predictor), None)
         scores[~self.graph.items.present] = -np.inf
@@ -275,7 +283,7 @@ class Recommender(Trained):
 
         Args:
             items: One record an item: `id`, and what is known of `label` (or `title`), `text`, `concepts` (relation ->
-                labels or ids) and `ratings` (user id -> stars); see `kg.growth.additions.Additions.of`.
+                labels or ids) and `ratings` (user id -> stars); see `kg.growth.new_entities.NewEntities.of`.
             source: Name of the place that states this, for `evidence`.
             lines: Line of each record there; by default its number.
 
@@ -285,7 +293,7 @@ class Recommender(Trained):
         Raises:
             InputError: If a record has no id, an id is known already, or a field, relation, user or rating is none.
         """
-        found = Additions.of(self.graph, ITEM, items, scale=self.scale, source=source, lines=lines)
+        found = NewEntities.of(self.graph, ITEM, items, scale=self.scale, source=source, lines=lines)
         return placed(self, found, text_vectors(self, found))
 
     def add_users(
@@ -309,7 +317,7 @@ class Recommender(Trained):
         Raises:
             InputError: As for `add_items`.
         """
-        found = Additions.of(self.graph, USER, users, scale=self.scale, source=source, lines=lines)
+        found = NewEntities.of(self.graph, USER, users, scale=self.scale, source=source, lines=lines)
         return placed(self, found, text_vectors(self, found))
 
     def questions(self, history: History | None = None, *, k: int = 5) -> pd.DataFrame:
@@ -327,7 +335,7 @@ class Recommender(Trained):
             InputError: If k is not positive, an item is unknown, or a rating is off the scale.
         """
         k = length_of(k)
-        return questions_for(self, self.person(history={} if history is None else history), k)
+        return questions_for(self, self.user_query(history={} if history is None else history), k)
 
     def audience(self, item: str, *, k: int = 10, num_reasons: int = 2) -> pd.DataFrame:
         """Return the users most likely to come across an item and like it, best first.
@@ -347,8 +355,8 @@ class Recommender(Trained):
         users = users[~np.isin(users, self.train.user[self.train.item == index])]
         chosen = torch.from_numpy(users)
         probabilities = self.predictor.probabilities(chosen, torch.full_like(chosen, index))
-        liking = probabilities[:, self.relevant_level :].sum(1).numpy()
-        chance = liking**self.liking_power * self.exposure.of_item(self.train, index)[users]
+        relevance = probabilities[:, self.relevant_level :].sum(1).numpy()
+        chance = relevance**self.relevance_power * self.item_item.of_item(self.train, index)[users]
         best = np.argsort(-chance, kind="stable")[:k]
         rows = probabilities[torch.from_numpy(best)]
         found = users[best]
@@ -404,27 +412,29 @@ class Recommender(Trained):
         if history is None:
             assert user is not None
             number = self.graph.users.vocabulary.index_of(user)
-            account = accounts(self, np.array([number]), np.array([index]))[0]
+            attribution = attributions(self, np.array([number]), np.array([index]))[0]
             mine = self.train.user == number
             ratings = dict(zip(self.train.item[mine].tolist(), self.train.value[mine].tolist(), strict=True))
         else:
             given = history_of(history, implicit=self.implicit)
-            person = self.person(history=given)
+            person = self.user_query(history=given)
             rated = self.graph.items.vocabulary.indices(list(given))
             ratings = dict(zip(rated.tolist(), given.values(), strict=True))
-            account = account_of_history(self, person, ratings, index)
-        return explanation_of(self, account, user=user, item=item, ratings=ratings, num_paths=num_paths, boosts=boosts)
+            attribution = attribution_of_history(self, person, ratings, index)
+        return explanation_of(
+            self, attribution, user=user, item=item, ratings=ratings, num_paths=num_paths, boosts=boosts
+        )
 
-    def rank_scores(self, users: NDArray[np.int64], *, rules: Adjustment | None = None) -> NDArray[np.float32]:
+    def rank_scores(self, users: NDArray[np.int64], *, rules: BoostsAndFilters | None = None) -> NDArray[np.float32]:
         """Return ranking scores of all items for users, `[num_users, num_items]`; tombstones and what rules hide have `-inf`."""
-        liking = self.predictor.at_least(torch.from_numpy(users), self.relevant_level).numpy()
+        relevance = self.predictor.at_least(torch.from_numpy(users), self.relevant_level).numpy()
         if rules is not None and rules.boost.any():
             moved = np.flatnonzero(rules.boost)
             for row, user in enumerate(users):
                 pairs = torch.full((len(moved),), int(user)), torch.from_numpy(moved)
                 boosted = rules.of_items(moved).boosted(self.predictor.probabilities(*pairs), torch.tensor(self.levels))
-                liking[row, moved] = boosted[:, self.relevant_level :].sum(1).numpy()
-        scores = np.asarray(liking**self.liking_power * self.exposure_of(users), dtype=np.float32)
+                relevance[row, moved] = boosted[:, self.relevant_level :].sum(1).numpy()
+        scores = np.asarray(relevance**self.relevance_power * self.item_item_of(users), dtype=np.float32)
         scores[:, ~self.graph.items.present] = -np.inf
         if rules is not None:
             scores[:, rules.hidden] = -np.inf
@@ -434,7 +444,7 @@ class Recommender(Trained):
         self,
         candidates: Collection[str] | None,
         filters: Mapping[str, str | Sequence[str]] | None,
-        rules: Adjustment | None,
+        rules: BoostsAndFilters | None,
     ) -> NDArray[np.bool_]:
         """Return which items no list may show, whoever it is for, bool `[num_items]`."""
         left_out: NDArray[np.bool_] = ~self.graph.items.present
@@ -448,13 +458,13 @@ class Recommender(Trained):
         return left_out if rules is None else left_out | rules.hidden
 
     def _top(
-        self, person: Person, k: int, left_out: NDArray[np.bool_]
+        self, person: UserQuery, k: int, left_out: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the best items and their ranking scores; only items that can still enter the list are scored."""
-        level, power = self.relevant_level, self.liking_power
-        return top_items(self.predictor, self.exposure, person, level=level, power=power, k=k, left_out=left_out)
+        level, power = self.relevant_level, self.relevance_power
+        return top_items(self.predictor, self.item_item, person, level=level, power=power, k=k, left_out=left_out)
 
-    def _listed(self, person: Person, best: NDArray[np.int64], num_reasons: int) -> pd.DataFrame:
+    def _listed(self, person: UserQuery, best: NDArray[np.int64], num_reasons: int) -> pd.DataFrame:
         """Return the rows of some items for a person, in the order given."""
         return listed(
             self.graph.items,
@@ -465,14 +475,14 @@ class Recommender(Trained):
             self._reasons_of(person, best, most=num_reasons),
         )
 
-    def _sources_of(self, person: Person, items: NDArray[np.int64]) -> list[str]:
+    def _sources_of(self, person: UserQuery, items: NDArray[np.int64]) -> list[str]:
         """Return what is said of some items to a person is based on; to a sentence, what is known of the items."""
         if person.nearness is not None:
             return sources_by_content(self, items)
         counts, described = np.full(len(items), person.num_ratings), np.full(len(items), person.described)
         return sources(self, items, counts, described)
 
-    def _unseen(self, person: Person, k: int, num_reasons: int) -> pd.DataFrame:
+    def _unseen(self, person: UserQuery, k: int, num_reasons: int) -> pd.DataFrame:
         """Return the best items that a person has not rated, as `recommend` lists them."""
         k = length_of(k)
         left_out = self._left_out(None, None, None)
@@ -492,16 +502,16 @@ class Recommender(Trained):
         which = "" if left == present else " that candidates, filters and rules leave"
         return f"the person has {done} {items}{which} already; exclude_seen=False (--again) lists them"
 
-    def _ranked(self, person: Person, probabilities: Tensor, rules: Adjustment | None) -> NDArray[np.float32]:
+    def _ranked(self, person: UserQuery, probabilities: Tensor, rules: BoostsAndFilters | None) -> NDArray[np.float32]:
         """Return the scores that order a person's list, `[num_items]`, whether they may stand in it or not."""
         if rules is not None:
             probabilities = rules.boosted(probabilities, torch.tensor(self.levels))
-        liking = probabilities[:, self.relevant_level :].sum(1).numpy()
-        exposure = self.exposure(person.seen[None])[0] if person.comes_across else None
-        power = self.liking_power if person.comes_across else 1.0
-        return ranking(liking, power, exposure=exposure, nearness=person.nearness)
+        relevance = probabilities[:, self.relevant_level :].sum(1).numpy()
+        item_item = self.item_item(person.seen[None])[0] if person.comes_across else None
+        power = self.relevance_power if person.comes_across else 1.0
+        return ranking(relevance, power, item_item=item_item, nearness=person.nearness)
 
-    def _reasons_of(self, person: Person, items: NDArray[np.int64], *, most: int) -> list[list[Reason]]:
+    def _reasons_of(self, person: UserQuery, items: NDArray[np.int64], *, most: int) -> list[list[Reason]]:
         """Find why items suit a person, each by the samples that make its prediction."""
         warm = (
             np.zeros(len(items), dtype=bool)

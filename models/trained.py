@@ -14,18 +14,18 @@ from torch import Tensor
 
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
-from kg.growth.additions import Additions
+from kg.growth.new_entities import NewEntities
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from models.cold.newcomer_prior import NewcomerPriors, PriorTable, RowPrior
-from models.cold.newcomers import messages_sent
-from models.cold.others_content import content_from_others
+from models.cold.cold_start_prior import ColdStartPriors, EmbeddingPrior, PriorTable
+from models.cold.fold_in import messages_sent
+from models.cold.leave_one_out_content import leave_one_out_content
 from models.cold.residuals import Residuals
-from models.cold.scale_use import ScaleUse
 from models.cold.sentence_map import SentenceMap
+from models.cold.user_thresholds import UserThresholds
 from models.inputs import hybrid_inputs
 from models.lists.content import Content
-from models.lists.exposure import ContentRegression, Exposure
+from models.lists.item_item import ContentRegression, ItemItemModel
 from models.network.assembly import ModelSettings, assemble
 from models.network.graph_inputs import GraphInputs
 from models.network.hybrid import HybridInputs, HybridModel
@@ -36,7 +36,7 @@ from models.text import TextEncoder
 
 __all__ = ["Trained"]
 
-LIKING_POWER, LIKING_POWER_IMPLICIT = 1.0, 0.1  # exponents, chosen on validation
+RELEVANCE_POWER, RELEVANCE_POWER_IMPLICIT = 1.0, 0.1  # exponents, chosen on validation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +51,7 @@ class Trained:
         posterior: Its kept samples.
         data: Graph inputs.
         item_vectors: Text vectors of the items, `[num_items, dimension]`, zero rows for items without text.
-        exposure: Who comes across what.
+        item_item: Who comes across what.
         encoder: Language model for sentences.
         encoder_fingerprint: Identity of the encoder that made `item_vectors`.
         scale: Lowest and highest possible rating, in stars.
@@ -72,7 +72,7 @@ class Trained:
     posterior: PhasedPosterior
     data: GraphInputs
     item_vectors: NDArray[np.float32]
-    exposure: Exposure
+    item_item: ItemItemModel
     encoder: TextEncoder
     encoder_fingerprint: str
     scale: tuple[float, float]
@@ -81,7 +81,7 @@ class Trained:
     projection: TextProjection | None = None
     sessions: Sessions | None = None
     sentences: SentenceMap | None = None
-    additions: tuple[Additions, ...] = ()
+    additions: tuple[NewEntities, ...] = ()
     notes: tuple[str, ...] = ()
     origin: Self | None = None
 
@@ -124,7 +124,7 @@ class Trained:
     @cached_property
     def content_regression(self) -> ContentRegression:
         """What content says of who comes across an item; made when first an item is added."""
-        head = self.exposure.head
+        head = self.item_item.head
         return ContentRegression.of(np.flatnonzero(self.learned(ITEM).numpy()) if head is None else head, self.content)
 
     @cached_property
@@ -132,10 +132,10 @@ class Trained:
         return {}
 
     @cached_property
-    def _priors(self) -> dict[str, NewcomerPriors | PriorTable]:
+    def _priors(self) -> dict[str, ColdStartPriors | PriorTable]:
         return {}
 
-    def newcomer_prior(self, kind: str, number: int, *, informed: bool = False) -> RowPrior | None:
+    def cold_start_prior(self, kind: str, number: int, *, informed: bool = False) -> EmbeddingPrior | None:
         """Return what is to be expected of someone or something new with a number of ratings; of an item, beyond its content.
 
         Of a user in all samples, since known users stand in for new ones; of an item in those that know new items.
@@ -146,20 +146,20 @@ class Trained:
             number: Number of ratings.
             informed: Whether the concepts of a new user are known as well.
         """
-        return None if self.implicit else self.newcomer_priors(kind)(number, informed=informed)
+        return None if self.implicit else self.cold_start_priors(kind)(number, informed=informed)
 
-    def newcomer_priors(self, kind: str) -> NewcomerPriors | PriorTable:
+    def cold_start_priors(self, kind: str) -> ColdStartPriors | PriorTable:
         """Return the priors for all numbers of ratings, each made when it is asked for, from what is known here and now."""
         if kind not in self._priors:
             if kind == USER:
                 rows = self.predictor.warm
                 sent = partial(messages_sent, self.posterior.warm, self.data, kind)
                 content = partial(self._content_from_others, kind, self.posterior.warm)
-                self._priors[kind] = NewcomerPriors(self.train, lambda: rows.users, rows.items, sent, content)
+                self._priors[kind] = ColdStartPriors(self.train, lambda: rows.users, rows.items, sent, content)
             else:
                 sent = partial(messages_sent, self.posterior.cold, self.data, kind)
-                self._priors[kind] = NewcomerPriors(
-                    self.train.turned(), lambda: self.beyond_others, self.predictor.cold.users, sent
+                self._priors[kind] = ColdStartPriors(
+                    self.train.transposed(), lambda: self.beyond_others, self.predictor.cold.users, sent
                 )
         return self._priors[kind]
 
@@ -169,16 +169,16 @@ class Trained:
         return self.predictor.cold.items - self._content_from_others(ITEM, self.posterior.cold).float()
 
     @cached_property
-    def scale_use(self) -> ScaleUse:
+    def user_thresholds(self) -> UserThresholds:
         """What is to be expected of a new user's use of the scale, in all samples."""
-        return ScaleUse.of(self.predictor.warm.preferences[:, self.learned(USER)])
+        return UserThresholds.of(self.predictor.warm.preferences[:, self.learned(USER)])
 
     def _content_from_others(self, kind: str, posterior: Posterior) -> Tensor:
         """Return what text and concepts say of all users or items, learned from the others, half precision, `[num_samples, num_nodes, size]`."""
         side = "users" if kind == USER else "items"
         messages = getattr(self.inputs, side).content
         counts = torch.tensor(self.train.user_counts if kind == USER else self.train.item_counts)
-        return content_from_others(posterior, getattr(self.model, side).content, kind, messages, counts)
+        return leave_one_out_content(posterior, getattr(self.model, side).content, kind, messages, counts)
 
     def residuals(self, kind: str) -> Residuals:
         """Return what content cannot say of users or items without ratings, in the samples that answer for new ones."""
@@ -186,7 +186,7 @@ class Trained:
             side = "users" if kind == USER else "items"
             inputs = getattr(self.inputs, side).content
             rows, counts = getattr(self.predictor.cold, side), self._training_counts(kind)
-            prior = self.newcomer_prior(ITEM, 0) if kind == ITEM else None
+            prior = self.cold_start_prior(ITEM, 0) if kind == ITEM else None
             self._residuals[kind] = Residuals.of(
                 self.posterior.cold,
                 getattr(self.model, side).content,
@@ -206,7 +206,7 @@ class Trained:
             learned_from: The other one; what it has not worked out yet is left for later.
             predictor: Rows of all nodes, where they are not those of the other one.
         """
-        for name in ("model", "predictor", "content_regression", "scale_use", "_residuals", "_priors"):
+        for name in ("model", "predictor", "content_regression", "user_thresholds", "_residuals", "_priors"):
             if name in learned_from.__dict__:
                 self.__dict__[name] = learned_from.__dict__[name]
         if self.data is learned_from.data and "inputs" in learned_from.__dict__:
@@ -219,7 +219,7 @@ class Trained:
         *,
         predictor: PhasedPredictor,
         content_regression: ContentRegression,
-        scale_use: ScaleUse | None,
+        user_thresholds: UserThresholds | None,
         priors: dict[str, PriorTable],
         residuals: dict[str, Residuals],
     ) -> None:
@@ -228,14 +228,14 @@ class Trained:
         Args:
             predictor: Rows of all nodes.
             content_regression: What content says of who comes across an item.
-            scale_use: What is to be expected of a new user's use of the scale; None where nobody is known.
+            user_thresholds: What is to be expected of a new user's use of the scale; None where nobody is known.
             priors: What is to be expected of new users and items by their number of ratings.
             residuals: What content cannot say, of the kinds that are asked for it.
         """
         made = {"predictor": predictor, "content_regression": content_regression}
         self.__dict__.update(made, _priors=dict(priors), _residuals=dict(residuals))
-        if scale_use is not None:
-            self.__dict__["scale_use"] = scale_use
+        if user_thresholds is not None:
+            self.__dict__["user_thresholds"] = user_thresholds
 
     def with_map(self, sentences: SentenceMap | None) -> Self:
         """Return the same with another map from sentences to tastes; nothing else is worked out anew."""
@@ -270,18 +270,18 @@ class Trained:
         return self.scale[0] == self.scale[1]
 
     @property
-    def liking_power(self) -> float:
+    def relevance_power(self) -> float:
         """How much liking counts beside exposure in a ranking; without stars both tell of the same choices."""
-        return LIKING_POWER_IMPLICIT if self.implicit else LIKING_POWER
+        return RELEVANCE_POWER_IMPLICIT if self.implicit else RELEVANCE_POWER
 
     @property
     def relevant_level(self) -> int:
         """Index of the lowest level that counts as liking; the highest one where training knows none so high."""
         return int(np.clip(np.searchsorted(self.levels, self.relevant_from), 1, len(self.levels) - 1))
 
-    def exposure_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+    def item_item_of(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the exposure of known users to all items, `[num_users, num_items]`."""
-        return self.exposure(self.seen_by(users))
+        return self.item_item(self.seen_by(users))
 
     @cached_property
     def _rated(self) -> sparse.csr_array:

@@ -170,8 +170,8 @@ def test_items_that_join_later_are_predicted_as_evaluation_predicts_cold_ones(co
     errors = [float(np.sqrt(np.mean((found - cold.value) ** 2))) for found in stars]
     assert abs(errors[1] - errors[0]) < 0.005
     users = np.unique(cold.user)[:200]
-    exposure = grown.exposure_of(users)
-    np.testing.assert_allclose(exposure[:, items], exposure[:, len(graph.items) :], atol=1e-3)
+    item_item = grown.item_item_of(users)
+    np.testing.assert_allclose(item_item[:, items], item_item[:, len(graph.items) :], atol=1e-3)
 
 
 def test_new_people_are_served_from_what_they_say_of_themselves(

@@ -23,7 +23,7 @@ from training.config import RunConfig
 PROJECT = Path(__file__).resolve().parents[1]
 COLUMNS = {"user": "reviewer", "item": "asin", "rating": "stars"}
 FEW_STEPS: dict[str, Any] = {"epochs": 40, "burn_in": 20, "hold": 5, "keep_every": 5}
-SETTINGS: dict[str, Any] = {"recipe": "quick", "text": {"portraits": 0}, "training": FEW_STEPS}
+SETTINGS: dict[str, Any] = {"recipe": "quick", "text": {"synthetic_texts": 0}, "training": FEW_STEPS}
 
 DESCRIPTION = """name: tables
 ratings: {file: ratings.csv, user: reviewer, item: asin, rating: stars, scale: [0.5, 5]}
@@ -96,7 +96,7 @@ def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kgrec_command("build", str(folder / "tables.yaml"), "--out", str(folder / "graph"))
     steps = [f"--set=training.{name}={value}" for name, value in FEW_STEPS.items()]
     train = ("train", str(folder / "graph"), "--out", str(folder / "run"), "--recipe=quick", "--split=none")
-    kgrec_command(*train, "--set=text.portraits=0", *steps)
+    kgrec_command(*train, "--set=text.synthetic_texts=0", *steps)
     return folder
 
 

@@ -24,7 +24,7 @@ from models.posterior import PhasedPosterior
 from training.config import AdamWConfig, LangevinConfig, ModelConfig, RunConfig, SplitConfig
 from training.evaluate import evaluate
 from training.experiment import Experiment
-from training.objective import Evidence
+from training.objective import TrainingBatch
 
 USERS, ITEMS, RATINGS = 14, 16, 130
 TRAINING = LangevinConfig(epochs=14, burn_in=6, hold=3, keep_every=4)
@@ -118,7 +118,7 @@ def messages(made: Experiment) -> dict[str, Tensor]:
 
 def evidence(made: Experiment) -> dict[str, Tensor]:
     """Everything the objective reads, by name."""
-    drawn = Evidence.draw(made.split.train, made.levels, share=0.3, generator=torch.Generator().manual_seed(3))
+    drawn = TrainingBatch.draw(made.split.train, made.levels, share=0.3, generator=torch.Generator().manual_seed(3))
     found = {}
     for name in ("warm", "cold_items", "cold_users"):
         batch = getattr(drawn, name)
@@ -243,7 +243,7 @@ def test_how_something_was_rated_does_not_change_who_comes_across_it(dataset: Da
     run = config("random")
     before, after = experiment(dataset, run), experiment(with_values(dataset, ~held_out(dataset, run)), run)
     posterior = before.run(tmp_path / "checkpoint")
-    one, other = before.recommender(posterior).exposure, after.recommender(posterior).exposure
+    one, other = before.recommender(posterior).item_item, after.recommender(posterior).item_item
     assert one.weights.any()
     np.testing.assert_array_equal(one.weights, other.weights)
     np.testing.assert_array_equal(one.base, other.base)

@@ -16,7 +16,7 @@ from models.network.hybrid import HybridInputs
 from models.network.sparse import Pairs
 from models.network.tower import NodeInputs
 from models.posterior import Posterior
-from training.objective import Evidence, RatingBatch, RatingObjective
+from training.objective import RatingBatch, RatingObjective, TrainingBatch
 
 ROOT = Path(__file__).parent.parent
 PARTS = "content|interactions|factors|residual|shared"
@@ -69,7 +69,7 @@ def test_another_encoder_is_trained_kept_and_asked_as_the_linear_one() -> None:
     kept, losses = [], []
     for _ in range(SAMPLES):
         optimizer.zero_grad()
-        loss = objective(model, Evidence(batch, batch, batch))
+        loss = objective(model, TrainingBatch(batch, batch, batch))
         loss.backward()
         assert all(parameter.grad is not None for parameter in model.parameters())
         optimizer.step()

@@ -27,7 +27,7 @@ from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig,
 from training.runs import train_run
 
 CONFIG = RunConfig(
-    text=TextConfig(num_features=2, portraits=0),
+    text=TextConfig(num_features=2, synthetic_texts=0),
     model=ModelConfig(embedding_size=2),
     training=LangevinConfig(epochs=12, burn_in=4, hold=1, keep_every=1),
     split=SplitConfig(test_share=0.2),

@@ -14,10 +14,10 @@ from models.recommender import Recommender
 from models.saved import FORMAT_NAME, said_of, write_ledger
 from models.saved.ledger import LEDGER_FILES
 
-__all__ = ["write_grown_run"]
+__all__ = ["write_extended_run"]
 
 
-def write_grown_run(directory: Path, manifest: dict[str, Any], recommender: Recommender, out: Path) -> None:
+def write_extended_run(directory: Path, manifest: dict[str, Any], recommender: Recommender, out: Path) -> None:
     """Write a run with what was added to it under a new name; the old one stays.
 
     Args:

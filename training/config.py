@@ -15,6 +15,9 @@ from models.text import DEFAULT_ENCODER
 __all__ = ["AdamWConfig", "LangevinConfig", "ModelConfig", "RunConfig", "SplitConfig", "TextConfig"]
 
 
+_RENAMED = (("text", "portraits", "synthetic_texts"), ("model", "absences", "negative_samples"))
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,8 +31,8 @@ class TextConfig(_Part):
     """Longest text, in word pieces."""
     num_features: int = Field(default=64, ge=0, le=1024)
     """Principal components of the text vectors that the model reads; 0 leaves text out."""
-    portraits: int = Field(default=1000, ge=0, le=100_000)
-    """Self-portraits of training users that teach what a sentence says of a taste; 0: only its nearness to items counts."""
+    synthetic_texts: int = Field(default=1000, ge=0, le=100_000)
+    """Synthetic texts of training users that teach what a sentence says of a taste; 0: only its nearness to items counts."""
 
 
 class ModelConfig(_Part):
@@ -43,7 +46,7 @@ class ModelConfig(_Part):
     """Share of the training ratings that is also seen as cold."""
     cold_weight: float = Field(default=0.3, ge=0, le=1)
     """Weight of a rating seen as cold."""
-    absences: int = Field(default=4, ge=1, le=100)
+    negative_samples: int = Field(default=4, ge=1, le=100)
     """Of implicit feedback: random items not chosen that stand beside each choice."""
     rating_dates: bool = False
     """Learn how a user's taste moves between days, and use the date of a rating to be predicted where it is given."""
@@ -129,6 +132,17 @@ class RunConfig(_Part):
     """What is learned."""
     training: Annotated[LangevinConfig | AdamWConfig, Field(discriminator="method")] = LangevinConfig()
     """How it is learned."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older(cls, values: object) -> object:
+        """Settings that had other names in the runs of earlier versions."""
+        for section, old, new in _RENAMED:
+            part = values.get(section) if isinstance(values, dict) else None
+            if isinstance(values, dict) and isinstance(part, dict) and old in part:
+                renamed = {new if key == old else key: value for key, value in part.items()}
+                values = {**values, section: renamed}
+        return values
 
     @field_validator("training", mode="before")
     @classmethod

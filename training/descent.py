@@ -12,7 +12,7 @@ from models.network.hybrid import HybridModel
 from models.posterior import PhasedPosterior, Posterior, expected_value
 from training.config import AdamWConfig
 from training.loop import EpochRecord
-from training.objective import Evidence, RatingObjective
+from training.objective import RatingObjective, TrainingBatch
 from training.scale_prior import ScalePrior
 
 __all__ = ["AdamWTraining"]
@@ -36,7 +36,7 @@ class AdamWTraining:
         self,
         model: HybridModel,
         objective: RatingObjective,
-        evidence: Evidence,
+        evidence: TrainingBatch,
         validation: tuple[Tensor, Tensor, Tensor],
         levels: Tensor,
         config: AdamWConfig,
@@ -58,7 +58,7 @@ class AdamWTraining:
         self.best_rmse = float("inf")
         self.stale = 0
 
-    def loss(self, model: HybridModel, evidence: Evidence) -> Tensor:
+    def loss(self, model: HybridModel, evidence: TrainingBatch) -> Tensor:
         r"""Return the objective with its share of the prior, $\tfrac12 \sum V^2 / \tau^2$: the maximum is the posterior's mode."""
         penalty = torch.zeros(())
         for parameter, prior in self.priors.items():
@@ -67,7 +67,7 @@ class AdamWTraining:
         total: Tensor = self.objective(model, evidence) + self.config.prior_strength * share * penalty
         return total
 
-    def batches(self, epoch: int) -> Iterator[tuple[Evidence, int]]:
+    def batches(self, epoch: int) -> Iterator[tuple[TrainingBatch, int]]:
         """Yield the ratings in random parts."""
         yield from self.evidence.batches(self.config.batches, self.generator)
 

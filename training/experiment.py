@@ -24,7 +24,7 @@ from models.cold.expected_items import with_expected_items
 from models.cold.expected_users import with_expected_users
 from models.inputs import InputLimits, graph_inputs, hybrid_inputs
 from models.lists.content import Content
-from models.lists.exposure import Exposure
+from models.lists.item_item import ItemItemModel
 from models.lists.item_regression import OF_STARS
 from models.network.assembly import ModelSettings, assemble
 from models.network.graph_inputs import GraphInputs
@@ -34,13 +34,13 @@ from models.network.sessions import Sessions
 from models.posterior import PhasedPosterior
 from models.recommender import Recommender
 from models.text import TextEncoder
-from training.absences import LEVELS, with_absences
 from training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer
 from training.config import AdamWConfig, LangevinConfig, RunConfig
 from training.descent import AdamWTraining
 from training.history import History
 from training.loop import train
-from training.objective import Evidence, RatingObjective
+from training.negative_samples import LEVELS, with_negative_samples
+from training.objective import RatingObjective, TrainingBatch
 from training.progress import Progress, silent
 from training.sampling import LangevinTraining
 from training.scale_prior import ScalePrior
@@ -105,7 +105,7 @@ class Experiment:
         if not self.dataset.implicit:
             return self.split.train
         train, shown = self.split.train, self.split.shown
-        return with_absences(train, self.config.model.absences, rng=ABSENCE_SEED, shown=shown)
+        return with_negative_samples(train, self.config.model.negative_samples, rng=ABSENCE_SEED, shown=shown)
 
     @cached_property
     def levels(self) -> NDArray[np.float32]:
@@ -220,7 +220,7 @@ class Experiment:
         config = self.config
         generator = torch.Generator().manual_seed(config.seed * 1000 + chain)
         fabric = Fabric(accelerator="cpu", devices=1)
-        evidence = Evidence.draw(
+        evidence = TrainingBatch.draw(
             self.examples,
             self.levels,
             share=config.model.cold_share,
@@ -310,7 +310,7 @@ class Experiment:
         return ModelSettings(embedding_size=self.config.model.embedding_size, free_rows=free_rows)
 
     def _method(
-        self, model: HybridModel, objective: RatingObjective, evidence: Evidence, generator: torch.Generator
+        self, model: HybridModel, objective: RatingObjective, evidence: TrainingBatch, generator: torch.Generator
     ) -> LangevinTraining | AdamWTraining:
         config, priors = self.config.training, self.priors(model)
         if isinstance(config, LangevinConfig):
@@ -336,7 +336,7 @@ class Experiment:
         return Content.of(self.data, self.item_vectors if reads else self.item_vectors[:, :0])
 
     def recommender(
-        self, posterior: PhasedPosterior, exposure: Exposure | None = None, encoder_fingerprint: str | None = None
+        self, posterior: PhasedPosterior, item_item: ItemItemModel | None = None, encoder_fingerprint: str | None = None
     ) -> Recommender:
         """Put together what answers; exposure and encoder fingerprint of a saved run may be given."""
         content = self._content
@@ -348,8 +348,8 @@ class Experiment:
             posterior=posterior,
             data=self.data,
             item_vectors=self.item_vectors,
-            exposure=exposure
-            or Exposure.fit(self.split.train, content, settings=None if self.dataset.implicit else OF_STARS),
+            item_item=item_item
+            or ItemItemModel.fit(self.split.train, content, settings=None if self.dataset.implicit else OF_STARS),
             encoder=self.encoder,
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,

@@ -119,7 +119,7 @@ class RunForgetting:
     def _recommender(self) -> Recommender:
         """What answers without the people."""
         trained = self.run.trained
-        left = self.after.recommender(self.posterior, trained.exposure, trained.encoder_fingerprint)
+        left = self.after.recommender(self.posterior, trained.item_item, trained.encoder_fingerprint)
         return left.with_map(trained.sentences)
 
     def _prove_numbers(self, folder: Path) -> None:

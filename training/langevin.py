@@ -95,7 +95,7 @@ class LangevinSampler(torch.optim.Optimizer):
         return precision, (state["damping"] * state["curvature"] + precision).rsqrt()
 
     @torch.no_grad()
-    def tame(self, gradients: Callable[[Sequence[Tensor]], Sequence[Tensor]], *, iterations: int = 1) -> float:
+    def adapt_damping(self, gradients: Callable[[Sequence[Tensor]], Sequence[Tensor]], *, iterations: int = 1) -> float:
         r"""Raise the damping of the tables that make the stiffest direction too stiff for the step.
 
         The diagonal $H$ does not see that many rows move together. The largest eigenvalue $\lambda$ of

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.storage.atomic import make_directory, staged_file
-from models.lists.listing import sources_of_pairs, stars_of
-from models.lists.ranking import Adjustment
+from models.lists.ranking import BoostsAndFilters
+from models.lists.recommendation_rows import sources_of_pairs, stars_of
 from models.recommender import Recommender
 from training.progress import Progress, silent
 
@@ -51,7 +51,7 @@ def write_lists(
     k: int,
     *,
     exclude_seen: bool = True,
-    rules: Adjustment | None = None,
+    rules: BoostsAndFilters | None = None,
     progress: Progress = silent,
 ) -> Written:
     """Write the best items of every user to a Parquet file, whole or not at all.
@@ -97,7 +97,7 @@ def block_of_lists(
     k: int,
     *,
     exclude_seen: bool = True,
-    rules: Adjustment | None = None,
+    rules: BoostsAndFilters | None = None,
 ) -> pd.DataFrame:
     """Return the lists of some users under each other, in the order of the users."""
     items = recommender.graph.items

@@ -19,7 +19,7 @@ from models.network.sessions import Sessions
 from models.network.sparse import Pairs, pair_scores
 from training.curvature import parameter_curvature
 
-__all__ = ["Evidence", "RatingBatch", "RatingObjective"]
+__all__ = ["RatingBatch", "RatingObjective", "TrainingBatch"]
 
 LEAST_INFORMATION = 0.1  # of a rating in its score that a step reckons with: what it tells where it surprises
 
@@ -59,7 +59,7 @@ class RatingBatch:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class TrainingBatch:
     """Ratings to learn from, and the shares of them that are also seen as cold.
 
     Attributes:
@@ -81,7 +81,7 @@ class Evidence:
         share: float,
         generator: torch.Generator,
         sessions: Sessions | None = None,
-    ) -> Evidence:
+    ) -> TrainingBatch:
         """Turn ratings into batches.
 
         Args:
@@ -103,7 +103,7 @@ class Evidence:
         cold_items = warm.select(torch.rand(len(warm), generator=generator) < share)
         return cls(warm, cold_items, warm.select(torch.rand(len(warm), generator=generator) < share))
 
-    def batches(self, number: int, generator: torch.Generator) -> Iterator[tuple[Evidence, int]]:
+    def batches(self, number: int, generator: torch.Generator) -> Iterator[tuple[TrainingBatch, int]]:
         """Yield the evidence in `number` random parts, each with its number of ratings."""
         if number == 1:
             yield self, len(self.warm)
@@ -115,7 +115,7 @@ class Evidence:
         for part in range(number):
             masks = [drawn == part for drawn in parts]
             warm = self.warm.select(masks[0])
-            yield Evidence(warm, self.cold_items.select(masks[1]), self.cold_users.select(masks[2])), len(warm)
+            yield TrainingBatch(warm, self.cold_items.select(masks[1]), self.cold_users.select(masks[2])), len(warm)
 
 
 class RatingObjective:
@@ -139,7 +139,7 @@ class RatingObjective:
         self.inputs = inputs
         self.weight = weight
 
-    def __call__(self, model: HybridModel, evidence: Evidence) -> Tensor:
+    def __call__(self, model: HybridModel, evidence: TrainingBatch) -> Tensor:
         """Return the summed objective, a scalar."""
         rows = model(self.inputs)
         warm = evidence.warm
@@ -149,7 +149,7 @@ class RatingObjective:
         objective: Tensor = -total
         return objective
 
-    def _cold(self, model: HybridModel, rows: Representations, evidence: Evidence) -> Tensor:
+    def _cold(self, model: HybridModel, rows: Representations, evidence: TrainingBatch) -> Tensor:
         fixed = {name: parameter.detach() for name, parameter in model.head.named_parameters()}
         total = rows.users.new_zeros(())
         of_items, of_users = evidence.cold_items, evidence.cold_users
@@ -163,7 +163,7 @@ class RatingObjective:
         return total
 
     @torch.no_grad()
-    def curvature(self, model: HybridModel, evidence: Evidence) -> dict[nn.Parameter, Tensor]:
+    def curvature(self, model: HybridModel, evidence: TrainingBatch) -> dict[nn.Parameter, Tensor]:
         r"""Return the diagonal curvature of the objective in every parameter.
 
         With $f = \langle z_u, z_i \rangle$, the curvature in $z_u$ is the sum of $z_i^2$ over the user's

@@ -25,7 +25,7 @@ def standard(num_ratings: int) -> RunConfig:
 def quick(num_ratings: int) -> RunConfig:
     """The sampler in a third of the time and with fewer dimensions and self-portraits, for demos and first looks."""
     return RunConfig(
-        text=TextConfig(portraits=300),
+        text=TextConfig(synthetic_texts=300),
         model=ModelConfig(embedding_size=16),
         training=LangevinConfig(epochs=600, burn_in=300, hold=200, keep_every=5),
     )

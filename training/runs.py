@@ -22,7 +22,7 @@ from training.diagnostics import run_diagnostics
 from training.experiment import Experiment
 from training.peak_memory import peak_memory_mb
 from training.progress import Progress, silent
-from training.self_portraits import with_sentences
+from training.synthetic_users import with_sentences
 
 __all__ = ["Outcome", "train_run"]
 
@@ -97,7 +97,7 @@ def train_run(
             posterior = experiment.run(checkpoint)
             recommender = experiment.recommender(posterior)
             trained = time.perf_counter() - started
-            recommender = with_sentences(recommender, most=config.text.portraits, progress=progress)
+            recommender = with_sentences(recommender, most=config.text.synthetic_texts, progress=progress)
             facts: dict[str, Any] = {
                 "train_seconds": round(trained, 3),
                 "sentences_seconds": round(time.perf_counter() - started - trained, 3),

@@ -17,7 +17,7 @@ from training.config import LangevinConfig
 from training.guard import Guard
 from training.langevin import LangevinSampler
 from training.loop import EpochRecord
-from training.objective import Evidence, RatingObjective
+from training.objective import RatingObjective, TrainingBatch
 from training.scale_prior import ScalePrior
 
 __all__ = ["LangevinTraining", "phases_of"]
@@ -44,7 +44,7 @@ class LangevinTraining:
         self,
         model: HybridModel,
         objective: RatingObjective,
-        evidence: Evidence,
+        evidence: TrainingBatch,
         config: LangevinConfig,
         priors: Mapping[nn.Parameter, ScalePrior],
         generator: torch.Generator,
@@ -64,11 +64,11 @@ class LangevinTraining:
         self.cold: list[dict[str, Tensor]] = []
         self.last_cold, self.first_warm = phases_of(config, objective.weight)
         self.optimizer.set_curvature(objective.curvature(model, evidence))
-        self.optimizer.tame(self._gradients, iterations=FIRST_ITERATIONS)
+        self.optimizer.adapt_damping(self._gradients, iterations=FIRST_ITERATIONS)
         self.step = 0
         self.guard = Guard(model, self.optimizer, len(evidence.warm), config.burn_in)
 
-    def loss(self, model: HybridModel, evidence: Evidence) -> Tensor:
+    def loss(self, model: HybridModel, evidence: TrainingBatch) -> Tensor:
         """Return the objective; the sampler adds the prior itself. Where it has left its level, the chain goes back first."""
         loss = self.objective(model, evidence)
         while not self.guard.sound(self.step, loss.item()):
@@ -82,7 +82,7 @@ class LangevinTraining:
             self.guard.keep(self.step, (len(self.cold), len(self.warm)))
         return loss
 
-    def batches(self, epoch: int) -> Iterator[tuple[Evidence, int]]:
+    def batches(self, epoch: int) -> Iterator[tuple[TrainingBatch, int]]:
         """Yield all ratings at once: the sampler needs the exact gradient."""
         yield self.evidence, len(self.evidence.warm)
 
@@ -96,7 +96,7 @@ class LangevinTraining:
             self._balance()
         if (step + 1) % CURVATURE_EVERY == 0:
             self.optimizer.set_curvature(self.objective.curvature(self.model, self.evidence))
-            self.optimizer.tame(self._gradients)
+            self.optimizer.adapt_damping(self._gradients)
         if config.burn_in <= step <= self.last_cold and (step - config.burn_in) % config.keep_every == 0:
             self.cold.append(self._cold_snapshot())
         if step >= self.first_warm and (step - self.first_warm) % config.keep_every == 0:

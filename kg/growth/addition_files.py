@@ -13,7 +13,7 @@ import yaml
 
 from kg.errors import InputError
 from kg.graph import Nodes
-from kg.growth.additions import SEPARATOR, records_of
+from kg.growth.new_entities import SEPARATOR, records_of
 from kg.storage.packed import plain_suffix, read_bytes
 from kg.tabular.json_records import JSON_LINES, read_json_records
 from kg.tabular.tables import LIST_SEPARATOR, read_table
@@ -26,7 +26,7 @@ class Told:
     """What a file says of new items or users.
 
     Attributes:
-        records: One a new node, as `kg.growth.additions.Additions.of` takes them.
+        records: One a new node, as `kg.growth.new_entities.NewEntities.of` takes them.
         lines: Line of each in the file, from 1; none where the file has no lines (JSON): then its number counts.
         notes: What was left out, as sentences.
         links: The IRI of each new item that has one, by its id.

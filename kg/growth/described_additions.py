@@ -90,7 +90,7 @@ def _at(table: ItemTable | UserTable, place: str) -> ItemTable | UserTable:
 
 
 def _records(found: Entities) -> list[dict[str, Any]]:
-    """Return what tables say of each entity, as `kg.growth.additions.Additions.of` takes it."""
+    """Return what tables say of each entity, as `kg.growth.new_entities.NewEntities.of` takes it."""
     records: list[dict[str, Any]] = [{"id": raw_id, "concepts": {}} for raw_id in found.vocabulary]
     for record, label, texts in zip(records, found.labels, found.texts, strict=True):
         record |= {name: said for name, said in (("label", label), ("text", " ".join(texts))) if said}

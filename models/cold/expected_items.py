@@ -28,7 +28,7 @@ def with_expected_items(recommender: Model) -> Model:
         recommender: As training left it. It is returned as it is where nobody is known, or ratings are mere choices.
     """
     unrated = np.flatnonzero((recommender.train.item_counts == 0) & recommender.graph.items.present)
-    if not len(unrated) or recommender.newcomer_prior(ITEM, 0) is None:
+    if not len(unrated) or recommender.cold_start_prior(ITEM, 0) is None:
         return recommender
     phased, found = recommender.posterior, recommender.predictor
     place, first = torch.from_numpy(unrated), phased.num_cold

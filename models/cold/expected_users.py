@@ -25,7 +25,7 @@ Model = TypeVar("Model", bound=Trained)
 def with_expected_users(recommender: Model) -> Model:
     """Return a recommender that expects of users without ratings what known users with such concepts turned out to be.
 
-    Training draws their rows from the cold view. The prior of newcomers (`models.cold.newcomer_prior`) is nearer to what
+    Training draws their rows from the cold view. The prior of newcomers (`models.cold.cold_start_prior`) is nearer to what
     people rate, and in all samples; `recommend(concepts=...)` reads someone new by it as well. The rows become
     those of the cold view with other residuals, so that whatever takes a score apart finds the same messages.
 
@@ -35,7 +35,7 @@ def with_expected_users(recommender: Model) -> Model:
     unrated = np.flatnonzero((recommender.train.user_counts == 0) & recommender.graph.users.present)
     if not len(unrated):
         return recommender
-    plain, informed = (recommender.newcomer_prior(USER, 0, informed=told) for told in (False, True))
+    plain, informed = (recommender.cold_start_prior(USER, 0, informed=told) for told in (False, True))
     if plain is None or informed is None:
         return recommender
     phased, found = recommender.posterior, recommender.predictor

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
-from models.lists.listing import why_empty
-from models.lists.person import Person
+from models.lists.recommendation_rows import why_empty
+from models.lists.user_query import UserQuery
 from models.network.bilinear import with_one
 from models.network.head import slopes
 from models.trained import Trained
@@ -68,11 +68,11 @@ def expected_gains(covariance: Tensor, design: Tensor, precision: Tensor, weight
 
 @torch.no_grad()
 def best_questions(
-    recommender: Trained, person: Person, k: int, *, never: NDArray[np.int64] | None = None
+    recommender: Trained, person: UserQuery, k: int, *, never: NDArray[np.int64] | None = None
 ) -> list[Question]:
     """Return the items to ask someone about, best first; each complements those before it.
 
-    An item's worth is its expected gain times the chance that the person knows it (`Exposure`): who does not know an item
+    An item's worth is its expected gain times the chance that the person knows it (`ItemItemModel`): who does not know an item
     cannot answer. What an answer settles does not depend on the answer in this approximation, so several questions
     are chosen at once; asking again after each answer is better still, as the rows of the person have then moved.
 
@@ -89,7 +89,7 @@ def best_questions(
     if covariance is None:
         raise InputError("questions are for someone new; give --history, which may be empty, and no known user")
     predictor = recommender.predictor.cold
-    known = recommender.exposure(person.seen[None])[0].astype(np.float64).clip(0.0, 1.0)
+    known = recommender.item_item(person.seen[None])[0].astype(np.float64).clip(0.0, 1.0)
     known[~recommender.graph.items.present] = 0.0
     open_to_ask = known.copy()
     # Of an item without ratings only content is known: its score tells little, and few could have met it.
@@ -123,7 +123,7 @@ def best_questions(
     return found
 
 
-def questions_for(recommender: Trained, person: Person, k: int) -> pd.DataFrame:
+def questions_for(recommender: Trained, person: UserQuery, k: int) -> pd.DataFrame:
     """Return the questions as people read them: `id`, `label`, `known` and `gain`, best first."""
     found = best_questions(recommender, person, k)
     items = recommender.graph.items

@@ -38,7 +38,7 @@ class Residuals:
     """Residuals of the rated nodes of one kind in every sample, for nodes without ratings.
 
     What a node has beyond its content understates what content leaves open of another, since the node taught its own
-    concepts; beyond content that only the others taught (`models.cold.others_content`) it overstates it, since each
+    concepts; beyond content that only the others taught (`models.cold.leave_one_out_content`) it overstates it, since each
     relation gives its share back as if the others stayed. Where both are known a residual is the mean of the two.
 
     Attributes:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.cold.newcomers import Taste
+from models.cold.fold_in import UserEmbedding
 
 __all__ = ["SentenceMap"]
 
@@ -28,7 +28,7 @@ class SentenceMap:
 
     with one row of $S$ (around its mean) a self-portrait of a training user, and $Y$ at once
 
-    - the user's row of choices, 0/1: the newcomer's *soft history*, from which `Exposure` takes who comes across what;
+    - the user's row of choices, 0/1: the newcomer's *soft history*, from which `ItemItemModel` takes who comes across what;
     - the user's rows in every sample of the posterior. Samples need not be aligned: each has its own regression,
       all share $S$. What the regression leaves over, corrected for each portrait having had a say in its own
       prediction ($e_i / (1 - h_{ii})$), has the standard deviation `spread`; a draw of it in each sample
@@ -88,8 +88,8 @@ class SentenceMap:
         """Return the expected rows of someone who says a sentence, `[num_samples, size]`."""
         return np.asarray(self.row_base + np.tensordot(vector - self.mean, self.row_weights, axes=1), dtype=np.float32)
 
-    def taste(self, vector: Floats, num_levels: int, *, generator: torch.Generator) -> Taste:
+    def user_embedding(self, vector: Floats, num_levels: int, *, generator: torch.Generator) -> UserEmbedding:
         """Return the taste of someone who says a sentence, a draw in each sample."""
         rows = torch.from_numpy(self.rows(vector))
         drawn = torch.randn(rows.shape, generator=generator) * torch.from_numpy(self.spread)
-        return Taste(rows + drawn, torch.zeros(len(rows), num_levels))
+        return UserEmbedding(rows + drawn, torch.zeros(len(rows), num_levels))

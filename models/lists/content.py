@@ -61,7 +61,7 @@ class Content:
         mean: NDArray[np.float32] = item_vectors[known].sum(axis=0) / np.float32(max(known.sum(), 1))
         return cls(_directions(item_vectors, mean), _weighed(shared, rarity), shared, mean, rarity, columns)
 
-    def grown(
+    def extended(
         self, item_vectors: NDArray[np.float32], edges: Mapping[tuple[str, str, str], tuple[Indices, Indices]]
     ) -> Content:
         """Return the content with more items, beside which that of the others stays what it is.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kg.errors import UnknownNameError, did_you_mean
 from kg.graph import KnowledgeGraph
-from kg.growth.additions import Names
+from kg.growth.new_entities import EntityLinker
 from kg.hierarchy import with_wider_concepts
 from kg.schema import ITEM
 
@@ -28,7 +28,7 @@ def items_with(graph: KnowledgeGraph, filters: Mapping[str, str | Sequence[str]]
         UnknownNameError: If items have no such relation, or the graph no such concept.
     """
     kept = np.ones(len(graph.items), dtype=bool)
-    names = Names(graph)
+    names = EntityLinker(graph)
     for relation, values in filters.items():
         edge_types = [found for found in graph.edges if found.relation == relation and ITEM in found[::2]]
         if not edge_types:

@@ -95,7 +95,7 @@ class ItemRegression:
         return found
 
     def scores(self, seen: Floats) -> Floats:
-        """Return the exposure of users to all items by what they chose, both `[num_users, num_items]`, without $W$."""
+        """Return the item_item of users to all items by what they chose, both `[num_users, num_items]`, without $W$."""
         propagated = np.asarray((seen - self.share) @ self.inverse, dtype=np.float32)
         return np.asarray(seen + self._beyond_self(propagated), dtype=np.float32)
 
@@ -147,7 +147,7 @@ def chosen_settings(
 
 
 def damped(counts: NDArray[np.floating], damping: float) -> Floats:
-    """Return what the exposure to each item is multiplied by, `[num_items]`: less for what many chose, 1 for the mean."""
+    """Return what the item_item to each item is multiplied by, `[num_items]`: less for what many chose, 1 for the mean."""
     at_least_one = np.maximum(counts, 1)
     return np.asarray((at_least_one / at_least_one.mean()) ** -damping, dtype=np.float32)
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Adjustment", "best_of", "ranking"]
+__all__ = ["BoostsAndFilters", "best_of", "ranking"]
 
 _BISECTIONS = 40
 _STEEPEST = 60.0  # tilt a level of rating at most by exp(60) against the lowest
@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Adjustment:
+class BoostsAndFilters:
     r"""What someone decided about items, whatever the model says of them.
 
     A hidden item stands in no list. A boost of $b$ stars ranks an item as if its expected rating were $b$ stars higher: of
@@ -48,17 +48,17 @@ class Adjustment:
             object.__setattr__(self, name, column)
 
     @classmethod
-    def none(cls, num_items: int) -> Adjustment:
-        """Return the adjustment that changes nothing."""
+    def none(cls, num_items: int) -> BoostsAndFilters:
+        """Return the boosts_and_filters that changes nothing."""
         return cls(hidden=np.zeros(num_items, dtype=bool), boost=np.zeros(num_items, dtype=np.float32))
 
-    def __add__(self, other: Adjustment) -> Adjustment:
+    def __add__(self, other: BoostsAndFilters) -> BoostsAndFilters:
         """Return both at once: what either hides is hidden, and boosts add up."""
-        return Adjustment(hidden=self.hidden | other.hidden, boost=self.boost + other.boost)
+        return BoostsAndFilters(hidden=self.hidden | other.hidden, boost=self.boost + other.boost)
 
-    def of_items(self, items: NDArray[np.int64]) -> Adjustment:
-        """Return the adjustment of some items, in their order."""
-        return Adjustment(hidden=self.hidden[items], boost=self.boost[items])
+    def of_items(self, items: NDArray[np.int64]) -> BoostsAndFilters:
+        """Return the boosts_and_filters of some items, in their order."""
+        return BoostsAndFilters(hidden=self.hidden[items], boost=self.boost[items])
 
     def boosted(self, probabilities: Tensor, levels: Tensor) -> Tensor:
         """Return level probabilities as the boosts would have them, `[num_items, num_levels]`.
@@ -90,20 +90,22 @@ def _tilted(probabilities: Tensor, tilt: Tensor, distance: Tensor) -> Tensor:
     return torch.softmax(probabilities.log() + tilt[:, None] * distance, dim=1)
 
 
-def ranking(liking: Floats, power: float, *, exposure: Floats | None = None, nearness: Floats | None = None) -> Floats:
+def ranking(
+    relevance: Floats, power: float, *, item_item: Floats | None = None, nearness: Floats | None = None
+) -> Floats:
     r"""Return the scores that a list is ordered by, `[num_items]`.
 
     $P(\text{like})^{\text{power}}$ times the chance to come across the item, times $e^{\text{nearness}}$.
 
     Args:
-        liking: Chance that the person likes each item.
-        power: How much liking counts beside exposure.
-        exposure: How likely the person comes across each item; left out, it does not count.
+        relevance: Chance that the person likes each item.
+        power: How much relevance counts beside item_item.
+        item_item: How likely the person comes across each item; left out, it does not count.
         nearness: How much nearer each item is to what the person said, on the scale of logarithms.
     """
-    scores = liking**power
-    if exposure is not None:
-        scores = scores * exposure
+    scores = relevance**power
+    if item_item is not None:
+        scores = scores * item_item
     if nearness is not None:
         scores = scores * np.exp(nearness)
     return np.asarray(scores, dtype=np.float32)

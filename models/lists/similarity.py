@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.schema import ITEM, USER
-from models.lists.listing import sources, sources_by_content, why_empty
 from models.lists.ranking import best_of
 from models.lists.reasons import Reason
+from models.lists.recommendation_rows import sources, sources_by_content, why_empty
 from models.posterior import Predictor
 from models.trained import Trained
 
@@ -51,7 +51,7 @@ def similarity_to(predictor: Predictor, item: int, users: Tensor) -> Tensor:
 
     with $\Sigma$ the covariance of the known users' rows in a sample: the correlation, over users, of what they would think
     of the two items, averaged over the posterior. A plain cosine of rows would depend on how latent dimensions happen to be
-    scaled and turned, which changes no score; this does not. A new item's row is its content with what may come beyond
+    scaled and transposed, which changes no score; this does not. A new item's row is its content with what may come beyond
     it, so its similarities are those of its content, the smaller the less content says.
 
     Args:

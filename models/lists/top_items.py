@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lists.exposure import Exposure
-from models.lists.liking import WHOLE, Liking, Part
-from models.lists.person import Person
+from models.lists.item_item import ItemItemModel
+from models.lists.relevance import WHOLE, Part, Relevance
+from models.lists.user_query import UserQuery
 from models.posterior import PhasedPredictor
 
 __all__ = ["best_by_bound", "top_items"]
@@ -27,18 +27,18 @@ Indices = NDArray[np.int64]
 
 def best_by_bound(
     weight: Floats,
-    liking: Callable[[Indices, Part], Floats],
+    relevance: Callable[[Indices, Part], Floats],
     k: int,
     *,
     parts: Sequence[Part] = (WHOLE,),
     slack: float = 0.0,
     power: float = 1.0,
 ) -> tuple[Indices, Floats]:
-    r"""Return the `k` items of largest weight times liking and their scores, best first, equal ones by index.
+    r"""Return the `k` items of largest weight times relevance and their scores, best first, equal ones by index.
 
     $$s_i = w_i\, \ell_i^{\text{power}}, \qquad \ell_i = \sum_p \ell_{ip}, \quad 0 \le \ell_{ip} \le f_p, \quad \sum_p f_p = 1$$
 
-    Liking is a mean of chances over samples, and $\ell_{ip}$ what part $p$ of them, a fraction $f_p$, adds to it. So no item
+    Relevance is a mean of chances over samples, and $\ell_{ip}$ what part $p$ of them, a fraction $f_p$, adds to it. So no item
     scores above its weight: items are scored in falling order of weight until the weight of the next is below the `k`-th
     best score found. And once some parts are known, an item is left as soon as it stays below that score even if
     all other samples were sure of it. The answer is that of scoring all, as in the threshold algorithm (Fagin,
@@ -47,11 +47,11 @@ def best_by_bound(
 
     Args:
         weight: What an item would score if it were sure to be liked, `[num_items]`; `-inf` leaves it out.
-        liking: Item indices, a part of the samples -> what these add to the liking of each item, `[num_given_items]`.
+        relevance: Item indices, a part of the samples -> what these add to the relevance of each item, `[num_given_items]`.
         k: Number of items.
         parts: The parts, in the order in which they are asked; together all samples.
         slack: By how much the rest may add more than its fraction, since samples are whole.
-        power: How much liking counts beside the weight.
+        power: How much relevance counts beside the weight.
     """
     there = int(np.isfinite(weight).sum())
     wanted = min(k, there)
@@ -60,7 +60,7 @@ def best_by_bound(
     size = min(there, max(FIRST, 2 * k))
     items = np.argpartition(-weight, size - 1)[:size] if size < len(weight) else np.arange(len(weight))
     items = items[np.isfinite(weight[items])]
-    scores = weight[items] * liking(items, WHOLE) ** power
+    scores = weight[items] * relevance(items, WHOLE) ** power
     threshold = np.partition(scores, -wanted)[-wanted]
     # Whoever is not among these can not reach the threshold, which only rises.
     reaching = weight * (1 + _ROUNDING) >= threshold
@@ -72,7 +72,7 @@ def best_by_bound(
         fresh = rest[start : start + STEP]
         liked = np.zeros(len(fresh), dtype=np.float32)
         for part in parts:
-            liked += liking(fresh, part)
+            liked += relevance(fresh, part)
             left = 1 - part[1] + slack if part[1] < 1 else 0.0
             reaching = weight[fresh] * (liked + left) ** power * (1 + _ROUNDING) >= threshold
             fresh, liked = fresh[reaching], liked[reaching]
@@ -88,8 +88,8 @@ def best_by_bound(
 
 def top_items(
     predictor: PhasedPredictor,
-    exposure: Exposure,
-    person: Person,
+    item_item: ItemItemModel,
+    person: UserQuery,
     *,
     level: int,
     power: float,
@@ -103,25 +103,25 @@ def top_items(
 
     Args:
         predictor: Rows of all nodes.
-        exposure: Who comes across what.
+        item_item: Who comes across what.
         person: Whose list it is.
-        level: Index of the lowest level that counts as liking.
-        power: How much liking counts beside exposure.
+        level: Index of the lowest level that counts as relevance.
+        power: How much relevance counts beside item_item.
         k: Number of items.
         left_out: Items that may not be listed, bool `[num_items]`.
     """
-    liking = Liking(predictor, person, level)
+    relevance = Relevance(predictor, person, level)
 
     def best(items: Indices, weight: Floats) -> tuple[Indices, Floats]:
-        parts = PARTS if liking.num_samples >= _FEW else (WHOLE,)
-        slack = 0.5 / liking.num_samples
+        parts = PARTS if relevance.num_samples >= _FEW else (WHOLE,)
+        slack = 0.5 / relevance.num_samples
         places, scores = best_by_bound(
-            weight, lambda some, part: liking(items[some], part), k, parts=parts, slack=slack, power=power
+            weight, lambda some, part: relevance(items[some], part), k, parts=parts, slack=slack, power=power
         )
         return items[places], scores
 
-    personal, (shared, share) = exposure.personal, exposure.shared
-    weight = exposure.of_personal(person.seen[None])[0]
+    personal, (shared, share) = item_item.personal, item_item.shared
+    weight = item_item.of_personal(person.seen[None])[0]
     weight[left_out[personal]] = -np.inf
     items, scores = best(personal, weight)
     least = scores[-1] / np.float32(1 + _ROUNDING) if len(scores) == k else np.float32(-np.inf)

@@ -18,9 +18,9 @@ from models.people.concept_table import ConceptTable
 from models.people.concept_weights import ConceptWeights
 from models.people.habits import habits_table
 from models.people.interests import TasteSpace, unit_of_score
-from models.people.likeness import Likeness
 from models.people.own_tastes import OwnTastes
 from models.people.relation_ridges import relation_ridges
+from models.people.user_similarity import UserSimilarity
 from models.posterior import Predictor
 from models.trained import Trained
 
@@ -42,7 +42,7 @@ class Behaviour:
         expected: What the biases of user and item expect of each training rating, in stars; None of implicit feedback.
         by_user: Positions of the training ratings, those of one user together.
         common: Which concepts have at least five items and a hundredth of the training ratings, `[num_concepts]`.
-        likeness: How alike tastes are.
+        similarity: How alike tastes are.
     """
 
     concepts: ConceptTable
@@ -53,7 +53,7 @@ class Behaviour:
     expected: NDArray[np.float64] | None
     by_user: NDArray[np.int64]
     common: NDArray[np.bool_]
-    likeness: Likeness
+    similarity: UserSimilarity
 
     @classmethod
     def of(cls, recommender: Trained) -> Behaviour:
@@ -84,7 +84,7 @@ class Behaviour:
             expected=None if biases is None else biases.unclipped(train.user, train.item),
             by_user=np.argsort(train.user, kind="stable"),
             common=(items >= LEAST_ITEMS) & (share >= LEAST_SHARE) & (share < 1),
-            likeness=Likeness.of(predictor.warm, warm.average, torch.from_numpy(train.item_counts > 0)),
+            similarity=UserSimilarity.of(predictor.warm, warm.average, torch.from_numpy(train.item_counts > 0)),
         )
 
     def share_of_ratings(self, recommender: Trained) -> NDArray[np.float64]:
@@ -137,7 +137,7 @@ class Behaviour:
             user: Whose taste it is.
             rows: The taste in the warm samples, `[num_samples, embedding_size + 1]`.
         """
-        found = self.likeness.to_all(rows)
+        found = self.similarity.to_all(rows)
         found[user] = np.nan
         found[recommender.train.user_counts == 0] = np.nan
         return found

@@ -27,7 +27,7 @@ class ConceptTable:
     A concept of a single item cannot be told from the item, so it is not among them.
 
     Attributes:
-        relations: Names of the relations, as the graph has them.
+        relations: EntityLinker of the relations, as the graph has them.
         relation: Position of each concept's relation, rising, `[num_concepts]`.
         keys: `relation:id` of each concept, unique.
         labels: What people read.

@@ -97,7 +97,7 @@ def drift_of(
     Args:
         time: Unix times of the ratings, `[num_ratings]`, in any order; None where the data has none.
         concepts: Which concepts the rated items have, `[num_ratings, num_concepts]`.
-        labels: Names of the concepts.
+        labels: EntityLinker of the concepts.
         above_expected: Ratings above what biases expect, in stars `[num_ratings]`; None without stars.
         seed: Seed of the random orders.
     """
@@ -155,7 +155,7 @@ def change_points(
     counts if fewer than `level` of random *orders of the sessions* have as good a one; its two parts are then
     searched in turn, as in E-Divisive (arXiv:1306.4933). Whole sessions are moved, since ratings of one evening
     are alike in any case: changes are tested against sessions that could have come in any order. Penalties as of
-    PELT (arXiv:1101.1438) would take the likeness within a session for a change. A change that is soon taken back
+    PELT (arXiv:1101.1438) would take the similarity within a session for a change. A change that is soon taken back
     may stay unseen: one split hardly explains it.
 
     Args:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kg.errors import InputError
 from kg.schema import USER
-from models.cold.newcomers import Taste
+from models.cold.fold_in import UserEmbedding
 from models.network.bilinear import with_one
 from models.network.head import slopes
 from models.people.interests import TasteSpace
@@ -22,7 +22,9 @@ TOLERANCE = 1e-3  # of a weight, in its own unit
 
 
 @torch.no_grad()
-def with_weights(taste: Taste, precision: Tensor, space: TasteSpace, wanted: Mapping[int, float]) -> Taste:
+def with_weights(
+    taste: UserEmbedding, precision: Tensor, space: TasteSpace, wanted: Mapping[int, float]
+) -> UserEmbedding:
     r"""Return a taste given that concepts have certain weights: the conditional Gaussian in every sample.
 
     $$z' = z + \Sigma A^\top (A \Sigma A^\top)^{-1} (w - A (z - \bar z))$$

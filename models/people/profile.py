@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.rating_levels import nearest_level
 from kg.schema import USER
-from models.cold.newcomers import Taste
-from models.lists.listing import AVERAGE, DEMOGRAPHICS, FEW
-from models.lists.person import Person, known_person
+from models.cold.fold_in import UserEmbedding
+from models.lists.recommendation_rows import AVERAGE, DEMOGRAPHICS, FEW
+from models.lists.user_query import UserQuery, known_user_query
 from models.people.behaviour import Behaviour
 from models.people.concept_interest import Evidence, Interest
 from models.people.concept_weights import ConceptWeights
@@ -35,7 +35,7 @@ LEAST_EVIDENCE = 2  # own ratings that a concept of few items needs: the best of
 SIMILAR = 10  # users named
 LEAST_CHANCE = 0.8  # of the sign of a listed interest
 
-Lists = Callable[[Person, int, int], pd.DataFrame]
+Lists = Callable[[UserQuery, int, int], pd.DataFrame]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,7 +134,7 @@ def profile_of(recommender: Trained, behaviour: Behaviour, user: str, lists: Lis
         recommender: The model.
         behaviour: What it says of people.
         user: Id of the user.
-        lists: Person, length and number of reasons -> the best items that the person has not rated.
+        lists: UserQuery, length and number of reasons -> the best items that the person has not rated.
 
     Raises:
         UnknownNameError: If the graph does not know the user.
@@ -150,17 +150,17 @@ class _Reader:
     behaviour: Behaviour
     user: int
     mine: NDArray[np.int64]
-    warm: Taste
-    cold: Taste
+    warm: UserEmbedding
+    cold: UserEmbedding
     weights: ConceptWeights
     edits: Mapping[str, float]
     lists: Lists
 
     @classmethod
     def of(cls, recommender: Trained, behaviour: Behaviour, user: int, lists: Lists) -> _Reader:
-        cold = warm = Taste.learned(recommender.predictor.cold, user)
+        cold = warm = UserEmbedding.learned(recommender.predictor.cold, user)
         if recommender.predictor.warm is not recommender.predictor.cold:
-            warm = Taste.learned(recommender.predictor.warm, user)
+            warm = UserEmbedding.learned(recommender.predictor.warm, user)
         return cls(
             recommender=recommender,
             behaviour=behaviour,
@@ -185,14 +185,16 @@ class _Reader:
         weights = behaviour.weights(self.recommender, self.user, rows, list(wanted))
         return replace(self, warm=warm, cold=cold, weights=weights, edits=edits)
 
-    def _edited(self, posterior: Posterior, phase: Predictor, space: TasteSpace, wanted: Mapping[int, float]) -> Taste:
+    def _edited(
+        self, posterior: Posterior, phase: Predictor, space: TasteSpace, wanted: Mapping[int, float]
+    ) -> UserEmbedding:
         train, levels = self.recommender.train, self.recommender.levels
         item = torch.from_numpy(train.item[self.mine])
         level = torch.from_numpy(nearest_level(train.value[self.mine], levels))
         if self.recommender.implicit:
             level = torch.full_like(level, len(levels) - 1)
         precision = what_ratings_settle(posterior, phase, self.user, item, level)
-        return with_weights(Taste.learned(phase, self.user), precision, space, wanted)
+        return with_weights(UserEmbedding.learned(phase, self.user), precision, space, wanted)
 
     def profile(self, before: Profile | None = None) -> Profile:
         """Put the profile together; what an edit does not move is taken from the profile before it."""
@@ -255,7 +257,7 @@ class _Reader:
 
     def recommend(self, k: int, num_reasons: int) -> pd.DataFrame:
         """Rank as `Recommender.recommend` does, by the rows of this taste."""
-        known = known_person(self.recommender, self.recommender.graph.users.vocabulary.id_of(self.user))
+        known = known_user_query(self.recommender, self.recommender.graph.users.vocabulary.id_of(self.user))
         person = replace(known, warm=None if known.warm is None else self.warm, cold=self.cold)
         return self.lists(person, k, num_reasons)
 
@@ -307,14 +309,14 @@ class _Reader:
 
     def _similar(self) -> tuple[dict[str, Any], ...]:
         nodes = self.recommender.graph.users
-        likeness = self.behaviour.similar(self.recommender, self.user, self.warm.rows)
-        best = np.argsort(-np.nan_to_num(likeness, nan=-2.0), kind="stable")[:SIMILAR]
+        similarity = self.behaviour.similar(self.recommender, self.user, self.warm.rows)
+        best = np.argsort(-np.nan_to_num(similarity, nan=-2.0), kind="stable")[:SIMILAR]
         return tuple(
             {
                 "id": nodes.vocabulary.id_of(int(one)),
                 "label": str(nodes.labels[one]),
-                "similarity": float(likeness[one]),
+                "similarity": float(similarity[one]),
             }
             for one in best
-            if np.isfinite(likeness[one])
+            if np.isfinite(similarity[one])
         )

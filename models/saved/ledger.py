@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from kg.growth.additions import Additions
+from kg.growth.new_entities import NewEntities
 from kg.schema import USER
 from kg.storage.atomic import write_file
 from kg.storage.manifest import pretty
-from models.cold.placement import placed
+from models.cold.joining import placed
 from models.trained import Trained
 
 __all__ = ["LEDGER_FILES", "Said", "read_ledger", "replayed", "said_of", "write_ledger"]
@@ -112,7 +112,7 @@ def read_ledger(directory: Path, names: Collection[str]) -> list[Said]:
 def replayed(recommender: Model, said: Sequence[Said]) -> Model:
     """Return a trained recommender with everything that was added to it."""
     for part in said:
-        additions = Additions.of(
+        additions = NewEntities.of(
             recommender.graph,
             part.kind,
             part.records,

@@ -10,22 +10,22 @@ from torch import Tensor
 
 from models.cold.sentence_map import SentenceMap
 from models.lists.content import Content
-from models.lists.exposure import ContentRegression, Exposure
+from models.lists.item_item import ContentRegression, ItemItemModel
 from models.saved.flat import arrays_below, flat
 from models.trained import Trained
 
-__all__ = ["content_of", "content_regression_of", "exposure_of", "lists_tensors", "sentences_of", "shape_of_content"]
+__all__ = ["content_of", "content_regression_of", "item_item_of", "lists_tensors", "sentences_of", "shape_of_content"]
 
 MATRICES = ("concepts", "shared")
 
 
 def lists_tensors(trained: Trained) -> dict[str, Tensor]:
     """Return the arrays of lists under flat names."""
-    content, exposure, regression = trained.content, trained.exposure, trained.content_regression
+    content, item_item, regression = trained.content, trained.item_item, trained.content_regression
     columns = {str(number): senders for number, senders in enumerate(content.columns.values())}
     tensors = {
         **flat("items", {"vectors": trained.item_vectors}),
-        **flat("exposure", {name: getattr(exposure, name) for name in ("weights", "base", "head")}),
+        **flat("exposure", {name: getattr(item_item, name) for name in ("weights", "base", "head")}),
         **flat("content_regression", {"warm": regression.warm, "inverse": regression.inverse}),
         **flat("content", {"text": content.text, "mean": content.mean, "rarity": content.rarity}),
         **flat("columns", columns),
@@ -41,9 +41,9 @@ def shape_of_content(content: Content) -> dict[str, Any]:
     return {"columns": [list(edge_type) for edge_type in content.columns], "num_concepts": content.shared.shape[1]}
 
 
-def exposure_of(tensors: Mapping[str, Tensor]) -> Exposure:
+def item_item_of(tensors: Mapping[str, Tensor]) -> ItemItemModel:
     """Return who comes across what, in the same memory."""
-    return Exposure(**arrays_below(tensors, "exposure"))
+    return ItemItemModel(**arrays_below(tensors, "exposure"))
 
 
 def content_regression_of(tensors: Mapping[str, Tensor]) -> ContentRegression:

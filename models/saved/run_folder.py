@@ -15,6 +15,7 @@ from kg.storage.atomic import staged_directory, write_file
 from kg.storage.manifest import pretty, refuse_foreign, seal, unseal
 from models.network.assembly import ModelSettings
 from models.posterior import PhasedPosterior, Posterior
+from models.saved.cold_start_file import cold_start_of, cold_start_tensors
 from models.saved.embeddings_file import embeddings_of, embeddings_tensors
 from models.saved.flat import read_tensors, refuse_non_numbers, write_tensors
 from models.saved.inputs_file import data_of, inputs_tensors, projection_of, ratings_of, sessions_of, shape_of_inputs
@@ -22,12 +23,11 @@ from models.saved.ledger import read_ledger, replayed, said_of, write_ledger
 from models.saved.lists_file import (
     content_of,
     content_regression_of,
-    exposure_of,
+    item_item_of,
     lists_tensors,
     sentences_of,
     shape_of_content,
 )
-from models.saved.newcomers_file import newcomers_of, newcomers_tensors
 from models.text import TextEncoder
 from models.trained import Trained
 
@@ -65,7 +65,7 @@ def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[s
         "embeddings": embeddings_tensors(trained.predictor),
         "inputs": inputs_tensors(trained),
         "lists": lists_tensors(trained),
-        "newcomers": newcomers_tensors(trained),
+        "newcomers": cold_start_tensors(trained),
     }
     write_mapped_graph(trained.graph, folder)
     for name in TENSOR_FILES:
@@ -115,7 +115,7 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
         manifest: Its manifest.
     """
     facts = json.loads((directory / "recommender.json").read_bytes())
-    samples, embeddings, inputs, lists, newcomers = (
+    samples, embeddings, inputs, lists, cold_start = (
         read_tensors(directory / f"{name}.safetensors") for name in TENSOR_FILES
     )
     refuse_non_numbers(samples, directory / "model.safetensors")  # every answer would be
@@ -131,7 +131,7 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
         posterior=posterior,
         data=data_of(inputs, facts["inputs"]),
         item_vectors=lists["items/vectors"].numpy(),
-        exposure=exposure_of(lists),
+        item_item=item_item_of(lists),
         encoder=TextEncoder(facts["encoder"]["name"], max_length=facts["encoder"]["max_length"]),
         encoder_fingerprint=manifest["encoder"],
         scale=(low, high),
@@ -144,6 +144,6 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
     trained.restore(
         predictor=embeddings_of(embeddings, posterior, sessions),
         content_regression=content_regression_of(lists),
-        **newcomers_of(newcomers),
+        **cold_start_of(cold_start),
     )
     return replayed(trained, read_ledger(directory, manifest["files"]))

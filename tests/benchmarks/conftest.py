@@ -24,7 +24,7 @@ users:
   - {file: users.csv, id: id, concepts: {job: {column: job}}}
 """
 CONFIG = RunConfig(
-    text=TextConfig(num_features=2, portraits=0),
+    text=TextConfig(num_features=2, synthetic_texts=0),
     model=ModelConfig(embedding_size=2),
     training=LangevinConfig(epochs=12, burn_in=4, hold=1, keep_every=1),
 )

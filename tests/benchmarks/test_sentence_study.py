@@ -23,7 +23,7 @@ from models.text import TextEncoder
 from training.bundle import load_run
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.runs import train_run
-from training.self_portraits import with_sentences
+from training.synthetic_users import with_sentences
 
 DESCRIPTION = """name: tastes
 ratings: {file: ratings.csv, scale: [1, 5]}
@@ -35,7 +35,7 @@ users:
 NUM_USERS, NUM_ITEMS = 40, 80
 CONFIG = RunConfig(
     split=SplitConfig(name="cold-users", test_share=0.3),
-    text=TextConfig(num_features=4, portraits=60),
+    text=TextConfig(num_features=4, synthetic_texts=60),
     model=ModelConfig(embedding_size=2),
     training=LangevinConfig(epochs=40, burn_in=20, hold=10, keep_every=2),
 )
@@ -159,14 +159,14 @@ def test_a_refusal_moves_items_away(run: Path) -> None:
     recommender = load_run(run).recommender
     drama = np.array([int(raw_id) % 2 == 0 for raw_id in recommender.graph.items.vocabulary.ids])
     for text, wanted in (("Drama.", drama), ("No war.", drama), ("I hate drama!", ~drama)):
-        nearness = recommender.person(text=text).nearness
+        nearness = recommender.user_query(text=text).nearness
         assert nearness is not None
         assert nearness[wanted].mean() > nearness[~wanted].mean() + 0.5, text
 
 
 def test_a_loaded_run_says_of_a_sentence_what_was_learned(run: Path) -> None:
     there = load_run(run).recommender
-    here = with_sentences(replace(there, sentences=None), most=CONFIG.text.portraits)
+    here = with_sentences(replace(there, sentences=None), most=CONFIG.text.synthetic_texts)
     assert here.sentences is not None
     assert there.sentences is not None
     told, again = (who.recommend(text="quiet drama", k=NUM_ITEMS).set_index("id") for who in (here, there))
@@ -177,9 +177,9 @@ def test_a_loaded_run_says_of_a_sentence_what_was_learned(run: Path) -> None:
 def test_newcomers_are_found_by_a_sentence(run: Path) -> None:
     """The map was learned before they came; nearness and what is known of their content speak for them."""
     grown = load_run(run).recommender.add_items([{"id": "new", "title": "New", "text": "A violin.", "genre": "Drama"}])
-    assert grown.person(text="a violin").seen[-1] == 0
+    assert grown.user_query(text="a violin").seen[-1] == 0
     assert "new" in set(grown.recommend(text="a violin", k=NUM_ITEMS + 1)["id"])
-    nearness = grown.person(text="a violin").nearness
+    nearness = grown.user_query(text="a violin").nearness
     assert nearness is not None
     assert nearness.argmax() == len(nearness) - 1
 
@@ -189,12 +189,12 @@ def test_a_run_without_held_out_users_or_without_the_map_is_refused(graph: Path,
     with pytest.raises(InputError, match="holds out no users"):
         strangers_of(load_run(tmp_path / "random"))
     loaded = load_run(run)
-    with pytest.raises(InputError, match=r"text\.portraits above 0"):
+    with pytest.raises(InputError, match=r"text\.synthetic_texts above 0"):
         sentence_study(replace(loaded, recommender=replace(loaded.recommender, sentences=None)))
 
 
 def test_no_portraits_no_map(graph: Path, tmp_path: Path) -> None:
-    train_run(graph, CONFIG.updated(["text.portraits=0"]), tmp_path / "run")
+    train_run(graph, CONFIG.updated(["text.synthetic_texts=0"]), tmp_path / "run")
     recommender = load_run(tmp_path / "run").recommender
     assert recommender.sentences is None
     rows = recommender.recommend(text="drama", k=5)

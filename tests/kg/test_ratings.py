@@ -40,7 +40,7 @@ def test_weights_follow_their_ratings_and_count_one_where_there_are_none() -> No
     weighted = some(weight=[0.5, 1, 2])
     assert weighted.weight is not None
     assert weighted.select(np.array([2, 0])).weight.tolist() == [2, 0.5]  # type: ignore[union-attr]
-    assert weighted.turned().weight.tolist() == [0.5, 1, 2]  # type: ignore[union-attr]
+    assert weighted.transposed().weight.tolist() == [0.5, 1, 2]  # type: ignore[union-attr]
     assert weighted.concat(some()).weight.tolist() == [0.5, 1, 2, 1, 1, 1]  # type: ignore[union-attr]
     assert some().concat(weighted).weight.tolist() == [1, 1, 1, 0.5, 1, 2]  # type: ignore[union-attr]
     assert some().concat(some()).weight is None

@@ -109,7 +109,7 @@ def short_run(dataset: Dataset, folder: Path, monkeypatch: pytest.MonkeyPatch, *
     dataset.save(folder / "graph")
     short = ["training.epochs=70", "training.burn_in=20", "training.hold=5", "training.keep_every=2"]
     config = RunConfig().updated(
-        ["split.test_share=0.25", "text.portraits=0", "model.embedding_size=2", *short, *settings]
+        ["split.test_share=0.25", "text.synthetic_texts=0", "model.embedding_size=2", *short, *settings]
     )
     train_run(folder / "graph", config, folder / "run")
     return folder / "run"
@@ -167,6 +167,8 @@ def test_one_phase_is_all_and_gradient_descent_has_no_samples_to_diagnose(
     descent = ("training.method=adamw", "training.epochs=2", "split.validation_share=0.2")
     (tmp_path / "two").mkdir()
     small_dataset.save(tmp_path / "two" / "graph")
-    config = RunConfig().updated(["split.test_share=0.25", "text.portraits=0", "model.embedding_size=2", *descent])
+    config = RunConfig().updated(
+        ["split.test_share=0.25", "text.synthetic_texts=0", "model.embedding_size=2", *descent]
+    )
     train_run(tmp_path / "two" / "graph", config, tmp_path / "two" / "run")
     assert json.loads((tmp_path / "two" / "run" / "metrics.json").read_bytes())["diagnostics"] is None

@@ -187,11 +187,11 @@ def test_items_of_training_are_never_listed(
     monkeypatch.setattr(evaluation, "top_k", spy)
     found = measured(model, {part: parts[part]}, baselines=False)["parts"][part]
     (scores,) = seen
-    liking = np.unique(parts[part].user[parts[part].value >= 4])
+    relevance = np.unique(parts[part].user[parts[part].value >= 4])
     candidates = np.arange(ITEMS) if part == "warm" else np.unique(parts[part].item)
     known = np.zeros((USERS, ITEMS), dtype=bool)
     known[model.train.user, model.train.item] = True
-    np.testing.assert_array_equal(np.isneginf(scores), known[np.ix_(liking, candidates)])
+    np.testing.assert_array_equal(np.isneginf(scores), known[np.ix_(relevance, candidates)])
     assert scores.max() < 1e6
     slow = slow_lists(model, parts[part], candidates.tolist())
     assert found["ndcg@20"]["value"] == pytest.approx(np.mean([ndcg for ndcg, _, _ in slow]))

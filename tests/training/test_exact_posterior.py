@@ -21,7 +21,7 @@ from models.network.hybrid import HybridInputs
 from models.network.sparse import Pairs
 from models.network.tower import NodeInputs
 from training.langevin import LangevinSampler
-from training.objective import Evidence, RatingBatch, RatingObjective
+from training.objective import RatingBatch, RatingObjective, TrainingBatch
 from training.scale_priors import scale_priors
 
 Array = NDArray[np.float64]
@@ -386,7 +386,7 @@ def langevin_means(
         Pairs(user[order], item[order], num_users, num_items), torch.from_numpy(np.tile(level, replicas))[order]
     )
     nothing = warm.select(torch.zeros(len(warm), dtype=torch.bool))
-    evidence = Evidence(warm, nothing, nothing)
+    evidence = TrainingBatch(warm, nothing, nothing)
     of_users, of_items = (
         NodeInputs(content=Messages.stack(number, {}, {}), interactions=Messages.stack(number, {}, {}))
         for number in (num_users, num_items)

@@ -195,7 +195,7 @@ def test_events_are_told_in_the_figures_of_the_run(
     small_dataset.save(tmp_path / "graph")
     short = ["epochs=8", "burn_in=2", "hold=1", "keep_every=1"]
     config = RunConfig().updated(
-        ["split.test_share=0.25", "model.embedding_size=2", "text.num_features=0", "text.portraits=0"]
+        ["split.test_share=0.25", "model.embedding_size=2", "text.num_features=0", "text.synthetic_texts=0"]
         + [f"training.{setting}" for setting in short]
     )
     monkeypatch.setattr(Experiment, "item_vectors", np.zeros((3, 1), dtype=np.float32))

@@ -99,7 +99,7 @@ class Place:
         return {name: found[name] for name in ("parts", "baselines")}
 
     def left_over(self) -> set[str]:
-        """Names of hidden files and folders: all of them are unfinished work."""
+        """EntityLinker of hidden files and folders: all of them are unfinished work."""
         return {path.name for path in self.folder.iterdir() if path.name.startswith(".")}
 
 

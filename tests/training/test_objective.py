@@ -21,7 +21,7 @@ from models.network.hybrid import HybridInputs, HybridModel, Representations
 from models.network.sparse import Pairs, pair_scores
 from training.config import LangevinConfig
 from training.langevin import LangevinSampler
-from training.objective import Evidence, RatingBatch, RatingObjective
+from training.objective import RatingBatch, RatingObjective, TrainingBatch
 from training.sampling import LangevinTraining
 from training.scale_priors import scale_priors
 
@@ -34,7 +34,7 @@ class World:
     ratings: Ratings
     data: GraphInputs
     inputs: HybridInputs
-    evidence: Evidence
+    evidence: TrainingBatch
 
 
 def nodes(kind: str, number: int) -> Nodes:
@@ -68,7 +68,7 @@ def world() -> World:
         num_items=ITEMS,
     )
     data = graph_inputs(graph, ratings, rng.normal(size=(ITEMS, 2)).astype(np.float32))
-    evidence = Evidence.draw(ratings, LEVELS, share=0.4, generator=torch.Generator().manual_seed(1))
+    evidence = TrainingBatch.draw(ratings, LEVELS, share=0.4, generator=torch.Generator().manual_seed(1))
     assert min(len(evidence.cold_items), len(evidence.cold_users)) > 5
     return World(ratings, data, hybrid_inputs(data), evidence)
 
@@ -199,7 +199,7 @@ class Oracle:
         return found
 
 
-def gradients(model: HybridModel, objective: RatingObjective, evidence: Evidence) -> dict[str, Tensor]:
+def gradients(model: HybridModel, objective: RatingObjective, evidence: TrainingBatch) -> dict[str, Tensor]:
     model.zero_grad()
     objective(model, evidence).backward()
     return {
@@ -281,7 +281,7 @@ def test_the_cold_terms_send_no_gradient_to_partner_or_head(world: World) -> Non
         ("cold_users", ("cold_users.", "users.content.")),
     ):
         parts = {"cold_items": warm, "cold_users": warm, part: world.evidence.warm}
-        found = gradients(model, objective, Evidence(warm, **parts))
+        found = gradients(model, objective, TrainingBatch(warm, **parts))
         for name, gradient in found.items():
             assert bool(gradient.any()) == name.startswith(own), name
 
@@ -292,7 +292,7 @@ def test_without_weight_the_cold_view_does_not_exist(world: World) -> None:
     assert not any(gradient.any() for name, gradient in found.items() if name.startswith("cold_"))
     nothing = world.evidence.warm.select(torch.zeros(RATINGS, dtype=torch.bool))
     only_warm = gradients(
-        model, RatingObjective(world.inputs, weight=1.0), Evidence(world.evidence.warm, nothing, nothing)
+        model, RatingObjective(world.inputs, weight=1.0), TrainingBatch(world.evidence.warm, nothing, nothing)
     )
     for name, gradient in found.items():
         torch.testing.assert_close(gradient, only_warm[name])
@@ -309,7 +309,7 @@ def test_evidence_holds_every_rating_and_a_share_of_them(world: World) -> None:
     assert listed(world.evidence.warm) == given
     assert set(listed(world.evidence.cold_items)) < set(given)
     for share, number in ((0.0, 0), (1.0, RATINGS)):
-        drawn = Evidence.draw(ratings, LEVELS, share=share, generator=torch.Generator())
+        drawn = TrainingBatch.draw(ratings, LEVELS, share=share, generator=torch.Generator())
         assert len(drawn.cold_items) == len(drawn.cold_users) == number
 
 
@@ -328,7 +328,7 @@ def test_batches_part_the_evidence_and_their_gradients_add_up(world: World) -> N
 def test_the_order_of_the_ratings_changes_nothing(world: World) -> None:
     model, objective = new_model(world), RatingObjective(world.inputs, weight=WEIGHT)
     shuffled = world.ratings.select(np.random.default_rng(1).permutation(RATINGS))
-    again = Evidence.draw(shuffled, LEVELS, share=0.4, generator=torch.Generator().manual_seed(1))
+    again = TrainingBatch.draw(shuffled, LEVELS, share=0.4, generator=torch.Generator().manual_seed(1))
     assert torch.equal(objective(model, again), objective(model, world.evidence))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import models.lists.exposure
+import models.lists.item_item
 import training.runs
 from kg.dataset import Dataset
 from kg.errors import InputError
@@ -106,12 +106,12 @@ def test_an_interrupt_says_that_the_training_is_kept(
 def test_a_run_of_a_large_catalogue_keeps_the_head_of_its_lists(
     graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models.lists.exposure, "LARGEST_CATALOGUE", 2)
-    monkeypatch.setattr(models.lists.exposure, "HEAD", 2)
+    monkeypatch.setattr(models.lists.item_item, "LARGEST_CATALOGUE", 2)
+    monkeypatch.setattr(models.lists.item_item, "HEAD", 2)
     train_run(graph, config(), tmp_path / "run")
     recommender = load_run(tmp_path / "run").recommender
-    assert recommender.exposure.head is not None
-    assert recommender.exposure.weights.shape == (2, 2)
+    assert recommender.item_item.head is not None
+    assert recommender.item_item.weights.shape == (2, 2)
     grown = recommender.add_items([{"id": "brand new", "text": "a tale"}])
     rows = grown.recommend(history={}, k=100)
     assert len(rows) == recommender.graph.items.num_present + 1

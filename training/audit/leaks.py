@@ -6,6 +6,7 @@ from kg.checks.findings import Finding, in_order
 from kg.dataset import Dataset
 from training.audit.held_out import HeldOut
 from training.audit.leak_dates import later_statements
+from training.audit.leak_duplicates import same_items
 from training.audit.leak_pairs import (
     concepts_like_users,
     edges_of_pairs,
@@ -13,7 +14,6 @@ from training.audit.leak_pairs import (
     repeated_pairs,
 )
 from training.audit.leak_statistics import derived_concepts, numbers_in_texts, outcomes
-from training.audit.leak_twins import same_items
 from training.splits import Split
 
 __all__ = ["audit"]

@@ -12,7 +12,7 @@ from kg.errors import InputError
 from training.commands.cli_options import History, Json, Overwrite
 
 if TYPE_CHECKING:
-    from models.accounts.explanation import Explanation
+    from models.attribution.explanation import Explanation
 
 __all__ = ["explain"]
 

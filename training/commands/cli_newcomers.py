@@ -151,13 +151,13 @@ def _check_known(recommender: Recommender, table: Table, pairs: list[tuple[str, 
 def _first_wrong(recommender: Recommender, kind: str, told: Told, file: Path) -> InputError:
     """Return what is wrong with the first record that the run cannot take, with its place."""
     from kg.growth.addition_files import first_wrong
-    from kg.growth.additions import Additions
+    from kg.growth.new_entities import NewEntities
 
     return first_wrong(
         told.records,
         told.lines,
         file,
-        lambda some: Additions.of(recommender.graph, kind, some, scale=recommender.scale),
+        lambda some: NewEntities.of(recommender.graph, kind, some, scale=recommender.scale),
     )
 
 
@@ -167,7 +167,7 @@ def _add(
     from kg.description import Description
     from kg.growth.addition_files import read_records
     from kg.growth.described_additions import described_records
-    from training.additions import write_grown_run
+    from training.additions import write_extended_run
     from training.bundle import load_run
     from training.commands import console
 
@@ -197,7 +197,7 @@ def _add(
         if error.file is not None or others:
             raise
         raise _first_wrong(found.recommender, kind, told, file) from None
-    write_grown_run(found.directory, found.manifest, grown, out)
+    write_extended_run(found.directory, found.manifest, grown, out)
     notes = [*told.notes, *told.known_links(found.recommender.graph.items), *grown.notes[before:]]
     if as_json:
         console.print_json({"run": str(out), f"{kind}s": [str(record["id"]) for record in records], "notes": notes})

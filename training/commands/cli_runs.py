@@ -273,15 +273,17 @@ def _everyone(
     recommender: Recommender, rules: AppliedRules | None, out: Path, count: int, again: bool, as_json: bool
 ) -> None:
     """Write the lists of all users."""
-    from models.lists.ruled import adjustment_of
+    from models.lists.boosts_and_filters import boosts_and_filters_of
     from training.commands import console
     from training.lists import write_lists
     from training.peak_memory import peak_memory_mb
 
     started = time.perf_counter()
-    adjustment = adjustment_of(rules, implicit=recommender.implicit)
+    boosts_and_filters = boosts_and_filters_of(rules, implicit=recommender.implicit)
     with console.progress_bar() as progress:
-        written = write_lists(recommender, out, count, exclude_seen=not again, rules=adjustment, progress=progress)
+        written = write_lists(
+            recommender, out, count, exclude_seen=not again, rules=boosts_and_filters, progress=progress
+        )
     seconds, memory = round(time.perf_counter() - started, 1), round(peak_memory_mb())
     if as_json:
         facts = {"users": written.users, "rows": written.rows, "seconds": seconds, "peak_memory_mb": memory}

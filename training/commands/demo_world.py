@@ -89,7 +89,9 @@ def _refuse_others(directory: Path, name: str) -> None:
 def configuration(num_ratings: int) -> RunConfig:
     """Hold out a tenth of the films with all their ratings, and a tenth of the other ratings."""
     # What a simulated audience would say of itself teaches nothing of people; the sentence finds films by its words.
-    return quick(num_ratings).updated(["split.name=cold-items", f"split.test_share={COLD_SHARE}", "text.portraits=0"])
+    return quick(num_ratings).updated(
+        ["split.name=cold-items", f"split.test_share={COLD_SHARE}", "text.synthetic_texts=0"]
+    )
 
 
 def heading(text: str) -> None:

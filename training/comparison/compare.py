@@ -118,7 +118,7 @@ def compare(
         InputError: If no peer has such a name, or a setting of our model is wrong.
     """
     dataset = Dataset.load(graph)
-    config = config.updated(["text.portraits=0"])  # nobody writes a sentence here
+    config = config.updated(["text.synthetic_texts=0"])  # nobody writes a sentence here
     of_data = OF_LISTS if dataset.implicit else (*OF_STARS, *OF_LISTS)
     others = peers_named(peers, of_data) if peers else of_data
     split = Experiment(dataset, config).split

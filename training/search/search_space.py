@@ -135,7 +135,7 @@ def search_space(config: RunConfig, *, only: Sequence[str] = (), cold: bool) -> 
 
     Args:
         config: Where the search starts; its method of training decides which settings there are.
-        only: Names to search; empty for all that fit.
+        only: EntityLinker to search; empty for all that fit.
         cold: Whether validation measures new items or users.
 
     Raises:

@@ -64,7 +64,7 @@ def tune(
         trials: Number of trials altogether, with those of earlier calls.
         minutes: No further trial starts after this time.
         metric: `rmse` or `ndcg@20`.
-        only: Names of the settings to search; empty for all that fit.
+        only: EntityLinker of the settings to search; empty for all that fit.
         overwrite: Start clean in place of another search.
         progress: Called with (stage, done, total, message).
 

@@ -129,13 +129,13 @@ def _interview(
     order = rng.permutation(np.flatnonzero(counts)) if strategy == RANDOM else np.argsort(-counts, kind="stable")
     waiting = iter(order[~np.isin(order, never)].tolist())
     given: list[int] = []
-    person = recommender.person(history={})
+    person = recommender.user_query(history={})
     asked: list[int] = []
     found = {}
     for number in range(max(numbers) + 1):
         if number in numbers:
             if strategy != INFORMATIVE and number:
-                person = recommender.person(history=history_of(recommender, part, np.array(given, dtype=np.int64)))
+                person = recommender.user_query(history=history_of(recommender, part, np.array(given, dtype=np.int64)))
             chances = person.chances(recommender.predictor)[part.item[test]].numpy()
             found[number] = (len(given), chances.astype(np.float64) @ recommender.levels)
         if strategy == INFORMATIVE:
@@ -151,5 +151,5 @@ def _interview(
         if item in row_of:
             given.append(int(row_of[item]))
             if strategy == INFORMATIVE:
-                person = recommender.person(history=history_of(recommender, part, np.array(given, dtype=np.int64)))
+                person = recommender.user_query(history=history_of(recommender, part, np.array(given, dtype=np.int64)))
     return found

@@ -47,7 +47,7 @@ from training.studies.few_shot import (
     retrained_curve,
     user_curve,
 )
-from training.studies.few_shot_floors import floor_curves
+from training.studies.few_shot_baselines import floor_curves
 
 __all__ = ["PARTS", "TABLES", "Study", "cold_start"]
 
@@ -173,7 +173,7 @@ def _configured(config: RunConfig, num_ratings: int, quick: bool) -> RunConfig:
     split = config.split
     if quick:
         config = quick_recipe(num_ratings).model_copy(update={"text": config.text, "seed": config.seed})
-    config = config.updated(["text.portraits=0"])  # no newcomer of the study writes a sentence
+    config = config.updated(["text.synthetic_texts=0"])  # no newcomer of the study writes a sentence
     if split.name == "cold-both":
         return config.model_copy(update={"split": split})
     return config.updated(

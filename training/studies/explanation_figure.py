@@ -9,8 +9,8 @@ from typing import Any
 
 from kg.errors import InputError
 from kg.storage.atomic import write_file
-from models.accounts.explanation import Explanation, Part
-from models.accounts.received import MEAN
+from models.attribution.contributions import MEAN
+from models.attribution.explanation import Explanation, Part
 from training.figure_files import BLUE, DARK, GREY, rendered
 
 __all__ = ["draw_explanation", "explanation_figure", "shown_parts"]

@@ -15,7 +15,7 @@ from kg.errors import InputError
 from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from models.cold.newcomers import item_from_raters
+from models.cold.fold_in import item_from_raters
 from models.lists.ranking import ranking
 from models.network.bilinear import bilinear
 from models.network.head import level_probabilities
@@ -76,7 +76,7 @@ class Served:
     Attributes:
         stars: Expected ratings, `[num_test]`, in the order of `Draw.test`; None of a model that only ranks.
         probabilities: Chance of each level, `[num_test, num_levels]`; None of a model without.
-        ndcg: NDCG@20 of each newcomer who liked a test item, `[num_liking]`; None where lists were not asked for.
+        ndcg: NDCG@20 of each newcomer who liked a test item, `[num_relevant]`; None where lists were not asked for.
     """
 
     stars: NDArray[np.float64] | None = None
@@ -219,11 +219,11 @@ def served(
 
     The very steps of `Recommender.recommend(history=..., concepts=...)`, for all items instead of the best.
     """
-    person = recommender.person(history=history, concepts=concepts)
+    person = recommender.user_query(history=history, concepts=concepts)
     chances = person.chances(recommender.predictor)
-    liking = chances[:, recommender.relevant_level :].sum(1).numpy()
-    exposure = recommender.exposure(person.seen[None])[0]
-    scores = ranking(liking, recommender.liking_power, exposure=exposure)
+    relevance = chances[:, recommender.relevant_level :].sum(1).numpy()
+    item_item = recommender.item_item(person.seen[None])[0]
+    scores = ranking(relevance, recommender.relevance_power, item_item=item_item)
     scores[~recommender.graph.items.present] = -np.inf
     return chances.numpy(), scores
 
@@ -241,7 +241,7 @@ def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Ro
             torch.from_numpy(given.user.copy()),
             torch.from_numpy(level),
             content=rows - posterior.residual(ITEM, item) - posterior.shared(ITEM),
-            prior=recommender.newcomer_prior(ITEM, len(given)),
+            prior=recommender.cold_start_prior(ITEM, len(given)),
             generator=torch.Generator().manual_seed(SEED),
         )
     chosen = torch.from_numpy(users)

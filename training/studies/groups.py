@@ -30,7 +30,7 @@ class Grouping:
 
     Attributes:
         name: What it is: a relation of the graph, or `activity`.
-        labels: Names of the groups.
+        labels: EntityLinker of the groups.
         group: Group of each user, int64 `[num_users]`; -1 for users of none, or of several.
     """
 

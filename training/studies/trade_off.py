@@ -137,7 +137,7 @@ def _draw(axes: Any, rows: pd.DataFrame, metric: str, parameter: str) -> None:
     width, height = max(np.ptp(x), 1e-9), max(np.ptp(y), 1e-9)
     named = (-np.inf, -np.inf)
     for place, (weight, right, up) in enumerate(zip(rows["weight"], x, y, strict=True)):
-        # Names that would lie over each other are left out; the first one is long.
+        # EntityLinker that would lie over each other are left out; the first one is long.
         if np.hypot((right - named[0]) / width, (up - named[1]) / height) > (0.3 if place < 5 else 0.12):
             named = (right, up)
             words = f"kgrec, {parameter} 0" if place == 0 else f"{weight:g}"

@@ -11,8 +11,8 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
-from kg.growth.additions import Additions
 from kg.growth.described_additions import described_records
+from kg.growth.new_entities import NewEntities
 from kg.schema import ITEM, USER
 
 DESCRIPTION = r"""name: shop
@@ -75,15 +75,15 @@ def test_new_rows_say_what_a_rebuilt_graph_holds(
     (tmp_path / "new.csv").write_text(header + rows, encoding="utf-8")
     description = Description.load(tmp_path / "before" / "shop.yaml")
     told = described_records([tmp_path / "new.csv"], kind, description)
-    additions = Additions.of(before.graph, kind, told.records, scale=(1, 5), lines=told.lines)
+    additions = NewEntities.of(before.graph, kind, told.records, scale=(1, 5), lines=told.lines)
     assert not told.notes
     assert told.lines == [2, 3]
     unknown = [note for note in additions.notes if "not known" in note]
-    grown = additions.grown(before.graph)
+    extended = additions.extended(before.graph)
     assert {int(line) for found in additions.edges.values() for line in found.lines} == {2, 3}
     assert list(additions.nodes.vocabulary) == ids
     for raw_id in ids:
-        mine, wanted = said(grown, kind, raw_id), said(rebuilt, kind, raw_id)
+        mine, wanted = said(extended, kind, raw_id), said(rebuilt, kind, raw_id)
         assert (mine["label"], mine["text"]) == (wanted["label"], wanted["text"])
         assert mine["edges"] == wanted["edges"]
     assert not unknown
@@ -95,7 +95,7 @@ def test_what_only_the_new_rows_name_is_a_note(tmp_path: Path) -> None:
     description = Description.load(tmp_path / "before" / "shop.yaml")
     told = described_records([tmp_path / "new.csv"], ITEM, description)
     assert told.notes == ["new.csv: 1 values of decade without a match of the pattern"]
-    found = Additions.of(before.graph, ITEM, told.records, scale=(1, 5))
+    found = NewEntities.of(before.graph, ITEM, told.records, scale=(1, 5))
     assert sorted(note.partition(" of ")[0] for note in found.notes) == ["director 'Cy Doe'", "genre 'Opera'"]
     assert {edge_type.relation for edge_type in found.edges} == {"genre"}
 
@@ -156,9 +156,9 @@ def test_several_tables_say_together_what_a_rebuilt_graph_holds(tmp_path: Path) 
     told = described_records([tmp_path / "new.csv", tmp_path / "more.csv"], ITEM, description)
     assert told.notes == ["more.csv: 1 rows left out: no item of this id"]
     assert told.lines == [2, 3]
-    grown = Additions.of(before.graph, ITEM, told.records, scale=(1, 5), lines=told.lines).grown(before.graph)
+    extended = NewEntities.of(before.graph, ITEM, told.records, scale=(1, 5), lines=told.lines).extended(before.graph)
     for raw_id in ("d 1", "é"):
-        assert said(grown, ITEM, raw_id) == said(rebuilt, ITEM, raw_id)
+        assert said(extended, ITEM, raw_id) == said(rebuilt, ITEM, raw_id)
 
 
 def test_a_described_table_without_a_file_like_it_is_a_note_and_too_many_files_are_an_error(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from kg.description import Description
 from kg.schema import ITEM, USER
 from models.cold.expected_items import with_expected_items
 from models.cold.expected_users import with_expected_users
-from models.cold.others_content import content_from_others
+from models.cold.leave_one_out_content import leave_one_out_content
 from models.inputs import hybrid_inputs
 from models.recommender import Recommender
 from models.text import TextEncoder
@@ -117,16 +117,16 @@ def test_an_item_is_told_what_one_that_joins_with_its_concepts_is_told(
     """Their residuals are drawn by id: over many ids an item that joins stands where the one in the graph stands."""
     joined = [{"id": f"joined {number}"} | ({"genre": UNSEEN[item]} if UNSEEN[item] else {}) for number in range(20)]
     monkeypatch.setattr(TextEncoder, "encode", nothing)
-    grown = recommender.add_items(joined)
+    extended = recommender.add_items(joined)
     users = [f"u{number}" for number in range(10)]
     in_graph = recommender.predict([(user, item) for user in users])["score"]
-    outside = grown.predict([(user, str(new["id"])) for user in users for new in joined])["score"]
+    outside = extended.predict([(user, str(new["id"])) for user in users for new in joined])["score"]
     np.testing.assert_allclose(in_graph, outside.to_numpy().reshape(10, -1).mean(axis=1), atol=0.2)
-    assert grown.predict([(user, item) for user in users])["score"].tolist() == in_graph.tolist()
+    assert extended.predict([(user, item) for user in users])["score"].tolist() == in_graph.tolist()
 
 
 def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(recommender: Recommender) -> None:
-    prior = recommender.newcomer_prior(ITEM, 0)
+    prior = recommender.cold_start_prior(ITEM, 0)
     assert prior is not None
     shared = recommender.posterior.cold.samples["cold_items.shared.rows"].float()
     residual = recommender.posterior.cold.samples["cold_items.residual.rows"]
@@ -145,7 +145,7 @@ def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(
     messages = hybrid_inputs(recommender.data, recommender.sessions).items.content
     encoder, squares = recommender.model.items.content, []
     content = posterior.content_embeddings(encoder, ITEM, messages)
-    from_others = content_from_others(posterior, encoder, ITEM, messages, counts).float()
+    from_others = leave_one_out_content(posterior, encoder, ITEM, messages, counts).float()
     for number in range(0, len(posterior), 2):  # every other one holds mirror images
         halfway = rows[number] - (content[number] + from_others[number]) / 2
         centre = (counts[:, None] * halfway).sum(0) / counts.sum()

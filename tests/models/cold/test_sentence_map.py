@@ -76,7 +76,7 @@ def test_draws_have_the_mean_and_the_spread_of_the_map() -> None:
         row_weights=np.repeat(one.row_weights, 20_000, axis=1),
         **parts,
     )
-    taste = many.taste(NEW, 5, generator=torch.Generator().manual_seed(0))
+    taste = many.user_embedding(NEW, 5, generator=torch.Generator().manual_seed(0))
     assert taste.preferences.shape == (20_000, 5)
     assert not taste.preferences.any()
     np.testing.assert_allclose(taste.rows.mean(0).numpy(), one.rows(NEW)[0], atol=5 * one.spread.max() / 20_000**0.5)

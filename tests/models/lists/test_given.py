@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from kg.errors import InputError
-from kg.growth.additions import records_of
+from kg.growth.new_entities import records_of
 from kg.ratings import Ratings
 from models.lists.given import history_of, ids_of, length_of, mapping_of, pairs_of, raw_id
 

@@ -60,5 +60,5 @@ def test_without_growth_the_ridge_of_all_items_is_that_of_an_item_of_the_mean_nu
     np.testing.assert_allclose(
         ItemRegression.fit(chosen, nothing, RegressionSettings(3.0, 0.0, 0.0)).ridge, 3 * (7 / 3) ** 0.5
     )
-    grown = ItemRegression.fit(chosen, nothing, RegressionSettings(3.0, 0.0, 0.5)).ridge
-    np.testing.assert_allclose(grown, 3 * np.sqrt([4, 2, 1]), rtol=1e-6)
+    extended = ItemRegression.fit(chosen, nothing, RegressionSettings(3.0, 0.0, 0.5)).ridge
+    np.testing.assert_allclose(extended, 3 * np.sqrt([4, 2, 1]), rtol=1e-6)

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from models.lists.ranking import Adjustment, best_of, ranking
+from models.lists.ranking import BoostsAndFilters, best_of, ranking
 
 LEVELS = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
 CHANCES = torch.tensor([[0.1, 0.2, 0.4, 0.2, 0.1], [0.02, 0.08, 0.2, 0.4, 0.3], [0.6, 0.2, 0.1, 0.05, 0.05]])
 
 
-def boost(*stars: float) -> Adjustment:
-    return Adjustment(hidden=np.zeros(len(stars), dtype=bool), boost=np.array(stars))
+def boost(*stars: float) -> BoostsAndFilters:
+    return BoostsAndFilters(hidden=np.zeros(len(stars), dtype=bool), boost=np.array(stars))
 
 
 @given(st.lists(st.floats(-6, 6), min_size=3, max_size=3))
@@ -47,9 +47,9 @@ def test_the_boosted_distribution_is_the_nearest_one_of_its_mean() -> None:
 
 
 def test_adjustments_add_up() -> None:
-    one = Adjustment(hidden=np.array([True, False, False]), boost=np.array([0.0, 0.3, 0.0]))
-    other = Adjustment(hidden=np.array([False, False, True]), boost=np.array([0.0, 0.2, -1.0]))
-    both = one + other + Adjustment.none(3)
+    one = BoostsAndFilters(hidden=np.array([True, False, False]), boost=np.array([0.0, 0.3, 0.0]))
+    other = BoostsAndFilters(hidden=np.array([False, False, True]), boost=np.array([0.0, 0.2, -1.0]))
+    both = one + other + BoostsAndFilters.none(3)
     assert both.hidden.tolist() == [True, False, True]
     np.testing.assert_allclose(both.boost, [0.0, 0.5, -1.0])
     assert both.of_items(np.array([2, 1])).hidden.tolist() == [True, False]
@@ -58,7 +58,7 @@ def test_adjustments_add_up() -> None:
 @pytest.mark.parametrize(("hidden", "stars"), [([True], [0.0, 1.0]), ([True, False], [0.0, np.nan])])
 def test_adjustments_that_do_not_fit(hidden: list[bool], stars: list[float]) -> None:
     with pytest.raises(ValueError, match="one flag and one finite boost an item"):
-        Adjustment(hidden=np.array(hidden), boost=np.array(stars))
+        BoostsAndFilters(hidden=np.array(hidden), boost=np.array(stars))
 
 
 def test_the_best_come_first_and_what_is_out_never() -> None:
@@ -68,9 +68,11 @@ def test_the_best_come_first_and_what_is_out_never() -> None:
 
 
 def test_a_score_is_a_product_of_what_is_given() -> None:
-    liking, exposure, near = (np.array(values, dtype=np.float32) for values in ([0.5, 0.4], [0.1, 0.2], [0.9, -1.0]))
-    power = liking**0.5
-    np.testing.assert_allclose(ranking(liking, 0.5, exposure=exposure), power * exposure)
-    np.testing.assert_allclose(ranking(liking, 0.5, nearness=near), power * np.exp(near), rtol=1e-6)
-    both = ranking(liking, 0.5, exposure=exposure, nearness=near)
-    np.testing.assert_allclose(both, power * exposure * np.exp(near), rtol=1e-6)
+    relevance, item_item, near = (
+        np.array(values, dtype=np.float32) for values in ([0.5, 0.4], [0.1, 0.2], [0.9, -1.0])
+    )
+    power = relevance**0.5
+    np.testing.assert_allclose(ranking(relevance, 0.5, item_item=item_item), power * item_item)
+    np.testing.assert_allclose(ranking(relevance, 0.5, nearness=near), power * np.exp(near), rtol=1e-6)
+    both = ranking(relevance, 0.5, item_item=item_item, nearness=near)
+    np.testing.assert_allclose(both, power * item_item * np.exp(near), rtol=1e-6)

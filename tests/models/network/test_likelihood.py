@@ -193,7 +193,7 @@ def test_the_chance_of_at_least_a_level_is_the_sum_of_its_levels(
     found = chance_of_at_least(scores.clone(), thresholds, weights, level)
     torch.testing.assert_close(found.double(), exact, atol=1e-3, rtol=1e-3)
     whole = chance_of_at_least(scores.double(), thresholds.double(), weights.double(), level)
-    torch.testing.assert_close(whole, exact, atol=1e-7, rtol=1e-7)
+    torch.testing.assert_close(whole, exact, atol=1e-6, rtol=1e-6)
 
 
 def test_the_chance_of_at_least_a_level_takes_weights_of_each_user_and_sample() -> None:

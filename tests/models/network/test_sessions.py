@@ -20,7 +20,7 @@ from models.network.tower import NodeInputs
 from models.network.weeks import Weeks
 from models.posterior import PhasedPosterior, Posterior
 from training.config import LangevinConfig
-from training.objective import Evidence, RatingObjective
+from training.objective import RatingObjective, TrainingBatch
 from training.sampling import LangevinTraining
 from training.scale_priors import scale_priors
 
@@ -75,9 +75,9 @@ def new_model(read: HybridInputs, seed: int = 0) -> HybridModel:
     return made
 
 
-def evidence(sessions: Sessions | None, share: float = 0.5) -> Evidence:
+def evidence(sessions: Sessions | None, share: float = 0.5) -> TrainingBatch:
     generator = torch.Generator().manual_seed(1)
-    return Evidence.draw(ratings(), LEVELS, share=share, generator=generator, sessions=sessions)
+    return TrainingBatch.draw(ratings(), LEVELS, share=share, generator=generator, sessions=sessions)
 
 
 def rows_by_loops(parameters: dict[str, Tensor]) -> dict[tuple[int, int], Tensor]:
@@ -97,7 +97,7 @@ def score(user: Tensor, item: Tensor) -> Tensor:
     return user[:-1] @ item[:-1] + user[-1] + item[-1]
 
 
-def loss_by_loops(parameters: dict[str, Tensor], given: Evidence) -> Tensor:
+def loss_by_loops(parameters: dict[str, Tensor], given: TrainingBatch) -> Tensor:
     of_sessions, items = rows_by_loops(parameters), parameters["items.factors.rows"]
     cold_users, cold_items = (
         parameters[f"cold_{side}.residual.rows"] + parameters[f"cold_{side}.shared.rows"] for side in ("users", "items")

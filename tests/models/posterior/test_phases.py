@@ -14,7 +14,7 @@ from models.network.tower import NodeInputs
 from models.posterior import PhasedPosterior, PhasedPredictor, Posterior
 from training.config import LangevinConfig
 from training.loop import EpochRecord
-from training.objective import Evidence, RatingBatch, RatingObjective
+from training.objective import RatingBatch, RatingObjective, TrainingBatch
 from training.sampling import LangevinTraining
 from training.scale_priors import scale_priors
 
@@ -53,7 +53,7 @@ def training(config: LangevinConfig, weight: float = 0.5) -> LangevinTraining:
     level = torch.tensor([0, 2, 1, 0, 1, 2])
     batch = RatingBatch(Pairs(RATED[0], RATED[1], USERS, ITEMS), level)
     objective = RatingObjective(inputs(), weight=weight)
-    evidence = Evidence(batch, batch, batch)
+    evidence = TrainingBatch(batch, batch, batch)
     network, generator = model(0), torch.Generator().manual_seed(5)
     priors = scale_priors(network, SETTINGS, inputs())
     return LangevinTraining(network, objective, evidence, config, priors, generator)

@@ -16,10 +16,10 @@ import models.inputs
 import training.experiment
 from kg.dataset import Dataset
 from kg.errors import InputError
-from models.cold.newcomer_prior import NewcomerPriors
+from models.cold.cold_start_prior import ColdStartPriors
 from models.cold.residuals import Residuals
-from models.cold.scale_use import ScaleUse
-from models.lists.exposure import ContentRegression, Exposure
+from models.cold.user_thresholds import UserThresholds
+from models.lists.item_item import ContentRegression, ItemItemModel
 from models.network.projection import TextProjection
 from models.posterior import PhasedPosterior, Posterior
 from models.recommender import Recommender
@@ -67,10 +67,10 @@ def nothing_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
         (training.experiment, "make_split"),
         (training.experiment, "graph_inputs"),
         (models.inputs, "graph_inputs"),
-        (NewcomerPriors, "_prior"),
+        (ColdStartPriors, "_prior"),
         (Residuals, "of"),
-        (ScaleUse, "of"),
-        (Exposure, "fit"),
+        (UserThresholds, "of"),
+        (ItemItemModel, "fit"),
         (ContentRegression, "of"),
         (Posterior, "predictor"),
         (PhasedPosterior, "predictor"),
@@ -94,8 +94,8 @@ def test_who_joins_a_run_is_placed_as_in_memory(
         return recommender.add_items(ITEM).add_users(USER).add_items(UNRATED)
 
     before, run = trained
-    grown, again = joined(before), joined(Recommender.load(run))
-    wanted = answers(grown)
+    extended, again = joined(before), joined(Recommender.load(run))
+    wanted = answers(extended)
     assert answers(again) == wanted
     again.save(tmp_path / "grown")
     read = Recommender.load(tmp_path / "grown")
@@ -154,7 +154,7 @@ def test_arrays_are_mapped_and_not_copied(trained: tuple[Recommender, Path]) -> 
         "model": next(iter(recommender.posterior.warm.samples.values())).data_ptr(),
         "embeddings": recommender.predictor.cold.items.data_ptr(),
         "inputs": recommender.train.user.ctypes.data,
-        "lists": recommender.exposure.weights.ctypes.data,
+        "lists": recommender.item_item.weights.ctypes.data,
     }
     mapped = {}
     for line in Path("/proc/self/maps").read_text().splitlines():

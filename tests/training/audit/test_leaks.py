@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from kg.build import build
+from kg.checks.duplicates import duplicates
 from kg.checks.findings import Finding
-from kg.checks.twins import twins
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.graph import Edges, KnowledgeGraph, Nodes
@@ -327,9 +327,9 @@ def test_pairs_on_both_sides(clean: Dataset) -> None:
 
 
 def test_twins_are_symmetric_and_name_what_they_share(clean: Dataset) -> None:
-    assert twins(clean.graph) == {}
+    assert duplicates(clean.graph) == {}
     both = twin_world(twin_world(clean, share="labels"), share="texts")
-    assert twins(both.graph) == {(0, 1): "label and text", (1, 0): "label and text"}
+    assert duplicates(both.graph) == {(0, 1): "label and text", (1, 0): "label and text"}
 
 
 def test_agreement_with_chance_is_no_leak(clean: Dataset) -> None:

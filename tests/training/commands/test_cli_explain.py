@@ -20,7 +20,7 @@ from kg.build import build
 from kg.description import Description
 from kg.graph import KnowledgeGraph
 from kg.schema import ITEM
-from models.accounts.account import accounts
+from models.attribution.attributions import attributions
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training import cli
@@ -227,7 +227,7 @@ def test_parts_of_ten_thousand_pairs_sum_to_the_predictions(real: Recommender) -
             for user, item in zip(users, items, strict=True)
         ]
         wanted = real.predict(ids)
-        found = [float(account.stars.sum()) for account in accounts(real, users, items)]
+        found = [float(attribution.stars.sum()) for attribution in attributions(real, users, items)]
         np.testing.assert_allclose(found, wanted["score"], rtol=0, atol=SUMS)
         sources |= set(wanted["source"])
     assert sources == {"warm", "few ratings", "cold: text+concepts"}

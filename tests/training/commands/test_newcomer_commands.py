@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
-from models.lists.ranking import Adjustment
+from models.lists.ranking import BoostsAndFilters
 from models.text import TextEncoder
 from training.bundle import load_run
 from training.cli import app
@@ -320,7 +320,7 @@ def test_lists_of_all_users_are_those_of_each(run: Path, tmp_path: Path, monkeyp
 
 def test_lists_of_all_users_keep_to_rules(run: Path, tmp_path: Path) -> None:
     recommender = load_run(run).recommender
-    rules = Adjustment(hidden=np.arange(8) == 7, boost=np.where(np.arange(8) == 6, 4.0, 0.0))
+    rules = BoostsAndFilters(hidden=np.arange(8) == 7, boost=np.where(np.arange(8) == 6, 4.0, 0.0))
     found = block_of_lists(recommender, np.arange(9), 3, exclude_seen=False, rules=rules)
     for user, mine in found.groupby("user", sort=False):
         listed = recommender.recommend(user=str(user), k=3, exclude_seen=False, rules=rules)

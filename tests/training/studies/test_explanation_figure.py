@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.accounts.explanation import Explanation, Part
+from models.attribution.explanation import Explanation, Part
 from training.studies.explanation_figure import explanation_figure, shown_parts
 
 

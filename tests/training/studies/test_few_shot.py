@@ -33,7 +33,7 @@ from training.studies.few_shot import (
     served,
     user_curve,
 )
-from training.studies.few_shot_floors import floor_curves
+from training.studies.few_shot_baselines import floor_curves
 
 
 def part(counts: list[int], num_items: int = 50) -> Ratings:

@@ -1,0 +1,148 @@
+"""The additive account: a predicted rating as a sum of parts, in stars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kg.rating_levels import nearest_level
+from kg.schema import ITEM, USER
+from models.attribution.contributions import (
+    LEVELS,
+    MEAN,
+    PartKey,
+    contributions_of_history,
+    contributions_to,
+    learned_ratings,
+)
+from models.attribution.secants import Secants
+from models.cold.cold_start_prior import EmbeddingPrior
+from models.lists.user_query import UserQuery
+from models.posterior import Posterior
+from models.trained import Trained
+
+__all__ = ["Attribution", "attribution_of_history", "attributions"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Attribution:
+    r"""What each part of a prediction adds, in stars.
+
+    In a sample the score is $f = \sum_m m_b + \sum_n n_b + \sum_{m, n} \langle m, n \rangle$ over the messages $m$ of
+    the user and $n$ of the item ($b$ marks the bias column). A message gets its bias and one half of every product it
+    takes part in, the Shapley value of a product:
+
+    $$f_m = m_b + \tfrac12 \langle m, z_i \rangle, \qquad f_n = n_b + \tfrac12 \langle z_u, n \rangle.$$
+
+    The expected rating $g(f, w) = \sum_k L_k P_k$ is no linear function of the score $f$ and of the user's preferences for
+    levels $w$. Score and preferences share it by the Shapley value of the two; what the score adds is spread over its
+    messages along the straight path from nothing known, $f = 0$, to all (integrated gradients, arXiv:1703.01365, which is
+    the value of Aumann and Shapley): the slope of a secant, and exact,
+
+    $$s = \frac{[g(f, 0) - g(0, 0)] + [g(f, w) - g(0, w)]}{2 f}, \qquad \text{part } p: s f_p, \qquad
+        \text{preferences}: \tfrac12 [g(0, w) - g(0, 0) + g(f, w) - g(f, 0)].$$
+
+    The mean is $g(0, 0)$. Parts are averaged over samples, those that make the prediction; they sum to it.
+
+    Attributes:
+        keys: What each part is.
+        stars: Its part of the expected rating, in stars, float64 `[num_parts]`.
+        score: The expected rating, in stars, taken from rows, not from parts.
+    """
+
+    keys: tuple[PartKey, ...]
+    stars: NDArray[np.float64]
+    score: float
+
+    @property
+    def error(self) -> float:
+        """How far the parts' sum is from the score, in stars."""
+        return abs(float(self.stars.sum()) - self.score)
+
+
+@torch.no_grad()
+def attributions(recommender: Trained, user: NDArray[np.int64], item: NDArray[np.int64]) -> list[Attribution]:
+    """Take predictions of pairs apart, by the samples that make each; messages of a node are read once for all its pairs.
+
+    Args:
+        recommender: A trained model.
+        user: User indices, `[num_pairs]`.
+        item: Item indices, `[num_pairs]`.
+    """
+    predictor, posterior, levels = recommender.predictor, recommender.posterior, torch.tensor(recommender.levels)
+    known = predictor.known_users[user] & predictor.known_items[item]
+    train = learned_ratings(recommender)
+    found: list[Attribution | None] = [None] * len(user)
+    for samples, rows, mask in ((posterior.warm, predictor.warm, known), (posterior.cold, predictor.cold, ~known)):
+        chosen = mask.nonzero()[:, 0].numpy()
+        if not len(chosen):
+            continue
+        u, i = user[chosen], item[chosen]
+        secants = [
+            Secants.of(rows, levels, rows.users[:, a], rows.preferences[:, a], b)
+            for a, b in zip(u.tolist(), i.tolist(), strict=True)
+        ]
+        parts: list[list[tuple[tuple[PartKey, ...], Tensor]]] = [[] for _ in chosen]
+        for side, nodes in ((USER, u), (ITEM, i)):
+            order = np.argsort(nodes, kind="stable")
+            for places in np.split(order, np.flatnonzero(np.diff(nodes[order])) + 1):
+                contributions = contributions_to(samples, rows, recommender.data, train, side, int(nodes[places[0]]))
+                weights = torch.stack([secants[place].weights(side) for place in places])
+                for place, stars in zip(places, contributions.weighed(weights), strict=True):
+                    parts[place].append((contributions.keys, stars))
+        for place, secant, mine in zip(chosen.tolist(), secants, parts, strict=True):
+            found[place] = _sum(secant, mine)
+    return [attribution for attribution in found if attribution is not None]
+
+
+@torch.no_grad()
+def attribution_of_history(
+    recommender: Trained, person: UserQuery, ratings: Mapping[int, float], item: int
+) -> Attribution:
+    """Take the prediction for someone new apart, who gave some ratings, by the samples that make it.
+
+    Args:
+        recommender: A trained model.
+        person: What `user_query_of_history` made of the ratings.
+        ratings: These ratings, item index -> stars, in the order they were given.
+        item: Item index.
+    """
+    samples, rows, taste = recommender.posterior.cold, recommender.predictor.cold, person.cold
+    if person.warm is not None and bool(recommender.predictor.known_items[item]):
+        samples, rows, taste = recommender.posterior.warm, recommender.predictor.warm, person.warm
+    rated, stars = np.array(list(ratings), dtype=np.int64), np.array(list(ratings.values()), dtype=np.float32)
+    # The same level that the taste was made of: the nearest that training knows.
+    level = nearest_level(stars, recommender.levels)
+    given = torch.from_numpy(rated), torch.from_numpy(level)
+    secants = Secants.of(rows, torch.tensor(recommender.levels), taste.rows, taste.preferences, item)
+    sides = {
+        USER: contributions_of_history(
+            samples, rows, recommender.data, taste, *given, prior=_in(samples, recommender, len(rated))
+        ),
+        ITEM: contributions_to(samples, rows, recommender.data, learned_ratings(recommender), ITEM, item),
+    }
+    parts = [
+        (contributions.keys, contributions.weighed(secants.weights(side)[None])[0])
+        for side, contributions in sides.items()
+    ]
+    return _sum(secants, parts)
+
+
+def _in(samples: Posterior, recommender: Trained, number: int) -> EmbeddingPrior | None:
+    """Return the prior of someone with a number of ratings in these samples, which are all or the first."""
+    prior = recommender.cold_start_prior(USER, number)
+    return None if prior is None else prior.part(slice(len(samples)))
+
+
+def _sum(secants: Secants, parts: Sequence[tuple[tuple[PartKey, ...], Tensor]]) -> Attribution:
+    """Put the parts of both sides together with what is not a message."""
+    return Attribution(
+        keys=(PartKey(MEAN), *(key for keys, _ in parts for key in keys), PartKey(LEVELS, USER)),
+        stars=np.concatenate([[secants.mean], *(stars for _, stars in parts), [secants.use]]),
+        score=secants.score,
+    )

@@ -1,0 +1,55 @@
+"""What the concepts of a known node would say of it, had they been learned from all others."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from models.network.encoder import Messages, RelationalEncoder
+from models.posterior import Posterior
+
+__all__ = ["leave_one_out_content"]
+
+
+@torch.no_grad()
+def leave_one_out_content(
+    posterior: Posterior, encoder: RelationalEncoder, kind: str, messages: Messages, counts: Tensor
+) -> Tensor:
+    r"""Return content of all nodes without what each taught its own concepts, half precision, `[num_samples, num_nodes, size]`.
+
+    Given the rest of a sample, the row of concept $c$ is a mean of what its $n_c = \sum_v w_{vc}^2$ rated nodes are beyond
+    everything else, pulled to 0 as by $\kappa_r = \mathrm{var}(\epsilon) / \mathrm{var}(V_r)$ more, with $\epsilon_v$ the free
+    rows and $V_r$ the relation's table. Without node $u$ it would be $V_c - w_{uc} \epsilon_u / (n_c - w_{uc}^2 + \kappa_r)$,
+    the formula of leave-one-out residuals. So those who are known stand as newcomers with the same concepts do.
+
+    Args:
+        posterior: Kept samples.
+        encoder: The content encoder of the kind.
+        kind: `user` or `item`.
+        messages: Content messages to the nodes.
+        counts: Number of training ratings of each node, `[num_nodes]`.
+    """
+    shares, spread = _shares(messages, counts > 0), posterior.factor_variance(kind)
+    pulls = {name: spread / posterior.content_variance(kind, name).clamp_min(1e-8) for name in shares}
+    content, factors = posterior.content_embeddings(encoder, kind, messages), posterior.factors(kind)
+    for number, epsilon in enumerate(factors):
+        own = torch.zeros_like(epsilon)
+        for name, (node, squared, others) in shares.items():
+            own.index_add_(0, node, squared[:, None] / (others[:, None] + pulls[name][number]))
+        content[number] -= own * epsilon
+    return content.half()
+
+
+def _shares(messages: Messages, known: Tensor) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    """Return by relation the receiver of each edge, its squared weight, and the sum of those of the sender's other rated nodes."""
+    if messages.operator is None:
+        return {}
+    matrix = messages.operator.matrix.to_sparse_coo().coalesce()
+    (node, column), squared = matrix.indices(), matrix.values().square()
+    total = torch.zeros(matrix.shape[1]).index_add_(0, column, squared * known[node])
+    others = (total[column] - squared).clamp_min(0)
+    found, start = {}, 0
+    for name, width in messages.num_sources.items():
+        mine = (column >= start) & (column < start + width)
+        found[name], start = (node[mine], squared[mine], others[mine]), start + width
+    return found
