@@ -491,9 +491,7 @@ def test_a_new_user_and_a_new_item_meet(smaller: Recommender) -> None:
         ({"user": "u1", "concepts": {"job": "actor"}}, "give history as well"),
     ],
 )
-def test_concepts_of_people_that_cannot_be_used(
-    smaller: Recommender, wish: dict[str, Any], sentence: str
-) -> None:
+def test_concepts_of_people_that_cannot_be_used(smaller: Recommender, wish: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         smaller.recommend(**wish)
 
