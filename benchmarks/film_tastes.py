@@ -182,7 +182,7 @@ def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
     columns = _columns(recommender)
     vocabulary = recommender.graph.users.vocabulary
     users = np.flatnonzero(recommender.train.user_counts >= LEAST_RATINGS)
-    rows = recommender.predictor.warm.users[:, users]
+    rows = recommender.predictor.samples.users[:, users]
     weights = behaviour.warm.mean_weights(rows)[:, columns["column"]].astype(np.float64)
     average = behaviour.warm.of_average[columns["column"]].astype(np.float64)
     everyone = world.weights_of(vocabulary.ids, columns["concept"])
@@ -251,7 +251,7 @@ def _affinities(
     shares = has.to_numpy(dtype=np.float64) / np.sqrt(has.to_numpy().sum(axis=1, keepdims=True))
     tastes = world.weights_of(recommender.graph.users.vocabulary.ids, has.columns)
     true = tastes @ shares.T
-    phase, space = recommender.predictor.warm, recommender.behaviour.warm
+    phase, space = recommender.predictor.samples, recommender.behaviour.warm
     films = recommender.graph.items.vocabulary.indices(list(has.index))
     given = np.zeros((len(users), len(films)))
     for number, average in enumerate(space.average):

@@ -55,7 +55,7 @@ def pair_model(recommender: Recommender, user: int, item: int, keys: list[PartKe
     """Return the model of one pair, its features and its edges, one for each of `keys`, in their order."""
     phased, posterior = recommender.predictor, recommender.posterior
     warm = bool(phased.known_users[user] & phased.known_items[item])
-    samples, rows = (posterior.warm, phased.warm) if warm else (posterior.cold, phased.cold)
+    samples, rows = (posterior.samples, phased.samples) if warm else (posterior.cold_samples, phased.cold_samples)
     base, found = [rows.users[:, user].double(), rows.items[:, item].double()], {}
     train = learned_ratings(recommender)
     for place, (side, node) in enumerate(((USER, user), (ITEM, item))):

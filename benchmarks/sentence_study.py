@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.list_overlap import overlap, rank_biased_overlap
 from benchmarks.perturbations import PERTURBATIONS
 from kg.errors import InputError
-from models.cold.text_query import TextQuery
+from models.lists.text_query import TextQuery
 from models.lists.user_query import user_query_of_history
 from models.recommender import Recommender
 from training.bundle import Run

@@ -20,12 +20,11 @@ from kg.growth.new_entities import NewEntities
 from kg.schema import ITEM, USER
 from models.attribution.attributions import attribution_of_history, attributions
 from models.attribution.explanation import Explanation, explanation_of
-from models.cold.joining import placed, text_vectors
-from models.cold.questions import questions_for
-from models.cold.user_query_of_text import user_query_of_text
 from models.lists.boosts_and_filters import boosts_and_filters_of, with_rules
 from models.lists.given import History, Pairs, history_of, ids_of, length_of, mapping_of, pairs_of, raw_id
 from models.lists.item_filter import items_with
+from models.lists.new_items import joined, text_vectors
+from models.lists.questions import questions_for
 from models.lists.ranking import BoostsAndFilters, best_of, ranking
 from models.lists.reasons import Reason, concept_reasons, reasons_of_items
 from models.lists.recommendation_rows import (
@@ -40,21 +39,22 @@ from models.lists.recommendation_rows import (
 from models.lists.rerank import Reranker
 from models.lists.rules import AppliedRules
 from models.lists.similarity import similar_items
+from models.lists.text_query import user_query_of_text
 from models.lists.top_items import top_items
+from models.lists.trained import Trained
 from models.lists.user_query import UserQuery, known_user_query, user_query_of_history
 from models.people.behaviour import Behaviour
 from models.people.profile import Profile, profile_of
 from models.people.segments import Segments, segments_of
 from models.posterior import Posterior
 from models.saved import check_run, read_run, save_run
-from models.trained import Trained
 
 __all__ = ["FEW", "Recommender", "load"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recommender(Trained):
-    """A trained model that answers (`models.trained` says what it holds); a value: what is added makes another one."""
+    """A trained model that answers (`models.lists.trained` says what it holds); a value: what is added makes another one."""
 
     def save(self, path: str | Path) -> None:
         """Write all that answers are read from into a directory, as a whole: dull files, no pickles.
@@ -294,7 +294,7 @@ class Recommender(Trained):
             InputError: If a record has no id, an id is known already, or a field, relation, user or rating is none.
         """
         found = NewEntities.of(self.graph, ITEM, items, scale=self.scale, source=source, lines=lines)
-        return placed(self, found, text_vectors(self, found))
+        return joined(self, found, text_vectors(self, found))
 
     def add_users(
         self,
@@ -318,10 +318,10 @@ class Recommender(Trained):
             InputError: As for `add_items`.
         """
         found = NewEntities.of(self.graph, USER, users, scale=self.scale, source=source, lines=lines)
-        return placed(self, found, text_vectors(self, found))
+        return joined(self, found, text_vectors(self, found))
 
     def questions(self, history: History | None = None, *, k: int = 5) -> pd.DataFrame:
-        """Return which items to ask someone new about, best first; see `models.cold.questions`.
+        """Return which items to ask someone new about, best first; see `models.lists.questions`.
 
         Args:
             history: What they have rated so far, item id -> stars.
@@ -520,8 +520,8 @@ class Recommender(Trained):
         )
         found: list[list[Reason]] = [[] for _ in items]
         for posterior, taste, mine in (
-            (self.posterior.warm, person.warm, warm),
-            (self.posterior.cold, person.cold, ~warm),
+            (self.posterior.samples, person.warm, warm),
+            (self.posterior.cold_samples, person.cold, ~warm),
         ):
             if taste is None or not mine.any():
                 continue
@@ -534,7 +534,9 @@ class Recommender(Trained):
         """Find why an item suits a user of the graph, by the samples that make the prediction."""
         warm = bool(self.predictor.known_users[user] and self.predictor.known_items[item])
         posterior, predictor = (
-            (self.posterior.warm, self.predictor.warm) if warm else (self.posterior.cold, self.predictor.cold)
+            (self.posterior.samples, self.predictor.samples)
+            if warm
+            else (self.posterior.cold_samples, self.predictor.cold_samples)
         )
         return self._found(posterior, predictor.users[:, user], item, most=most)
 

@@ -217,7 +217,7 @@ def _predictions(recommender: Recommender) -> NDArray[np.float64]:
 
     Samples are encoded one by one, so that no more than one stands in memory.
     """
-    train, samples = recommender.train, recommender.posterior.warm
+    train, samples = recommender.train, recommender.posterior.samples
     known = (np.flatnonzero(train.user_counts), np.flatnonzero(train.item_counts))
     rng = np.random.default_rng(_SEED)
     user, item = (torch.from_numpy(rng.choice(nodes, NUM_PREDICTIONS)) for nodes in known)
@@ -226,7 +226,7 @@ def _predictions(recommender: Recommender) -> NDArray[np.float64]:
     inputs = hybrid_inputs(recommender.data)
     found = []
     for number in range(len(samples)):
-        predictor = samples.part(slice(number, number + 1)).predictor(recommender.model, inputs, *masks)
+        predictor = samples.part(slice(number, number + 1)).predictor(recommender.network.model, inputs, *masks)
         found.append((predictor.probabilities(user, item) @ levels).double().numpy())
     return np.stack(found)
 

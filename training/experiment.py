@@ -20,8 +20,7 @@ from kg.errors import InputError
 from kg.rating_levels import nearest_level, rating_levels
 from kg.ratings import Ratings
 from kg.wording import item_sentences
-from models.cold.expected_items import with_expected_items
-from models.cold.expected_users import with_expected_users
+from models.cold.expected_nodes import with_expected_items, with_expected_users
 from models.inputs import InputLimits, graph_inputs, hybrid_inputs
 from models.lists.content import Content
 from models.lists.item_item import ItemItemModel

@@ -125,7 +125,7 @@ class RunForgetting:
     def _prove_numbers(self, folder: Path) -> None:
         """Raise `InputError` if a file of the new run holds a rating, an edge or a row of these people, read as answers read it."""
         left, gone = read_run(Recommender, folder, {**self.run.manifest, "files": ()}), torch.from_numpy(self.gone)
-        data, samples = left.data, left.posterior.warm
+        data, samples = left.data, left.posterior.samples
         ends = [
             data[edge_type].edge_index[row]
             for edge_type in data.edge_types
@@ -133,7 +133,7 @@ class RunForgetting:
             if edge_type[2 * row] == USER
         ]
         named = any(bool(torch.isin(part, gone).any()) for part in (torch.from_numpy(left.train.user.copy()), *ends))
-        rows = [samples.factors(USER, gone), samples.residual(USER, gone), left.predictor.warm.preferences[:, gone]]
+        rows = [samples.factors(USER, gone), samples.residual(USER, gone), left.predictor.samples.preferences[:, gone]]
         rows += [part[gone] for group in data[USER].features.values() for part in group.values()]
         if named or any(bool(part.any()) for part in rows):
             raise InputError("a row of a forgotten person is left in this run; please report this", file=folder)
@@ -209,7 +209,7 @@ def _posterior(
 ) -> PhasedPosterior:
     """Return samples that fit the inputs that are left."""
     gone, model = torch.from_numpy(np.flatnonzero(users)), after.new_model(torch.Generator())
-    left = posterior.warm.forgetting(gone, _senders_left(before, after), model)
+    left = posterior.samples.forgetting(gone, _senders_left(before, after), model)
     return PhasedPosterior(left, posterior.num_cold)
 
 

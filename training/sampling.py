@@ -130,7 +130,7 @@ class LangevinTraining:
             f"{phase}/{name}": stacked
             for phase, samples in kept.items()
             if samples
-            for name, stacked in Posterior.stack(samples).samples.items()
+            for name, stacked in Posterior.stack(samples).parameters.items()
         }
         state = {
             "weight": self.objective.weight,

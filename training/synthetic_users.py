@@ -74,6 +74,6 @@ def with_sentences(recommender: Recommender, *, most: int, progress: Progress = 
     vectors = recommender.encoder.encode(
         texts, progress=lambda done, total: progress("encode", done, total, "self-portraits of users")
     )
-    rows = recommender.predictor.cold.users[:, torch.from_numpy(users)]
+    rows = recommender.predictor.cold_samples.users[:, torch.from_numpy(users)]
     who, place = np.unique(users, return_inverse=True)
     return recommender.with_map(SentenceMap.fit(vectors, recommender.seen_by(who)[place], rows))

@@ -18,13 +18,11 @@ from models.attribution.contributions import (
     PartKey,
     contributions_of_history,
     contributions_to,
-    learned_ratings,
 )
 from models.attribution.secants import Secants
-from models.cold.cold_start_prior import EmbeddingPrior
+from models.lists.trained import Trained
 from models.lists.user_query import UserQuery
-from models.posterior import Posterior
-from models.trained import Trained
+from models.posterior import EmbeddingPrior, SampledNetwork
 
 __all__ = ["Attribution", "attribution_of_history", "attributions"]
 
@@ -74,11 +72,12 @@ def attributions(recommender: Trained, user: NDArray[np.int64], item: NDArray[np
         user: User indices, `[num_pairs]`.
         item: Item indices, `[num_pairs]`.
     """
-    predictor, posterior, levels = recommender.predictor, recommender.posterior, torch.tensor(recommender.levels)
+    predictor, levels = recommender.predictor, torch.tensor(recommender.levels)
     known = predictor.known_users[user] & predictor.known_items[item]
-    train = learned_ratings(recommender)
+    train = recommender.learned_ratings
     found: list[Attribution | None] = [None] * len(user)
-    for samples, rows, mask in ((posterior.warm, predictor.warm, known), (posterior.cold, predictor.cold, ~known)):
+    for samples, mask in ((recommender.samples, known), (recommender.cold_samples, ~known)):
+        rows = samples.predictor
         chosen = mask.nonzero()[:, 0].numpy()
         if not len(chosen):
             continue
@@ -91,7 +90,7 @@ def attributions(recommender: Trained, user: NDArray[np.int64], item: NDArray[np
         for side, nodes in ((USER, u), (ITEM, i)):
             order = np.argsort(nodes, kind="stable")
             for places in np.split(order, np.flatnonzero(np.diff(nodes[order])) + 1):
-                contributions = contributions_to(samples, rows, recommender.data, train, side, int(nodes[places[0]]))
+                contributions = contributions_to(samples, train, side, int(nodes[places[0]]))
                 weights = torch.stack([secants[place].weights(side) for place in places])
                 for place, stars in zip(places, contributions.weighed(weights), strict=True):
                     parts[place].append((contributions.keys, stars))
@@ -112,19 +111,17 @@ def attribution_of_history(
         ratings: These ratings, item index -> stars, in the order they were given.
         item: Item index.
     """
-    samples, rows, taste = recommender.posterior.cold, recommender.predictor.cold, person.cold
+    samples, taste = recommender.cold_samples, person.cold
     if person.warm is not None and bool(recommender.predictor.known_items[item]):
-        samples, rows, taste = recommender.posterior.warm, recommender.predictor.warm, person.warm
+        samples, taste = recommender.samples, person.warm
     rated, stars = np.array(list(ratings), dtype=np.int64), np.array(list(ratings.values()), dtype=np.float32)
     # The same level that the taste was made of: the nearest that training knows.
     level = nearest_level(stars, recommender.levels)
     given = torch.from_numpy(rated), torch.from_numpy(level)
-    secants = Secants.of(rows, torch.tensor(recommender.levels), taste.rows, taste.preferences, item)
+    secants = Secants.of(samples.predictor, torch.tensor(recommender.levels), taste.rows, taste.preferences, item)
     sides = {
-        USER: contributions_of_history(
-            samples, rows, recommender.data, taste, *given, prior=_in(samples, recommender, len(rated))
-        ),
-        ITEM: contributions_to(samples, rows, recommender.data, learned_ratings(recommender), ITEM, item),
+        USER: contributions_of_history(samples, taste, *given, prior=_in(samples, recommender, len(rated))),
+        ITEM: contributions_to(samples, recommender.learned_ratings, ITEM, item),
     }
     parts = [
         (contributions.keys, contributions.weighed(secants.weights(side)[None])[0])
@@ -133,7 +130,7 @@ def attribution_of_history(
     return _sum(secants, parts)
 
 
-def _in(samples: Posterior, recommender: Trained, number: int) -> EmbeddingPrior | None:
+def _in(samples: SampledNetwork, recommender: Trained, number: int) -> EmbeddingPrior | None:
     """Return the prior of someone with a number of ratings in these samples, which are all or the first."""
     prior = recommender.cold_start_prior(USER, number)
     return None if prior is None else prior.part(slice(len(samples)))

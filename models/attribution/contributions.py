@@ -10,15 +10,11 @@ from torch import Tensor
 
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from models.cold.cold_start_prior import EmbeddingPrior
-from models.cold.fold_in import UserEmbedding, messages_sent
-from models.inputs import relation_name
 from models.network.bilinear import with_one
-from models.network.graph_inputs import GraphInputs, MessageType
+from models.network.graph_inputs import MessageType
 from models.network.head import slopes
-from models.network.message_names import HOP, RATED, RATED_BY
-from models.posterior import Posterior, Predictor
-from models.trained import Trained
+from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER, TEXT
+from models.posterior import EmbeddingPrior, Message, SampledNetwork, UserEmbedding
 
 __all__ = [
     "BIAS",
@@ -36,7 +32,6 @@ __all__ = [
     "PartKey",
     "contributions_of_history",
     "contributions_to",
-    "learned_ratings",
 ]
 
 # Kinds of parts.
@@ -72,48 +67,16 @@ class PartKey(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Direct:
-    """Messages of single senders.
-
-    Attributes:
-        owner: Position of the part that each message belongs to, int64 `[num_messages]`.
-        rows: The messages without their weights, `[num_samples, num_messages, size]`.
-        weight: Weight of each, float64 `[num_messages]`.
-    """
-
-    owner: Tensor
-    rows: Tensor
-    weight: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class TwoHops:
-    """A message over two hops, as a sum over the neighbours it comes through.
-
-    Attributes:
-        owner: Position of the part that each neighbour's share belongs to, int64 `[num_neighbours]`.
-        features: What each neighbour adds to the feature, `[num_neighbours, num_features]`.
-        table: Projection in every sample, `[num_samples, num_features, size]`.
-    """
-
-    owner: Tensor
-    features: Tensor
-    table: Tensor
-
-
-@dataclass(frozen=True, eq=False)
 class Contributions:
     r"""Everything that adds up to a node's row: $z_v = \sum_m m$, in every sample.
 
     Attributes:
         keys: What each part is.
-        direct: Messages of single senders.
-        hops: Messages over two hops.
+        messages: The terms, each with the position of the part that every sender belongs to, int64 `[num_senders]`.
     """
 
     keys: tuple[PartKey, ...]
-    direct: tuple[Direct, ...]
-    hops: tuple[TwoHops, ...] = ()
+    messages: tuple[tuple[Tensor, Message], ...]
 
     def weighed(self, weights: Tensor) -> Tensor:
         r"""Return $\sum_s \langle m_s, x_s \rangle$ for each part $m$.
@@ -124,30 +87,24 @@ class Contributions:
         Returns:
             float64 `[num_pairs, num_parts]`.
         """
-        found = weights.new_zeros(len(weights), len(self.keys))
-        for part in self.direct:
-            found.index_add_(1, part.owner, _weighed(weights, part.rows) * part.weight)
-        for hop in self.hops:
-            found.index_add_(1, hop.owner, _weighed(weights, hop.table) @ hop.features.T)
-        return found
+        total = weights.new_zeros(len(weights), len(self.keys))
+        for owner, message in self.messages:
+            of_rows = torch.einsum("psd,srd->pr", weights, message.rows.double())
+            share = message.weight.double()
+            total.index_add_(1, owner, of_rows * share if share.dim() == 1 else of_rows @ share.T)
+        return total
 
-    def messages(self) -> Tensor:
+    def embeddings(self) -> Tensor:
         """Return every part's messages, summed, float64 `[num_samples, num_parts, size]`."""
-        rows = torch.cat([part.rows.double() * part.weight[:, None] for part in self.direct], dim=1)
-        hops = [hop.features @ hop.table.double() for hop in self.hops]
-        owner = torch.cat([*(part.owner for part in self.direct), *(hop.owner for hop in self.hops)])
-        found = rows.new_zeros(len(rows), len(self.keys), rows.shape[2])
-        return found.index_add_(1, owner, torch.cat([rows, *hops], dim=1))
-
-    def total(self) -> Tensor:
-        """Return the sum of all messages, float64 `[num_samples, size]`."""
-        parts = [(part.weight @ part.rows.double()) for part in self.direct]
-        parts += [hop.features.sum(0) @ hop.table.double() for hop in self.hops]
-        return torch.stack(parts).sum(0)
+        terms = torch.cat([_terms(message) for _, message in self.messages], dim=1)
+        total = terms.new_zeros(len(terms), len(self.keys), terms.shape[2])
+        return total.index_add_(1, torch.cat([owner for owner, _ in self.messages]), terms)
 
 
-def _weighed(weights: Tensor, rows: Tensor) -> Tensor:
-    return torch.einsum("psd,srd->pr", weights, rows.double())
+def _terms(message: Message) -> Tensor:
+    """Return what each sender adds, float64 `[num_samples, num_senders, size]`."""
+    rows, weight = message.rows.double(), message.weight.double()
+    return rows * weight[:, None] if weight.dim() == 1 else weight @ rows
 
 
 class _Collector:
@@ -155,85 +112,75 @@ class _Collector:
 
     def __init__(self) -> None:
         self.positions: dict[PartKey, int] = {}
-        self.direct: list[Direct] = []
-        self.hops: list[TwoHops] = []
+        self.messages: list[tuple[Tensor, Message]] = []
 
-    def owner(self, keys: list[PartKey]) -> Tensor:
-        return torch.tensor([self.positions.setdefault(key, len(self.positions)) for key in keys], dtype=torch.int64)
+    def add(self, keys: list[PartKey], message: Message) -> None:
+        """Add messages, one key for each sender."""
+        owner = [self.positions.setdefault(key, len(self.positions)) for key in keys]
+        self.messages.append((torch.tensor(owner, dtype=torch.int64), message))
 
-    def add(self, keys: list[PartKey], rows: Tensor, weight: Tensor | None = None) -> None:
-        """Add messages `[num_samples, num_keys, size]`."""
-        ones = torch.ones(len(keys), dtype=torch.float64)
-        self.direct.append(Direct(self.owner(keys), rows, ones if weight is None else weight.double()))
+    def add_rows(self, keys: list[PartKey], rows: Tensor) -> None:
+        """Add messages `[num_samples, num_keys, size]` as they are."""
+        self.add(keys, Message("", [-1] * len(keys), torch.ones(len(keys)), rows))
 
     def add_free(self, side: str, rows: Tensor) -> None:
-        """Add a free row `[num_samples, size]` as two parts: its bias, and what meets the other side."""
+        """Add latent factors `[num_samples, size]` as two parts: their bias, and what meets the other side."""
         bias, rest = torch.zeros_like(rows), rows.clone()
         bias[:, -1], rest[:, -1] = rows[:, -1], 0.0
-        self.add([PartKey(BIAS, side), PartKey(FACTORS, side)], torch.stack([bias, rest], dim=1))
-
-    def add_hop(self, owner: Tensor, features: Tensor, table: Tensor) -> None:
-        """Add a message over two hops; `table` is `[num_samples, num_features, size]`."""
-        self.hops.append(TwoHops(owner, features.double(), table))
+        self.add_rows([PartKey(BIAS, side), PartKey(FACTORS, side)], torch.stack([bias, rest], dim=1))
 
     def contributions(self) -> Contributions:
-        return Contributions(tuple(self.positions), tuple(self.direct), tuple(self.hops))
-
-
-def learned_ratings(recommender: Trained) -> Ratings:
-    """Return the ratings that messages are made of: those of nodes that joined after training send none."""
-    if not recommender.additions:
-        return recommender.train
-    users, items = recommender.learned(USER).numpy(), recommender.learned(ITEM).numpy()
-    return recommender.train.select(users[recommender.train.user] & items[recommender.train.item])
+        return Contributions(tuple(self.positions), tuple(self.messages))
 
 
 @torch.no_grad()
-def contributions_to(
-    posterior: Posterior, predictor: Predictor, data: GraphInputs, train: Ratings, side: str, node: int
-) -> Contributions:
+def contributions_to(samples: SampledNetwork, train: Ratings, side: str, node: int) -> Contributions:
     """Take a known or new node of the graph apart into its messages.
 
     Args:
-        posterior: Kept samples.
-        predictor: Rows of all nodes in them.
-        data: Graph inputs.
-        train: Ratings that messages are made of (`learned_ratings`).
+        samples: The trained network.
+        train: Ratings that messages are made of (`TrainedNetwork.learned_ratings`).
         side: `user` or `item`.
         node: Index of the node.
     """
     collect = _Collector()
-    _add_content(collect, posterior, data, side, node)
     mine = train.user == node if side == USER else train.item == node
     partners = torch.from_numpy((train.item if side == USER else train.user)[mine])
-    if not len(partners):
-        collect.add([PartKey(NEW, side)], posterior.shared(side)[:, None])
-        collect.add_free(side, posterior.residual(side, node))
-        return collect.contributions()
-    _add_neighbours(collect, posterior, data, side, partners)
-    for edge_type in data[side].interactions:
-        if edge_type[1] not in (RATED, RATED_BY):
-            senders, rows, weight = _edge_rows(posterior, data, "interactions", edge_type, node)
-            collect.add([PartKey(RELATED, side, edge_type)] * len(senders), rows, weight)
-    collect.add_free(side, posterior.factors(side, node))
+    for message in samples.contributions(side, node, partners):
+        if message.name in ("factors", "residual"):
+            collect.add_free(side, message.rows[:, 0])
+        elif message.name == "shared":
+            collect.add([PartKey(NEW, side)], message)
+        elif message.name == TEXT:
+            collect.add([PartKey(TEXTS, side)], message)
+        elif message.name in (RATED, RATED_BY) or message.name.startswith(HOP):
+            # Who rated an item is one part: single people are nobody's business.
+            keys = [
+                PartKey(NEIGHBOUR, side, sender=sender) if side == USER else PartKey(RATERS, side)
+                for sender in message.senders
+            ]
+            collect.add(keys, message)
+        else:
+            assert message.relation is not None
+            related = message.relation[1].startswith(RATED_OVER)
+            keys = [
+                PartKey(RELATED, side, message.relation)
+                if related
+                else PartKey(CONCEPT, side, message.relation, sender)
+                for sender in message.senders
+            ]
+            collect.add(keys, message)
     return collect.contributions()
 
 
 @torch.no_grad()
 def contributions_of_history(
-    posterior: Posterior,
-    predictor: Predictor,
-    data: GraphInputs,
-    taste: UserEmbedding,
-    item: Tensor,
-    level: Tensor,
-    *,
-    prior: EmbeddingPrior | None = None,
+    samples: SampledNetwork, taste: UserEmbedding, item: Tensor, level: Tensor, *, prior: EmbeddingPrior | None = None
 ) -> Contributions:
     r"""Take someone new apart into what each of their ratings brings.
 
     A newcomer's row beyond what the messages of these ratings are believed to say, $w$, maximises
-    $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps its uncertainty (`user_embedding_from_history`). Where the gradient vanishes
+    $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps its uncertainty (`SampledNetwork.fold_in`). Where the gradient vanishes
 
     $$w = \mu + \Sigma \sum_j \frac{\partial \log P(r_j \mid f_j)}{\partial f_j} (z_j, 1),$$
 
@@ -241,9 +188,7 @@ def contributions_of_history(
     people are like, counts as what anyone new is given. What is left is the draw, which stays with the factors.
 
     Args:
-        posterior: Kept samples.
-        predictor: Rows of known nodes.
-        data: Graph inputs.
+        samples: The trained network.
         taste: The newcomer's rows and preferences for levels.
         item: Rated items, int64 `[num_ratings]`, possibly none.
         level: Index of each rating's level, int64 `[num_ratings]`.
@@ -252,70 +197,20 @@ def contributions_of_history(
     rows = taste.rows
     collect = _Collector()
     if prior is not None:
-        collect.add([PartKey(NEW, USER)], prior.mean[:, None])
+        collect.add_rows([PartKey(NEW, USER)], prior.mean[:, None])
     elif not len(item):
-        collect.add([PartKey(NEW, USER)], posterior.shared(USER)[:, None])
+        collect.add_rows([PartKey(NEW, USER)], samples.posterior.shared(USER)[:, None])
+    prior = prior or samples.covariance_prior(USER, rated=bool(len(item)))
     keys = [PartKey(NEIGHBOUR, USER, sender=one) for one in item.tolist()]
     if len(item):
-        sent = messages_sent(posterior, data, USER, item) * len(item) ** -0.5
-        collect.add(keys, sent if prior is None else prior.believed(sent))
-    free = rows.double() - collect.contributions().total()
-    if len(item):
-        partners = predictor.items[:, item].double()
+        collect.add_rows(keys, prior.believed(samples.messages_sent(USER, item) * len(item) ** -0.5))
+        partners = samples.embeddings(ITEM, item).double()
         design = with_one(partners)
         score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
-        thresholds, preferences = (part.double()[:, None] for part in (predictor.thresholds, taste.preferences))
+        thresholds, preferences = (part.double()[:, None] for part in (samples.predictor.thresholds, taste.preferences))
         slope, _ = slopes(score, thresholds, preferences, level)
-        pulls = slope[..., None] * design
-        if prior is None:
-            pulls = pulls @ posterior.factor_covariance(USER).double()
-        else:
-            pulls = pulls @ prior.covariance.double()
-        collect.add(keys, pulls)
-        free = free - pulls.sum(1)
+        collect.add_rows(keys, (slope[..., None] * design) @ prior.covariance.double())
+    explained = collect.contributions()
+    free = rows.double() - explained.embeddings().sum(1) if explained.messages else rows.double()
     collect.add_free(USER, free)
     return collect.contributions()
-
-
-def _add_content(collect: _Collector, posterior: Posterior, data: GraphInputs, side: str, node: int) -> None:
-    for edge_type in data[side].content:
-        senders, rows, weight = _edge_rows(posterior, data, "content", edge_type, node)
-        if senders:
-            collect.add([PartKey(CONCEPT, side, edge_type, sender) for sender in senders], rows, weight)
-    for name, features in data[side].features["content"].items():
-        table = posterior.table(side, "content", name)
-        collect.add_hop(collect.owner([PartKey(TEXTS, side)]), features[node, None], table)
-
-
-def _edge_rows(
-    posterior: Posterior, data: GraphInputs, group: str, edge_type: MessageType, node: int
-) -> tuple[list[int], Tensor, Tensor]:
-    """Return the senders of a relation's messages to a node, their rows `[num_samples, num_senders, size]`, the weights."""
-    edges = data[edge_type]
-    mine = (edges.edge_index[1] == node).nonzero()[:, 0]
-    table = posterior.table(edge_type[2], group, relation_name(edge_type))
-    return edges.edge_index[0][mine].tolist(), table.index_select(1, edges.table_row[mine]), edges.edge_weight[mine]
-
-
-def _add_neighbours(collect: _Collector, posterior: Posterior, data: GraphInputs, side: str, partners: Tensor) -> None:
-    """Add what the items that a user rated say, each by itself, or the users who rated an item, together."""
-    share = len(partners) ** -0.5
-    if side == USER:
-        edge_type, keys = (ITEM, RATED, USER), [PartKey(NEIGHBOUR, USER, sender=one) for one in partners.tolist()]
-    else:
-        edge_type, keys = (USER, RATED_BY, ITEM), [PartKey(RATERS, ITEM)]
-    if edge_type in data[side].interactions:
-        senders = data[edge_type].senders
-        row = torch.searchsorted(senders, partners).clamp(max=len(senders) - 1)
-        # Who has no training rating has no row in the table, and sends nothing.
-        weight = share * (senders[row] == partners).double()
-        table = posterior.table(side, "interactions", relation_name(edge_type))
-        rows = table.index_select(1, row)
-        if side == ITEM:
-            rows, weight = (weight @ rows.double())[:, None], torch.ones(1)
-        collect.add(keys, rows, weight)
-    owner = collect.owner(keys)
-    for name, centred in data[side].hop_sources.items():
-        features = centred[partners].double() * share
-        table = posterior.table(side, "interactions", HOP + name)
-        collect.add_hop(owner, features if side == USER else features.sum(0, keepdim=True), table)

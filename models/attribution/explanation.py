@@ -28,8 +28,8 @@ from models.attribution.contributions import (
     PartKey,
 )
 from models.lists.reasons import relation_words
+from models.lists.trained import Trained
 from models.network.message_names import RATED_OVER
-from models.trained import Trained
 
 __all__ = ["Explanation", "Part", "Step", "explanation_of"]
 

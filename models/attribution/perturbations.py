@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from kg.schema import ITEM, USER
-from models.attribution.contributions import CONCEPT, NEIGHBOUR, PartKey, learned_ratings
+from models.attribution.contributions import CONCEPT, NEIGHBOUR, PartKey
 from models.inputs import hybrid_inputs
+from models.lists.trained import Trained
 from models.network.graph_inputs import GraphInputs, MessageType
 from models.network.message_names import HOP, RATED
-from models.posterior import Posterior, Predictor, expected_value
-from models.trained import Trained
+from models.posterior import Predictor, SampledNetwork, expected_value
 
 __all__ = ["predict_without"]
 
@@ -48,11 +48,7 @@ def predict_without(
     """
     known = recommender.predictor.known_users[user] & recommender.predictor.known_items[item]
     levels, found = torch.tensor(recommender.levels), np.zeros(len(user))
-    phases = (
-        (recommender.posterior.warm, recommender.predictor.warm, known),
-        (recommender.posterior.cold, recommender.predictor.cold, ~known),
-    )
-    for posterior, predictor, mask in phases:
+    for samples, mask in ((recommender.samples, known), (recommender.cold_samples, ~known)):
         places = mask.nonzero()[:, 0].numpy()
         for start in range(0, len(places), _VARIANTS):
             some = places[start : start + _VARIANTS]
@@ -60,7 +56,7 @@ def predict_without(
                 side: _Variants.of(side, nodes[some], [removed[place] for place in some])
                 for side, nodes in ((USER, user), (ITEM, item))
             }
-            rows = _encoded(recommender, posterior, predictor, sides, renormalise=renormalise)
+            rows = _encoded(recommender, samples, sides, renormalise=renormalise)
             pairs = [torch.from_numpy(sides[side].of_pair) for side in (USER, ITEM)]
             found[some] = expected_value(rows.probabilities(*pairs), levels).double().numpy()
     return found
@@ -113,8 +109,7 @@ class _Variants:
 
 def _encoded(
     recommender: Trained,
-    posterior: Posterior,
-    predictor: Predictor,
+    samples: SampledNetwork,
     sides: dict[str, _Variants],
     *,
     renormalise: bool,
@@ -124,15 +119,15 @@ def _encoded(
     for side, variants in sides.items():
         _fill(data, recommender, side, variants, renormalise=renormalise)
     users, items = (torch.from_numpy(sides[side].nodes) for side in (USER, ITEM))
-    kept = posterior.of_nodes(users, items)
+    kept = samples.posterior.of_nodes(users, items)
     phased = recommender.predictor
     # The network gives those who joined later the cold view, even where all samples answer for them.
     known = {USER: phased.known_users & recommender.learned(USER), ITEM: phased.known_items}
     rows = kept.predictor(
-        recommender.model, hybrid_inputs(data), *(known[side][sides[side].nodes] for side in (USER, ITEM))
+        recommender.network.model, hybrid_inputs(data), *(known[side][sides[side].nodes] for side in (USER, ITEM))
     )
     # No message moves how someone uses the scale.
-    return replace(rows, preferences=predictor.preferences[:, sides[USER].nodes])
+    return replace(rows, preferences=samples.predictor.preferences[:, sides[USER].nodes])
 
 
 def _fill(data: GraphInputs, recommender: Trained, side: str, variants: _Variants, *, renormalise: bool) -> None:
@@ -163,7 +158,7 @@ def _fill(data: GraphInputs, recommender: Trained, side: str, variants: _Variant
 
 def _fill_two_hops(data: GraphInputs, recommender: Trained, variants: _Variants, *, renormalise: bool) -> None:
     """Sum the two-hop features of users over the rated items that stay."""
-    train = learned_ratings(recommender)
+    train = recommender.learned_ratings
     variant, place = variants.expanded(train.user)
     partner = train.item[place]
     stays = ~np.isin(variant * train.num_items + partner, variants.lacking(NEIGHBOUR, None, train.num_items))

@@ -15,8 +15,8 @@ from torch import Tensor
 from kg.graph import Nodes
 from kg.schema import ITEM, USER
 from models.lists.reasons import Reason
+from models.lists.trained import Trained
 from models.posterior import expected_value, interval
-from models.trained import Trained
 
 __all__ = [
     "AVERAGE",

@@ -10,11 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.cold.fold_in import UserEmbedding
 from models.lists.user_query import UserQuery
 from models.network.bilinear import with_one
 from models.network.likelihood import chance_of_at_least
-from models.posterior import PhasedPredictor, Predictor
+from models.posterior import PhasedPredictor, Predictor, UserEmbedding
 
 __all__ = ["WHOLE", "Part", "Relevance"]
 
@@ -44,12 +43,12 @@ class Relevance:
     @cached_property
     def _warm(self) -> _Side | None:
         """Answers for items with training ratings; None for newcomers."""
-        return None if self.person.warm is None else _Side.of(self.predictor.warm, self.person.warm, self.level)
+        return None if self.person.warm is None else _Side.of(self.predictor.samples, self.person.warm, self.level)
 
     @cached_property
     def _cold(self) -> _Side:
         """Answers for all others."""
-        return _Side.of(self.predictor.cold, self.person.cold, self.level)
+        return _Side.of(self.predictor.cold_samples, self.person.cold, self.level)
 
     @property
     def num_samples(self) -> int:

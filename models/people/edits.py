@@ -10,11 +10,10 @@ from torch import Tensor
 
 from kg.errors import InputError
 from kg.schema import USER
-from models.cold.fold_in import UserEmbedding
 from models.network.bilinear import with_one
 from models.network.head import slopes
 from models.people.interests import TasteSpace
-from models.posterior import Posterior, Predictor
+from models.posterior import Posterior, Predictor, UserEmbedding
 
 __all__ = ["what_ratings_settle", "with_weights"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.rating_levels import nearest_level
 from kg.schema import USER
-from models.cold.fold_in import UserEmbedding
 from models.lists.recommendation_rows import AVERAGE, DEMOGRAPHICS, FEW
+from models.lists.trained import Trained
 from models.lists.user_query import UserQuery, known_user_query
 from models.people.behaviour import Behaviour
 from models.people.concept_interest import Evidence, Interest
@@ -25,8 +25,7 @@ from models.people.edits import what_ratings_settle, with_weights
 from models.people.habits import Habits, habits_of
 from models.people.interests import TasteSpace
 from models.people.portrait import sentence_of, tags_of
-from models.posterior import Posterior, Predictor
-from models.trained import Trained
+from models.posterior import Posterior, Predictor, UserEmbedding
 
 __all__ = ["Profile", "profile_of"]
 
@@ -158,9 +157,9 @@ class _Reader:
 
     @classmethod
     def of(cls, recommender: Trained, behaviour: Behaviour, user: int, lists: Lists) -> _Reader:
-        cold = warm = UserEmbedding.learned(recommender.predictor.cold, user)
-        if recommender.predictor.warm is not recommender.predictor.cold:
-            warm = UserEmbedding.learned(recommender.predictor.warm, user)
+        cold = warm = UserEmbedding.learned(recommender.predictor.cold_samples, user)
+        if recommender.predictor.samples is not recommender.predictor.cold_samples:
+            warm = UserEmbedding.learned(recommender.predictor.samples, user)
         return cls(
             recommender=recommender,
             behaviour=behaviour,
@@ -177,10 +176,10 @@ class _Reader:
         """Return the reader of the unedited taste with all these weights set."""
         behaviour, posterior, predictor = self.behaviour, self.recommender.posterior, self.recommender.predictor
         wanted = {behaviour.concepts.find(key): weight for key, weight in edits.items()}
-        warm = self._edited(posterior.warm, predictor.warm, behaviour.warm, wanted)
+        warm = self._edited(posterior.samples, predictor.samples, behaviour.warm, wanted)
         cold = warm
-        if predictor.warm is not predictor.cold:
-            cold = self._edited(posterior.cold, predictor.cold, behaviour.cold, wanted)
+        if predictor.samples is not predictor.cold_samples:
+            cold = self._edited(posterior.cold_samples, predictor.cold_samples, behaviour.cold, wanted)
         rows = (warm if len(self.mine) else cold).rows
         weights = behaviour.weights(self.recommender, self.user, rows, list(wanted))
         return replace(self, warm=warm, cold=cold, weights=weights, edits=edits)

@@ -13,8 +13,8 @@ from scipy import sparse
 
 from kg.errors import InputError
 from kg.schema import USER
+from models.lists.trained import Trained
 from models.people.behaviour import Behaviour
-from models.trained import Trained
 
 __all__ = ["GroupShare", "Segment", "Segments", "Trait", "cluster", "segments_of", "wilson"]
 
@@ -150,7 +150,7 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
             "no concept has five items and a hundredth of the ratings, so nothing can set users apart; "
             "describe the items by concepts and build the graph again"
         )
-    rows = recommender.predictor.warm.users[:, users]
+    rows = recommender.predictor.samples.users[:, users]
     weights = behaviour.warm.mean_weights(rows)[:, matter]
     labels = cluster(weights, k, seed=seed)
     others = [cluster(weights, k, seed=seed + 1 + number) for number in range(OTHER_SEEDS)]

@@ -27,18 +27,18 @@ class PhasedPosterior:
     give up for the cold view is less than what a mean over more samples gains.
 
     Attributes:
-        warm: All samples, for pairs whose user and item both have training ratings; those of the first phase stand first.
+        samples: All samples, for pairs whose user and item both have training ratings; those of the first phase stand first.
         num_cold: Number of samples of the first phase; all where training had one phase.
-        expects_users: Whether all samples answer for users without ratings as well (`models.cold.expected_users`).
+        expects_users: Whether all samples answer for users without ratings as well (`models.cold.expected_nodes`).
     """
 
-    warm: Posterior
+    samples: Posterior
     num_cold: int
     expects_users: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.num_cold <= len(self.warm):
-            raise ValueError(f"num_cold must lie between 1 and {len(self.warm)}, got {self.num_cold}")
+        if not 1 <= self.num_cold <= len(self.samples):
+            raise ValueError(f"num_cold must lie between 1 and {len(self.samples)}, got {self.num_cold}")
 
     @classmethod
     def single(cls, samples: Posterior) -> PhasedPosterior:
@@ -46,29 +46,29 @@ class PhasedPosterior:
         return cls(samples, len(samples))
 
     @cached_property
-    def cold(self) -> Posterior:
+    def cold_samples(self) -> Posterior:
         """Samples for all other pairs, in the same memory."""
-        return self.warm if self.num_cold == len(self.warm) else self.warm.part(slice(self.num_cold))
+        return self.samples if self.num_cold == len(self.samples) else self.samples.part(slice(self.num_cold))
 
     @cached_property
     def _later(self) -> Posterior:
-        return self.warm.part(slice(self.num_cold, None))
+        return self.samples.part(slice(self.num_cold, None))
 
     def join(self, other: PhasedPosterior) -> PhasedPosterior:
         """Return the samples of both, as of two chains; both give theirs up, so that none is in memory twice."""
         found = {}
-        for name in list(self.warm.samples):
-            mine, theirs = self.warm.samples.pop(name), other.warm.samples.pop(name)
+        for name in list(self.samples.parameters):
+            mine, theirs = self.samples.parameters.pop(name), other.samples.parameters.pop(name)
             first = (mine[: self.num_cold], theirs[: other.num_cold])
             found[name] = torch.cat([*first, mine[self.num_cold :], theirs[other.num_cold :]])
         return PhasedPosterior(Posterior(found), self.num_cold + other.num_cold)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all samples under flat names, for a file."""
-        if self.cold is self.warm:
-            return {_WARM + name: stacked for name, stacked in self.warm.samples.items()}
-        found = {_WARM + name: stacked for name, stacked in self._later.samples.items()}
-        return found | {_COLD + name: stacked for name, stacked in self.cold.samples.items()}
+        if self.cold_samples is self.samples:
+            return {_WARM + name: stacked for name, stacked in self.samples.parameters.items()}
+        found = {_WARM + name: stacked for name, stacked in self._later.parameters.items()}
+        return found | {_COLD + name: stacked for name, stacked in self.cold_samples.parameters.items()}
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, Tensor]) -> PhasedPosterior:
@@ -84,7 +84,7 @@ class PhasedPosterior:
         self, model: HybridModel, inputs: HybridInputs, known_users: Tensor, known_items: Tensor
     ) -> PhasedPredictor:
         """Encode all nodes once for every sample; see `Posterior.predictor`."""
-        predictor = self.warm.predictor(model, inputs, known_users, known_items)
+        predictor = self.samples.predictor(model, inputs, known_users, known_items)
         known = torch.ones_like(known_users) if self.expects_users else known_users
         return PhasedPredictor(predictor, self.num_cold, known, known_items)
 
@@ -94,31 +94,31 @@ class PhasedPredictor:
     """Rows of all users and items in every sample of both phases.
 
     Attributes:
-        warm: All samples: they answer for pairs whose user and item are both known.
+        samples: All samples: they answer for pairs whose user and item are both known.
         num_cold: Number of samples of the first phase, which stand first.
         known_users: Which users have rows in all samples, bool `[num_users]`: by training ratings, or as newcomers.
         known_items: Which items have training ratings, bool `[num_items]`.
     """
 
-    warm: Predictor
+    samples: Predictor
     num_cold: int
     known_users: Tensor
     known_items: Tensor
 
     @cached_property
-    def cold(self) -> Predictor:
+    def cold_samples(self) -> Predictor:
         """Samples that answer for all other pairs, and for newcomers."""
-        return self.warm if self.num_cold == len(self.warm) else self.warm.part(slice(self.num_cold))
+        return self.samples if self.num_cold == len(self.samples) else self.samples.part(slice(self.num_cold))
 
     @cached_property
     def _later(self) -> Predictor:
-        return self.warm.part(slice(self.num_cold, None))
+        return self.samples.part(slice(self.num_cold, None))
 
     def probabilities(self, user: Tensor, item: Tensor) -> Tensor:
         """Return the probability of each level for each pair, `[num_pairs, num_levels]`; see `Predictor.probabilities`."""
         known = self.known_users[user] & self.known_items[item]
-        found = torch.empty(len(user), self.warm.thresholds.shape[1] + 1)
-        for predictor, mask in ((self.warm, known), (self.cold, ~known)):
+        found = torch.empty(len(user), self.samples.thresholds.shape[1] + 1)
+        for predictor, mask in ((self.samples, known), (self.cold_samples, ~known)):
             found[mask] = predictor.probabilities(user[mask], item[mask])
         return found
 
@@ -135,7 +135,7 @@ class PhasedPredictor:
 
     def _of_phases(self, chances: Callable[[Predictor], Tensor], known: Tensor) -> Tensor:
         """Return chances by all samples where `known`, else by the first; no sample is asked twice."""
-        if self.cold is self.warm or known.all():
-            return chances(self.warm)
-        first = chances(self.cold)
-        return torch.where(known, first.lerp(chances(self._later), 1 - self.num_cold / len(self.warm)), first)
+        if self.cold_samples is self.samples or known.all():
+            return chances(self.samples)
+        first = chances(self.cold_samples)
+        return torch.where(known, first.lerp(chances(self._later), 1 - self.num_cold / len(self.samples)), first)

@@ -73,12 +73,13 @@ class Posterior:
     `user` and `item`, groups `content` and `interactions`.
 
     Args:
-        samples: By name of the parameter, `[num_samples, *shape]`.
+        parameters: By name, `[num_samples, *shape]`.
         added: How many rows at the end of a parameter training has not seen.
     """
 
-    def __init__(self, samples: Mapping[str, Tensor], added: Mapping[str, int] | None = None) -> None:
-        self.samples: MutableMapping[str, Tensor] = samples if isinstance(samples, GrowingSamples) else dict(samples)
+    def __init__(self, parameters: Mapping[str, Tensor], added: Mapping[str, int] | None = None) -> None:
+        growing = isinstance(parameters, GrowingSamples)
+        self.parameters: MutableMapping[str, Tensor] = parameters if growing else dict(parameters)  # type: ignore[assignment]
         self._added = dict(added or {})
         self._covariances: dict[str, Tensor] = {}
 
@@ -101,16 +102,16 @@ class Posterior:
         return snapshot[_residual(kind)]
 
     def __len__(self) -> int:
-        return len(self.samples[_STEPS] if _STEPS in self.samples else next(iter(self.samples.values())))
+        return len(self.parameters[_STEPS] if _STEPS in self.parameters else next(iter(self.parameters.values())))
 
     @property
     def size(self) -> int:
         """Width of an embedding, with the bias."""
-        return self.samples[_factors(USER)].shape[2]
+        return self.parameters[_factors(USER)].shape[2]
 
     def part(self, chosen: slice) -> Posterior:
         """Return some of the samples, in the same memory."""
-        return Posterior({name: stacked[chosen] for name, stacked in self.samples.items()}, self._added)
+        return Posterior({name: stacked[chosen] for name, stacked in self.parameters.items()}, self._added)
 
     def extended(self, kind: str, residual: Tensor, preferences: Tensor) -> Posterior:
         """Return these samples with new nodes, whose spreads stay those of the nodes that training has seen.
@@ -124,13 +125,13 @@ class Posterior:
         if kind == USER:
             rows[_PREFERENCES] = preferences
         added = {name: self._added.get(name, 0) + part.shape[1] for name, part in rows.items()}
-        return Posterior(GrowingSamples(self.samples, rows), {**self._added, **added})
+        return Posterior(GrowingSamples(self.parameters, rows), {**self._added, **added})
 
     def with_residual(self, kind: str, nodes: Tensor, residual: Tensor) -> Posterior:
         """Return these samples with other residuals of some nodes, `[num_first_samples, num_given_nodes, size]`, in the first samples."""
-        changed = self.samples[_residual(kind)].clone()
+        changed = self.parameters[_residual(kind)].clone()
         changed[: len(residual), nodes] = residual
-        return Posterior({**self.samples, _residual(kind): changed}, self._added)
+        return Posterior({**self.parameters, _residual(kind): changed}, self._added)
 
     def of_nodes(self, users: Tensor, items: Tensor) -> Posterior:
         """Return samples of a network whose nodes are some of these, which may repeat.
@@ -139,7 +140,7 @@ class Posterior:
             users: Which users, int64 `[num_chosen_users]`.
             items: Which items, int64 `[num_chosen_items]`.
         """
-        chosen = dict(self.samples)
+        chosen = dict(self.parameters)
         for kind, nodes in ((USER, users), (ITEM, items)):
             for name in (_factors(kind), _residual(kind)):
                 chosen[name] = chosen[name][:, nodes]
@@ -154,7 +155,7 @@ class Posterior:
         """
         left = {
             name: rows
-            for name, rows in self.samples.items()
+            for name, rows in self.parameters.items()
             if not name.startswith("sessions.") and not name.endswith("dated<week")
         }
         return Posterior(left | {_factors(kind): self.factors(kind) + rows for kind, rows in added.items()})
@@ -172,7 +173,7 @@ class Posterior:
         stay = {_table(*key): rows for key, rows in senders.items()}
         left = {}
         for name, _ in model.named_parameters():
-            stacked = self.samples[name]
+            stacked = self.parameters[name]
             if name in (_factors(USER), _residual(USER), _PREFERENCES):
                 stacked = stacked.clone()
                 stacked[:, users] = 0
@@ -183,19 +184,19 @@ class Posterior:
 
     def shared(self, kind: str) -> Tensor:
         """Return what all nodes of a kind have in common in the cold view, `[num_samples, size]`."""
-        return self.samples[_shared(kind)][:, 0].float()
+        return self.parameters[_shared(kind)][:, 0].float()
 
     def residual(self, kind: str, nodes: Tensor | int | slice = slice(None)) -> Tensor:
         """Return what nodes are beyond their content and what all share, in the cold view, `[num_samples, num_given_nodes, size]`."""
-        return self.samples[_residual(kind)][:, nodes].float()
+        return self.parameters[_residual(kind)][:, nodes].float()
 
     def factors(self, kind: str, nodes: Tensor | int | slice = slice(None)) -> Tensor:
         """Return latent factors of nodes, with their bias, `[num_samples, num_given_nodes, size]`."""
-        return self.samples[_factors(kind)][:, nodes].float()
+        return self.parameters[_factors(kind)][:, nodes].float()
 
     def table(self, kind: str, group: str, message: str) -> Tensor:
         """Return the rows that senders of one message share with all receivers, half precision, `[num_samples, num_senders, size]`."""
-        return self.samples[_table(kind, group, message)]
+        return self.parameters[_table(kind, group, message)]
 
     def factor_covariance(self, kind: str) -> Tensor:
         """Return the covariance over the latent factors that training has seen, `[num_samples, size, size]`; kept once taken."""
@@ -215,7 +216,7 @@ class Posterior:
 
     def _covariance(self, name: str) -> Tensor:
         if name not in self._covariances:
-            rows = self.samples[name]
+            rows = self.parameters[name]
             learned = rows[:, : rows.shape[1] - self._added.get(name, 0)]
             covariance = torch.empty(len(rows), rows.shape[2], rows.shape[2])
             for number, sample in enumerate(learned):
@@ -228,7 +229,7 @@ class Posterior:
         """Yield a few samples at a time, in full precision."""
         for start in range(0, len(self), TOGETHER):
             chosen = slice(start, start + TOGETHER)
-            yield chosen, {name: stacked[chosen].float() for name, stacked in self.samples.items()}
+            yield chosen, {name: stacked[chosen].float() for name, stacked in self.parameters.items()}
 
     @torch.no_grad()
     def content_embeddings(
@@ -250,7 +251,7 @@ class Posterior:
         tables = {_table(kind, "content", name): name for name in named}
         others = [
             name
-            for name in self.samples
+            for name in self.parameters
             if name.startswith(prefix) and not name.startswith(_table(kind, "content", ""))
         ]
         embeddings = torch.zeros(len(self), messages.num_nodes, self.size)
@@ -258,7 +259,7 @@ class Posterior:
             chosen = slice(start, start + TOGETHER)
             parameters = {}
             for full in (*tables, *others):
-                rows, sender = self.samples[full][chosen], (senders or {}).get(tables.get(full, ""))
+                rows, sender = self.parameters[full][chosen], (senders or {}).get(tables.get(full, ""))
                 parameters[full.removeprefix(prefix)] = (rows if sender is None else rows_of(rows, sender)).float()
             embeddings[chosen] = functional_call(encoder, parameters, (messages,))
         return embeddings
@@ -267,7 +268,7 @@ class Posterior:
         """Return preferences of known users and of those that joined; of others training has only drawn what it believes of anyone."""
         place = torch.arange(len(known))
         joined = place >= len(known) - self._added.get(_PREFERENCES, 0)
-        return self.samples[_PREFERENCES].float() * (known | joined)[:, None]
+        return self.parameters[_PREFERENCES].float() * (known | joined)[:, None]
 
     @torch.no_grad()
     def predictor(
@@ -292,6 +293,6 @@ class Posterior:
         return Predictor(
             users=users,
             items=items,
-            thresholds=rising(self.samples[_STEPS]),
+            thresholds=rising(self.parameters[_STEPS]),
             preferences=self._known_preferences(known_users),
         )

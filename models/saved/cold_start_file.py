@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from kg.schema import ITEM, USER
-from models.cold.cold_start_prior import NUMBERS, EmbeddingPrior, PriorTable
+from models.cold.cold_start_prior import NUMBERS, PriorTable
 from models.cold.residuals import Residuals
-from models.cold.user_thresholds import UserThresholds
+from models.lists.trained import Trained
+from models.posterior import EmbeddingPrior, UserThresholds
 from models.saved.flat import below, flat
-from models.trained import Trained
 
 __all__ = ["cold_start_of", "cold_start_tensors"]
 
@@ -43,14 +43,14 @@ def cold_start_tensors(trained: Trained) -> dict[str, Tensor]:
 
 
 def cold_start_of(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the arguments of `Trained.restore` that `cold_start_tensors` named, in the same memory."""
+    """Return the arguments of `TrainedNetwork.restore` that `cold_start_tensors` named, in the same memory."""
     made: dict[str, dict[tuple[int, bool], EmbeddingPrior]] = {USER: {}, ITEM: {}}
     for name in sorted({name.rpartition("/")[0] for name in tensors if name.startswith("priors/")}):
         _, kind, number, known = name.split("/")
         made[kind][int(number), known == "informed"] = EmbeddingPrior(**below(tensors, name))
     return {
-        "priors": {kind: PriorTable(found) for kind, found in made.items()},
-        "residuals": {
+        "made_priors": {kind: PriorTable(found) for kind, found in made.items()},
+        "made_residuals": {
             kind: Residuals(**parts) for kind in (USER, ITEM) if (parts := below(tensors, f"residuals/{kind}"))
         },
         "user_thresholds": UserThresholds(**parts) if (parts := below(tensors, "user_thresholds")) else None,

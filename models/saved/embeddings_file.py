@@ -16,12 +16,12 @@ PARTS = ("users", "thresholds", "preferences")
 
 def embeddings_tensors(predictor: PhasedPredictor) -> dict[str, Tensor]:
     """Return the embeddings under flat names."""
-    warm = predictor.warm
+    samples = predictor.samples
     # Those of many items lie node by node (`models.posterior.predictor.by_node`), and do so in the file.
-    by_node = warm.items.stride(1) > warm.items.stride(0)
-    items = {"items_by_node": warm.items.transpose(0, 1)} if by_node else {"items": warm.items}
+    by_node = samples.items.stride(1) > samples.items.stride(0)
+    items = {"items_by_node": samples.items.transpose(0, 1)} if by_node else {"items": samples.items}
     known = {"known_users": predictor.known_users, "known_items": predictor.known_items}
-    return flat("embeddings", {**{part: getattr(warm, part) for part in PARTS}, **items, **known})
+    return flat("embeddings", {**{part: getattr(samples, part) for part in PARTS}, **items, **known})
 
 
 def embeddings_of(tensors: Mapping[str, Tensor], posterior: PhasedPosterior) -> PhasedPredictor:

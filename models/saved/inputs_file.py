@@ -10,10 +10,10 @@ from torch import Tensor
 
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
+from models.lists.trained import Trained
 from models.network.graph_inputs import GraphInputs
 from models.network.projection import TextProjection
 from models.saved.flat import arrays_below, below, flat
-from models.trained import Trained
 
 __all__ = ["data_of", "inputs_tensors", "projection_of", "ratings_of", "shape_of_inputs"]
 

@@ -16,8 +16,8 @@ from kg.growth.new_entities import NewEntities
 from kg.schema import USER
 from kg.storage.atomic import write_file
 from kg.storage.manifest import pretty
-from models.cold.joining import placed
-from models.trained import Trained
+from models.lists.new_items import joined
+from models.lists.trained import Trained
 
 __all__ = ["LEDGER_FILES", "Said", "read_ledger", "replayed", "said_of", "write_ledger"]
 
@@ -120,7 +120,7 @@ def replayed(recommender: Model, said: Sequence[Said]) -> Model:
             source=part.source,
             lines=part.lines,
         )
-        recommender = placed(recommender, additions, part.vectors)
+        recommender = joined(recommender, additions, part.vectors)
     return recommender
 
 

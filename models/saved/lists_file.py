@@ -11,8 +11,8 @@ from torch import Tensor
 from models.cold.sentence_map import SentenceMap
 from models.lists.content import Content
 from models.lists.item_item import ContentRegression, ItemItemModel
+from models.lists.trained import Trained
 from models.saved.flat import arrays_below, flat
-from models.trained import Trained
 
 __all__ = ["content_of", "content_regression_of", "item_item_of", "lists_tensors", "sentences_of", "shape_of_content"]
 

@@ -13,6 +13,7 @@ import numpy as np
 from kg.saved.mapped_graph import GRAPH_FILES, read_mapped_graph, write_mapped_graph
 from kg.storage.atomic import staged_directory, write_file
 from kg.storage.manifest import pretty, refuse_foreign, seal, unseal
+from models.lists.trained import Trained
 from models.network.assembly import ModelSettings
 from models.posterior import PhasedPosterior, Posterior
 from models.saved.cold_start_file import cold_start_of, cold_start_tensors
@@ -30,7 +31,6 @@ from models.saved.lists_file import (
     shape_of_content,
 )
 from models.text import TextEncoder
-from models.trained import Trained
 
 __all__ = ["COMMAND", "FORMAT_NAME", "FORMAT_VERSION", "check_run", "read_run", "save_run", "write_parts"]
 
@@ -62,7 +62,7 @@ def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[s
         InputError: If a weight is infinite or no number.
     """
     tensors = {
-        "model": dict(trained.posterior.warm.samples),
+        "model": dict(trained.posterior.samples.parameters),
         "embeddings": embeddings_tensors(trained.predictor),
         "inputs": inputs_tensors(trained),
         "lists": lists_tensors(trained),

@@ -120,12 +120,12 @@ def without_seconds(records: Records) -> Records:
 
 def test_two_chains_keep_what_they_should(whole: dict[str, tuple[PhasedPosterior, Records]]) -> None:
     samples, records = whole["langevin"]
-    assert len(samples.cold) == 2 * len(range(17, 24, 3))  # a third of the 19 steps after burn-in
+    assert len(samples.cold_samples) == 2 * len(range(17, 24, 3))  # a third of the 19 steps after burn-in
     later = 2 * len(range(26, 36, 3))  # what is left after two steps to settle
-    assert len(samples.warm) == len(samples.cold) + later
+    assert len(samples.samples) == len(samples.cold_samples) + later
     assert [record["epoch"] for record in records] == [*range(36), *range(36)]
-    assert len(whole["adamw"][0].warm) == 1
-    assert whole["adamw"][0].cold is whole["adamw"][0].warm
+    assert len(whole["adamw"][0].samples) == 1
+    assert whole["adamw"][0].cold_samples is whole["adamw"][0].samples
 
 
 # Before the first checkpoint, at one, between two; in burn-in and after it; in the second chain; at the last step.

@@ -15,7 +15,6 @@ from kg.errors import InputError
 from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from models.cold.fold_in import item_from_raters
 from models.lists.ranking import ranking
 from models.network.bilinear import bilinear
 from models.network.head import level_probabilities
@@ -230,20 +229,19 @@ def served(
 
 def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Rows) -> NDArray[np.float32]:
     """Return the level probabilities of users for an item that some others have rated, `[num_given_users, num_levels]`."""
-    posterior, predictor = recommender.posterior.cold, recommender.predictor.cold
+    samples, predictor = recommender.cold_samples, recommender.predictor.cold_samples
     rows = predictor.items[:, item]
     if len(given):
         level = nearest_level(given.value, recommender.levels)
-        rows = item_from_raters(
-            posterior,
-            predictor,
-            recommender.data,
+        posterior = samples.posterior
+        rows = samples.fold_in(
+            ITEM,
             torch.from_numpy(given.user.copy()),
             torch.from_numpy(level),
             content=rows - posterior.residual(ITEM, item) - posterior.shared(ITEM),
             prior=recommender.cold_start_prior(ITEM, len(given)),
             generator=torch.Generator().manual_seed(SEED),
-        )
+        ).rows
     chosen = torch.from_numpy(users)
     scores = bilinear(predictor.users[:, chosen], rows[:, None])
     preferences = predictor.preferences[:, chosen]

@@ -39,7 +39,7 @@ from models.attribution.contributions import (
 )
 from models.attribution.perturbations import predict_without
 from models.attribution.secants import Secants
-from models.inputs import InputLimits, graph_inputs, hybrid_inputs, relation_name
+from models.inputs import InputLimits, graph_inputs, relation_name
 from models.network.encoder import parameter_key
 from models.network.message_names import HOP, RATED
 from models.posterior import Posterior, Predictor
@@ -201,7 +201,7 @@ def test_the_parts_of_every_pair_sum_to_the_prediction(which: str, request: pyte
 
 
 def test_the_world_asks_both_phases_for_known_and_new(recommender: Recommender) -> None:
-    assert recommender.posterior.num_cold < len(recommender.posterior.warm)
+    assert recommender.posterior.num_cold < len(recommender.posterior.samples)
     assert recommender.learned(USER).sum() == NUM_USERS - 2
     assert recommender.predictor.known_users.all()  # what is expected of the two stands in all samples
     assert recommender.predictor.known_items.sum() == NUM_ITEMS - 2
@@ -309,10 +309,10 @@ def test_what_the_related_rated_is_one_part_of_each_relation(related: Recommende
 
 def without_row(recommender: Recommender, table: str, row: int | slice) -> Recommender:
     """Zero one row of a table in every sample: a message that is sent, but says nothing."""
-    samples = dict(recommender.posterior.warm.samples)
+    samples = dict(recommender.posterior.samples.parameters)
     samples[table] = samples[table].clone()
     samples[table][:, row] = 0
-    return replace(recommender, posterior=replace(recommender.posterior, warm=Posterior(samples)))
+    return replace(recommender, posterior=replace(recommender.posterior, samples=Posterior(samples)))
 
 
 def genre_of(recommender: Recommender, item: int, label: str) -> tuple[PartKey, str, int]:
@@ -354,7 +354,7 @@ def test_the_part_of_a_concept_is_what_its_message_adds_along_the_path(
     u, i = index(recommender, user, item)
     key, table, row = genre_of(recommender, i, "Drama" if item == "i0" or item == "i15" else "War")
     silent = without_row(recommender, table, row)
-    name = "warm" if recommender.predictor.known_users[u] and recommender.predictor.known_items[i] else "cold"
+    name = "samples" if recommender.predictor.known_users[u] and recommender.predictor.known_items[i] else "cold_samples"
     phase, without = getattr(recommender.predictor, name), getattr(silent.predictor, name)
     message = (phase.items[:, i].double() - without.items[:, i].double()).numpy()
     assert np.abs(message).max() > 1e-3
@@ -462,9 +462,9 @@ def test_chords_sum_to_the_expected_rating_and_share_it_by_the_shapley_value(
 
 
 def test_inputs_of_the_network_are_left_as_they_were(recommender: Recommender) -> None:
-    before = recommender.predictor.warm.users.clone()
+    before = recommender.predictor.samples.users.clone()
     predict_without(recommender, np.array([0]), np.array([0]), [()])
     again = recommender.posterior.predictor(
-        recommender.model, hybrid_inputs(recommender.data), recommender.learned(USER), recommender.learned(ITEM)
+        recommender.network.model, recommender.network.inputs, recommender.learned(USER), recommender.learned(ITEM)
     )
-    assert torch.equal(before, again.warm.users)
+    assert torch.equal(before, again.samples.users)

@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.cold.fold_in import UserEmbedding
 from models.lists.item_item import ItemItemModel
 from models.lists.relevance import Part
 from models.lists.top_items import best_by_bound, top_items
 from models.lists.user_query import UserQuery
-from models.posterior import PhasedPredictor, Predictor
+from models.posterior import PhasedPredictor, Predictor, UserEmbedding
 
 ITEMS, SIZE, LEVELS = 3_000, 4, 5
 

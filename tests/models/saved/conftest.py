@@ -77,7 +77,7 @@ def with_a_map() -> Callable[[Recommender], Recommender]:
         rng = np.random.default_rng(0)
         vectors = rng.normal(size=(12, DIMENSION)).astype(np.float32)
         chosen = (rng.random((12, recommender.train.num_items)) < 0.5).astype(np.float32)
-        samples, _, size = recommender.predictor.cold.users.shape
+        samples, _, size = recommender.predictor.cold_samples.users.shape
         rows = torch.from_numpy(rng.normal(size=(samples, 12, size)).astype(np.float32))
         return recommender.with_map(SentenceMap.fit(vectors, chosen, rows))
 

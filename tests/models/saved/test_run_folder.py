@@ -18,10 +18,9 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from models.cold.cold_start_prior import ColdStartPriors
 from models.cold.residuals import Residuals
-from models.cold.user_thresholds import UserThresholds
 from models.lists.item_item import ContentRegression, ItemItemModel
 from models.network.projection import TextProjection
-from models.posterior import PhasedPosterior, Posterior
+from models.posterior import PhasedPosterior, Posterior, UserThresholds
 from models.recommender import Recommender
 from training.bundle import load_run, write_run
 from training.config import LangevinConfig, ModelConfig, RunConfig, TextConfig
@@ -151,8 +150,8 @@ def test_an_older_run_is_to_be_trained_again(trained: tuple[Recommender, Path], 
 def test_arrays_are_mapped_and_not_copied(trained: tuple[Recommender, Path]) -> None:
     recommender = Recommender.load(trained[1])
     addresses = {
-        "model": next(iter(recommender.posterior.warm.samples.values())).data_ptr(),
-        "embeddings": recommender.predictor.cold.items.data_ptr(),
+        "model": next(iter(recommender.posterior.samples.parameters.values())).data_ptr(),
+        "embeddings": recommender.predictor.cold_samples.items.data_ptr(),
         "inputs": recommender.train.user.ctypes.data,
         "lists": recommender.item_item.weights.ctypes.data,
     }

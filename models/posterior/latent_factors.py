@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from models.cold.cold_start_prior import EmbeddingPrior
-from models.cold.laplace import Evaluation, drawn_around, even_draws, mode
-from models.cold.user_thresholds import UserThresholds
 from models.network.bilinear import with_one
 from models.network.likelihood import SMALLEST, LevelChances, level_chances
+from models.posterior.embedding_prior import EmbeddingPrior, UserThresholds
+from models.posterior.laplace import Evaluation, drawn_around, even_draws, mode
 
 __all__ = ["LatentFactors"]
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from kg.errors import InputError
 from models.lists.recommendation_rows import why_empty
+from models.lists.trained import Trained
 from models.lists.user_query import UserQuery
 from models.network.bilinear import with_one
 from models.network.head import slopes
-from models.trained import Trained
 
 __all__ = ["Question", "best_questions", "expected_gains", "questions_for"]
 
@@ -88,7 +88,7 @@ def best_questions(
     covariance = person.cold.covariance
     if covariance is None:
         raise InputError("questions are for someone new; give --history, which may be empty, and no known user")
-    predictor = recommender.predictor.cold
+    predictor = recommender.predictor.cold_samples
     known = recommender.item_item(person.seen[None])[0].astype(np.float64).clip(0.0, 1.0)
     known[~recommender.graph.items.present] = 0.0
     open_to_ask = known.copy()
