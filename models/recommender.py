@@ -23,10 +23,10 @@ from models.attribution.explanation import Explanation, explanation_of
 from models.cold.joining import placed, text_vectors
 from models.cold.questions import questions_for
 from models.cold.user_query_of_text import user_query_of_text
-from models.lists.boosts_and_filters import boosts_and_filters_of, with_rules
+from models.lists.boosts_and_filters import BoostsAndFilters, boosts_and_filters_of
 from models.lists.given import History, Pairs, history_of, ids_of, length_of, mapping_of, pairs_of, raw_id
 from models.lists.item_filter import items_with
-from models.lists.ranking import BoostsAndFilters, best_of, ranking
+from models.lists.ranking import best_of, ranking
 from models.lists.reasons import Reason, concept_reasons, reasons_of_items
 from models.lists.recommendation_rows import (
     FEW,
@@ -208,7 +208,9 @@ class Recommender(Trained):
             best = self.reranker.best(scores, k, diversity=diversity, novelty=novelty) if mixed else best_of(scores, k)
         else:
             best, _ = self._top(person, k, left_out)
-        rows = with_rules(self._listed(person, best, num_reasons), rules, best)
+        rows = self._listed(person, best, num_reasons)
+        if isinstance(rules, AppliedRules):
+            rows["rules"] = ["; ".join(map(str, rules.of_item(int(item)))) for item in best]
         return why_empty(rows, self._why_nothing(ruled_out))
 
     def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:

@@ -15,7 +15,7 @@ import torch
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError, UnknownNameError
-from models.lists.ranking import BoostsAndFilters
+from models.lists.boosts_and_filters import BoostsAndFilters
 from models.recommender import FEW, Recommender
 from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig

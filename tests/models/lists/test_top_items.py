@@ -86,4 +86,6 @@ def test_few_items_are_scored_where_scores_fall_steeply(monkeypatch: pytest.Monk
     monkeypatch.setattr(UserQuery, "chances", recorded)
     top_items(predictor, item_item, user, level=1, power=1.0, k=3, left_out=np.zeros(ITEMS, dtype=bool))
     assert len(scored) == len(set(scored)) == FIRST
-    assert not top_items(predictor, item_item, user, level=1, power=1.0, k=3, left_out=np.ones(ITEMS, dtype=bool))[0].size
+    assert not top_items(predictor, item_item, user, level=1, power=1.0, k=3, left_out=np.ones(ITEMS, dtype=bool))[
+        0
+    ].size
