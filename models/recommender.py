@@ -27,10 +27,10 @@ from models.lists.boosts_and_filters import BoostsAndFilters, boosts_and_filters
 from models.lists.given import History, Pairs, history_of, ids_of, length_of, mapping_of, pairs_of, raw_id
 from models.lists.item_filter import items_with
 from models.lists.ranking import best_of, ranking
-from models.lists.reasons import Reason, concept_reasons, reasons_of_items
+from models.lists.reasons import Reason, reasons_of_items
 from models.lists.recommendation_rows import (
     FEW,
-    listed,
+    recommendations,
     sources,
     sources_by_content,
     sources_of_pairs,
@@ -45,7 +45,6 @@ from models.lists.user_query import UserQuery, known_user_query, user_query_of_h
 from models.people.behaviour import Behaviour
 from models.people.profile import Profile, profile_of
 from models.people.segments import Segments, segments_of
-from models.posterior import Posterior
 from models.saved import check_run, read_run, save_run
 from models.trained import Trained
 
@@ -362,7 +361,7 @@ class Recommender(Trained):
         best = np.argsort(-chance, kind="stable")[:k]
         rows = probabilities[torch.from_numpy(best)]
         found = users[best]
-        rows_of_users = listed(
+        rows_of_users = recommendations(
             self.graph.users,
             found,
             rows,
@@ -468,7 +467,7 @@ class Recommender(Trained):
 
     def _listed(self, person: UserQuery, best: NDArray[np.int64], num_reasons: int) -> pd.DataFrame:
         """Return the rows of some items for a person, in the order given."""
-        return listed(
+        return recommendations(
             self.graph.items,
             best,
             person.chances(self.predictor, torch.from_numpy(best)),
@@ -538,11 +537,8 @@ class Recommender(Trained):
         posterior, predictor = (
             (self.posterior.warm, self.predictor.warm) if warm else (self.posterior.cold, self.predictor.cold)
         )
-        return self._found(posterior, predictor.users[:, user], item, most=most)
-
-    def _found(self, posterior: Posterior, rows: Tensor, item: int, *, most: int) -> list[Reason]:
-        found = concept_reasons(posterior, self.data, self.graph, rows, item)
-        return [reason for reason in found if reason.score > 0][:most]
+        rows = predictor.users[:, user]
+        return reasons_of_items(posterior, self.data, self.graph, rows, np.array([item]), most=most)[0]
 
 
 load = Recommender.load

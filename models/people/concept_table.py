@@ -12,7 +12,7 @@ from scipy import sparse
 from kg.errors import InputError, UnknownNameError, did_you_mean
 from kg.graph import KnowledgeGraph
 from kg.schema import ITEM
-from models.lists.reasons import Reason
+from models.lists.reasons import relation_words
 from models.network.graph_inputs import GraphInputs
 
 __all__ = ["ConceptTable"]
@@ -54,7 +54,7 @@ class ConceptTable:
             relation += [number] * len(senders)
             mine = [str(label) for label in nodes.labels[senders]]
             keys += [f"{edge_type[1]}:{raw_id}" for raw_id in nodes.vocabulary.ids[senders]]
-            names += [str(Reason(edge_type[1], label, 0.0)) for label in mine]
+            names += [f"{relation_words(edge_type[1])}: {label}" for label in mine]
             labels += mine
         empty = sparse.csr_array((len(graph.items), 0), dtype=np.float32)
         return cls(

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchmarks.removed_messages import predict_without
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
@@ -38,7 +39,6 @@ from models.attribution.contributions import (
     TEXTS,
     PartKey,
 )
-from models.attribution.perturbations import predict_without
 from models.attribution.secants import Secants
 from models.inputs import InputLimits, graph_inputs, hybrid_inputs, relation_name
 from models.network.encoder import parameter_key
