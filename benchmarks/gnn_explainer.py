@@ -13,7 +13,7 @@ from torch_geometric.explain import Explainer, GNNExplainer
 from torch_geometric.nn import MessagePassing
 
 from kg.schema import ITEM, USER
-from models.attribution.contributions import PartKey, contributions_to, learned_ratings
+from models.attribution.contributions import PartKey, contributions_to
 from models.network.bilinear import bilinear
 from models.network.head import level_probabilities
 from models.posterior import expected_value
@@ -53,18 +53,17 @@ class PairModel(MessagePassing):  # type: ignore[misc]
 
 def pair_model(recommender: Recommender, user: int, item: int, keys: list[PartKey]) -> tuple[PairModel, Tensor, Tensor]:
     """Return the model of one pair, its features and its edges, one for each of `keys`, in their order."""
-    phased, posterior = recommender.predictor, recommender.posterior
-    warm = bool(phased.known_users[user] & phased.known_items[item])
-    samples, rows = (posterior.samples, phased.samples) if warm else (posterior.cold_samples, phased.cold_samples)
+    phased = recommender.predictor
+    known = bool(phased.known_users[user] & phased.known_items[item])
+    samples = recommender.samples if known else recommender.cold_samples
+    rows = samples.predictor
     base, found = [rows.users[:, user].double(), rows.items[:, item].double()], {}
-    train = learned_ratings(recommender)
     for place, (side, node) in enumerate(((USER, user), (ITEM, item))):
-        received = contributions_to(samples, rows, recommender.data, train, side, node)
-        messages = received.messages()
-        for number, key in enumerate(received.keys):
+        contributions = contributions_to(samples, recommender.learned_ratings, side, node)
+        for key, messages in zip(contributions.keys, contributions.messages.unbind(1), strict=True):
             if key in set(keys):
-                found[key] = messages[:, number]
-                base[place] = base[place] - messages[:, number]
+                found[key] = messages
+                base[place] = base[place] - messages
     features = [found[key].flatten() for key in keys]
     nothing = torch.zeros(2, features[0].numel(), dtype=torch.float64)
     receivers = torch.tensor([len(keys) + (key.side == ITEM) for key in keys])

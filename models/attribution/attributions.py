@@ -1,4 +1,4 @@
-"""The additive account: a predicted rating as a sum of parts, in stars."""
+"""Attribution of a prediction: the expected rating as a sum of parts, in stars."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from models.attribution.contributions import (
 from models.attribution.secants import Secants
 from models.lists.trained import Trained
 from models.lists.user_query import UserQuery
-from models.posterior import EmbeddingPrior, SampledNetwork
 
 __all__ = ["Attribution", "attribution_of_history", "attributions"]
 
@@ -65,7 +64,7 @@ class Attribution:
 
 @torch.no_grad()
 def attributions(recommender: Trained, user: NDArray[np.int64], item: NDArray[np.int64]) -> list[Attribution]:
-    """Take predictions of pairs apart, by the samples that make each; messages of a node are read once for all its pairs.
+    """Return the attributions of predictions, by the samples that make each; messages of a node are read once for all its pairs.
 
     Args:
         recommender: A trained model.
@@ -73,54 +72,53 @@ def attributions(recommender: Trained, user: NDArray[np.int64], item: NDArray[np
         item: Item indices, `[num_pairs]`.
     """
     predictor, levels = recommender.predictor, torch.tensor(recommender.levels)
-    known = predictor.known_users[user] & predictor.known_items[item]
-    train = recommender.learned_ratings
-    found: list[Attribution | None] = [None] * len(user)
-    for samples, mask in ((recommender.samples, known), (recommender.cold_samples, ~known)):
+    known = (predictor.known_users[user] & predictor.known_items[item]).numpy()
+    secants: dict[int, Secants] = {}
+    parts: list[list[tuple[tuple[PartKey, ...], Tensor]]] = [[] for _ in user]
+    for samples, pairs in (
+        (recommender.samples, np.flatnonzero(known)),
+        (recommender.cold_samples, np.flatnonzero(~known)),
+    ):
         rows = samples.predictor
-        chosen = mask.nonzero()[:, 0].numpy()
-        if not len(chosen):
-            continue
-        u, i = user[chosen], item[chosen]
-        secants = [
-            Secants.of(rows, levels, rows.users[:, a], rows.preferences[:, a], b)
-            for a, b in zip(u.tolist(), i.tolist(), strict=True)
-        ]
-        parts: list[list[tuple[tuple[PartKey, ...], Tensor]]] = [[] for _ in chosen]
-        for side, nodes in ((USER, u), (ITEM, i)):
-            order = np.argsort(nodes, kind="stable")
-            for places in np.split(order, np.flatnonzero(np.diff(nodes[order])) + 1):
-                contributions = contributions_to(samples, train, side, int(nodes[places[0]]))
-                weights = torch.stack([secants[place].weights(side) for place in places])
-                for place, stars in zip(places, contributions.weighed(weights), strict=True):
-                    parts[place].append((contributions.keys, stars))
-        for place, secant, mine in zip(chosen.tolist(), secants, parts, strict=True):
-            found[place] = _sum(secant, mine)
-    return [attribution for attribution in found if attribution is not None]
+        for pair in pairs.tolist():
+            of_user = rows.users[:, user[pair]], rows.preferences[:, user[pair]]
+            secants[pair] = Secants.of(rows, levels, *of_user, int(item[pair]))
+        for side, nodes in ((USER, user), (ITEM, item)):
+            for node in np.unique(nodes[pairs]).tolist():
+                of_node = pairs[nodes[pairs] == node]
+                contributions = contributions_to(samples, recommender.learned_ratings, side, node)
+                weights = torch.stack([secants[pair].weights(side) for pair in of_node])
+                for pair, stars in zip(of_node, contributions.weighed(weights), strict=True):
+                    parts[pair].append((contributions.keys, stars))
+    return [_sum(secants[pair], of_pair) for pair, of_pair in enumerate(parts)]
 
 
 @torch.no_grad()
 def attribution_of_history(
-    recommender: Trained, person: UserQuery, ratings: Mapping[int, float], item: int
+    recommender: Trained, user_query: UserQuery, ratings: Mapping[int, float], item: int
 ) -> Attribution:
-    """Take the prediction for someone new apart, who gave some ratings, by the samples that make it.
+    """Return the attribution of a prediction for someone new who gave some ratings, by the samples that make it.
 
     Args:
         recommender: A trained model.
-        person: What `user_query_of_history` made of the ratings.
+        user_query: What `user_query_of_history` made of the ratings.
         ratings: These ratings, item index -> stars, in the order they were given.
         item: Item index.
     """
-    samples, taste = recommender.cold_samples, person.cold
-    if person.warm is not None and bool(recommender.predictor.known_items[item]):
-        samples, taste = recommender.samples, person.warm
+    samples, embedding = recommender.cold_samples, user_query.cold
+    if user_query.warm is not None and bool(recommender.predictor.known_items[item]):
+        samples, embedding = recommender.samples, user_query.warm
     rated, stars = np.array(list(ratings), dtype=np.int64), np.array(list(ratings.values()), dtype=np.float32)
-    # The same level that the taste was made of: the nearest that training knows.
-    level = nearest_level(stars, recommender.levels)
-    given = torch.from_numpy(rated), torch.from_numpy(level)
-    secants = Secants.of(samples.predictor, torch.tensor(recommender.levels), taste.rows, taste.preferences, item)
+    # The same level that the embedding was made of: the nearest that training knows.
+    given = torch.from_numpy(rated), torch.from_numpy(nearest_level(stars, recommender.levels))
+    prior = recommender.cold_start_prior(USER, len(rated))
+    if prior is not None:
+        prior = prior.part(slice(len(samples)))
+    secants = Secants.of(
+        samples.predictor, torch.tensor(recommender.levels), embedding.rows, embedding.preferences, item
+    )
     sides = {
-        USER: contributions_of_history(samples, taste, *given, prior=_in(samples, recommender, len(rated))),
+        USER: contributions_of_history(samples, embedding, *given, prior=prior),
         ITEM: contributions_to(samples, recommender.learned_ratings, ITEM, item),
     }
     parts = [
@@ -130,14 +128,8 @@ def attribution_of_history(
     return _sum(secants, parts)
 
 
-def _in(samples: SampledNetwork, recommender: Trained, number: int) -> EmbeddingPrior | None:
-    """Return the prior of someone with a number of ratings in these samples, which are all or the first."""
-    prior = recommender.cold_start_prior(USER, number)
-    return None if prior is None else prior.part(slice(len(samples)))
-
-
 def _sum(secants: Secants, parts: Sequence[tuple[tuple[PartKey, ...], Tensor]]) -> Attribution:
-    """Put the parts of both sides together with what is not a message."""
+    """Return the parts of both sides with what is not a message."""
     return Attribution(
         keys=(PartKey(MEAN), *(key for keys, _ in parts for key in keys), PartKey(LEVELS, USER)),
         stars=np.concatenate([[secants.mean], *(stars for _, stars in parts), [secants.use]]),

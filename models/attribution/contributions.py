@@ -1,4 +1,4 @@
-"""The messages that one node receives in every sample, each by itself: what a score is a sum of."""
+"""Contributions to a node's embedding: the messages it is a sum of, in every sample."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ __all__ = [
 
 # Kinds of parts.
 MEAN = "mean"  # the average of everything
-BIAS = "bias"  # bias column of a free row
-FACTORS = "factors"  # other columns of a free row
+BIAS = "bias"  # bias column of the latent factors
+FACTORS = "factors"  # their other columns
 CONCEPT = "concept"  # one concept, or one item that another names
 TEXTS = "text"
 NEIGHBOUR = "rated"  # one item that the user rated
@@ -68,15 +68,15 @@ class PartKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    r"""Everything that adds up to a node's row: $z_v = \sum_m m$, in every sample.
+    r"""Everything that adds up to a node's embedding: $z_v = \sum_m m$, in every sample.
 
     Attributes:
-        keys: What each part is.
-        messages: The terms, each with the position of the part that every sender belongs to, int64 `[num_senders]`.
+        keys: What each part is, all different.
+        messages: The messages of each part, summed, float64 `[num_samples, num_parts, size]`.
     """
 
     keys: tuple[PartKey, ...]
-    messages: tuple[tuple[Tensor, Message], ...]
+    messages: Tensor
 
     def weighed(self, weights: Tensor) -> Tensor:
         r"""Return $\sum_s \langle m_s, x_s \rangle$ for each part $m$.
@@ -87,55 +87,41 @@ class Contributions:
         Returns:
             float64 `[num_pairs, num_parts]`.
         """
-        total = weights.new_zeros(len(weights), len(self.keys))
-        for owner, message in self.messages:
-            of_rows = torch.einsum("psd,srd->pr", weights, message.rows.double())
-            share = message.weight.double()
-            total.index_add_(1, owner, of_rows * share if share.dim() == 1 else of_rows @ share.T)
-        return total
-
-    def embeddings(self) -> Tensor:
-        """Return every part's messages, summed, float64 `[num_samples, num_parts, size]`."""
-        terms = torch.cat([_terms(message) for _, message in self.messages], dim=1)
-        total = terms.new_zeros(len(terms), len(self.keys), terms.shape[2])
-        return total.index_add_(1, torch.cat([owner for owner, _ in self.messages]), terms)
+        return torch.einsum("psd,smd->pm", weights, self.messages)
 
 
-def _terms(message: Message) -> Tensor:
-    """Return what each sender adds, float64 `[num_samples, num_senders, size]`."""
-    rows, weight = message.rows.double(), message.weight.double()
-    return rows * weight[:, None] if weight.dim() == 1 else weight @ rows
-
-
-class _Collector:
-    """Gathers parts; those of one key are summed."""
+class _Messages:
+    """Gathers messages; those of one key are summed."""
 
     def __init__(self) -> None:
-        self.positions: dict[PartKey, int] = {}
-        self.messages: list[tuple[Tensor, Message]] = []
+        self.keys: list[PartKey] = []
+        self.rows: list[Tensor] = []
 
-    def add(self, keys: list[PartKey], message: Message) -> None:
-        """Add messages, one key for each sender."""
-        owner = [self.positions.setdefault(key, len(self.positions)) for key in keys]
-        self.messages.append((torch.tensor(owner, dtype=torch.int64), message))
+    def add(self, keys: list[PartKey], rows: Tensor) -> None:
+        """Add messages `[num_samples, num_keys, size]`."""
+        self.keys += keys
+        self.rows.append(rows.double())
 
-    def add_rows(self, keys: list[PartKey], rows: Tensor) -> None:
-        """Add messages `[num_samples, num_keys, size]` as they are."""
-        self.add(keys, Message("", [-1] * len(keys), torch.ones(len(keys)), rows))
-
-    def add_free(self, side: str, rows: Tensor) -> None:
+    def add_factors(self, side: str, rows: Tensor) -> None:
         """Add latent factors `[num_samples, size]` as two parts: their bias, and what meets the other side."""
-        bias, rest = torch.zeros_like(rows), rows.clone()
-        bias[:, -1], rest[:, -1] = rows[:, -1], 0.0
-        self.add_rows([PartKey(BIAS, side), PartKey(FACTORS, side)], torch.stack([bias, rest], dim=1))
+        bias, factors = torch.zeros_like(rows), rows.clone()
+        bias[:, -1], factors[:, -1] = rows[:, -1], 0.0
+        self.add([PartKey(BIAS, side), PartKey(FACTORS, side)], torch.stack([bias, factors], dim=1))
+
+    def total(self) -> Tensor:
+        return sum((rows.sum(1) for rows in self.rows), torch.zeros(()))
 
     def contributions(self) -> Contributions:
-        return Contributions(tuple(self.positions), tuple(self.messages))
+        position = {key: number for number, key in enumerate(dict.fromkeys(self.keys))}
+        owner = torch.tensor([position[key] for key in self.keys])
+        rows = torch.cat(self.rows, dim=1)
+        messages = rows.new_zeros(len(rows), len(position), rows.shape[2])
+        return Contributions(tuple(position), messages.index_add_(1, owner, rows))
 
 
 @torch.no_grad()
 def contributions_to(samples: SampledNetwork, train: Ratings, side: str, node: int) -> Contributions:
-    """Take a known or new node of the graph apart into its messages.
+    """Return the messages to a known or new node of the graph.
 
     Args:
         samples: The trained network.
@@ -143,74 +129,78 @@ def contributions_to(samples: SampledNetwork, train: Ratings, side: str, node: i
         side: `user` or `item`.
         node: Index of the node.
     """
-    collect = _Collector()
-    mine = train.user == node if side == USER else train.item == node
-    partners = torch.from_numpy((train.item if side == USER else train.user)[mine])
+    messages = _Messages()
+    rated = train.user == node if side == USER else train.item == node
+    partners = torch.from_numpy((train.item if side == USER else train.user)[rated])
     for message in samples.contributions(side, node, partners):
+        terms = message.terms()
         if message.name in ("factors", "residual"):
-            collect.add_free(side, message.rows[:, 0])
-        elif message.name == "shared":
-            collect.add([PartKey(NEW, side)], message)
-        elif message.name == TEXT:
-            collect.add([PartKey(TEXTS, side)], message)
-        elif message.name in (RATED, RATED_BY) or message.name.startswith(HOP):
-            # Who rated an item is one part: single people are nobody's business.
-            keys = [
-                PartKey(NEIGHBOUR, side, sender=sender) if side == USER else PartKey(RATERS, side)
-                for sender in message.senders
-            ]
-            collect.add(keys, message)
-        else:
-            assert message.relation is not None
-            related = message.relation[1].startswith(RATED_OVER)
-            keys = [
-                PartKey(RELATED, side, message.relation)
-                if related
-                else PartKey(CONCEPT, side, message.relation, sender)
-                for sender in message.senders
-            ]
-            collect.add(keys, message)
-    return collect.contributions()
+            messages.add_factors(side, terms[:, 0])
+        elif side == ITEM and (message.name == RATED_BY or message.name.startswith(HOP)):
+            messages.add([PartKey(RATERS, ITEM)], terms.sum(1, keepdim=True))
+        elif message.senders:
+            messages.add(_keys(message, side), terms)
+    return messages.contributions()
+
+
+def _keys(message: Message, side: str) -> list[PartKey]:
+    """Return which part the message of each sender belongs to."""
+    if message.name == "shared":
+        return [PartKey(NEW, side)]
+    if message.name == TEXT:
+        return [PartKey(TEXTS, side)]
+    if message.name == RATED or message.name.startswith(HOP):
+        return [PartKey(NEIGHBOUR, side, sender=sender) for sender in message.senders]
+    assert message.relation is not None
+    if message.relation[1].startswith(RATED_OVER):
+        return [PartKey(RELATED, side, message.relation)] * len(message.senders)
+    return [PartKey(CONCEPT, side, message.relation, sender) for sender in message.senders]
 
 
 @torch.no_grad()
 def contributions_of_history(
-    samples: SampledNetwork, taste: UserEmbedding, item: Tensor, level: Tensor, *, prior: EmbeddingPrior | None = None
+    samples: SampledNetwork,
+    embedding: UserEmbedding,
+    item: Tensor,
+    level: Tensor,
+    *,
+    prior: EmbeddingPrior | None = None,
 ) -> Contributions:
-    r"""Take someone new apart into what each of their ratings brings.
+    r"""Return what each rating of a new user brings to their embedding.
 
-    A newcomer's row beyond what the messages of these ratings are believed to say, $w$, maximises
-    $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps its uncertainty (`SampledNetwork.fold_in`). Where the gradient vanishes
+    Beyond what the messages of these ratings are believed to say, the embedding is the $w$ that maximises
+    $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps its uncertainty
+    (`SampledNetwork.fold_in`). Where the gradient vanishes
 
     $$w = \mu + \Sigma \sum_j \frac{\partial \log P(r_j \mid f_j)}{\partial f_j} (z_j, 1),$$
 
-    so the row, too, is a sum over ratings: a rating higher than expected pulls it towards the item. $\mu$, which is what
+    so this, too, is a sum over ratings: a rating higher than expected pulls it towards the item. $\mu$, which is what
     people are like, counts as what anyone new is given. What is left is the draw, which stays with the factors.
 
     Args:
         samples: The trained network.
-        taste: The newcomer's rows and preferences for levels.
+        embedding: The new user's embedding and preferences for levels.
         item: Rated items, int64 `[num_ratings]`, possibly none.
         level: Index of each rating's level, int64 `[num_ratings]`.
-        prior: What the taste was made with; by default $\mu = 0$ and the variance of the known free rows.
+        prior: What the embedding was made with; by default $\mu = 0$ and the variance of the known latent factors.
     """
-    rows = taste.rows
-    collect = _Collector()
+    rows = embedding.rows
+    messages = _Messages()
     if prior is not None:
-        collect.add_rows([PartKey(NEW, USER)], prior.mean[:, None])
+        messages.add([PartKey(NEW, USER)], prior.mean[:, None])
     elif not len(item):
-        collect.add_rows([PartKey(NEW, USER)], samples.posterior.shared(USER)[:, None])
+        messages.add([PartKey(NEW, USER)], samples.posterior.shared(USER)[:, None])
     prior = prior or samples.covariance_prior(USER, rated=bool(len(item)))
-    keys = [PartKey(NEIGHBOUR, USER, sender=one) for one in item.tolist()]
     if len(item):
-        collect.add_rows(keys, prior.believed(samples.messages_sent(USER, item) * len(item) ** -0.5))
+        keys = [PartKey(NEIGHBOUR, USER, sender=sender) for sender in item.tolist()]
+        messages.add(keys, prior.believed(samples.messages_sent(USER, item) * len(item) ** -0.5))
         partners = samples.embeddings(ITEM, item).double()
         design = with_one(partners)
         score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
-        thresholds, preferences = (part.double()[:, None] for part in (samples.predictor.thresholds, taste.preferences))
+        thresholds, preferences = (
+            part.double()[:, None] for part in (samples.predictor.thresholds, embedding.preferences)
+        )
         slope, _ = slopes(score, thresholds, preferences, level)
-        collect.add_rows(keys, (slope[..., None] * design) @ prior.covariance.double())
-    explained = collect.contributions()
-    free = rows.double() - explained.embeddings().sum(1) if explained.messages else rows.double()
-    collect.add_free(USER, free)
-    return collect.contributions()
+        messages.add(keys, slope[..., None] * design @ prior.covariance.double())
+    messages.add_factors(USER, rows.double() - messages.total())
+    return messages.contributions()

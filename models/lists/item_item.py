@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -123,7 +122,7 @@ class ItemItemModel:
         place[head] = np.arange(len(head))
         inside = train.select(place[train.item] >= 0)
         of_head = replace(inside, item=place[inside.item], num_items=len(head))
-        found = cls._whole(of_head, content.of_items(head), settings, content_ridge)
+        fitted = cls._whole(of_head, content.of_items(head), settings, content_ridge)
         num_users = max(int((train.user_counts > 0).sum()), 1)
         base = (counts / num_users).astype(np.float32)
         share = base[head].copy()
@@ -132,8 +131,8 @@ class ItemItemModel:
         for start in range(0, len(cold) if len(head) else 0, _ROWS):
             block = cold[start : start + _ROWS]
             base[block] = share @ regression.columns(content, block)
-        base[head] = found.base
-        return cls(found.weights, base, head=head)
+        base[head] = fitted.base
+        return cls(fitted.weights, base, head=head)
 
     def of_item(self, train: Ratings, item: int) -> Floats:
         """Return the item_item of all users to one item by what they rated in training, `[num_users]`."""
@@ -153,40 +152,20 @@ class ItemItemModel:
         added = np.bincount(user[row >= 0], weights=column[row[row >= 0]], minlength=train.num_users)
         return np.maximum(base + added, _FLOOR).astype(np.float32)
 
-    @cached_property
-    def personal(self) -> Indices:
-        """Items that people come across differently, rising, `[num_personal_items]`: those that $W$ has columns of."""
-        size = len(self.base)
-        added = 0 if self.added is None else self.added.shape[1]
-        return np.concatenate([np.arange(size) if self.head is None else self.head, np.arange(size, size + added)])
-
-    @cached_property
-    def shared(self) -> tuple[Indices, Floats]:
-        """All other items and the item_item to them that everyone has, the highest last."""
-        others = np.setdiff1d(np.arange(len(self.base)), self.personal)
-        share = np.maximum(self.base[others], _FLOOR)
-        order = np.argsort(share, kind="stable")
-        return others[order], share[order]
-
     def __call__(self, seen: Floats) -> Floats:
-        """Return item_item for rows of rated items, both `[num_users, num_items]`; at least 0.001 everywhere."""
-        found = self.of_personal(seen)
-        if self.head is None:
-            return found
-        whole = np.empty((len(seen), len(self.personal) + len(self.shared[0])), dtype=np.float32)
-        whole[:, self.personal] = found
-        whole[:, self.shared[0]] = self.shared[1]
-        return whole
-
-    def of_personal(self, seen: Floats) -> Floats:
-        """Return item_item to the `personal` items alone, `[num_users, num_personal_items]`, for rows of rated items."""
+        """Return the scores for rows of rated items, both `[num_users, num_items]`; at least 0.001 everywhere."""
         size = len(self.base)
-        chosen = seen[:, :size] if self.head is None else seen[:, self.head]
-        found = _added_up(chosen, self.weights)
-        found += self.base if self.head is None else self.base[self.head]
+        if self.head is None:
+            chosen = seen[:, :size]
+            scores = _sum_of_rows(chosen, self.weights)
+            scores += self.base
+        else:
+            chosen = seen[:, self.head]
+            scores = np.tile(self.base, (len(seen), 1))
+            scores[:, self.head] += _sum_of_rows(chosen, self.weights)
         if self.added is not None:
-            found = np.concatenate([found, _added_up(chosen, self.added)], axis=1)
-        return np.maximum(found, _FLOOR, out=found)
+            scores = np.concatenate([scores, _sum_of_rows(chosen, self.added)], axis=1)
+        return np.maximum(scores, _FLOOR, out=scores)
 
     def extended(self, columns: Floats) -> ItemItemModel:
         """Return the item_item to more items, whose columns of $W$ are given, `[num_items, num_new_items]`."""
@@ -218,7 +197,7 @@ class ContentRegression:
         return regression + (1.0 - regression.sum(axis=0)) / max(len(self.warm), 1)
 
 
-def _added_up(seen: Floats, weights: Floats) -> Floats:
+def _sum_of_rows(seen: Floats, weights: Floats) -> Floats:
     """Return `seen @ weights`; of someone who chose little only the rows of that are read."""
     if len(seen) == 1:
         chosen = np.flatnonzero(seen[0])

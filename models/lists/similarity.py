@@ -1,4 +1,4 @@
-"""Which items the same people would like."""
+"""Similar items: those that the same people would like."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kg.schema import ITEM, USER
 from models.lists.ranking import best_of
-from models.lists.reasons import Reason
+from models.lists.reasons import relation_words
 from models.lists.recommendation_rows import sources, sources_by_content, why_empty
 from models.lists.trained import Trained
 from models.posterior import Predictor
@@ -24,10 +24,10 @@ def similar_items(recommender: Trained, item: str, k: int) -> pd.DataFrame:
     """Return the items most like one, best first: `id`, `label`, `similarity` in [-1, 1], `source`, `shares`."""
     index = recommender.graph.items.vocabulary.index_of(item)
     predictor, users = recommender.predictor, recommender.learned(USER)
-    found = similarity_to(predictor.cold_samples, index, users)
+    similarity = similarity_to(predictor.cold_samples, index, users)
     if bool(predictor.known_items[index]) and predictor.samples is not predictor.cold_samples:
-        found = torch.where(predictor.known_items, similarity_to(predictor.samples, index, users), found)
-    scores = found.numpy().copy()
+        similarity = torch.where(predictor.known_items, similarity_to(predictor.samples, index, users), similarity)
+    scores = similarity.numpy().copy()
     scores[~recommender.graph.items.present] = -np.inf
     scores[index] = -np.inf
     best = best_of(scores, k)
@@ -37,7 +37,7 @@ def similar_items(recommender: Trained, item: str, k: int) -> pd.DataFrame:
             "label": recommender.graph.items.labels[best],
             "similarity": scores[best],
             "source": _sources(recommender, index, best),
-            "shares": ["; ".join(_shared(recommender, index, int(other))) for other in best],
+            "shares": ["; ".join(_shared_concepts(recommender, index, int(other))) for other in best],
         }
     )
     return why_empty(rows, f"this run has no item beside {item!r}")
@@ -72,21 +72,22 @@ def similarity_to(predictor: Predictor, item: int, users: Tensor) -> Tensor:
 
 
 def _sources(recommender: Trained, item: int, others: NDArray[np.int64]) -> list[str]:
-    """Return what the likeness of one item to others is based on: what is known of the one that nobody has rated."""
+    """Return what the similarity of one item to others is based on: what is known of the one that nobody has rated."""
     counts = recommender.train.item_counts
     own = sources_by_content(recommender, np.array([item]))[0]
-    found = sources(recommender, others, np.full(len(others), counts[item]), np.zeros(len(others), dtype=bool))
-    return [own if counts[item] == 0 < counts[other] else source for other, source in zip(others, found, strict=True)]
+    of_others = sources(recommender, others, np.full(len(others), counts[item]), np.zeros(len(others), dtype=bool))
+    if counts[item]:
+        return of_others
+    return [own if counts[other] else source for other, source in zip(others, of_others, strict=True)]
 
 
-def _shared(recommender: Trained, item: int, other: int) -> list[str]:
-    """Name the rarest concepts that two items share."""
-    found: list[tuple[int, str]] = []
+def _shared_concepts(recommender: Trained, item: int, other: int) -> list[str]:
+    """Return the names of the rarest concepts that two items share."""
+    shared: list[tuple[int, str]] = []
     for edge_type in recommender.data[ITEM].content:
         sender, receiver = recommender.data[edge_type].edge_index.numpy()
-        both = np.intersect1d(sender[receiver == item], sender[receiver == other])
         labels = recommender.graph.nodes[edge_type[0]].labels
-        found += [
-            (int((sender == concept).sum()), str(Reason(edge_type[1], str(labels[concept]), 0.0))) for concept in both
-        ]
-    return list(dict.fromkeys(name for _, name in sorted(found)))[:SHARED]
+        for concept in np.intersect1d(sender[receiver == item], sender[receiver == other]):
+            name = f"{relation_words(edge_type[1])}: {labels[concept]}"
+            shared.append((int((sender == concept).sum()), name))
+    return list(dict.fromkeys(name for _, name in sorted(shared)))[:SHARED]

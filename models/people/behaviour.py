@@ -1,4 +1,4 @@
-"""What the analysis of people's behaviour needs, computed once a run."""
+"""Behaviour of all users: what profiles and segments are read from, computed once a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from kg.ratings import Ratings
 from models.baselines import Biases
 from models.lists.trained import Trained
 from models.network.bilinear import bilinear
@@ -41,6 +40,7 @@ class Behaviour:
         habits: `habits_table` of all users.
         expected: What the biases of user and item expect of each training rating, in stars; None of implicit feedback.
         by_user: Positions of the training ratings, those of one user together.
+        share: Share of the training ratings whose item has each concept, `[num_concepts]`.
         common: Which concepts have at least five items and a hundredth of the training ratings, `[num_concepts]`.
         similarity: How alike tastes are.
     """
@@ -52,6 +52,7 @@ class Behaviour:
     habits: pd.DataFrame
     expected: NDArray[np.float64] | None
     by_user: NDArray[np.int64]
+    share: NDArray[np.float64]
     common: NDArray[np.bool_]
     similarity: UserSimilarity
 
@@ -71,7 +72,8 @@ class Behaviour:
         if not recommender.implicit:
             own = OwnTastes.of(concepts, predictor.samples, train, recommender.levels)
             biases = Biases(recommender.scale).fit(train)
-        items, share = np.asarray(concepts.holds.sum(axis=0)), _share_of_ratings(concepts, train)
+        num_items = np.asarray(concepts.holds.sum(axis=0))
+        share = np.asarray(train.item_counts @ concepts.holds, dtype=np.float64) / max(len(train), 1)
         return cls(
             concepts=concepts,
             warm=warm,
@@ -85,19 +87,20 @@ class Behaviour:
             ),
             expected=None if biases is None else biases.unclipped(train.user, train.item),
             by_user=np.argsort(train.user, kind="stable"),
-            common=(items >= LEAST_ITEMS) & (share >= LEAST_SHARE) & (share < 1),
+            share=share,
+            common=(num_items >= LEAST_ITEMS) & (share >= LEAST_SHARE) & (share < 1),
             similarity=UserSimilarity.of(predictor.samples, warm.average, torch.from_numpy(train.item_counts > 0)),
         )
-
-    def share_of_ratings(self, recommender: Trained) -> NDArray[np.float64]:
-        """Return the share of the training ratings whose item has each concept, `[num_concepts]`."""
-        return _share_of_ratings(self.concepts, recommender.train)
 
     def ratings_of(self, recommender: Trained, user: int) -> NDArray[np.int64]:
         """Return the positions of a user's training ratings."""
         counts = recommender.train.user_counts
         end = int(counts[: user + 1].sum())
         return self.by_user[end - int(counts[user]) : end]
+
+    def above_expected(self, recommender: Trained, ratings: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Return how far training ratings are above what the biases expect, in stars `[num_ratings]`; None without stars."""
+        return None if self.expected is None else recommender.train.value[ratings] - self.expected[ratings]
 
     @torch.no_grad()
     def weights(
@@ -118,14 +121,13 @@ class Behaviour:
             rows: An edited taste, in the samples that answer for the user.
             settled: Positions of concepts whose weights were set, and so are certain.
         """
-        mine = self.ratings_of(recommender, user)
+        item = recommender.train.item[self.ratings_of(recommender, user)]
         space, phase = self.warm, recommender.predictor.samples
-        if not len(mine):
+        if not len(item):
             space, phase = self.cold, recommender.predictor.cold_samples
         rows = phase.users[:, user] if rows is None else rows
         beyond = space.open_variance(rows)
         if self.own is not None:
-            item = recommender.train.item[mine]
             information = _information(phase, user, torch.from_numpy(item))
             beyond = beyond + self.own.left_open(self.concepts.membership[item], information) * space.scale**2
         beyond[list(settled)] = 0.0
@@ -139,10 +141,9 @@ class Behaviour:
             user: Whose taste it is.
             rows: The taste in the warm samples, `[num_samples, embedding_size + 1]`.
         """
-        found = self.similarity.to_all(rows)
-        found[user] = np.nan
-        found[recommender.train.user_counts == 0] = np.nan
-        return found
+        similarity = self.similarity.to_all(rows)
+        similarity[(recommender.train.user_counts == 0) | (np.arange(len(similarity)) == user)] = np.nan
+        return similarity
 
 
 def _information(phase: Predictor, user: int, item: torch.Tensor) -> NDArray[np.float64]:
@@ -150,7 +151,3 @@ def _information(phase: Predictor, user: int, item: torch.Tensor) -> NDArray[np.
     scores = bilinear(phase.users[:, [user]], phase.items[:, item])
     _, information = slopes(scores, phase.thresholds[:, None], phase.preferences[:, [user]], torch.zeros_like(item))
     return np.asarray(information.double().mean(dim=0).numpy(), dtype=np.float64)
-
-
-def _share_of_ratings(concepts: ConceptTable, train: Ratings) -> NDArray[np.float64]:
-    return np.asarray(train.item_counts @ concepts.holds, dtype=np.float64) / max(len(train), 1)

@@ -13,7 +13,7 @@ from kg.schema import USER
 from models.network.bilinear import with_one
 from models.network.head import slopes
 from models.people.interests import TasteSpace
-from models.posterior import Posterior, Predictor, UserEmbedding
+from models.posterior import SampledNetwork, UserEmbedding
 
 __all__ = ["what_ratings_settle", "with_weights"]
 
@@ -64,7 +64,7 @@ def with_weights(
 
 
 @torch.no_grad()
-def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, item: Tensor, level: Tensor) -> Tensor:
+def what_ratings_settle(samples: SampledNetwork, user: int, item: Tensor, level: Tensor) -> Tensor:
     r"""Return the precision of a user's row, `[num_samples, embedding_size + 1, embedding_size + 1]`, in double precision.
 
     $$\Sigma^{-1} = \sum_j h_j \tilde z_j \tilde z_j^\top + S^{-1}$$
@@ -73,15 +73,14 @@ def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, i
     $S$ the covariance of the free rows.
 
     Args:
-        posterior: Kept samples.
-        predictor: Rows of all nodes in them.
+        samples: The trained network.
         user: User index.
         item: Items the user rated, possibly none.
         level: Level of each of these ratings.
     """
+    predictor = samples.predictor
     rows, preferences = predictor.users[:, user], predictor.preferences[:, user]
-    covariance = posterior.factor_covariance(USER) if len(item) else posterior.residual_covariance(USER)
-    precision = torch.linalg.inv(covariance.double())
+    precision = torch.linalg.inv(samples.covariance_prior(USER, rated=bool(len(item))).covariance.double())
     if not len(item):
         return precision
     partners = predictor.items[:, item].double()

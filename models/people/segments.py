@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,7 +23,7 @@ STARTS = 40  # of k-means, the best of which counts
 OTHER_SEEDS = 5
 DRAWS = 400  # of the bootstrap over users
 LIKED, DISLIKED, GROUPS = 6, 4, 6
-Z_95 = 1.96
+WITHIN = (0.025, 0.975)  # the 95 % interval
 
 Floats = NDArray[np.floating]
 
@@ -123,17 +122,17 @@ class Segments:
 def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int = 0) -> Segments:
     """Group the users with training ratings by taste.
 
-    A user is the vector of the posterior-mean weights of all concepts that matter (of at least five items and a
-    hundredth of the ratings).
+    A user is the vector of the posterior-mean weights of all common concepts (of at least five items and a hundredth of
+    the ratings).
 
     Args:
         recommender: The model.
-        behaviour: What is read from it of its users.
+        behaviour: What it says of its users.
         k: Number of groups.
         seed: Seed of the clustering.
 
     Raises:
-        InputError: If k is not from 2 to the number of users, or no concept matters.
+        InputError: If k is not from 2 to the number of users, or no concept is common.
     """
     from sklearn.metrics import adjusted_rand_score  # as in `cluster`
 
@@ -143,35 +142,27 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
         raise InputError(f"segments need at least two users with ratings; this run has {len(users)}")
     if not 2 <= k <= len(users):
         raise InputError(f"the number of segments must be from 2 to the {len(users):,} users with ratings, got {k}")
-    concepts = behaviour.concepts
-    mass, matter = behaviour.share_of_ratings(recommender), np.flatnonzero(behaviour.common)
-    if not len(matter):
+    chosen = np.flatnonzero(behaviour.common)
+    if not len(chosen):
         raise InputError(
             "no concept has five items and a hundredth of the ratings, so nothing can set users apart; "
             "describe the items by concepts and build the graph again"
         )
     rows = recommender.predictor.samples.users[:, users]
-    weights = behaviour.warm.mean_weights(rows)[:, matter]
+    weights, num_samples = behaviour.warm.mean_weights(rows)[:, chosen], len(rows)
     labels = cluster(weights, k, seed=seed)
     others = [cluster(weights, k, seed=seed + 1 + number) for number in range(OTHER_SEEDS)]
-    num_samples = len(rows)
     halves = None
     if num_samples > 1:
-        parts = (range(num_samples // 2), range(num_samples // 2, num_samples))
-        found = [cluster(behaviour.warm.mean_weights(rows, part)[:, matter], k, seed=seed) for part in parts]
-        halves = float(adjusted_rand_score(*found))
-    seen = sparse.csr_array((np.ones(len(train)), (train.user, train.item)), shape=(train.num_users, train.num_items))
-    counts = np.asarray((seen[users] @ concepts.holds[:, matter]).todense())
+        parts = range(num_samples // 2), range(num_samples // 2, num_samples)
+        by_half = [cluster(behaviour.warm.mean_weights(rows, part)[:, chosen], k, seed=seed) for part in parts]
+        halves = float(adjusted_rand_score(*by_half))
+    ones = np.ones(len(train))
+    rated = sparse.csr_array((ones, (train.user, train.item)), shape=(train.num_users, train.num_items))[users]
+    counts = (rated @ behaviour.concepts.holds[:, chosen]).toarray()
     rng = np.random.default_rng(seed)
-    traits = [
-        _traits(
-            weights[labels == number],
-            counts[labels == number],
-            train.user_counts[users[labels == number]],
-            mass[matter],
-            [(concepts.keys[one], concepts.names[one]) for one in matter],
-            rng,
-        )
+    segments = [
+        _segment(recommender, behaviour, number, users, labels == number, chosen, weights, counts, rng)
         for number in range(k)
     ]
     return Segments(
@@ -179,7 +170,7 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
         num_users=len(users),
         stability_seeds=float(np.mean([adjusted_rand_score(labels, other) for other in others])),
         stability_samples=halves,
-        segments=tuple(_segment(recommender, behaviour, number, users, labels, traits[number]) for number in range(k)),
+        segments=tuple(segments),
         members=pd.DataFrame(
             {"user": recommender.graph.users.vocabulary.ids[users].astype(str), "segment": labels + 1}
         ),
@@ -211,60 +202,19 @@ def cluster(weights: Floats, k: int, *, seed: int) -> NDArray[np.int64]:
     rows = pca.transform(scaled)[:, :kept]
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     rows = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
-    found = KMeans(n_clusters=k, n_init=STARTS, random_state=seed % 2**32).fit_predict(rows)
-    order = np.argsort(-np.bincount(found, minlength=k), kind="stable")
-    return np.argsort(order)[found].astype(np.int64)
+    groups = KMeans(n_clusters=k, n_init=STARTS, random_state=seed % 2**32).fit_predict(rows)
+    order = np.argsort(-np.bincount(groups, minlength=k), kind="stable")
+    return np.argsort(order)[groups].astype(np.int64)
 
 
 def wilson(hits: int, total: int) -> tuple[float, float]:
     """Return the 95 % Wilson interval of a share."""
+    from scipy.stats import binomtest
+
     if not total:
         return 0.0, 1.0
-    share, square = hits / total, Z_95**2
-    middle = (share + square / (2 * total)) / (1 + square / total)
-    half = Z_95 / (1 + square / total) * np.sqrt(share * (1 - share) / total + square / (4 * total**2))
-    return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
-
-
-def _traits(
-    weights: Floats,
-    counts: Floats,
-    num_ratings: NDArray[np.int64],
-    mass: Floats,
-    named: Sequence[tuple[str, str]],
-    rng: np.random.Generator,
-) -> tuple[tuple[Trait, ...], tuple[Trait, ...]]:
-    """Return what the members of a segment like and dislike, the clearest first."""
-    size = len(weights)
-    if not size:
-        return (), ()
-    drawn = rng.multinomial(size, np.full(size, 1 / size), size=DRAWS).astype(np.float64)
-    means = drawn @ weights / size
-    lifts = (drawn @ counts) / (drawn @ num_ratings)[:, None] / mass
-    mean, lift = weights.mean(axis=0), counts.sum(axis=0) / num_ratings.sum() / mass
-    ends = [np.quantile(values, (0.025, 0.975), axis=0) for values in (means, lifts)]
-
-    def chosen(order: NDArray[np.int64], wanted: NDArray[np.bool_], most: int) -> tuple[Trait, ...]:
-        found: dict[str, Trait] = {}
-        for one in order[wanted[order]]:
-            key, name = named[one]
-            if name not in found and len(found) < most:
-                found[name] = Trait(
-                    concept=key,
-                    name=name,
-                    weight=float(mean[one]),
-                    weight_low=float(ends[0][0, one]),
-                    weight_high=float(ends[0][1, one]),
-                    lift=float(lift[one]),
-                    lift_low=float(ends[1][0, one]),
-                    lift_high=float(ends[1][1, one]),
-                )
-        return tuple(found.values())
-
-    return (
-        chosen(np.argsort(-ends[0][0], kind="stable"), ends[0][0] > 0, LIKED),
-        chosen(np.argsort(ends[0][1], kind="stable"), ends[0][1] < 0, DISLIKED),
-    )
+    interval = binomtest(hits, total).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def _segment(
@@ -272,11 +222,15 @@ def _segment(
     behaviour: Behaviour,
     number: int,
     users: NDArray[np.int64],
-    labels: NDArray[np.int64],
-    traits: tuple[tuple[Trait, ...], tuple[Trait, ...]],
+    inside: NDArray[np.bool_],
+    chosen: NDArray[np.int64],
+    weights: Floats,
+    counts: Floats,
+    rng: np.random.Generator,
 ) -> Segment:
-    members = users[labels == number]
-    likes, dislikes = traits
+    """Describe one segment; `weights` and `counts` are those of the chosen concepts, `[num_users, num_chosen]`."""
+    members = users[inside]
+    likes, dislikes = _traits(recommender, behaviour, members, chosen, weights[inside], counts[inside], rng)
     means = behaviour.habits.iloc[members].mean()
     names = list(dict.fromkeys(trait.name.partition(": ")[2] for trait in likes))[:3]
     return Segment(
@@ -291,23 +245,57 @@ def _segment(
     )
 
 
+def _traits(
+    recommender: Trained,
+    behaviour: Behaviour,
+    members: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    weights: Floats,
+    counts: Floats,
+    rng: np.random.Generator,
+) -> tuple[tuple[Trait, ...], tuple[Trait, ...]]:
+    """Return what the members of a segment like and dislike, the clearest first."""
+    size, concepts, usual = len(members), behaviour.concepts, behaviour.share[chosen]
+    if not size:
+        return (), ()
+    num_ratings = recommender.train.user_counts[members]
+    drawn = rng.multinomial(size, np.full(size, 1 / size), size=DRAWS).astype(np.float64)
+    means, lifts = drawn @ weights / size, (drawn @ counts) / (drawn @ num_ratings)[:, None] / usual
+    low, high = np.quantile(means, WITHIN, axis=0)
+    table = pd.DataFrame(
+        {
+            "concept": [concepts.keys[concept] for concept in chosen],
+            "name": [concepts.names[concept] for concept in chosen],
+            "weight": weights.mean(axis=0).astype(np.float64),
+            "weight_low": low,
+            "weight_high": high,
+            "lift": counts.sum(axis=0) / num_ratings.sum() / usual,
+            **dict(zip(("lift_low", "lift_high"), np.quantile(lifts, WITHIN, axis=0), strict=True)),
+        }
+    )
+
+    def first(rows: pd.DataFrame, most: int) -> tuple[Trait, ...]:
+        return tuple(Trait(**row) for row in rows.drop_duplicates("name").head(most).to_dict("records"))
+
+    liked = table[table["weight_low"] > 0].sort_values("weight_low", ascending=False, kind="stable")
+    disliked = table[table["weight_high"] < 0].sort_values("weight_high", kind="stable")
+    return first(liked, LIKED), first(disliked, DISLIKED)
+
+
 def _groups(recommender: Trained, users: NDArray[np.int64], members: NDArray[np.int64]) -> tuple[GroupShare, ...]:
     """Return the groups of people that are more or less common among members, the farthest from their share first."""
-    graph, found = recommender.graph, []
+    graph, groups = recommender.graph, []
     for (source, relation, target), edges in graph.edges.items():
         if source != USER:
             continue
-        pairs = np.unique(edges.index, axis=1)
+        user, concept = np.unique(edges.index, axis=1)
         size = len(graph.nodes[target])
-        of_all = np.bincount(pairs[1][np.isin(pairs[0], users)], minlength=size)
-        of_members = np.bincount(pairs[1][np.isin(pairs[0], members)], minlength=size)
-        for concept in np.flatnonzero(of_all):
-            share = float(of_all[concept]) / len(users)
-            low, high = wilson(int(of_members[concept]), len(members))
-            if not low <= share <= high:
-                label = str(graph.nodes[target].labels[concept])
-                mine = float(of_members[concept]) / max(len(members), 1)
-                found.append(
-                    GroupShare(name=f"{relation}: {label}", share=mine, low=low, high=high, share_of_all=share)
-                )
-    return tuple(sorted(found, key=lambda one: -abs(one.share - one.share_of_all))[:GROUPS])
+        of_all, of_members = (np.bincount(concept[np.isin(user, some)], minlength=size) for some in (users, members))
+        for group in np.flatnonzero(of_all):
+            share_of_all = float(of_all[group]) / len(users)
+            low, high = wilson(int(of_members[group]), len(members))
+            if not low <= share_of_all <= high:
+                name = f"{relation}: {graph.nodes[target].labels[group]}"
+                share = float(of_members[group]) / max(len(members), 1)
+                groups.append(GroupShare(name=name, share=share, low=low, high=high, share_of_all=share_of_all))
+    return tuple(sorted(groups, key=lambda group: -abs(group.share - group.share_of_all))[:GROUPS])

@@ -90,6 +90,11 @@ class Message(NamedTuple):
     rows: Tensor
     relation: MessageType | None = None
 
+    def terms(self) -> Tensor:
+        """Return what each sender adds, float64 `[num_samples, num_senders, size]`."""
+        rows, weight = self.rows.double(), self.weight.double()
+        return rows * weight[:, None] if weight.dim() == 1 else weight @ rows
+
 
 @dataclass(frozen=True, eq=False)
 class SampledNetwork:

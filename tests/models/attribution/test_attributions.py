@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchmarks.removed_messages import predict_without
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
@@ -37,7 +38,6 @@ from models.attribution.contributions import (
     TEXTS,
     PartKey,
 )
-from models.attribution.perturbations import predict_without
 from models.attribution.secants import Secants
 from models.inputs import InputLimits, graph_inputs, relation_name
 from models.network.encoder import parameter_key
@@ -354,7 +354,9 @@ def test_the_part_of_a_concept_is_what_its_message_adds_along_the_path(
     u, i = index(recommender, user, item)
     key, table, row = genre_of(recommender, i, "Drama" if item == "i0" or item == "i15" else "War")
     silent = without_row(recommender, table, row)
-    name = "samples" if recommender.predictor.known_users[u] and recommender.predictor.known_items[i] else "cold_samples"
+    name = (
+        "samples" if recommender.predictor.known_users[u] and recommender.predictor.known_items[i] else "cold_samples"
+    )
     phase, without = getattr(recommender.predictor, name), getattr(silent.predictor, name)
     message = (phase.items[:, i].double() - without.items[:, i].double()).numpy()
     assert np.abs(message).max() > 1e-3

@@ -235,7 +235,7 @@ def test_an_edit_is_the_least_change_in_the_metric_of_the_covariance(recommender
         torch.from_numpy(train.item[mine]),
         torch.from_numpy(np.searchsorted(recommender.levels, train.value[mine])),
     )
-    metric = what_ratings_settle(recommender.posterior.samples, recommender.predictor.samples, user, item, level)
+    metric = what_ratings_settle(recommender.samples, user, item, level)
     generator = torch.Generator().manual_seed(0)
     for _ in range(20):
         along = torch.randn(moved.shape, generator=generator, dtype=torch.float64) * 0.1

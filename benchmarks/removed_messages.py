@@ -1,4 +1,4 @@
-"""What the model predicts once some messages are gone: the inputs are made without them, and all is computed again."""
+"""Predictions without some messages: the inputs are made without them, and all is computed again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def predict_without(
 
     Every altered user and item becomes a node of its own, whose edges and two-hop features are built without what was
     removed; then the network encodes them and the head reads the scores, as for any prediction. Nothing is subtracted
-    from a score, so this can be held against an account. Free rows stay as training left them.
+    from a score, so this can be held against an attribution. Latent factors stay as training left them.
 
     Args:
         recommender: A trained model.
@@ -119,13 +119,11 @@ def _encoded(
     for side, variants in sides.items():
         _fill(data, recommender, side, variants, renormalise=renormalise)
     users, items = (torch.from_numpy(sides[side].nodes) for side in (USER, ITEM))
-    kept = samples.posterior.of_nodes(users, items)
+    kept, model = samples.posterior.of_nodes(users, items), recommender.network.model
     phased = recommender.predictor
     # The network gives those who joined later the cold view, even where all samples answer for them.
     known = {USER: phased.known_users & recommender.learned(USER), ITEM: phased.known_items}
-    rows = kept.predictor(
-        recommender.network.model, hybrid_inputs(data), *(known[side][sides[side].nodes] for side in (USER, ITEM))
-    )
+    rows = kept.predictor(model, hybrid_inputs(data), *(known[side][sides[side].nodes] for side in (USER, ITEM)))
     # No message moves how someone uses the scale.
     return replace(rows, preferences=samples.predictor.preferences[:, sides[USER].nodes])
 
