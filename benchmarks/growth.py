@@ -98,7 +98,6 @@ def measure(num_ratings: int, *, steps: int, embedding_size: int | None = None, 
         experiment.levels,
         share=config.model.cold_share,
         generator=torch.Generator().manual_seed(COLD_SEED),
-        sessions=experiment.sessions,
     )
     objective = RatingObjective(experiment.inputs, weight=config.model.cold_weight)
     method = LangevinTraining(model, objective, evidence, config.training, experiment.priors(model), generator)

@@ -30,7 +30,6 @@ from models.network.assembly import ModelSettings, assemble
 from models.network.graph_inputs import GraphInputs
 from models.network.hybrid import HybridInputs, HybridModel
 from models.network.projection import TextProjection
-from models.network.sessions import Sessions
 from models.posterior import PhasedPosterior, PhasedPredictor, Posterior
 from models.text import TextEncoder
 
@@ -58,7 +57,6 @@ class Trained:
         relevant_from: Least rating, in stars, that counts as liking.
         content: What lists know of items beside who chose them.
         projection: From text vectors to the features that the model reads; None where it reads no texts.
-        sessions: Days of the training ratings, where the model has learned what a day adds to a user.
         sentences: What a sentence says of someone's taste, if that was learned; else its nearness to items decides.
         additions: Items and users that joined since training, in order.
         notes: What was said of them that could not be used, as sentences.
@@ -79,7 +77,6 @@ class Trained:
     relevant_from: float
     content: Content
     projection: TextProjection | None = None
-    sessions: Sessions | None = None
     sentences: SentenceMap | None = None
     additions: tuple[NewEntities, ...] = ()
     notes: tuple[str, ...] = ()
@@ -94,12 +91,12 @@ class Trained:
     @cached_property
     def inputs(self) -> HybridInputs:
         """Messages to all nodes; stacked on first use."""
-        return hybrid_inputs(self.data, self.sessions)
+        return hybrid_inputs(self.data)
 
     @cached_property
     def model(self) -> HybridModel:
         """The network, whose tables are of the right sizes and empty: each of the samples brings its own."""
-        shapes = hybrid_inputs(self.data, self.sessions, edges=False)
+        shapes = hybrid_inputs(self.data, edges=False)
         return assemble(shapes, torch.full((len(self.levels),), 1 / len(self.levels)), self.settings)
 
     @cached_property

@@ -12,11 +12,10 @@ from models.network.encoder import Messages, RelationalEncoder, parameter_key
 from models.network.head import OrdinalHead
 from models.network.hybrid import HybridInputs, HybridModel
 from models.network.likelihood import Information
-from models.network.sessions import Sessions, SessionTower
 
 __all__ = ["NodeCurvature", "head_curvature", "parameter_curvature", "table_curvature"]
 
-NodeCurvature = dict[str, Tensor]  # `users`, `items`, `cold_users`, `cold_items`, `raters` -> `[num_nodes, size]`
+NodeCurvature = dict[str, Tensor]  # `users`, `items`, `cold_users`, `cold_items` -> `[num_nodes, size]`
 
 
 @torch.no_grad()
@@ -28,7 +27,7 @@ def parameter_curvature(
     Args:
         model: The network, which is linear in each of its tables.
         inputs: What it reads.
-        nodes: Curvature in the embeddings of each view, and in those that ratings are scored by.
+        nodes: Curvature in the embeddings of each view.
         information: Fisher information of the ratings of known users.
     """
     total: dict[nn.Parameter, Tensor] = defaultdict(float)  # type: ignore[arg-type]
@@ -41,8 +40,6 @@ def _parts(
     model: HybridModel, inputs: HybridInputs, nodes: NodeCurvature, information: Information
 ) -> Iterator[tuple[nn.Parameter, Tensor]]:
     yield from head_curvature(model.head, information)
-    if model.sessions is not None and inputs.sessions is not None:
-        yield from _of_sessions(model.sessions, inputs.sessions, nodes["raters"])
     for warm, cold, messages, of_warm, of_cold in (
         (model.users, model.cold_users, inputs.users, nodes["users"], nodes["cold_users"]),
         (model.items, model.cold_items, inputs.items, nodes["items"], nodes["cold_items"]),
@@ -74,11 +71,3 @@ def head_curvature(head: OrdinalHead, information: Information) -> Iterator[tupl
     distances = torch.cat([torch.ones_like(head.steps[:1]), head.steps[1:].exp()])
     yield head.steps, distances.square() * information.shifts
     yield head.preferences, information.preferences
-
-
-def _of_sessions(tower: SessionTower, sessions: Sessions, of_sessions: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
-    to_weeks = torch.zeros_like(tower.weeks)
-    for place, share in ((sessions.low, 1 - sessions.share), (sessions.low + 1, sessions.share)):
-        to_weeks.index_add_(0, place, share.square()[:, None] * of_sessions)
-    yield tower.weeks, to_weeks
-    yield tower.residual, of_sessions

@@ -169,7 +169,7 @@ def _predictions(recommender: Recommender) -> NDArray[np.float64]:
     user, item = (torch.from_numpy(rng.choice(nodes, NUM_PREDICTIONS)) for nodes in known)
     masks = (torch.from_numpy(train.user_counts > 0), torch.from_numpy(train.item_counts > 0))
     levels = torch.from_numpy(recommender.levels.copy())
-    inputs = hybrid_inputs(recommender.data, recommender.sessions)
+    inputs = hybrid_inputs(recommender.data)
     found = []
     for number in range(len(samples)):
         predictor = samples.part(slice(number, number + 1)).predictor(recommender.model, inputs, *masks)

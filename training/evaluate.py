@@ -30,7 +30,6 @@ def evaluate(
     scale: tuple[float, float],
     *,
     baselines: bool = True,
-    dates: bool = False,
     removed: NDArray[np.bool_] | None = None,
     validation: Ratings | None = None,
     mask_validation: bool = False,
@@ -39,8 +38,8 @@ def evaluate(
     """Measure a recommender and the baselines on held-out ratings.
 
     A user's candidates are all items they have not rated in training; for cold items, the cold items of the part.
-    With `dates` the recommender, not the baselines, is told when the held-out ratings were made. Items that are `removed`,
-    `[num_items]`, are nobody's candidates, nor with `mask_validation` are items that a user rated in `validation`.
+    Items that are `removed`, `[num_items]`, are nobody's candidates, nor with `mask_validation` are items that a user rated
+    in `validation`.
     The settings of the baselines are chosen on `validation`, or on a tenth of the training ratings.
 
     Args:
@@ -48,7 +47,6 @@ def evaluate(
         parts: Held-out ratings by part; a part `warm` that holds new users or items is also told apart (`told_apart`).
         scale: Lowest and highest possible rating in stars; equal for implicit feedback.
         baselines: Whether the baselines are measured.
-        dates: See above.
         removed: See above.
         validation: Validation ratings of the split, if it has any.
         mask_validation: See above.
@@ -74,7 +72,7 @@ def evaluate(
     levels, relevant_from = recommender.levels, recommender.relevant_from
     lengths = tuple(sorted({LIST_LENGTH, *at}))
 
-    def measured(fitted: Scorers, dates: bool = False) -> dict[str, dict[str, Any]]:
+    def measured(fitted: Scorers) -> dict[str, dict[str, Any]]:
         return {
             name: measure(
                 Predictions.ask(
@@ -84,7 +82,6 @@ def evaluate(
                     known=known,
                     levels=levels,
                     relevant_from=relevant_from,
-                    dates=dates,
                     removed=removed,
                     length=lengths[-1],
                 ),
@@ -97,7 +94,7 @@ def evaluate(
         }
 
     implicit = scale[0] == scale[1]
-    found = measured(fitted_recommender(recommender, implicit=implicit), dates)
+    found = measured(fitted_recommender(recommender, implicit=implicit))
     beside, settings = {}, {}
     if baselines:
         for name, fitted in fitted_baselines(
@@ -181,12 +178,7 @@ def fitted_recommender(recommender: Recommender, *, implicit: bool = False) -> S
         pairs = torch.from_numpy(user.copy()), torch.from_numpy(item.copy())
         return np.asarray(recommender.predictor.probabilities(*pairs).numpy())
 
-    def dated(user: NDArray[np.int64], item: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.float32]:
-        given = (torch.from_numpy(part.copy()) for part in (user, item, time))
-        return np.asarray(recommender.predictor.probabilities(*given).numpy())
-
-    knows_days = recommender.sessions is not None
-    return Scorers(probabilities=probabilities, dated=dated if knows_days else None, rank=rank)
+    return Scorers(probabilities=probabilities, rank=rank)
 
 
 def _inside(

@@ -30,7 +30,6 @@ from models.network.assembly import ModelSettings, assemble
 from models.network.graph_inputs import GraphInputs
 from models.network.hybrid import HybridInputs, HybridModel
 from models.network.projection import TextProjection
-from models.network.sessions import Sessions
 from models.posterior import PhasedPosterior
 from models.recommender import Recommender
 from models.text import TextEncoder
@@ -150,27 +149,20 @@ class Experiment:
             features[has_text] = self.projection(self.item_vectors[has_text])
         leave_out = frozenset(self.config.model.leave_out)
         if self.dataset.implicit:  # these messages say who chose what: the very thing to be predicted
-            leave_out |= {"neighbours", "two_hops", "dates"}
+            leave_out |= {"neighbours", "two_hops"}
         limits = InputLimits(leave_out=leave_out)
         return graph_inputs(self.dataset.graph, self.split.train, features, limits)
 
     @cached_property
     def inputs(self) -> HybridInputs:
         """The same, stacked into sparse operators."""
-        return hybrid_inputs(self.data, self.sessions)
-
-    @cached_property
-    def sessions(self) -> Sessions | None:
-        """Days of the training ratings, if the model is to learn what a day adds to a user."""
-        return Sessions.of(self.split.train) if self.config.model.rating_dates else None
+        return hybrid_inputs(self.data)
 
     def check(self) -> None:
         """Raise `InputError` for what would otherwise only be found after minutes of work."""
         _ = self.levels
         if isinstance(self.config.training, AdamWConfig) and self.dataset.implicit:
             raise InputError("adamw stops early on validation stars, and implicit feedback has none; use langevin")
-        if self.config.model.rating_dates and (self.dataset.implicit or self.split.train.time is None):
-            raise InputError("model.rating_dates needs ratings in stars, with times, and these are not; leave it false")
         if isinstance(self.config.training, AdamWConfig) and self.split.validation is None:
             raise InputError("adamw stops early on validation ratings; set split.validation_share, for example to 0.05")
 
@@ -225,7 +217,6 @@ class Experiment:
             self.levels,
             share=config.model.cold_share,
             generator=torch.Generator().manual_seed(COLD_SEED),
-            sessions=self.sessions,
         )
         model = self.new_model(generator)
         objective = RatingObjective(self.inputs, weight=config.model.cold_weight)
@@ -322,7 +313,7 @@ class Experiment:
         return AdamWTraining(model, objective, evidence, (user, item, value), levels, config, priors, generator)
 
     def use(self, **parts: Any) -> None:
-        """Take parts that are known already instead of making them, by name: `item_vectors`, `projection`, `data`, `sessions`, `levels`."""
+        """Take parts that are known already instead of making them, by name: `item_vectors`, `projection`, `data`, `levels`."""
         self.__dict__.update(parts)
 
     def use_vectors(self, item_vectors: NDArray[np.float32]) -> None:
@@ -356,6 +347,5 @@ class Experiment:
             relevant_from=liked_from(self.dataset.scale),
             content=content,
             projection=self.projection,
-            sessions=self.sessions,
         )
         return with_expected_items(with_expected_users(trained))

@@ -123,7 +123,7 @@ class RunForgetting:
         return left.with_map(trained.sentences)
 
     def _prove_numbers(self, folder: Path) -> None:
-        """Raise `InputError` if a file of the new run holds a rating, an edge, a day or a row of these people, read as answers read it."""
+        """Raise `InputError` if a file of the new run holds a rating, an edge or a row of these people, read as answers read it."""
         left, gone = read_run(Recommender, folder, {**self.run.manifest, "files": ()}), torch.from_numpy(self.gone)
         data, samples = left.data, left.posterior.warm
         ends = [
@@ -132,10 +132,7 @@ class RunForgetting:
             for row in (0, 1)
             if edge_type[2 * row] == USER
         ]
-        days = [] if left.sessions is None else [left.sessions.user]
-        named = any(
-            bool(torch.isin(part, gone).any()) for part in (torch.from_numpy(left.train.user.copy()), *ends, *days)
-        )
+        named = any(bool(torch.isin(part, gone).any()) for part in (torch.from_numpy(left.train.user.copy()), *ends))
         rows = [samples.factors(USER, gone), samples.residual(USER, gone), left.predictor.warm.preferences[:, gone]]
         rows += [part[gone] for group in data[USER].features.values() for part in group.values()]
         if named or any(bool(part.any()) for part in rows):
@@ -211,9 +208,8 @@ def _posterior(
     posterior: PhasedPosterior, before: Experiment, after: Experiment, users: NDArray[np.bool_]
 ) -> PhasedPosterior:
     """Return samples that fit the inputs that are left."""
-    sessions = None if before.sessions is None else ~torch.from_numpy(users)[before.sessions.user]
     gone, model = torch.from_numpy(np.flatnonzero(users)), after.new_model(torch.Generator())
-    left = posterior.warm.forgetting(gone, _senders_left(before, after), sessions, model)
+    left = posterior.warm.forgetting(gone, _senders_left(before, after), model)
     return PhasedPosterior(left, posterior.num_cold)
 
 

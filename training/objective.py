@@ -15,7 +15,6 @@ from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from models.network.bilinear import with_one
 from models.network.hybrid import HybridInputs, HybridModel, Representations
-from models.network.sessions import Sessions
 from models.network.sparse import Pairs, pair_scores
 from training.curvature import parameter_curvature
 
@@ -31,19 +30,12 @@ class RatingBatch:
     Attributes:
         pairs: Users and items, sorted by user.
         level: Index of each observed level, int64 `[num_pairs]`.
-        days: Sessions and items of the same ratings, where users differ from day to day.
         weight: How much each rating counts, `[num_pairs]`; None: 1.
     """
 
     pairs: Pairs
     level: Tensor
-    days: Pairs | None = None
     weight: Tensor | None = None
-
-    @property
-    def scored(self) -> Pairs:
-        """Rows of raters and of items to score."""
-        return self.pairs if self.days is None else self.days
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -53,7 +45,6 @@ class RatingBatch:
         return RatingBatch(
             self.pairs.select(mask),
             self.level[mask],
-            None if self.days is None else self.days.select(mask),
             None if self.weight is None else self.weight[mask],
         )
 
@@ -80,7 +71,6 @@ class TrainingBatch:
         *,
         share: float,
         generator: torch.Generator,
-        sessions: Sessions | None = None,
     ) -> TrainingBatch:
         """Turn ratings into batches.
 
@@ -89,17 +79,13 @@ class TrainingBatch:
             levels: The values of the rating scale, in rising order.
             share: Share of the ratings that is also seen as cold, in [0, 1].
             generator: Draws the shares.
-            sessions: Days of the ratings, where users differ from day to day.
         """
         user, item = torch.from_numpy(ratings.user.copy()), torch.from_numpy(ratings.item.copy())
         level = torch.from_numpy(nearest_level(ratings.value, levels))
-        # Sessions stand in the order of their users, so that pairs sorted by session are sorted by user.
-        rater = user if sessions is None else sessions.of_ratings(ratings)
-        order = Pairs.order(rater, item, ratings.num_items)
+        order = Pairs.order(user, item, ratings.num_items)
         pairs = Pairs(user[order], item[order], ratings.num_users, ratings.num_items)
-        days = None if sessions is None else Pairs(rater[order], item[order], len(sessions), ratings.num_items)
         weight = None if ratings.weight is None else torch.from_numpy(ratings.weight.copy())[order]
-        warm = RatingBatch(pairs, level[order], days, weight)
+        warm = RatingBatch(pairs, level[order], weight)
         cold_items = warm.select(torch.rand(len(warm), generator=generator) < share)
         return cls(warm, cold_items, warm.select(torch.rand(len(warm), generator=generator) < share))
 
@@ -127,8 +113,7 @@ class RatingObjective:
 
     The second and third terms teach content to stand for an item or user nobody has rated yet
     (the idea of DropoutNet, NIPS 2017). The bar means "held fixed": no gradient flows to the partner,
-    so that the cold view cannot bend what ratings say of known users and items. Where users differ from day to day,
-    $z_u$ of a known user is that of the rating's session.
+    so that the cold view cannot bend what ratings say of known users and items.
 
     Args:
         inputs: Messages to users and items.
@@ -143,7 +128,7 @@ class RatingObjective:
         """Return the summed objective, a scalar."""
         rows = model(self.inputs)
         warm = evidence.warm
-        total = model.head(pair_scores(rows.raters, rows.items, warm.scored), warm.pairs, warm.level, warm.weight)
+        total = model.head(pair_scores(rows.users, rows.items, warm.pairs), warm.pairs, warm.level, warm.weight)
         if self.weight:
             total = total + self.weight * self._cold(model, rows, evidence)
         objective: Tensor = -total
@@ -153,12 +138,12 @@ class RatingObjective:
         fixed = {name: parameter.detach() for name, parameter in model.head.named_parameters()}
         total = rows.users.new_zeros(())
         of_items, of_users = evidence.cold_items, evidence.cold_users
-        for batch, users, items, scored in (
-            (of_items, rows.raters.detach(), rows.cold_items, of_items.scored),
-            (of_users, rows.cold_users, rows.items.detach(), of_users.pairs),
+        for batch, users, items in (
+            (of_items, rows.users.detach(), rows.cold_items),
+            (of_users, rows.cold_users, rows.items.detach()),
         ):
             cold = {"cold_users": users is rows.cold_users}
-            given = (pair_scores(users, items, scored), batch.pairs, batch.level, batch.weight)
+            given = (pair_scores(users, items, batch.pairs), batch.pairs, batch.level, batch.weight)
             total = total + functional_call(model.head, fixed, given, cold)
         return total
 
@@ -169,28 +154,26 @@ class RatingObjective:
         With $f = \langle z_u, z_i \rangle$, the curvature in $z_u$ is the sum of $z_i^2$ over the user's
         ratings times the Fisher information of each in its score; squared edge weights carry it to the tables.
         """
-        rows, sessions = model(self.inputs), self.inputs.sessions
+        rows = model(self.inputs)
         batches = (
-            (evidence.warm, evidence.warm.scored, rows.raters, rows.items, 1.0),
-            (evidence.cold_items, evidence.cold_items.scored, rows.raters, rows.cold_items, self.weight),
-            (evidence.cold_users, evidence.cold_users.pairs, rows.cold_users, rows.items, self.weight),
+            (evidence.warm, rows.users, rows.items, 1.0),
+            (evidence.cold_items, rows.users, rows.cold_items, self.weight),
+            (evidence.cold_users, rows.cold_users, rows.items, self.weight),
         )
         information = [
             model.head.information(
-                pair_scores(users, items, scored), batch.pairs, batch.weight, cold_users=users is rows.cold_users
+                pair_scores(users, items, batch.pairs), batch.pairs, batch.weight, cold_users=users is rows.cold_users
             )
-            for batch, scored, users, items, _ in batches
+            for batch, users, items, _ in batches
         ]
         of_warm, of_cold_items, of_cold_users = (
             share * (1.0 if batch.weight is None else batch.weight) * found.scores.clamp_min(LEAST_INFORMATION)
             for found, (batch, *_, share) in zip(information, batches, strict=True)
         )
-        of_raters = evidence.warm.scored.to_users(of_warm, with_one(rows.items).square())
         nodes = {
-            "raters": of_raters,
-            "users": of_raters if sessions is None else sessions.sum_to_users(of_raters),
-            "items": evidence.warm.scored.to_items(of_warm, with_one(rows.raters).square()),
+            "users": evidence.warm.pairs.to_users(of_warm, with_one(rows.items).square()),
+            "items": evidence.warm.pairs.to_items(of_warm, with_one(rows.users).square()),
             "cold_users": evidence.cold_users.pairs.to_users(of_cold_users, with_one(rows.items).square()),
-            "cold_items": evidence.cold_items.scored.to_items(of_cold_items, with_one(rows.raters).square()),
+            "cold_items": evidence.cold_items.pairs.to_items(of_cold_items, with_one(rows.users).square()),
         }
         return parameter_curvature(model, self.inputs, nodes, information[0])

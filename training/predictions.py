@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kg.errors import InputError
 from kg.ratings import Ratings
 from training.metrics import hit_rate_at, mrr_at, ndcg_at, recall_at, top_k
 
@@ -32,33 +31,14 @@ class Scorers:
         stars: (users, items) of pairs -> expected ratings in stars `[num_pairs]`.
         probabilities: (users, items) of pairs -> chance of each level of the training ratings, in rising order,
             `[num_pairs, num_levels]`; the expected rating then comes from these.
-        dated: (users, items, Unix times) of ratings -> the same as `probabilities`, for a model that can use the date of
-            the rating to be predicted; asked only where that is wanted.
         rank: Users -> scores of all items `[num_given_users, num_items]`; higher is better, any unit.
         chosen: Settings that were chosen on validation ratings, by what they were chosen for: `{"lists": {"ridge": 50.0}}`.
     """
 
     stars: Callable[[Indices, Indices], Floats] | None = None
     probabilities: Callable[[Indices, Indices], Floats] | None = None
-    dated: Callable[[Indices, Indices, Indices], Floats] | None = None
     rank: Callable[[Indices], Floats] | None = None
     chosen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def at(self, time: Indices | None) -> Self:
-        """Return the model as it answers for ratings made at given times.
-
-        Args:
-            time: Unix times in seconds `[num_ratings]`, in the order of the pairs it will be asked about.
-
-        Raises:
-            InputError: If the ratings have no times, or the model has no use for them.
-        """
-        if self.dated is None:
-            raise InputError("this model does not know what a date means; train it with --set model.rating_dates=true")
-        if time is None:
-            raise InputError("the ratings to be predicted have no times, so their dates cannot be used")
-        dated, when = self.dated, time
-        return replace(self, probabilities=lambda user, item: dated(user, item, when))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,7 +66,6 @@ class Predictions:
         known: Ratings,
         levels: NDArray[np.float32],
         relevant_from: float,
-        dates: bool = False,
         removed: NDArray[np.bool_] | None = None,
         length: int = LIST_LENGTH,
     ) -> Self:
@@ -99,15 +78,9 @@ class Predictions:
             known: A user's candidates are all items but those of their ratings here: usually the training ratings.
             levels: Levels of the training ratings, in stars, rising.
             relevant_from: A rating of at least so many stars says that the item was liked.
-            dates: Tell the model when the ratings of the part were made. Lists never know a date.
             removed: Items of which only a tombstone is left, which are no candidates, `[num_items]`; by default none.
             length: Length of the lists, where there are so many candidates.
-
-        Raises:
-            InputError: If dates are wanted and the model cannot use them, or the part has none.
         """
-        if dates:
-            fitted = fitted.at(ratings.time)
         stars = probabilities = lists = None
         if fitted.probabilities is not None:
             probabilities = np.asarray(fitted.probabilities(ratings.user, ratings.item), dtype=np.float32)

@@ -200,20 +200,20 @@ class LangevinTraining:
         sampler moves: without it the prior scales of one side starve.
         """
         rows = self.model(self.objective.inputs)
-        pairs = self.evidence.warm.scored
+        pairs = self.evidence.warm.pairs
         counts = (pairs.user_counts, pairs.item_counts)
         of_users, of_items = (
             counts.float() @ side[:, :-1].square()
-            for counts, side in zip(counts, (rows.raters, rows.items), strict=True)
+            for counts, side in zip(counts, (rows.users, rows.items), strict=True)
         )
         factor = (of_items / of_users.clamp_min(1e-8)).pow(0.25).clamp(0.2, 5.0)
         factor = torch.cat([factor, factor.new_ones(1)])
         model = self.model
         for towers, scale in (
-            ((model.users, model.cold_users, model.sessions), factor),
+            ((model.users, model.cold_users), factor),
             ((model.items, model.cold_items), 1 / factor),
         ):
-            for parameter in nn.ModuleList(tower for tower in towers if tower is not None).parameters():
+            for parameter in nn.ModuleList(towers).parameters():
                 self.optimizer.rescale(parameter, scale)
 
 

@@ -40,9 +40,6 @@ def scale_priors(model: HybridModel, settings: ModelSettings, inputs: HybridInpu
         found[warm.factors.rows] = factors if settings.free_rows else silent
         found[cold.residual.rows] = factors
         found[cold.shared.rows] = shared
-    if model.sessions is not None:
-        found[model.sessions.weeks] = ScalePrior(initial=settings.session_scale, damping=CORRELATED)
-        found[model.sessions.residual] = ScalePrior(initial=settings.session_scale)
     return {parameter: found[parameter] for parameter in model.parameters()}  # in the order of the network
 
 

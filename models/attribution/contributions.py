@@ -16,14 +16,13 @@ from models.inputs import relation_name
 from models.network.bilinear import with_one
 from models.network.graph_inputs import GraphInputs, MessageType
 from models.network.head import slopes
-from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER
+from models.network.message_names import HOP, RATED, RATED_BY
 from models.posterior import Posterior, Predictor
 from models.trained import Trained
 
 __all__ = [
     "BIAS",
     "CONCEPT",
-    "DATES",
     "FACTORS",
     "LEVELS",
     "MEAN",
@@ -49,7 +48,6 @@ TEXTS = "text"
 NEIGHBOUR = "rated"  # one item that the user rated
 RATERS = "raters"  # all users who rated the item; single ones are nobody's business
 RELATED = "related"  # all that related users rated, or all who rated related items, by relation
-DATES = "dates"  # when the training ratings were made
 LEVELS = "levels"  # which levels the user likes to give
 NEW = "new"  # what all users, or items, without ratings share
 RULE = "rule"  # what a rule adds
@@ -216,12 +214,7 @@ def contributions_to(
     for edge_type in data[side].interactions:
         if edge_type[1] not in (RATED, RATED_BY):
             senders, rows, weight = _edge_rows(posterior, data, "interactions", edge_type, node)
-            over = edge_type[1].startswith(RATED_OVER)
-            key = PartKey(RELATED, side, edge_type) if over else PartKey(DATES, side)
-            collect.add([key] * len(senders), rows, weight)
-    if side == USER and predictor.dated is not None:
-        days = predictor.users[:, node].double() - predictor.dated.users[:, node].double()
-        collect.add([PartKey(DATES, side)], days[:, None])
+            collect.add([PartKey(RELATED, side, edge_type)] * len(senders), rows, weight)
     collect.add_free(side, posterior.factors(side, node))
     return collect.contributions()
 

@@ -16,7 +16,6 @@ from models.attribution.attributions import Attribution
 from models.attribution.contributions import (
     BIAS,
     CONCEPT,
-    DATES,
     FACTORS,
     LEVELS,
     MEAN,
@@ -40,7 +39,6 @@ _OWN = {  # names of what is no concept and no rating; (of the user, of the item
     BIAS: ("how high the person rates", "how high the item is rated"),
     FACTORS: ("taste that only ratings tell", "character that only ratings tell"),
     TEXTS: ("description of the person", "description"),
-    DATES: ("dates of the person's ratings", "dates of the item's ratings"),
     LEVELS: ("how the person uses the scale", ""),
     NEW: ("what all new people share", "what all new items share"),
     RATERS: ("", "who rated the item, and how many"),
@@ -48,7 +46,6 @@ _OWN = {  # names of what is no concept and no rating; (of the user, of the item
 _OWN_CHOICES = _OWN | {  # the same where ratings only say that a user chose an item
     BIAS: ("how much the person chooses", "how often the item is chosen"),
     FACTORS: ("taste that only choices tell", "character that only choices tell"),
-    DATES: ("dates of the person's choices", "dates of the item's choices"),
     LEVELS: ("how readily the person chooses", ""),
     RATERS: ("", "who chose the item, and how many"),
 }
@@ -59,7 +56,7 @@ class Part:
     """One line of an explanation.
 
     Attributes:
-        kind: `mean`, `bias`, `factors`, `concept`, `text`, `rated`, `raters`, `related`, `dates`, `levels`, `new` or `rule`.
+        kind: `mean`, `bias`, `factors`, `concept`, `text`, `rated`, `raters`, `related`, `levels`, `new` or `rule`.
         side: `user` or `item`: whose it is; empty for the mean and for rules.
         name: What it is, for people.
         stars: What it adds to the expected rating.

@@ -13,7 +13,6 @@ from kg.schema import ITEM, USER
 from models.attribution.contributions import CONCEPT, NEIGHBOUR, PartKey, learned_ratings
 from models.inputs import hybrid_inputs
 from models.network.graph_inputs import GraphInputs, MessageType
-from models.network.hybrid import HybridModel
 from models.network.message_names import HOP, RATED
 from models.posterior import Posterior, Predictor, expected_value
 from models.trained import Trained
@@ -34,7 +33,7 @@ def predict_without(
 
     Every altered user and item becomes a node of its own, whose edges and two-hop features are built without what was
     removed; then the network encodes them and the head reads the scores, as for any prediction. Nothing is subtracted
-    from a score, so this can be held against an account. Free rows and dates stay as training left them.
+    from a score, so this can be held against an account. Free rows stay as training left them.
 
     Args:
         recommender: A trained model.
@@ -125,15 +124,13 @@ def _encoded(
     for side, variants in sides.items():
         _fill(data, recommender, side, variants, renormalise=renormalise)
     users, items = (torch.from_numpy(sides[side].nodes) for side in (USER, ITEM))
-    # What days add does not depend on messages; it stands in the latent factors, so that sessions need no variants.
-    days = None if predictor.dated is None else predictor.users[:, users] - predictor.dated.users[:, users]
-    kept = posterior.of_nodes(users, items, days)
-    whole = recommender.model
-    model = HybridModel(whole.users, whole.items, whole.cold_users, whole.cold_items, whole.head)
+    kept = posterior.of_nodes(users, items)
     phased = recommender.predictor
     # The network gives those who joined later the cold view, even where all samples answer for them.
     known = {USER: phased.known_users & recommender.learned(USER), ITEM: phased.known_items}
-    rows = kept.predictor(model, hybrid_inputs(data), *(known[side][sides[side].nodes] for side in (USER, ITEM)))
+    rows = kept.predictor(
+        recommender.model, hybrid_inputs(data), *(known[side][sides[side].nodes] for side in (USER, ITEM))
+    )
     # No message moves how someone uses the scale.
     return replace(rows, preferences=predictor.preferences[:, sides[USER].nodes])
 
@@ -154,7 +151,7 @@ def _fill(data: GraphInputs, recommender: Trained, side: str, variants: _Variant
         sender, num_senders = edges.edge_index[0].numpy()[place], int(whole[edge_type[0]].num_nodes)
         stays = ~np.isin(variant * num_senders + sender, variants.lacking(kind, message, num_senders))
         weight = edges.edge_weight.numpy()[place][stays]
-        if renormalise and edge_type[1] != "dated":
+        if renormalise:
             weight = weight * _growth(variant, stays)
         data[edge_type].senders = edges.senders
         data[edge_type].edge_index = torch.from_numpy(np.stack([sender, variant])[:, stays])

@@ -50,8 +50,6 @@ def with_expected_users(recommender: Model) -> Model:
     posterior = phased.warm.with_residual(USER, place, residual)
     rows = content + residual.float() + shared
     warm = replace(found.warm, users=found.warm.users.index_copy(1, place, rows))
-    if warm.dated is not None:
-        warm = replace(warm, dated=replace(warm.dated, users=warm.dated.users.index_copy(1, place, rows)))
     expecting = replace(recommender, posterior=PhasedPosterior(posterior, phased.num_cold, expects_users=True))
     everyone = torch.ones_like(found.known_users)
     expecting.keep(recommender, predictor=replace(found, warm=warm, known_users=everyone))

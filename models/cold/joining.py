@@ -27,7 +27,6 @@ from models.lists.content import Content
 from models.network.encoder import Messages
 from models.network.graph_inputs import GraphInputs, MessageType
 from models.network.message_names import TEXT
-from models.network.sessions import Sessions
 from models.posterior import PhasedPredictor, Predictor
 from models.trained import Trained
 
@@ -125,7 +124,6 @@ def placed(recommender: Model, additions: NewEntities, vectors: NDArray[np.float
         item_vectors=item_vectors,
         item_item=item_item,
         content=content_of_items,
-        sessions=_extended_sessions(recommender, additions),
         additions=(*recommender.additions, additions),
         notes=(*recommender.notes, *additions.notes, *notes),
         origin=recommender.origin or recommender,
@@ -254,27 +252,11 @@ def _rated(
 def _extended_predictor(predictor: Predictor, kind: str, rows: Tensor, preferences: Tensor) -> Predictor:
     if kind == ITEM:
         return replace(predictor, items=torch.cat([predictor.items, rows], dim=1))
-    dated = predictor.dated
     return replace(
         predictor,
         users=torch.cat([predictor.users, rows], dim=1),
         preferences=torch.cat([predictor.preferences, preferences], dim=1),
-        dated=None
-        if dated is None
-        else replace(
-            dated,
-            sessions=replace(dated.sessions, num_users=dated.sessions.num_users + rows.shape[1]),
-            known=torch.cat([dated.known, torch.zeros(rows.shape[1], dtype=torch.bool)]),
-            users=torch.cat([dated.users, rows], dim=1),
-        ),
     )
-
-
-def _extended_sessions(recommender: Trained, additions: NewEntities) -> Sessions | None:
-    sessions = recommender.sessions
-    if sessions is None or additions.kind != USER:
-        return sessions
-    return replace(sessions, num_users=sessions.num_users + len(additions))
 
 
 def _extended_ratings(train: Ratings, additions: NewEntities) -> Ratings:

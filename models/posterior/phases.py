@@ -114,12 +114,12 @@ class PhasedPredictor:
     def _later(self) -> Predictor:
         return self.warm.part(slice(self.num_cold, None))
 
-    def probabilities(self, user: Tensor, item: Tensor, time: Tensor | None = None) -> Tensor:
+    def probabilities(self, user: Tensor, item: Tensor) -> Tensor:
         """Return the probability of each level for each pair, `[num_pairs, num_levels]`; see `Predictor.probabilities`."""
         known = self.known_users[user] & self.known_items[item]
         found = torch.empty(len(user), self.warm.thresholds.shape[1] + 1)
         for predictor, mask in ((self.warm, known), (self.cold, ~known)):
-            found[mask] = predictor.probabilities(user[mask], item[mask], None if time is None else time[mask])
+            found[mask] = predictor.probabilities(user[mask], item[mask])
         return found
 
     def of_user(self, user: int) -> Tensor:

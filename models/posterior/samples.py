@@ -13,8 +13,6 @@ from kg.schema import ITEM, USER
 from models.network.encoder import Messages, RelationalEncoder, parameter_key
 from models.network.head import rising
 from models.network.hybrid import HybridInputs, HybridModel
-from models.network.sessions import Sessions
-from models.posterior.dated import DatedUsers
 from models.posterior.predictor import Predictor, by_node, rows_of
 
 __all__ = ["Posterior"]
@@ -24,7 +22,6 @@ LARGE = 20_000  # items from which a list reads few of them
 TOGETHER = 8  # samples that are encoded at once: what is between stays small
 
 _STEPS, _PREFERENCES = "head.steps", "head.preferences"
-_WEEKS, _DAYS = "sessions.weeks", "sessions.residual"
 
 
 def _factors(kind: str) -> str:
@@ -135,37 +132,44 @@ class Posterior:
         changed[: len(residual), nodes] = residual
         return Posterior({**self.samples, _residual(kind): changed}, self._added)
 
-    def of_nodes(self, users: Tensor, items: Tensor, days: Tensor | None = None) -> Posterior:
-        """Return samples of a network whose nodes are some of these, which may repeat; it knows no days.
+    def of_nodes(self, users: Tensor, items: Tensor) -> Posterior:
+        """Return samples of a network whose nodes are some of these, which may repeat.
 
         Args:
             users: Which users, int64 `[num_chosen_users]`.
             items: Which items, int64 `[num_chosen_items]`.
-            days: What days add to these users on average, `[num_samples, num_chosen_users, size]`.
         """
-        chosen = {name: rows for name, rows in self.samples.items() if name not in (_WEEKS, _DAYS)}
+        chosen = dict(self.samples)
         for kind, nodes in ((USER, users), (ITEM, items)):
             for name in (_factors(kind), _residual(kind)):
                 chosen[name] = chosen[name][:, nodes]
         chosen[_PREFERENCES] = chosen[_PREFERENCES][:, users]
-        if days is not None:
-            chosen[_factors(USER)] = chosen[_factors(USER)].float() + days
         return Posterior(chosen)
 
+    def without_dates(self, added: Mapping[str, Tensor]) -> Posterior:
+        """Return samples of before without messages along dates and days, which the network has no longer.
+
+        Args:
+            added: What these added to nodes, and now their latent factors do, by kind, `[num_samples, num_nodes, size]`.
+        """
+        left = {
+            name: rows
+            for name, rows in self.samples.items()
+            if not name.startswith("sessions.") and not name.endswith("dated<week")
+        }
+        return Posterior(left | {_factors(kind): self.factors(kind) + rows for kind, rows in added.items()})
+
     def forgetting(
-        self, users: Tensor, senders: Mapping[tuple[str, str, str], Tensor], sessions: Tensor | None, model: HybridModel
+        self, users: Tensor, senders: Mapping[tuple[str, str, str], Tensor], model: HybridModel
     ) -> Posterior:
         """Return these samples without what is some users' alone, for a network that is left.
 
         Args:
             users: Users whose rows become zero, int64 `[num_gone]`.
             senders: Kind, group and message of each table that is left -> which of its rows stay, bool `[num_rows]`.
-            sessions: Which sessions stay, bool `[num_sessions]`; None without days.
             model: What the samples shall fit.
         """
         stay = {_table(*key): rows for key, rows in senders.items()}
-        if sessions is not None:
-            stay[_DAYS] = sessions
         left = {}
         for name, _ in model.named_parameters():
             stacked = self.samples[name]
@@ -273,20 +277,15 @@ class Posterior:
 
         Args:
             model: The network whose parameters the samples are.
-            inputs: Messages to users and items; sessions, if the samples have them.
+            inputs: Messages to users and items.
             known_users: Which users have training ratings, bool `[num_users]`; the others get the cold view.
             known_items: Which items have training ratings, bool `[num_items]`.
         """
-        sessions = inputs.sessions
         # Written where they stay: a list of them, stacked afterwards, would hold all twice.
         users, items = (torch.empty(len(self), len(known), self.size) for known in (known_users, known_items))
-        timeless = users if sessions is None else torch.empty_like(users)
         for chosen, parameters in self._blocks():
             rows = functional_call(model, parameters, (inputs,), tie_weights=False)
-            warm = rows.users if sessions is None else sessions.mean_of_users(rows.raters)
-            users[chosen] = torch.where(known_users[:, None], warm, rows.cold_users)
-            if sessions is not None:
-                timeless[chosen] = torch.where(known_users[:, None], rows.users, rows.cold_users)
+            users[chosen] = torch.where(known_users[:, None], rows.users, rows.cold_users)
             items[chosen] = torch.where(known_items[:, None], rows.items, rows.cold_items)
         if items.shape[1] > LARGE:
             items = by_node(items)
@@ -295,16 +294,4 @@ class Posterior:
             items=items,
             thresholds=rising(self.samples[_STEPS]),
             preferences=self._known_preferences(known_users),
-            dated=None if sessions is None else self.dated(sessions, known_users, timeless),
         )
-
-    def dated(self, sessions: Sessions, known: Tensor, users: Tensor) -> DatedUsers:
-        """Return the embeddings of users at any date.
-
-        Args:
-            sessions: Days of the training ratings.
-            known: Which users have training ratings, bool `[num_users]`.
-            users: Embeddings without what a day adds, `[num_samples, num_users, size]`.
-        """
-        weeks, days = self.samples[_WEEKS].float(), self.samples[_DAYS]
-        return DatedUsers(sessions=sessions, known=known, users=users, weeks=weeks, residual=days)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from models.network.sessions import Sessions
 from models.posterior import PhasedPosterior, PhasedPredictor, Predictor
 from models.saved.flat import flat
 
@@ -22,23 +21,15 @@ def embeddings_tensors(predictor: PhasedPredictor) -> dict[str, Tensor]:
     by_node = warm.items.stride(1) > warm.items.stride(0)
     items = {"items_by_node": warm.items.transpose(0, 1)} if by_node else {"items": warm.items}
     known = {"known_users": predictor.known_users, "known_items": predictor.known_items}
-    tensors = flat("embeddings", {**{part: getattr(warm, part) for part in PARTS}, **items, **known})
-    if warm.dated is not None:
-        tensors |= flat("timeless", {"users": warm.dated.users, "known": warm.dated.known})
-    return tensors
+    return flat("embeddings", {**{part: getattr(warm, part) for part in PARTS}, **items, **known})
 
 
-def embeddings_of(
-    tensors: Mapping[str, Tensor], posterior: PhasedPosterior, sessions: Sessions | None
-) -> PhasedPredictor:
+def embeddings_of(tensors: Mapping[str, Tensor], posterior: PhasedPosterior) -> PhasedPredictor:
     """Return the embeddings that `embeddings_tensors` named, in the same memory."""
     by_node = tensors.get("embeddings/items_by_node")
     predictor = Predictor(
         **{part: tensors[f"embeddings/{part}"] for part in PARTS},
         items=tensors["embeddings/items"] if by_node is None else by_node.transpose(0, 1),
-        dated=None
-        if sessions is None
-        else posterior.warm.dated(sessions, tensors["timeless/known"], tensors["timeless/users"]),
     )
     known_users, known_items = tensors["embeddings/known_users"], tensors["embeddings/known_items"]
     return PhasedPredictor(predictor, posterior.num_cold, known_users, known_items)

@@ -1,4 +1,4 @@
-"""Graph inputs, days, text features and training ratings in one file, so that nothing of it is made from the graph again."""
+"""Graph inputs, text features and training ratings in one file, so that nothing of it is made from the graph again."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from models.network.graph_inputs import GraphInputs
 from models.network.projection import TextProjection
-from models.network.sessions import Sessions
-from models.network.weeks import Weeks
 from models.saved.flat import arrays_below, below, flat
 from models.trained import Trained
 
-__all__ = ["data_of", "inputs_tensors", "projection_of", "ratings_of", "sessions_of", "shape_of_inputs"]
+__all__ = ["data_of", "inputs_tensors", "projection_of", "ratings_of", "shape_of_inputs"]
 
 GROUPS = ("content", "interactions")
 EDGE_PARTS = ("edge_index", "edge_weight", "senders", "table_row")
-DAY_PARTS = ("keys", "low", "share", "user", "weight")
 
 
 def inputs_tensors(trained: Trained) -> dict[str, Tensor]:
@@ -36,14 +33,12 @@ def inputs_tensors(trained: Trained) -> dict[str, Tensor]:
         tensors |= flat(f"hops/{kind}", data[kind].hop_sources)
     if trained.projection is not None:
         tensors |= flat("projection", vars(trained.projection))
-    if trained.sessions is not None:
-        tensors |= flat("days", {part: getattr(trained.sessions, part) for part in DAY_PARTS})
     return tensors
 
 
 def shape_of_inputs(trained: Trained) -> dict[str, Any]:
-    """Return what else there is to say of them, as JSON values: kinds, types of edges in order, names, days."""
-    data, sessions = trained.data, trained.sessions
+    """Return what else there is to say of them, as JSON values: kinds, types of edges in order, names."""
+    data = trained.data
     edge_types = list(_edge_types(data))
     return {
         "nodes": {kind: [int(data[kind].num_nodes), _present(data, kind)] for kind in data.node_types},
@@ -56,9 +51,6 @@ def shape_of_inputs(trained: Trained) -> dict[str, Any]:
             kind: {group: list(data[kind].features[group]) for group in GROUPS} | {"hops": list(data[kind].hop_sources)}
             for kind in (USER, ITEM)
         },
-        "days": None
-        if sessions is None
-        else {"first_and_last": list(sessions.days), "weeks": vars(sessions.weeks), "num_users": sessions.num_users},
     }
 
 
@@ -97,16 +89,6 @@ def projection_of(tensors: Mapping[str, Tensor]) -> TextProjection | None:
     """Return the map from text vectors to features; None where no text is read."""
     parts = arrays_below(tensors, "projection")
     return TextProjection(parts["mean"], parts["components"], float(parts["scale"])) if parts else None
-
-
-def sessions_of(tensors: Mapping[str, Tensor], shape: Mapping[str, Any]) -> Sessions | None:
-    """Return the days of the training ratings; None where the model knows none."""
-    days = shape["days"]
-    if days is None:
-        return None
-    first, last = days["first_and_last"]
-    weeks = Weeks(**days["weeks"])
-    return Sessions(**below(tensors, "days"), days=(first, last), weeks=weeks, num_users=days["num_users"])
 
 
 def _edge_types(data: GraphInputs) -> Iterator[tuple[str, str, str]]:

@@ -16,9 +16,10 @@ from kg.storage.manifest import pretty, refuse_foreign, seal, unseal
 from models.network.assembly import ModelSettings
 from models.posterior import PhasedPosterior, Posterior
 from models.saved.cold_start_file import cold_start_of, cold_start_tensors
+from models.saved.dates_of_before import without_dates
 from models.saved.embeddings_file import embeddings_of, embeddings_tensors
 from models.saved.flat import read_tensors, refuse_non_numbers, write_tensors
-from models.saved.inputs_file import data_of, inputs_tensors, projection_of, ratings_of, sessions_of, shape_of_inputs
+from models.saved.inputs_file import data_of, inputs_tensors, projection_of, ratings_of, shape_of_inputs
 from models.saved.ledger import read_ledger, replayed, said_of, write_ledger
 from models.saved.lists_file import (
     content_of,
@@ -121,15 +122,18 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
     refuse_non_numbers(samples, directory / "model.safetensors")  # every answer would be
     graph = read_mapped_graph(directory)
     low, high = facts["scale"]
-    sessions = sessions_of(inputs, facts["inputs"])
-    posterior = PhasedPosterior(Posterior(samples), facts["num_cold"], facts["expects_users"])
+    data = data_of(inputs, facts["inputs"])
+    posterior = PhasedPosterior(
+        without_dates(Posterior(samples), data, embeddings), facts["num_cold"], facts["expects_users"]
+    )
+    settings = {name: value for name, value in facts["settings"].items() if name != "session_scale"}
     trained = model(
         graph=graph,
         train=ratings_of(inputs, len(graph.users), len(graph.items)),
         levels=np.array(facts["levels"], dtype=np.float32),
-        settings=ModelSettings(**facts["settings"]),
+        settings=ModelSettings(**settings),
         posterior=posterior,
-        data=data_of(inputs, facts["inputs"]),
+        data=data,
         item_vectors=lists["items/vectors"].numpy(),
         item_item=item_item_of(lists),
         encoder=TextEncoder(facts["encoder"]["name"], max_length=facts["encoder"]["max_length"]),
@@ -138,11 +142,10 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
         relevant_from=facts["relevant_from"],
         content=content_of(lists, facts["content"]),
         projection=projection_of(inputs),
-        sessions=sessions,
         sentences=sentences_of(lists),
     )
     trained.restore(
-        predictor=embeddings_of(embeddings, posterior, sessions),
+        predictor=embeddings_of(embeddings, posterior),
         content_regression=content_regression_of(lists),
         **cold_start_of(cold_start),
     )

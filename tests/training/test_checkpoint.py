@@ -24,7 +24,6 @@ from training.experiment import Experiment
 USERS, ITEMS, RATINGS = 12, 15, 90
 SMALL = ModelConfig(embedding_size=3)
 LANGEVIN = RunConfig(model=SMALL, training=LangevinConfig(epochs=36, burn_in=17, hold=5, keep_every=3, chains=2))
-DATED = LANGEVIN.model_copy(update={"model": SMALL.model_copy(update={"rating_dates": True}), "seed": 5})
 ADAMW = RunConfig(
     model=SMALL,
     split=SplitConfig(validation_share=0.2),
@@ -93,18 +92,17 @@ def experiment(dataset: Dataset, config: RunConfig, dies_at: int | None = None) 
 
 
 def name_of(config: RunConfig) -> str:
-    return "dated" if config.model.rating_dates else config.training.method
+    return config.training.method
 
 
 @pytest.fixture(scope="module")
 def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[PhasedPosterior, Records]]:
     """Samples and history of runs that nothing interrupts, by name."""
     found = {}
-    for config in (LANGEVIN, DATED, ADAMW):
+    for config in (LANGEVIN, ADAMW):
         made = experiment(dataset, config)
         samples = made.run(tmp_path_factory.mktemp("whole") / "checkpoint")
         found[name_of(config)] = (samples, made.history.records)
-    assert "warm/sessions.residual" in found["dated"][0].tensors()
     return found
 
 
@@ -139,7 +137,6 @@ def test_two_chains_keep_what_they_should(whole: dict[str, tuple[PhasedPosterior
         (LANGEVIN, [19, 28, 29]),
         (LANGEVIN, [36, 37]),
         (LANGEVIN, [25, 60, 72]),
-        (DATED, [19, 28, 60]),
         (ADAMW, [1]),
         (ADAMW, [7, 20]),
         (ADAMW, [24]),

@@ -45,7 +45,7 @@ def cold_start(
     from training.studies.study_page import findings, write_page
 
     if (graph / "config.yaml").is_file():
-        config, graph = RunConfig.load(graph / "config.yaml"), graph / "graph"
+        config, graph = RunConfig.of_run(graph / "config.yaml"), graph / "graph"
     else:
         from kg.dataset import Dataset
 

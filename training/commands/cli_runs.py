@@ -139,9 +139,6 @@ def tune(
 def evaluate(
     run: RunArgument,
     baselines: Annotated[bool, typer.Option(help="Fit and measure the baselines as well.")] = True,
-    dates: Annotated[
-        bool, typer.Option("--dates", help="Use the dates of the held-out ratings; the run has model.rating_dates.")
-    ] = False,
     at: Annotated[
         str | None, typer.Option(help="Further lengths at which lists are measured, beside 20: 5,10.")
     ] = None,
@@ -160,7 +157,7 @@ def evaluate(
     from training.report import evaluation_report
 
     loaded, lengths = load_run(run), list_lengths(at)
-    report = evaluation_report(loaded, baselines=baselines, dates=dates, mask_validation=mask_validation, at=lengths)
+    report = evaluation_report(loaded, baselines=baselines, mask_validation=mask_validation, at=lengths)
     if as_json:
         console.print_json(report)
         return
@@ -177,9 +174,8 @@ def evaluate(
         console.out.print(console.diagnostics_line(phase, figures), markup=False)
         for warning in figures["warnings"]:
             console.notes.print(f"note: {warning}", markup=False, soft_wrap=True)
-    used = "The model, but no baseline, knows the date" if dates else "No model knows the date"
     console.out.print(
-        f"Below each figure: its 95 % bootstrap interval over users. {used} of a {held_out} to be predicted.",
+        f"Below each figure: its 95 % bootstrap interval over users. No model knows the date of a {held_out} to be predicted.",
         markup=False,
     )
 

@@ -66,7 +66,7 @@ def table_rows(
                 line |= _compared(reference.predictions[part], predictions, ratings, relevant_from, lengths, tested)
             if found.facts.get("chosen"):
                 line["chosen"] = found.facts["chosen"]
-            rows.append(line | {"source": THIS_RUN, "software": found.facts["software"], "uses_test_date": row.dates})
+            rows.append(line | {"source": THIS_RUN, "software": found.facts["software"], "uses_test_date": False})
     return rows
 
 

@@ -27,7 +27,6 @@ from models.attribution.attributions import Attribution, attribution_of_history,
 from models.attribution.contributions import (
     BIAS,
     CONCEPT,
-    DATES,
     FACTORS,
     LEVELS,
     MEAN,
@@ -127,11 +126,6 @@ def recommender(experiment: tuple[Recommender, Experiment]) -> Recommender:
 
 
 @pytest.fixture(scope="module")
-def dated(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Recommender:
-    return trained(dataset, tmp_path_factory.mktemp("dated"), rating_dates=True)[0]
-
-
-@pytest.fixture(scope="module")
 def implicit(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Recommender:
     def chosen(ratings: Any) -> Any:
         return replace(ratings, value=np.ones(len(ratings)))
@@ -197,7 +191,7 @@ def one_account(recommender: Recommender, user: int, item: int) -> Attribution:
 # Sums
 
 
-@pytest.mark.parametrize("which", ["recommender", "dated", "implicit", "related"])
+@pytest.mark.parametrize("which", ["recommender", "implicit", "related"])
 def test_the_parts_of_every_pair_sum_to_the_prediction(which: str, request: pytest.FixtureRequest) -> None:
     recommender: Recommender = request.getfixturevalue(which)
     user, item = every_pair(recommender)
@@ -259,7 +253,7 @@ def test_a_known_pair_has_the_parts_that_make_its_rows(recommender: Recommender)
     user, item = index(recommender, "u2", "i0")
     found = one_account(recommender, user, item)
     kinds = {(key.kind, key.side) for key in found.keys}
-    own = {(kind, side) for kind in (BIAS, FACTORS, DATES) for side in (USER, ITEM)}
+    own = {(kind, side) for kind in (BIAS, FACTORS) for side in (USER, ITEM)}
     assert kinds == own | {
         (LEVELS, USER),
         (MEAN, ""),
@@ -279,7 +273,7 @@ def test_a_new_pair_has_what_is_known_of_the_new(recommender: Recommender) -> No
     found = one_account(recommender, *index(recommender, "u13", "i15"))
     kinds = {(key.kind, key.side) for key in found.keys}
     assert {(NEW, USER), (NEW, ITEM), (CONCEPT, ITEM), (TEXTS, ITEM)} < kinds
-    assert not {kind for kind, _ in kinds} & {NEIGHBOUR, RATERS, DATES}
+    assert not {kind for kind, _ in kinds} & {NEIGHBOUR, RATERS}
 
 
 def test_what_the_related_rated_is_one_part_of_each_relation(related: Recommender) -> None:
@@ -404,7 +398,7 @@ def test_a_fact_never_stated_is_a_graph_without_its_edge(experiment: tuple[Recom
     assert np.abs(found - predict_without(recommender, user, items, [(key,)] * NUM_USERS)).max() > 1e-4
 
 
-@pytest.mark.parametrize("which", ["recommender", "dated"])
+@pytest.mark.parametrize("which", ["recommender"])
 def test_a_rated_item_is_removed_with_all_it_sends(which: str, request: pytest.FixtureRequest) -> None:
     recommender: Recommender = request.getfixturevalue(which)
     user, item = index(recommender, "u2", "i1")

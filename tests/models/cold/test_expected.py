@@ -105,7 +105,7 @@ def test_all_samples_answer_and_nobody_who_rated_moves(recommender: Recommender)
          again.posterior.warm.samples["cold_users.residual.rows"]),
     ):  # fmt: skip
         assert torch.equal(before, after)  # what is expected depends on those who rated alone
-    inputs = hybrid_inputs(recommender.data, recommender.sessions)
+    inputs = hybrid_inputs(recommender.data)
     encoded = recommender.posterior.predictor(recommender.model, inputs, rated, recommender.learned(ITEM))
     torch.testing.assert_close(encoded.warm.users, recommender.predictor.warm.users, atol=1e-5, rtol=1e-5)
 
@@ -142,7 +142,7 @@ def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(
     # Anew, by a loop: half of what an item is beyond its own content, half of what it is beyond content of the others.
     posterior, rows = recommender.posterior.cold, recommender.predictor.cold.items
     counts = torch.tensor(recommender.train.item_counts).float()
-    messages = hybrid_inputs(recommender.data, recommender.sessions).items.content
+    messages = hybrid_inputs(recommender.data).items.content
     encoder, squares = recommender.model.items.content, []
     content = posterior.content_embeddings(encoder, ITEM, messages)
     from_others = leave_one_out_content(posterior, encoder, ITEM, messages, counts).float()
@@ -157,7 +157,7 @@ def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(
 def test_nothing_but_items_without_ratings_moves(recommender: Recommender) -> None:
     again = with_expected_items(recommender)
     assert torch.equal(again.predictor.warm.items, recommender.predictor.warm.items)
-    inputs = hybrid_inputs(recommender.data, recommender.sessions)
+    inputs = hybrid_inputs(recommender.data)
     encoded = recommender.posterior.predictor(
         recommender.model, inputs, recommender.learned(USER), recommender.learned(ITEM)
     )

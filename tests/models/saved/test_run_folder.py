@@ -36,7 +36,7 @@ USER = [{"id": "late", "concepts": {"job": "spy"}, "ratings": {"3": 1.0, "0": 1.
 Answers = Callable[[Recommender], dict[str, Any]]
 
 
-@pytest.fixture(scope="module", params=["stars", "days", "choices"])
+@pytest.fixture(scope="module", params=["stars", "stars without a map", "choices"])
 def trained(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -46,10 +46,10 @@ def trained(
     """A recommender in memory, and the run that was written of it."""
     folder = tmp_path_factory.mktemp("saved")
     graph = write_graph(folder, implicit=request.param == "choices")
-    config = RunConfig(model=ModelConfig(embedding_size=2, rating_dates=request.param == "days"), **SIZES)
+    config = RunConfig(model=ModelConfig(embedding_size=2), **SIZES)
     experiment = Experiment(Dataset.load(graph), config)
     recommender = experiment.recommender(experiment.run(folder / "checkpoint.safetensors"))
-    recommender = recommender if request.param == "days" else with_a_map(recommender)
+    recommender = recommender if request.param == "stars without a map" else with_a_map(recommender)
     (folder / "run").mkdir()
     write_run(experiment, recommender, graph, folder / "run", {})
     return recommender, folder / "run"
