@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -13,43 +12,37 @@ from models.network.head import OrdinalHead
 from models.network.hybrid import HybridInputs, HybridModel
 from models.network.likelihood import Information
 
-__all__ = ["NodeCurvature", "head_curvature", "parameter_curvature", "table_curvature"]
-
-NodeCurvature = dict[str, Tensor]  # `users`, `items`, `cold_users`, `cold_items` -> `[num_nodes, size]`
+__all__ = ["head_curvature", "parameter_curvature", "table_curvature"]
 
 
 @torch.no_grad()
 def parameter_curvature(
-    model: HybridModel, inputs: HybridInputs, nodes: NodeCurvature, information: Information
+    model: HybridModel, inputs: HybridInputs, nodes: dict[str, Tensor], information: Information
 ) -> dict[nn.Parameter, Tensor]:
     """Return the diagonal curvature in every parameter; what both views share adds up.
 
     Args:
         model: The network, which is linear in each of its tables.
         inputs: What it reads.
-        nodes: Curvature in the embeddings of each view.
+        nodes: Curvature in the embeddings of `users`, `items`, `cold_users` and `cold_items`, `[num_nodes, size]` each.
         information: Fisher information of the ratings of known users.
     """
-    total: dict[nn.Parameter, Tensor] = defaultdict(float)  # type: ignore[arg-type]
-    for parameter, added in _parts(model, inputs, nodes, information):
-        total[parameter] = total[parameter] + added
-    return dict(total)
+    total: dict[nn.Parameter, Tensor] = dict(head_curvature(model.head, information))
 
+    def add(curvature: Iterable[tuple[nn.Parameter, Tensor]]) -> None:
+        for parameter, added in curvature:
+            total[parameter] = total[parameter] + added if parameter in total else added
 
-def _parts(
-    model: HybridModel, inputs: HybridInputs, nodes: NodeCurvature, information: Information
-) -> Iterator[tuple[nn.Parameter, Tensor]]:
-    yield from head_curvature(model.head, information)
     for warm, cold, messages, of_warm, of_cold in (
         (model.users, model.cold_users, inputs.users, nodes["users"], nodes["cold_users"]),
         (model.items, model.cold_items, inputs.items, nodes["items"], nodes["cold_items"]),
     ):
-        yield from table_curvature(warm.content, messages.content, of_warm)
-        yield from table_curvature(warm.interactions, messages.interactions, of_warm)
-        yield warm.factors.rows, of_warm
-        yield from table_curvature(cold.content, messages.content, of_cold)
-        yield cold.residual.rows, of_cold
-        yield cold.shared.rows, of_cold.sum(0, keepdim=True)
+        add(table_curvature(warm.content, messages.content, of_warm))
+        add(table_curvature(warm.interactions, messages.interactions, of_warm))
+        add(table_curvature(cold.content, messages.content, of_cold))  # the content tables serve both views
+        add([(warm.factors.rows, of_warm), (cold.residual.rows, of_cold)])
+        add([(cold.shared.rows, of_cold.sum(0, keepdim=True))])
+    return total
 
 
 def table_curvature(

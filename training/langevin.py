@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.scale_prior import ScalePrior
+from training.scale_priors import ScalePrior
 
 __all__ = ["LangevinSampler"]
 

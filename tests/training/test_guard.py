@@ -29,7 +29,7 @@ from training.langevin import LangevinSampler
 from training.loop import EpochRecord, NonFiniteLossError
 from training.runs import train_run
 from training.sampling import LangevinTraining
-from training.scale_prior import ScalePrior
+from training.scale_priors import ScalePrior
 
 USERS, ITEMS, RATINGS = 10, 12, 80
 CONFIG = RunConfig(

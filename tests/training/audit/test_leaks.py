@@ -27,7 +27,7 @@ from kg.vocabulary import Vocabulary
 from training.audit.held_out import HeldOut
 from training.audit.leaks import audit
 from training.cli import app
-from training.splits import Split, make_split
+from training.splits import make_split
 
 USERS, ITEMS, PAIRS, START = 60, 80, 2400, 900_000_000
 Indices = NDArray[np.int64]
@@ -259,17 +259,6 @@ def test_a_template_with_a_column_of_ratings_is_named(clean: Dataset) -> None:
     assert "{imdb_rating}" in finding.remedy
 
 
-def test_statements_after_the_cutoff(clean: Dataset) -> None:
-    years = [str(1990 + number % 8) for number in range(ITEMS)]
-    assert found(concept_of(clean, "year", years), "by-time") == []
-    years[3], years[4] = "1999", "1998-12-24"
-    later = concept_of(clean, "year", years)
-    leak = the_leak(later, "by-time")
-    assert leak.check == "LaterStatements"
-    assert [(row["item"], row["value"]) for row in leak.rows] == [("i3", "1999"), ("i4", "1998-12-24")]
-    assert found(later, "random") == []
-
-
 def twin_world(dataset: Dataset, *, share: str) -> Dataset:
     """Item 1 becomes item 0 under another id."""
     items = dataset.graph.items
@@ -317,13 +306,6 @@ def test_ratings_of_an_item_moved_to_another_id(clean: Dataset) -> None:
     )
     findings = {finding.check for finding in found(replace(both, ratings=moved, splits={"moved": split}), "moved")}
     assert "SameItems" in findings
-
-
-def test_pairs_on_both_sides(clean: Dataset) -> None:
-    split = make_split(clean, "random", test_share=0.2)
-    overlapping = Split(name="wrong", sentence="", train=clean.ratings, validation=None, test=split.test)
-    repeated = [finding for finding in audit(clean, overlapping) if finding.check == "RepeatedRatings"]
-    assert [(finding.severity, finding.count) for finding in repeated] == [("error", 480)]
 
 
 def test_twins_are_symmetric_and_name_what_they_share(clean: Dataset) -> None:
