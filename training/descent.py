@@ -85,7 +85,7 @@ class AdamWTraining:
         predicted = expected_value(predictor.probabilities(user, item), self.levels)
         rmse = float((predicted - value).square().mean().sqrt())
         if rmse < self.best_rmse:
-            self.best, self.best_rmse, self.stale = dict(snapshot.samples), rmse, 0
+            self.best, self.best_rmse, self.stale = dict(snapshot.parameters), rmse, 0
         else:
             self.stale += 1
         return {"validation_rmse": rmse}

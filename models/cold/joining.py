@@ -23,7 +23,7 @@ from models.cold.user_embedding import user_embeddings_of
 from models.inputs import directions, relation_name
 from models.network.graph_inputs import GraphInputs, MessageType
 from models.network.message_names import TEXT
-from models.posterior import ContentEdges, PhasedPredictor
+from models.posterior import ContentEdges
 
 __all__ = ["content_of_user", "new_edges", "placed"]
 
@@ -73,15 +73,6 @@ def placed(
         residual[: len(row), new] = row - content[: len(row), new] - shared[: len(row), 0]
     residual, preferences = residual.half(), preferences.half()  # as all samples are kept
     rows = content + shared + residual.float()
-    if kind == ITEM:
-        known = {"known_items": torch.cat([before.known_items, placed_in_all])}
-        embeddings = {"items": torch.cat([before.samples.items, rows], dim=1)}
-    else:
-        known = {"known_users": torch.cat([before.known_users, placed_in_all])}
-        embeddings = {
-            "users": torch.cat([before.samples.users, rows], dim=1),
-            "preferences": torch.cat([before.samples.preferences, preferences.float()], dim=1),
-        }
     extended = replace(
         recommender,
         graph=additions.extended(recommender.graph),
@@ -96,8 +87,7 @@ def placed(
         # What newcomers are like is told by those that training knew, whoever asks for it first.
         for known_kind in (USER, ITEM):
             recommender.cold_start_priors(known_kind)
-    predictor: PhasedPredictor = replace(before, samples=replace(before.samples, **embeddings), **known)
-    extended.keep(recommender, predictor=predictor)
+    extended.keep(recommender, predictor=before.extended(kind, rows, preferences.float(), placed_in_all))
     return extended
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from kg.schema import ITEM
 from models.network.hybrid import HybridInputs, HybridModel
 from models.posterior.predictor import Predictor
 from models.posterior.samples import Posterior
@@ -109,6 +110,26 @@ class PhasedPredictor:
     def cold_samples(self) -> Predictor:
         """Samples that answer for all other pairs, and for newcomers."""
         return self.samples if self.num_cold == len(self.samples) else self.samples.part(slice(self.num_cold))
+
+    def extended(self, kind: str, rows: Tensor, preferences: Tensor, known: Tensor) -> PhasedPredictor:
+        """Return these with new nodes at the end.
+
+        Args:
+            kind: Kind of the new nodes.
+            rows: Their embeddings, `[num_samples, num_new_nodes, size]`.
+            preferences: Of new users for levels, `[num_samples, num_new_nodes, num_levels]`.
+            known: Which of them have embeddings in all samples, bool `[num_new_nodes]`.
+        """
+        samples = self.samples
+        if kind == ITEM:
+            extended = replace(samples, items=torch.cat([samples.items, rows], dim=1))
+            return replace(self, samples=extended, known_items=torch.cat([self.known_items, known]))
+        extended = replace(
+            samples,
+            users=torch.cat([samples.users, rows], dim=1),
+            preferences=torch.cat([samples.preferences, preferences], dim=1),
+        )
+        return replace(self, samples=extended, known_users=torch.cat([self.known_users, known]))
 
     @cached_property
     def _later(self) -> Predictor:
