@@ -34,7 +34,7 @@ from models.lists.ranked_lists import (
     why_nothing,
 )
 from models.lists.ranking import best_of
-from models.lists.recommendation_rows import FEW, sources_of_pairs, stars_of, why_empty
+from models.lists.recommendation_rows import FEW, rows_of_pairs, sources_of_pairs, why_empty
 from models.lists.rerank import Reranker
 from models.lists.rules import AppliedRules
 from models.lists.similarity import similar_items
@@ -96,14 +96,7 @@ class Recommender(Trained):
         user = self.graph.users.vocabulary.indices([pair[0] for pair in pairs])
         item = self.graph.items.vocabulary.indices([pair[1] for pair in pairs])
         probabilities = self.predictor.probabilities(torch.from_numpy(user), torch.from_numpy(item))
-        return pd.DataFrame(
-            {
-                "user": [pair[0] for pair in pairs],
-                "item": [pair[1] for pair in pairs],
-                **stars_of(probabilities, self.levels),
-                "source": sources_of_pairs(self, user, item),
-            }
-        )
+        return rows_of_pairs(pairs, probabilities, self.levels, sources_of_pairs(self, user, item))
 
     def predict_for_histories(self, histories: Mapping[str, History], pairs: Pairs) -> pd.DataFrame:
         """Predict ratings of people the model never saw, from a few ratings each; what `recommend(history=...)` says of them.
@@ -132,14 +125,7 @@ class Recommender(Trained):
             probabilities[mine] = person.chances(self.predictor, torch.from_numpy(wanted))
             for place, source in zip(mine, sources_of(self, person, wanted), strict=True):
                 based_on[place] = source
-        return pd.DataFrame(
-            {
-                "user": [name for name, _ in pairs],
-                "item": [item for _, item in pairs],
-                **stars_of(probabilities, self.levels),
-                "source": based_on,
-            }
-        )
+        return rows_of_pairs(pairs, probabilities, self.levels, based_on)
 
     def recommend(
         self,
@@ -305,14 +291,8 @@ class Recommender(Trained):
         Args:
             users: One record a user: `id`, and what is known of `label`, `concepts` (such as age and occupation) and
                 `ratings` (item id -> stars). Without ratings the concepts alone speak.
-            source: Name of the place that states this.
+            source: As for `add_items`, as are `lines`, what is returned and what is raised.
             lines: Line of each record there; by default its number.
-
-        Returns:
-            The new recommender; its `notes` tell what could not be used.
-
-        Raises:
-            InputError: As for `add_items`.
         """
         found = NewEntities.of(self.graph, USER, users, scale=self.scale, source=source, lines=lines)
         return joined(self, found, text_vectors(self, found))

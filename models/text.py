@@ -1,4 +1,4 @@
-"""The language model: any Hugging Face sentence encoder, batched by length, cached by content."""
+"""The language model: any Hugging Face sentence encoder."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kg.errors import InputError
-from kg.storage.cache_directory import default_cache_directory
 from kg.storage.kept import kept
-from models.network.vectors import VectorCache
+from kg.storage.vector_cache import VectorCache
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -42,7 +41,7 @@ class TextEncoder:
         max_length: Longest text in word pieces; what is beyond is cut.
         batch_size: Texts a batch.
         device: Where the model runs, e.g. `cpu` or `cuda`.
-        cache: Folder of the vector cache.
+        cache: Folder in which vectors are kept, so that no text is read twice; by default none are.
 
     Raises:
         InputError: If the model is neither a folder nor to be had from the hub.
@@ -61,7 +60,7 @@ class TextEncoder:
         self.max_length = max_length
         self.batch_size = batch_size
         self.device = device
-        self.cache_directory = cache or default_cache_directory()
+        self.cache_directory = cache
 
     @cached_property
     def folder(self) -> Path:
@@ -93,9 +92,9 @@ class TextEncoder:
         return digest.hexdigest()[:32]
 
     @cached_property
-    def cache(self) -> VectorCache:
-        """Vectors already on disk."""
-        return VectorCache(self.cache_directory, self.fingerprint)
+    def cache(self) -> VectorCache | None:
+        """Vectors already on disk; None without a folder for them."""
+        return None if self.cache_directory is None else VectorCache(self.cache_directory, self.fingerprint)
 
     @cached_property
     def _model(self) -> SentenceTransformer:
@@ -119,7 +118,7 @@ class TextEncoder:
 
         Args:
             texts: Texts, none of them empty: whether a node has no text is for the caller to state.
-            progress: Called with (texts done, texts to do) after each shard.
+            progress: Called with (texts done, texts to do) after each part that is kept.
 
         Raises:
             ValueError: If a text is empty.
@@ -127,16 +126,21 @@ class TextEncoder:
         for number, text in enumerate(texts):
             if not text.strip():
                 raise ValueError(f"text number {number} is empty; leave nodes without text out")
-        missing = sorted({text for text in texts if text not in self.cache}, key=lambda text: (-len(text), text))
+        if not len(texts):
+            return np.zeros((0, 0), dtype=np.float32)
+        cache = self.cache
+        if cache is None:
+            return self._encode(texts)
+        missing = sorted({text for text in texts if text not in cache}, key=lambda text: (-len(text), text))
         if missing and len(missing) < len(set(texts)):
             logger.info("found %d of %d texts encoded already", len(set(texts)) - len(missing), len(set(texts)))
         for start in range(0, len(missing), _SHARD):
             shard = missing[start : start + _SHARD]
             with kept(f"{start:,} of {len(missing):,} texts are encoded and kept in {self.cache_directory}"):
-                self.cache.add(shard, self._encode(shard))
+                cache.add(shard, self._encode(shard))
             if progress is not None:
                 progress(start + len(shard), len(missing))
-        return self.cache.get(texts) if len(texts) else np.zeros((0, 0), dtype=np.float32)
+        return cache.get(texts)
 
     def encode_query(self, text: str) -> NDArray[np.float32]:
         """Return the unit vector of a text that is asked once, float32 `[dimension]`; the cache does not keep it."""

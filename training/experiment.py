@@ -18,6 +18,7 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.rating_levels import nearest_level, rating_levels
 from kg.ratings import Ratings
+from kg.storage.cache_directory import default_cache_directory
 from kg.wording import item_sentences
 from models.cold.expected_nodes import with_expected_items, with_expected_users
 from models.inputs import InputLimits, graph_inputs, hybrid_inputs
@@ -108,7 +109,9 @@ class Experiment:
     @cached_property
     def encoder(self) -> TextEncoder:
         """The language model."""
-        return TextEncoder(self.config.text.encoder, max_length=self.config.text.max_length)
+        return TextEncoder(
+            self.config.text.encoder, max_length=self.config.text.max_length, cache=default_cache_directory()
+        )
 
     @cached_property
     def item_vectors(self) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from models.network.bilinear import with_one
+from models.network.bilinear import bilinear, with_one
 from models.network.graph_inputs import MessageType
 from models.network.head import slopes
 from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER, TEXT
@@ -196,7 +196,7 @@ def contributions_of_history(
         messages.add(keys, prior.believed(samples.messages_sent(USER, item) * len(item) ** -0.5))
         partners = samples.embeddings(ITEM, item).double()
         design = with_one(partners)
-        score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
+        score = bilinear(rows.double()[:, None], partners)
         thresholds, preferences = (
             part.double()[:, None] for part in (samples.predictor.thresholds, embedding.preferences)
         )

@@ -14,7 +14,7 @@ from kg.errors import InputError
 from models.lists.recommendation_rows import why_empty
 from models.lists.trained import Trained
 from models.lists.user_query import UserQuery
-from models.network.bilinear import with_one
+from models.network.bilinear import bilinear, with_one
 from models.network.head import slopes
 
 __all__ = ["Question", "best_questions", "expected_gains", "questions_for"]
@@ -87,7 +87,7 @@ def best_questions(
     """
     covariance = person.cold.covariance
     if covariance is None:
-        raise InputError("questions are for someone new; give --history, which may be empty, and no known user")
+        raise InputError("questions are for someone new; give a history, which may be empty, and no known user")
     predictor = recommender.predictor.cold_samples
     known = recommender.item_item(person.seen[None])[0].astype(np.float64).clip(0.0, 1.0)
     known[~recommender.graph.items.present] = 0.0
@@ -104,7 +104,7 @@ def best_questions(
     chosen = torch.from_numpy(items)
     covariance, rows = covariance[::step].clone(), predictor.items[::step][:, chosen]
     design = with_one(rows)
-    score = (design @ person.cold.rows[::step, :, None])[..., 0] + rows[..., -1]
+    score = bilinear(person.cold.rows[::step, None], rows)
     thresholds, preferences = predictor.thresholds[::step, None], person.cold.preferences[::step, None]
     _, information = slopes(score, thresholds, preferences, torch.zeros_like(chosen))
     precision = information.clamp_min(1e-6)

@@ -132,7 +132,7 @@ def why_nothing(recommender: Trained, excluded: Excluded) -> str:
     done = "chosen" if recommender.implicit else "rated"
     items = "the only item" if left == 1 else f"all {left:,} items"
     which = "" if left == present else " that candidates, filters and rules leave"
-    return f"the person has {done} {items}{which} already; exclude_seen=False (--again) lists them"
+    return f"the person has {done} {items}{which} already; exclude_seen=False lists them"
 
 
 def audience_of(recommender: Trained, item: str, k: int, num_reasons: int) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kg.errors import InputError
 from kg.schema import USER
-from models.network.bilinear import with_one
+from models.network.bilinear import bilinear, with_one
 from models.network.head import slopes
 from models.people.interests import TasteSpace
 from models.posterior import SampledNetwork, UserEmbedding
@@ -85,6 +85,6 @@ def what_ratings_settle(samples: SampledNetwork, user: int, item: Tensor, level:
         return precision
     partners = predictor.items[:, item].double()
     design = with_one(partners)
-    score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
+    score = bilinear(rows.double()[:, None], partners)
     _, information = slopes(score, predictor.thresholds.double()[:, None], preferences.double()[:, None], level)
     return precision + design.mT @ (information[..., None] * design)

@@ -153,10 +153,6 @@ class SampledNetwork:
         messages = Messages.stack(num_nodes, relations, {} if features is None else {TEXT: features})
         return self.posterior.content_embeddings(encoder, kind, messages, senders)
 
-    def cold_view(self, kind: str, nodes: Tensor) -> Tensor:
-        """Return what content and what all share say of nodes of the graph, `[num_samples, num_given_nodes, size]`."""
-        return self.content_embeddings(kind)[:, nodes] + self.posterior.shared(kind)[:, None]
-
     @torch.no_grad()
     def messages_sent(self, kind: str, senders: Tensor | None = None) -> Tensor:
         r"""Return what each item adds to whoever rated it, before the weight $1 / \sqrt n$; of items, what each rater adds.

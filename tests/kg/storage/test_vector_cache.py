@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 import models.text
 from kg.storage.cache_directory import default_cache_directory
-from models.network.vectors import VectorCache
+from kg.storage.vector_cache import VectorCache
 from models.text import TextEncoder
 
 
