@@ -16,20 +16,19 @@ from kg.storage.manifest import pretty, refuse_foreign, seal, unseal
 from models.lists.trained import Trained
 from models.network.assembly import ModelSettings
 from models.posterior import PhasedPosterior, Posterior
-from models.saved.cold_start_file import cold_start_of, cold_start_tensors
-from models.saved.dates_of_before import without_dates
-from models.saved.embeddings_file import embeddings_of, embeddings_tensors
-from models.saved.flat import read_tensors, refuse_non_numbers, write_tensors
-from models.saved.inputs_file import data_of, inputs_tensors, projection_of, ratings_of, shape_of_inputs
-from models.saved.ledger import read_ledger, replayed, said_of, write_ledger
-from models.saved.lists_file import (
-    content_of,
-    content_regression_of,
-    item_item_of,
-    lists_tensors,
-    sentences_of,
-    shape_of_content,
+from models.saved.arrays import (
+    arrays_of,
+    cold_start_of,
+    data_of,
+    lists_of,
+    predictor_of,
+    projection_of,
+    ratings_of,
+    shape_of,
 )
+from models.saved.dates_of_before import without_dates
+from models.saved.flat import read_tensors, refuse_non_numbers, write_tensors
+from models.saved.ledger import read_ledger, replayed, said_of, write_ledger
 from models.text import TextEncoder
 
 __all__ = ["COMMAND", "FORMAT_NAME", "FORMAT_VERSION", "check_run", "read_run", "save_run", "write_parts"]
@@ -61,16 +60,9 @@ def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[s
     Raises:
         InputError: If a weight is infinite or no number.
     """
-    tensors = {
-        "model": dict(trained.posterior.samples.parameters),
-        "embeddings": embeddings_tensors(trained.predictor),
-        "inputs": inputs_tensors(trained),
-        "lists": lists_tensors(trained),
-        "newcomers": cold_start_tensors(trained),
-    }
     write_mapped_graph(trained.graph, folder)
-    for name in TENSOR_FILES:
-        write_tensors(folder / f"{name}.safetensors", tensors[name])
+    for name, tensors in arrays_of(trained).items():
+        write_tensors(folder / f"{name}.safetensors", tensors)
     facts = {
         "levels": trained.levels.tolist(),
         "scale": list(trained.scale),
@@ -79,8 +71,7 @@ def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[s
         "encoder": {"name": trained.encoder.name, "max_length": trained.encoder.max_length},
         "num_cold": trained.posterior.num_cold,
         "expects_users": trained.posterior.expects_users,
-        "inputs": shape_of_inputs(trained),
-        "content": shape_of_content(trained.content),
+        **shape_of(trained),
     }
     write_file(folder / "recommender.json", pretty(facts))
     content = {
@@ -127,6 +118,7 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
         without_dates(Posterior(samples), data, embeddings), facts["num_cold"], facts["expects_users"]
     )
     settings = {name: value for name, value in facts["settings"].items() if name != "session_scale"}
+    of_lists, content_regression = lists_of(lists, facts["content"])
     trained = model(
         graph=graph,
         train=ratings_of(inputs, len(graph.users), len(graph.items)),
@@ -134,19 +126,16 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
         settings=ModelSettings(**settings),
         posterior=posterior,
         data=data,
-        item_vectors=lists["items/vectors"].numpy(),
-        item_item=item_item_of(lists),
         encoder=TextEncoder(facts["encoder"]["name"], max_length=facts["encoder"]["max_length"]),
         encoder_fingerprint=manifest["encoder"],
         scale=(low, high),
         relevant_from=facts["relevant_from"],
-        content=content_of(lists, facts["content"]),
         projection=projection_of(inputs),
-        sentences=sentences_of(lists),
+        **of_lists,
     )
     trained.restore(
-        predictor=embeddings_of(embeddings, posterior),
-        content_regression=content_regression_of(lists),
+        predictor=predictor_of(embeddings, posterior.num_cold),
+        content_regression=content_regression,
         **cold_start_of(cold_start),
     )
     return replayed(trained, read_ledger(directory, manifest["files"]))
