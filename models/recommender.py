@@ -120,10 +120,10 @@ class Recommender(Trained):
         for place, (name, _) in enumerate(pairs):
             places.setdefault(name, []).append(place)
         probabilities, based_on = torch.zeros(len(pairs), len(self.levels)), [""] * len(pairs)
-        for name, mine in places.items():
-            person, wanted = self.user_query(history=histories[name]), items[mine]
-            probabilities[mine] = person.chances(self.predictor, torch.from_numpy(wanted))
-            for place, source in zip(mine, sources_of(self, person, wanted), strict=True):
+        for name, own in places.items():
+            person, wanted = self.user_query(history=histories[name]), items[own]
+            probabilities[own] = person.chances(self.predictor, torch.from_numpy(wanted))
+            for place, source in zip(own, sources_of(self, person, wanted), strict=True):
                 based_on[place] = source
         return rows_of_pairs(pairs, probabilities, self.levels, based_on)
 
@@ -276,8 +276,8 @@ class Recommender(Trained):
         Raises:
             InputError: If a record has no id, an id is known already, or a field, relation, user or rating is none.
         """
-        found = NewEntities.of(self.graph, ITEM, items, scale=self.scale, source=source, lines=lines)
-        return joined(self, found, text_vectors(self, found))
+        additions = NewEntities.of(self.graph, ITEM, items, scale=self.scale, source=source, lines=lines)
+        return joined(self, additions, text_vectors(self, additions))
 
     def add_users(
         self,
@@ -294,8 +294,8 @@ class Recommender(Trained):
             source: As for `add_items`, as are `lines`, what is returned and what is raised.
             lines: Line of each record there; by default its number.
         """
-        found = NewEntities.of(self.graph, USER, users, scale=self.scale, source=source, lines=lines)
-        return joined(self, found, text_vectors(self, found))
+        additions = NewEntities.of(self.graph, USER, users, scale=self.scale, source=source, lines=lines)
+        return joined(self, additions, text_vectors(self, additions))
 
     def questions(self, history: History | None = None, *, k: int = 5) -> pd.DataFrame:
         """Return which items to ask someone new about, best first; see `models.lists.questions`.
@@ -373,8 +373,8 @@ class Recommender(Trained):
             assert user is not None
             number = self.graph.users.vocabulary.index_of(user)
             attribution = attributions(self, np.array([number]), np.array([index]))[0]
-            mine = self.train.user == number
-            ratings = dict(zip(self.train.item[mine].tolist(), self.train.value[mine].tolist(), strict=True))
+            own = self.train.user == number
+            ratings = dict(zip(self.train.item[own].tolist(), self.train.value[own].tolist(), strict=True))
         else:
             given = history_of(history, implicit=self.implicit)
             person = self.user_query(history=given)

@@ -98,29 +98,35 @@ class ColdStartPriors:
     def _prior(self, known: Places, number: int, informed: bool, rng: np.random.Generator) -> EmbeddingPrior:
         place = np.full(self.train.num_users, -1)
         place[known] = np.arange(len(known))
-        mine = place[self.train.user] >= 0
-        owner, item = place[self.train.user[mine]], self.train.item[mine]
+        is_known = place[self.train.user] >= 0
+        owner, item = place[self.train.user[is_known]], self.train.item[is_known]
         people, given = torch.from_numpy(known), _some(owner, len(known), number, rng)
         parts = []
         # A few samples at a time: what lies between is as large as the rows of all these people.
         for start in range(0, len(self.items), SAMPLES):
             chosen = slice(start, start + SAMPLES)
             rows = self.rows()[chosen, people]
-            told = [self._messages(chosen, owner[given], item[given], len(known))] if number else []
+            evidence = [self._messages(chosen, owner[given], item[given], len(known))] if number else []
             if informed:
-                told.append(self._once("content", self.content)[chosen, people].float())
-            maps = _read(rows, told)
-            mean, covariance = self._beyond(chosen, rows, told, maps, owner, item)
+                evidence.append(self._once("content", self.content)[chosen, people].float())
+            maps = _read(rows, evidence)
+            mean, covariance = self._beyond(chosen, rows, evidence, maps, owner, item)
             parts.append(EmbeddingPrior(mean, covariance, maps[0] if number else None, maps[-1] if informed else None))
         return EmbeddingPrior.joined(parts)
 
     def _beyond(
-        self, chosen: slice, rows: Tensor, told: Sequence[Tensor], maps: Sequence[Tensor], owner: Places, item: Places
+        self,
+        chosen: slice,
+        rows: Tensor,
+        evidence: Sequence[Tensor],
+        maps: Sequence[Tensor],
+        owner: Places,
+        item: Places,
     ) -> tuple[Tensor, Tensor]:
-        """Return mean and covariance of what is told does not say, in some samples."""
+        """Return mean and covariance of the evidence does not say, in some samples."""
         count, size = rows.shape[1:]
         beyond = rows
-        for part, found in zip(told, maps, strict=True):
+        for part, found in zip(evidence, maps, strict=True):
             beyond = beyond - part @ found.mT
         centre = beyond.mean(1)
         spread = beyond - centre[:, None]
@@ -167,19 +173,19 @@ def _some(owner: Places, num_users: int, number: int, rng: np.random.Generator) 
     return order[np.arange(len(owner)) - first[owner[order]] < number]
 
 
-def _read(rows: Tensor, told: Sequence[Tensor]) -> list[Tensor]:
-    """Return the matrix by which rows are best read from each part of what is told, each `[num_samples, size, size]`.
+def _read(rows: Tensor, evidence: Sequence[Tensor]) -> list[Tensor]:
+    """Return the matrix by which rows are best read from each part of the evidence, each `[num_samples, size, size]`.
 
     Args:
         rows: What users transposed out to be, `[num_samples, num_users, size]`.
-        told: Parts `[num_samples, num_users, size]`; their matrices are pulled to 1.
+        evidence: Parts `[num_samples, num_users, size]`; their matrices are pulled to 1.
     """
-    if not told:
+    if not evidence:
         return []
     count, size = rows.shape[1:]
-    joint = torch.cat(list(told), dim=2)
+    joint = torch.cat(list(evidence), dim=2)
     joint = joint - joint.mean(1, keepdim=True)
-    rest = rows - sum(told)
+    rest = rows - sum(evidence)
     gram = joint.mT @ joint
     ridge = torch.diag_embed(gram.diagonal(dim1=1, dim2=2) * (size / count) + 1e-6)
     found = torch.linalg.solve(gram + ridge, joint.mT @ (rest - rest.mean(1, keepdim=True))).mT

@@ -67,8 +67,8 @@ def with_expected_users(recommender: Model) -> Model:
     described = content.any(dim=2).any(dim=0)
     rows = torch.empty_like(content)
     generator = torch.Generator().manual_seed(SEED)
-    for prior, mine in ((plain, ~described), (informed, described)):
-        rows[:, mine] = prior.draw(int(mine.sum()), generator) + prior.believed_content(content[:, mine])
+    for prior, whose in ((plain, ~described), (informed, described)):
+        rows[:, whose] = prior.draw(int(whose.sum()), generator) + prior.believed_content(content[:, whose])
     shared = phased.samples.shared(USER)[:, None]
     residual = (rows - content - shared).half()  # as all samples are kept
     rows = content + residual.float() + shared

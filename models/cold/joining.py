@@ -123,7 +123,7 @@ def new_edges(recommender: TrainedNetwork, additions: NewEntities) -> tuple[dict
             continue
         both = directions(edge_type, with_wider_concepts(alone, edge_type))
         messages.update({message_type: index for message_type, index in both if message_type[2] == kind})
-    found: dict[MessageType, ContentEdges] = {}
+    by_relation: dict[MessageType, ContentEdges] = {}
     notes: list[str] = []
     for message_type, index in messages.items():
         learned = data[message_type].senders.numpy() if message_type in data[kind].content else np.zeros(0, np.int64)
@@ -139,10 +139,10 @@ def new_edges(recommender: TrainedNetwork, additions: NewEntities) -> tuple[dict
         if len(sender):
             weight = 1.0 / np.sqrt(np.bincount(new)[new])
             row = np.searchsorted(learned, sender)
-            found[message_type] = ContentEdges(
+            by_relation[message_type] = ContentEdges(
                 *(torch.from_numpy(part) for part in (sender, row, new, weight.astype(np.float32)))
             )
-    return found, notes
+    return by_relation, notes
 
 
 def _features(recommender: TrainedNetwork, vectors: NDArray[np.float32]) -> Tensor | None:
@@ -163,9 +163,9 @@ def _rated(
 
     An item is placed in the first ones alone, since its content is; so is a user where nothing says what users are like.
     """
-    mine = additions.new == new
-    other = additions.other[mine]
-    level = nearest_level(additions.value[mine], recommender.levels)
+    own = additions.new == new
+    other = additions.other[own]
+    level = nearest_level(additions.value[own], recommender.levels)
     if additions.kind == USER:
         # Nothing said is not the same as an average concept: a history alone is read as `recommend(history=...)` reads it.
         warm, cold = user_embeddings_of(recommender, other, level, content if bool(content.any()) else None)
@@ -221,8 +221,8 @@ def _extended_data(
         new.table_row = torch.cat([old.table_row, part.table_row])
     rows = {"content": {TEXT: features}, "interactions": {}}
     extended[kind].features = {
-        group: {name: _longer(values, rows[group].get(name), count) for name, values in found.items()}
-        for group, found in data[kind].features.items()
+        group: {name: _longer(values, rows[group].get(name), count) for name, values in features_of.items()}
+        for group, features_of in data[kind].features.items()
     }
     other = USER if kind == ITEM else ITEM
     hops = {}
@@ -253,11 +253,11 @@ def _hop_features(
         assert features is not None
         assert old is not None
         return features - (old[:1] - centred[:1])
-    message_type = next(found for found in data[kind].content if relation_name(found) == name)
+    message_type = next(relation for relation in data[kind].content if relation_name(relation) == name)
     part = data[message_type]
     first = torch.zeros(centred.shape[1])
-    mine = part.edge_index[1] == 0
-    first[part.edge_index[0][mine]] = part.edge_weight[mine]
+    own = part.edge_index[1] == 0
+    first[part.edge_index[0][own]] = part.edge_weight[own]
     if message_type in edges:
         new = edges[message_type]
         dense[new.new, new.sender] = new.weight

@@ -47,6 +47,6 @@ def _shares(messages: Messages, known: Tensor) -> dict[str, tuple[Tensor, Tensor
     others = (total[column] - squared).clamp_min(0)
     shares, start = {}, 0
     for name, width in messages.num_sources.items():
-        mine = (column >= start) & (column < start + width)
-        shares[name], start = (node[mine], squared[mine], others[mine]), start + width
+        of_relation = (column >= start) & (column < start + width)
+        shares[name], start = (node[of_relation], squared[of_relation], others[of_relation]), start + width
     return shares

@@ -100,7 +100,7 @@ class Residuals:
         expected. A single sample has no spread to draw from: there a node is its content and what is expected.
         """
         num_samples, _, size = self.beyond.shape
-        found = torch.zeros(num_samples, len(ids), size)
+        residuals = torch.zeros(num_samples, len(ids), size)
         even = torch.arange(0, num_samples, 2)
         for place, raw_id in enumerate(ids if num_samples > 1 and int(self.counts.sum()) else ()):
             seed = int.from_bytes(sha256(f"{kind}\n{raw_id}".encode()).digest()[:7])
@@ -108,6 +108,6 @@ class Residuals:
             chance = torch.rand(len(even), generator=generator, dtype=torch.float64)
             picked = torch.searchsorted(self._up_to, chance * self._up_to[-1], right=True)
             drawn = self.beyond[even, picked].float() - self.mean[even]
-            found[0::2, place] = drawn
-            found[1::2, place] = -drawn[: num_samples // 2]
-        return found if self.expected is None else found + self.expected[:, None]
+            residuals[0::2, place] = drawn
+            residuals[1::2, place] = -drawn[: num_samples // 2]
+        return residuals if self.expected is None else residuals + self.expected[:, None]

@@ -102,7 +102,7 @@ class TrainedNetwork:
     def learned(self, kind: str) -> Tensor:
         """Return which users or items the model has learned from ratings of, bool `[num_nodes]`: no later additions."""
         counts = self.rating_counts(kind)
-        added = sum(len(found) for found in self.additions if found.kind == kind)
+        added = sum(len(newcomers) for newcomers in self.additions if newcomers.kind == kind)
         return torch.from_numpy((counts > 0) & (np.arange(len(counts)) < len(counts) - added))
 
     @cached_property
@@ -174,9 +174,9 @@ class TrainedNetwork:
         """Return what content cannot say of users or items without ratings, in the samples that answer for new ones."""
         if kind not in self.made_residuals:
             counts = self.rating_counts(kind).copy()
-            for found in self.additions:
-                if found.kind != kind:
-                    counts -= np.bincount(found.other, minlength=len(counts))  # training has not seen these
+            for newcomers in self.additions:
+                if newcomers.kind != kind:
+                    counts -= np.bincount(newcomers.other, minlength=len(counts))  # training has not seen these
             prior = self.cold_start_prior(ITEM, 0) if kind == ITEM else None
             self.made_residuals[kind] = Residuals.of(
                 self.cold_samples,

@@ -37,8 +37,8 @@ def user_embeddings_of(
             recommender, item, level, content=None if content is None else content[:num_cold]
         )
     thresholds = recommender.user_thresholds
-    found = _folded_in(recommender.samples, item, level, content=content, prior=prior, thresholds=thresholds)
-    return found, found.part(slice(num_cold))
+    embedding = _folded_in(recommender.samples, item, level, content=content, prior=prior, thresholds=thresholds)
+    return embedding, embedding.part(slice(num_cold))
 
 
 def user_embedding_of(

@@ -111,28 +111,28 @@ def best_questions(
     chance = torch.from_numpy(open_to_ask[items]).float()
     weight = torch.from_numpy(known[items]).float()
     weight = weight / weight.sum()
-    left, found = torch.ones(len(items), dtype=torch.bool), []
+    left, asked = torch.ones(len(items), dtype=torch.bool), []
     for _ in range(min(k, len(items))):
         gains = expected_gains(covariance, design, precision, weight)
         best = int(torch.where(left, gains * chance, -1.0).argmax())
         left[best] = False
-        found.append(Question(item=int(items[best]), known=float(chance[best]), gain=float(gains[best])))
+        asked.append(Question(item=int(items[best]), known=float(chance[best]), gain=float(gains[best])))
         spread = (covariance @ design[:, best, :, None])[..., 0]
         own = (spread * design[:, best]).sum(-1) + 1.0 / precision[:, best]
         covariance = covariance - spread[..., None] * spread[:, None] / own[:, None, None]
-    return found
+    return asked
 
 
 def questions_for(recommender: Trained, person: UserQuery, k: int) -> pd.DataFrame:
     """Return the questions as people read them: `id`, `label`, `known` and `gain`, best first."""
-    found = best_questions(recommender, person, k)
+    asked = best_questions(recommender, person, k)
     items = recommender.graph.items
     rows = pd.DataFrame(
         {
-            "id": [items.vocabulary.id_of(question.item) for question in found],
-            "label": [str(items.labels[question.item]) for question in found],
-            "known": [question.known for question in found],
-            "gain": [question.gain for question in found],
+            "id": [items.vocabulary.id_of(question.item) for question in asked],
+            "label": [str(items.labels[question.item]) for question in asked],
+            "known": [question.known for question in asked],
+            "gain": [question.gain for question in asked],
         }
     )
     return why_empty(rows, "no item is left to ask about: the person has rated all that others have rated")

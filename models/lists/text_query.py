@@ -121,8 +121,8 @@ def user_query_of_text(recommender: Trained, text: str) -> UserQuery:
         return _user_query_near(recommender, nearness)
     vector = recommender.encoder.encode([text_query.text])[0]
     seen = np.zeros(size, dtype=np.float32)
-    told = learned.seen(vector)
-    seen[: len(told)] = told  # items that came after the training are nobody's history yet
+    likely_seen = learned.seen(vector)
+    seen[: len(likely_seen)] = likely_seen  # items that came after the training are nobody's history yet
     taste = learned.user_embedding(vector, len(recommender.levels), generator=torch.Generator().manual_seed(0))
     return UserQuery(cold=taste, seen=seen, nearness=SHARPNESS / text_query.num_wanted * nearness)
 

@@ -16,7 +16,7 @@ from models.posterior.samples import Posterior
 
 __all__ = ["PhasedPosterior", "PhasedPredictor"]
 
-_WARM, _COLD = "warm/", "cold/"
+_NUM_COLD = "num_cold"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,35 +51,24 @@ class PhasedPosterior:
         """Samples for all other pairs, in the same memory."""
         return self.samples if self.num_cold == len(self.samples) else self.samples.part(slice(self.num_cold))
 
-    @cached_property
-    def _later(self) -> Posterior:
-        return self.samples.part(slice(self.num_cold, None))
-
     def join(self, other: PhasedPosterior) -> PhasedPosterior:
         """Return the samples of both, as of two chains; both give theirs up, so that none is in memory twice."""
-        found = {}
+        joined = {}
         for name in list(self.samples.parameters):
-            mine, theirs = self.samples.parameters.pop(name), other.samples.parameters.pop(name)
-            first = (mine[: self.num_cold], theirs[: other.num_cold])
-            found[name] = torch.cat([*first, mine[self.num_cold :], theirs[other.num_cold :]])
-        return PhasedPosterior(Posterior(found), self.num_cold + other.num_cold)
+            own, others = self.samples.parameters.pop(name), other.samples.parameters.pop(name)
+            first = (own[: self.num_cold], others[: other.num_cold])
+            joined[name] = torch.cat([*first, own[self.num_cold :], others[other.num_cold :]])
+        return PhasedPosterior(Posterior(joined), self.num_cold + other.num_cold)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all samples under flat names, for a file."""
-        if self.cold_samples is self.samples:
-            return {_WARM + name: stacked for name, stacked in self.samples.parameters.items()}
-        found = {_WARM + name: stacked for name, stacked in self._later.parameters.items()}
-        return found | {_COLD + name: stacked for name, stacked in self.cold_samples.parameters.items()}
+        """Return all samples and the number of the first phase under flat names, for a file."""
+        return {**self.samples.parameters, _NUM_COLD: torch.tensor(self.num_cold)}
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, Tensor]) -> PhasedPosterior:
         """Take back what `tensors` returned."""
-        later = {name.removeprefix(_WARM): found for name, found in tensors.items() if name.startswith(_WARM)}
-        cold = {name.removeprefix(_COLD): found for name, found in tensors.items() if name.startswith(_COLD)}
-        if not cold:
-            return cls.single(Posterior(later))
-        num_cold = len(Posterior(cold))
-        return cls(Posterior({name: torch.cat([cold.pop(name), later.pop(name)]) for name in list(later)}), num_cold)
+        parameters = {name: stacked for name, stacked in tensors.items() if name != _NUM_COLD}
+        return cls(Posterior(parameters), int(tensors[_NUM_COLD]))
 
     def predictor(
         self, model: HybridModel, inputs: HybridInputs, known_users: Tensor, known_items: Tensor
@@ -138,10 +127,10 @@ class PhasedPredictor:
     def probabilities(self, user: Tensor, item: Tensor) -> Tensor:
         """Return the probability of each level for each pair, `[num_pairs, num_levels]`; see `Predictor.probabilities`."""
         known = self.known_users[user] & self.known_items[item]
-        found = torch.empty(len(user), self.samples.thresholds.shape[1] + 1)
+        of_levels = torch.empty(len(user), self.samples.thresholds.shape[1] + 1)
         for predictor, mask in ((self.samples, known), (self.cold_samples, ~known)):
-            found[mask] = predictor.probabilities(user[mask], item[mask])
-        return found
+            of_levels[mask] = predictor.probabilities(user[mask], item[mask])
+        return of_levels
 
     def of_user(self, user: int) -> Tensor:
         """Return the level probabilities of all items for one user of the graph, `[num_items, num_levels]`."""

@@ -99,8 +99,8 @@ class Predictor:
 
 def by_node(rows: Tensor) -> Tensor:
     """Return the same rows, `[num_samples, num_nodes, size]`, with those of a node side by side in memory: few are quick to read."""
-    found = np.empty((rows.shape[1], rows.shape[0], rows.shape[2]), dtype=np.float32)  # NumPy asks for large pages
-    return torch.from_numpy(found).copy_(rows.transpose(0, 1)).transpose(0, 1)
+    contiguous = np.empty((rows.shape[1], rows.shape[0], rows.shape[2]), dtype=np.float32)  # NumPy asks for large pages
+    return torch.from_numpy(contiguous).copy_(rows.transpose(0, 1)).transpose(0, 1)
 
 
 def rows_of(rows: Tensor, index: Tensor) -> Tensor:

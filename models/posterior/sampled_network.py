@@ -244,11 +244,11 @@ class SampledNetwork:
         for relation in getattr(self.data[kind], group):
             edges, name = self.data[relation], relation_name(relation)
             receiver = place[edges.edge_index[1]]
-            mine = torch.nonzero(receiver >= 0)[:, 0]
-            rows = rows_of(self.posterior.table(kind, group, name), edges.table_row[mine])
+            reached = torch.nonzero(receiver >= 0)[:, 0]
+            rows = rows_of(self.posterior.table(kind, group, name), edges.table_row[reached])
             yield (
-                receiver[mine],
-                Message(name, edges.edge_index[0][mine].tolist(), edges.edge_weight[mine], rows, relation),
+                receiver[reached],
+                Message(name, edges.edge_index[0][reached].tolist(), edges.edge_weight[reached], rows, relation),
             )
 
     @torch.no_grad()
@@ -261,24 +261,24 @@ class SampledNetwork:
             partners: Items that a user rated in training, or users who rated the item, int64 `[num_ratings]`.
         """
         data, posterior, itself = self.data, self.posterior, torch.ones(1)
-        found = [message for _, message in self.edge_messages(kind, "content", torch.tensor([node]))]
+        terms_of_sum = [message for _, message in self.edge_messages(kind, "content", torch.tensor([node]))]
         for name, features in data[kind].features["content"].items():
-            found.append(Message(name, [-1], features[node, None], posterior.table(kind, "content", name)))
+            terms_of_sum.append(Message(name, [-1], features[node, None], posterior.table(kind, "content", name)))
         if not len(partners):
             shared, residual = posterior.shared(kind)[:, None], posterior.residual(kind, node)[:, None]
-            return [*found, Message("shared", [-1], itself, shared), Message("residual", [-1], itself, residual)]
+            return [*terms_of_sum, Message("shared", [-1], itself, shared), Message("residual", [-1], itself, residual)]
         share, along = len(partners) ** -0.5, _along_ratings(kind)
         if along in data[kind].interactions:
             row, there = _table_rows(data, along, partners)
             rows = rows_of(posterior.table(kind, "interactions", relation_name(along)), row)
-            found.append(Message(along[1], partners.tolist(), share * there.double(), rows))
+            terms_of_sum.append(Message(along[1], partners.tolist(), share * there.double(), rows))
         for name, centred in data[kind].hop_sources.items():
             table = posterior.table(kind, "interactions", HOP + name)
-            found.append(Message(HOP + name, partners.tolist(), centred[partners].double() * share, table))
+            terms_of_sum.append(Message(HOP + name, partners.tolist(), centred[partners].double() * share, table))
         for _, message in self.edge_messages(kind, "interactions", torch.tensor([node])):
             if message.relation != along:
-                found.append(message)
-        return [*found, Message("factors", [-1], itself, posterior.factors(kind, node)[:, None])]
+                terms_of_sum.append(message)
+        return [*terms_of_sum, Message("factors", [-1], itself, posterior.factors(kind, node)[:, None])]
 
 
 def _along_ratings(kind: str) -> MessageType:

@@ -68,14 +68,14 @@ class Said:
 
 def said_of(recommender: Trained) -> list[Said]:
     """Return all that was added to a recommender since training, in order."""
-    place = len(recommender.item_vectors) - sum(len(found) for found in recommender.additions if found.kind != USER)
-    found = []
+    place = len(recommender.item_vectors) - sum(len(items) for items in recommender.additions if items.kind != USER)
+    calls = []
     for additions in recommender.additions:
         vectors = np.zeros((len(additions), recommender.item_vectors.shape[1]), dtype=np.float32)
         if additions.kind != USER:
             vectors = recommender.item_vectors[place : place + len(additions)]
             place += len(additions)
-        found.append(
+        calls.append(
             Said(
                 kind=additions.kind,
                 source=additions.source,
@@ -84,7 +84,7 @@ def said_of(recommender: Trained) -> list[Said]:
                 lines=additions.lines,
             )
         )
-    return found
+    return calls
 
 
 def write_ledger(said: Sequence[Said], folder: Path) -> tuple[str, ...]:
