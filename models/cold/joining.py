@@ -183,26 +183,14 @@ def _rated(
 
 def _extended_ratings(train: Ratings, additions: NewEntities) -> Ratings:
     """Add the ratings of new nodes; they count as made when the last training rating was."""
-    new = {ITEM: train.num_items, USER: train.num_users}[additions.kind] + additions.new
-    user, item = (additions.other, new) if additions.kind == ITEM else (new, additions.other)
+    shift, joins = (train.num_items if additions.kind == ITEM else train.num_users), additions.kind == ITEM
+    user, item = (additions.other, shift + additions.new) if joins else (shift + additions.new, additions.other)
     sizes = {
-        "num_users": train.num_users + (len(additions) if additions.kind == USER else 0),
-        "num_items": train.num_items + (len(additions) if additions.kind == ITEM else 0),
+        "num_users": train.num_users + (0 if joins else len(additions)),
+        "num_items": train.num_items + (len(additions) if joins else 0),
     }
-    time = train.time
-    if time is not None:
-        time = np.concatenate([time, np.full(len(user), time.max() if len(time) else 0, dtype=np.int64)])
-    weight = train.weight
-    if weight is not None:
-        weight = np.concatenate([weight, np.ones(len(user), dtype=np.float32)])
-    return Ratings(
-        user=np.concatenate([train.user, user]),
-        item=np.concatenate([train.item, item]),
-        value=np.concatenate([train.value, additions.value]),
-        time=time,
-        weight=weight,
-        **sizes,
-    )
+    last = None if train.time is None else np.full(len(user), train.time.max() if len(train) else 0, dtype=np.int64)
+    return replace(train, **sizes).concat(Ratings(user=user, item=item, value=additions.value, time=last, **sizes))
 
 
 def _extended_data(
