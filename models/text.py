@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from hashlib import sha256
 from importlib.util import find_spec
@@ -214,8 +214,7 @@ class TextEncoder:
         """Go back to float32 if the first texts that are encoded in bfloat16 come out differently."""
         if self.precision == "float32" or not self._unchecked:
             return
-        kept_already: Container[str] = () if self.cache is None else self.cache
-        some = [text for text in dict.fromkeys(texts) if text not in kept_already][:_CHECKED]
+        some = [text for text in dict.fromkeys(texts) if self.cache is None or text not in self.cache][:_CHECKED]
         if not some:
             return  # those in the cache were checked when they were encoded
         self._unchecked = False

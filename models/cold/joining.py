@@ -185,12 +185,11 @@ def _extended_ratings(train: Ratings, additions: NewEntities) -> Ratings:
     """Add the ratings of new nodes; they count as made when the last training rating was."""
     shift, joins = (train.num_items if additions.kind == ITEM else train.num_users), additions.kind == ITEM
     user, item = (additions.other, shift + additions.new) if joins else (shift + additions.new, additions.other)
-    sizes = {
-        "num_users": train.num_users + (0 if joins else len(additions)),
-        "num_items": train.num_items + (len(additions) if joins else 0),
-    }
+    num_users = train.num_users + (0 if joins else len(additions))
+    num_items = train.num_items + (len(additions) if joins else 0)
     last = None if train.time is None else np.full(len(user), train.time.max() if len(train) else 0, dtype=np.int64)
-    return replace(train, **sizes).concat(Ratings(user=user, item=item, value=additions.value, time=last, **sizes))
+    new = Ratings(user=user, item=item, value=additions.value, time=last, num_users=num_users, num_items=num_items)
+    return replace(train, num_users=num_users, num_items=num_items).concat(new)
 
 
 def _extended_data(
