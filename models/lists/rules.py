@@ -1,4 +1,4 @@
-"""Rules applied to a graph: which items they hide and move, what they say of each item, and where they contradict."""
+"""Rules applied to a graph: which items they hide and move, and where they contradict each other."""
 
 from __future__ import annotations
 

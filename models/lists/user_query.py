@@ -1,4 +1,4 @@
-"""The person a list is for: someone the model knows, someone with a few ratings, or someone with a wish in words."""
+"""User query: whom a list is for, someone the model knows, or someone new with a few ratings or words."""
 
 from __future__ import annotations
 
@@ -95,13 +95,7 @@ def user_query_of_history(
     warm, cold = user_embeddings_of(recommender, item, level, content)
     seen = np.zeros(recommender.train.num_items, dtype=np.float32)
     seen[item] = 1.0
-    return UserQuery(
-        warm=warm,
-        cold=cold,
-        seen=seen,
-        num_ratings=len(history),
-        described=content is not None,
-    )
+    return UserQuery(warm=warm, cold=cold, seen=seen, num_ratings=len(history), described=content is not None)
 
 
 def levels_of(recommender: Trained, history: Mapping[str, float]) -> NDArray[np.int64]:
