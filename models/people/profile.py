@@ -25,7 +25,7 @@ from models.people.drift import Drift, drift_of
 from models.people.edits import what_ratings_settle, with_weights
 from models.people.habits import Habits, habits_of
 from models.people.interests import TasteSpace
-from models.people.portrait import sentence_of, tags_of
+from models.people.profile_summary import sentence_of, tags_of
 from models.posterior import Posterior, Predictor
 from models.trained import Trained
 
