@@ -379,11 +379,11 @@ class Recommender(Trained):
 
     def profile(self, user: str) -> Profile:
         """Return the profile of a user of the graph: interests with their evidence, habits, drift; see `models.people.profile`."""
-        return profile_of(self, self.behaviour, raw_id(user, "user"), self._unseen)
+        return profile_of(self.behaviour, raw_id(user, "user"), self._unseen)
 
     def segments(self, k: int, *, seed: int = 0) -> Segments:
         """Return `k` groups of users, described by what sets them apart; see `models.people.segments`."""
-        return segments_of(self, self.behaviour, length_of(k, "number of segments"), seed=seed)
+        return segments_of(self.behaviour, length_of(k, "number of segments"), seed=seed)
 
     def explain(
         self,

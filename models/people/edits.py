@@ -1,4 +1,4 @@
-"""A taste that its owner changes: the least change of a row that gives concepts the wanted weights."""
+"""Edits of a taste: the least change of an embedding that gives concepts the wanted weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rows of users say of concepts: weights, linear in a row, in every sample."""
+"""Taste space: weights of concepts, linear in a user's embedding, in every sample."""
 
 from __future__ import annotations
 
@@ -160,13 +160,13 @@ class TasteSpace:
     @torch.no_grad()
     def directions(self, chosen: Sequence[int]) -> Tensor:
         """Return rows `a_c` with `weight = <z_u - average, a_c>`, `[num_samples, num_chosen, embedding_size + 1]`, bias 0."""
-        found = torch.zeros(len(self.duals), len(chosen), self.duals.shape[2])
+        directions = torch.zeros(len(self.duals), len(chosen), self.duals.shape[2])
         for number, concept in enumerate(chosen):
             column = self.read[:, [concept]].tocoo()
             items, weights = torch.from_numpy(column.coords[0].astype(np.int64)), torch.from_numpy(column.data)
-            found[:, number] = (weights[:, None] * self.duals[:, items]).sum(dim=1) * float(self.scale[concept])
-        found[..., -1] = 0.0
-        return found
+            directions[:, number] = (weights[:, None] * self.duals[:, items]).sum(dim=1) * float(self.scale[concept])
+        directions[..., -1] = 0.0
+        return directions
 
 
 @torch.no_grad()
@@ -181,9 +181,6 @@ def unit_of_score(predictor: Predictor, train: Ratings, levels: NDArray[np.float
     """
     some = np.random.default_rng(seed).permutation(len(train))[:SLOPE_PAIRS]
     user, item = torch.from_numpy(train.user[some]), torch.from_numpy(train.item[some])
-    stars, total = torch.from_numpy(np.array(levels, dtype=np.float32))[:, None], 0.0
-    for number in range(len(predictor.users)):
-        score = bilinear(predictor.users[number, user], predictor.items[number, item])
-        chances = chances_of(score, predictor.thresholds[number, None], predictor.preferences[number, user])
-        total += float(chances.slope_of_mean(stars).mean())
-    return total / len(predictor.users)
+    scores = bilinear(predictor.users[:, user], predictor.items[:, item])
+    chances = chances_of(scores, predictor.thresholds[:, None], predictor.preferences[:, user])
+    return float(chances.slope_of_mean(torch.from_numpy(np.array(levels, dtype=np.float32))[:, None, None]).mean())

@@ -1,4 +1,4 @@
-r"""What someone thinks of a concept beyond what their row can say: how large that is, and what their ratings settle of it."""
+"""Tastes for concepts beyond what embeddings can say: how large they are, and what ratings settle of them."""
 
 from __future__ import annotations
 

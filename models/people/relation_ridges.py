@@ -1,4 +1,4 @@
-r"""How far the concepts of each relation speak in the rows of items: a ridge a relation, read off the rows themselves."""
+"""Ridges of relations: how far the concepts of each shape the embeddings of items, estimated from these themselves."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from models.posterior import Predictor
 
 __all__ = ["RIDGE", "relation_ridges"]
 
-RIDGE = (
-    3.0  # of 0.3, 1, 3, 10 and 30 the best single one on a simulated audience (seed 1) that no figure is reported of
-)
+# Of 0.3, 1, 3, 10 and 30 the best single one on a simulated audience (seed 1) that no figure is reported of.
+RIDGE = 3.0
 STEPS = 10
 MOST_ITEMS, MOST_SAMPLES = 1_000, 16
 WIDEST = 100.0  # by how much an estimate may differ from RIDGE: few items can say anything

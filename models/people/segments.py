@@ -13,7 +13,6 @@ from scipy import sparse
 from kg.errors import InputError
 from kg.schema import USER
 from models.people.behaviour import Behaviour
-from models.trained import Trained
 
 __all__ = ["GroupShare", "Segment", "Segments", "Trait", "cluster", "segments_of", "wilson"]
 
@@ -28,7 +27,7 @@ WITHIN = (0.025, 0.975)  # the 95 % interval
 Floats = NDArray[np.floating]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Trait:
     """What a concept means to a segment.
 
@@ -119,15 +118,14 @@ class Segments:
         }
 
 
-def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int = 0) -> Segments:
+def segments_of(behaviour: Behaviour, k: int, *, seed: int = 0) -> Segments:
     """Group the users with training ratings by taste.
 
     A user is the vector of the posterior-mean weights of all common concepts (of at least five items and a hundredth of
     the ratings).
 
     Args:
-        recommender: The model.
-        behaviour: What it says of its users.
+        behaviour: What the model says of its users.
         k: Number of groups.
         seed: Seed of the clustering.
 
@@ -136,7 +134,7 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
     """
     from sklearn.metrics import adjusted_rand_score  # as in `cluster`
 
-    train = recommender.train
+    recommender, train = behaviour.recommender, behaviour.recommender.train
     users = np.flatnonzero(train.user_counts)
     if len(users) < 2:
         raise InputError(f"segments need at least two users with ratings; this run has {len(users)}")
@@ -160,7 +158,7 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
     ones = np.ones(len(train))
     rated = sparse.csr_array((ones, (train.user, train.item)), shape=(train.num_users, train.num_items))[users]
     counts = (rated @ behaviour.concepts.holds[:, chosen]).toarray()
-    clustered = _Clustered(recommender, behaviour, users, labels, chosen, weights, counts)
+    clustered = _Clustered(behaviour, users, labels, chosen, weights, counts)
     rng = np.random.default_rng(seed)
     return Segments(
         unit="score" if recommender.implicit else "stars",
@@ -216,19 +214,8 @@ def wilson(hits: int, total: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class _Clustered:
-    """Users with ratings, the segment each is in, and what sets segments apart.
+    """Users with ratings, their segments from 0, the common concepts, and weights and numbers of ratings by user and concept."""
 
-    Attributes:
-        recommender: The model.
-        behaviour: What it says of its users.
-        users: The users, `[num_users]`.
-        labels: Their segments, from 0, `[num_users]`.
-        concepts: Positions of the concepts that segments are told apart by, `[num_concepts]`.
-        weights: Their weights for each user, `[num_users, num_concepts]`.
-        counts: How many ratings of each user are of items with them, `[num_users, num_concepts]`.
-    """
-
-    recommender: Trained
     behaviour: Behaviour
     users: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -257,7 +244,7 @@ class _Clustered:
         """Return what the members of a segment like and dislike, the clearest first."""
         inside, usual = self.labels == number, self.behaviour.share[self.concepts]
         weights, counts = self.weights[inside], self.counts[inside]
-        num_ratings, size = self.recommender.train.user_counts[self.users[inside]], int(inside.sum())
+        num_ratings, size = self.behaviour.recommender.train.user_counts[self.users[inside]], int(inside.sum())
         drawn = rng.multinomial(size, np.full(size, 1 / size), size=DRAWS).astype(np.float64)
         means, lifts = drawn @ weights / size, (drawn @ counts) / (drawn @ num_ratings)[:, None] / usual
         (weight_low, weight_high), (lift_low, lift_high) = (
@@ -277,7 +264,8 @@ class _Clustered:
         )
 
         def first(rows: pd.DataFrame, most: int) -> tuple[Trait, ...]:
-            return tuple(Trait(**row) for row in rows.drop_duplicates("name").head(most).to_dict("records"))
+            first_rows = rows.drop_duplicates("name").head(most)
+            return tuple(Trait(*row) for row in first_rows.itertuples(index=False, name=None))
 
         liked = table[weight_low > 0].sort_values("weight_low", ascending=False, kind="stable")
         disliked = table[weight_high < 0].sort_values("weight_high", kind="stable")
@@ -285,7 +273,7 @@ class _Clustered:
 
     def _groups(self, members: NDArray[np.int64]) -> tuple[GroupShare, ...]:
         """Return the groups of people that are more or less common among members, the farthest from their share first."""
-        graph, groups = self.recommender.graph, []
+        graph, groups = self.behaviour.recommender.graph, []
         for (source, relation, target), edges in graph.edges.items():
             if source != USER:
                 continue

@@ -1,4 +1,4 @@
-"""How alike two people's tastes are."""
+"""Similarity of two users' tastes."""
 
 from __future__ import annotations
 
