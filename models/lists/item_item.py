@@ -154,7 +154,7 @@ class ItemItemModel:
         return np.maximum(scores, _FLOOR, out=scores)
 
     def extended(self, columns: Floats) -> ItemItemModel:
-        """Return the item_item to more items, whose columns of $W$ are given, `[num_items, num_new_items]`."""
+        """Return the model of more items, whose columns of $W$ are given, `[num_items, num_new_items]`."""
         return replace(self, added=columns if self.added is None else np.concatenate([self.added, columns], axis=1))
 
 

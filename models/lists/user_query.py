@@ -82,7 +82,7 @@ def user_query_of_history(
         recommender: What answers.
         history: Ratings, item id -> stars.
         concepts: What else is known, relation -> value or values, such as age and occupation; what is too rare for the
-            model to have learned counts as not said.
+            model to have learned counts as unknown.
 
     Raises:
         InputError: If an item, relation or concept is unknown, or a rating is off the scale.

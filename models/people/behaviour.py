@@ -36,12 +36,12 @@ class Behaviour:
         concepts: The concepts of the items.
         warm: Directions in the samples for known users.
         cold: Directions in the samples for everyone else; the same object where training had one phase.
-        own: How large tastes are that no row can say; None of implicit feedback, where what was not chosen says nothing of it.
+        own: Tastes beyond embeddings; None of implicit feedback, where what was not chosen says nothing of them.
         habits: `habits_table` of all users.
         expected: What the biases of user and item expect of each training rating, in stars; None of implicit feedback.
         share: Share of the training ratings whose item has each concept, `[num_concepts]`.
         common: Which concepts have at least five items and a hundredth of the training ratings, `[num_concepts]`.
-        similarity: How alike tastes are.
+        similarity: Similarity of tastes.
     """
 
     recommender: Trained
@@ -125,7 +125,7 @@ class Behaviour:
         return ConceptWeights.of(space.weights(rows), beyond)
 
     def similar(self, user: int, rows: torch.Tensor) -> NDArray[np.float32]:
-        """Return how alike each user's taste is to a taste, in [-1, 1], NaN for the user and those without ratings.
+        """Return the similarity of each user to a taste, in [-1, 1], NaN for the user and those without ratings.
 
         Args:
             user: Whose taste it is.

@@ -22,12 +22,12 @@ class Fitted:
 
     Attributes:
         duals: $K^{-1} (Z - \bar z)$, `[num_samples, num_items, size]`.
-        beside: $\Psi = (Z - \bar z)^\top K^{-1} (Z - \bar z) / \mathrm{num\_items}$, what items are beside their concepts,
+        residual: $\Psi = (Z - \bar z)^\top K^{-1} (Z - \bar z) / \mathrm{num\_items}$, what items are beyond their concepts,
             `[num_samples, size, size]`.
     """
 
     duals: Floats
-    beside: Floats
+    residual: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +61,13 @@ class ConceptRegression:
 
     def fit(self, rows: Floats) -> Fitted:
         """Fit the rows of these items in every sample, `[num_samples, num_items, size]`."""
-        num_items, one = len(self.inverse), self.inverse.sum(axis=1)
+        num_items, row_sums = len(self.inverse), self.inverse.sum(axis=1)
         by_item = rows.transpose(1, 0, 2).astype(self.inverse.dtype)
         flat = by_item.reshape(num_items, -1)
-        flat = flat - one @ flat / one.sum()
-        duals, centred = (found.reshape(by_item.shape) for found in (self.inverse @ flat, flat))
-        beside = np.einsum("isd,ise->sde", duals, centred, optimize=True) / max(num_items, 1)
-        return Fitted(duals.transpose(1, 0, 2), beside)
+        flat = flat - row_sums @ flat / row_sums.sum()
+        duals, centred = (self.inverse @ flat).reshape(by_item.shape), flat.reshape(by_item.shape)
+        residual = np.einsum("isd,ise->sde", duals, centred, optimize=True) / max(num_items, 1)
+        return Fitted(duals.transpose(1, 0, 2), residual)
 
     def doubt(self) -> NDArray[np.float64]:
         r"""Return the diagonal of $(X^\top X + \Lambda)^{-1}$: the covariance of $A_c$ is so much of $\Psi$, `[num_concepts]`."""

@@ -35,7 +35,7 @@ class TasteSpace:
     $$A = \Lambda^{-1} X^\top K^{-1} (Z - \bar z), \qquad K = X \Lambda^{-1} X^\top + I$$
 
     with $X$ the weights $w_{ic}$ of the model's edges. So a concept answers for all that its items have in common (what
-    its table says, and what text, neighbours and free rows say of them) beyond their other concepts. With
+    its table says, and what text, neighbours and latent factors say of them) beyond their other concepts. With
     $\bar w_c$ the mean weight of its edges and $s$ the stars that a unit of score is worth at a typical rating, it adds
 
     $$s\, \bar w_c \left(\langle z_u, A_c \rangle + A_{c,\mathrm{bias}}\right)$$
@@ -47,7 +47,7 @@ class TasteSpace:
         concepts: The concepts.
         read: $X \Lambda^{-1}$, `[num_items, num_concepts]`.
         duals: $K^{-1} (Z - \bar z)$, zero for items nobody rated, `[num_samples, num_items, embedding_size + 1]`.
-        beside: $\Psi = (Z - \bar z)^\top K^{-1} (Z - \bar z) / \mathrm{num\_items}$, what items are beside their concepts,
+        residual: $\Psi = (Z - \bar z)^\top K^{-1} (Z - \bar z) / \mathrm{num\_items}$, what items are beyond their concepts,
             `[num_samples, embedding_size, embedding_size]`.
         doubt: Diagonal of $(X^\top X + \Lambda)^{-1}$: the covariance of $A_c$ is so much of $\Psi$, `[num_concepts]`.
         average: Mean row of the users with ratings, `[num_samples, embedding_size + 1]`.
@@ -57,7 +57,7 @@ class TasteSpace:
     concepts: ConceptTable
     read: sparse.csr_array
     duals: Tensor
-    beside: Tensor
+    residual: Tensor
     doubt: NDArray[np.float64]
     average: Tensor
     unit: float
@@ -95,7 +95,7 @@ class TasteSpace:
             concepts=concepts,
             read=sparse.csr_array(concepts.membership.multiply(1 / pull)),
             duals=duals,
-            beside=torch.from_numpy(fitted.beside[:, :-1, :-1].astype(np.float32)),
+            residual=torch.from_numpy(fitted.residual[:, :-1, :-1].astype(np.float32)),
             doubt=regression.doubt(),
             average=predictor.users[:, known].mean(dim=1),
             unit=unit,
@@ -104,7 +104,7 @@ class TasteSpace:
     def part(self, chosen: slice, unit: float) -> TasteSpace:
         """Return the directions in some of the samples, in the same memory, with what a unit of score is worth in these."""
         return replace(
-            self, duals=self.duals[chosen], beside=self.beside[chosen], average=self.average[chosen], unit=unit
+            self, duals=self.duals[chosen], residual=self.residual[chosen], average=self.average[chosen], unit=unit
         )
 
     @property
@@ -148,7 +148,7 @@ class TasteSpace:
             rows: A user's rows, `[num_samples, embedding_size + 1]`.
         """
         own = (rows - self.average)[:, None, :-1]
-        spread = (own @ self.beside @ own.mT).mean()
+        spread = (own @ self.residual @ own.mT).mean()
         return float(spread) * self.doubt * self.scale**2
 
     @cached_property

@@ -61,10 +61,10 @@ def _second_moments(
     r"""Return $A_c^\top \Psi^{-1} A_c / d$, mean over samples, and $v_c$ of every concept, each `[num_concepts]`."""
     regression = ConceptRegression.of(held, ridge)
     fitted, size = regression.fit(rows), rows.shape[2]
-    found = np.zeros(len(ridge))
-    for duals, beside in zip(fitted.duals, fitted.beside, strict=True):
+    lengths = np.zeros(len(ridge))
+    for duals, residual in zip(fitted.duals, fitted.residual, strict=True):
         spoken = regression.held.T @ duals
-        # Of a single item nothing is left beside the mean: the metric is zero, and so is what is spoken.
-        metric = beside + (1e-6 * np.trace(beside) / size + 1e-12) * np.eye(size)
-        found += (spoken * np.linalg.solve(metric, spoken.T).T).sum(axis=1) / size
-    return found / len(rows) / ridge, regression.doubt()
+        # Of a single item nothing is left beyond the mean: the metric is zero, and so is what is spoken.
+        metric = residual + (1e-6 * np.trace(residual) / size + 1e-12) * np.eye(size)
+        lengths += (spoken * np.linalg.solve(metric, spoken.T).T).sum(axis=1) / size
+    return lengths / len(rows) / ridge, regression.doubt()
