@@ -105,10 +105,9 @@ def levels_of(recommender: Trained, history: Mapping[str, float]) -> NDArray[np.
         InputError: If a rating is off the scale.
     """
     low, high = recommender.scale
-    for raw_id, value in history.items():
-        if not low <= value <= high:
-            if recommender.implicit:
-                raise InputError(f"item {raw_id!r} has the value {value:g}; a choice has the value 1")
-            raise InputError(f"item {raw_id!r} has {value:g} stars; the scale is {low:g} to {high:g}")
-    stars = np.array(list(history.values()), dtype=np.float32)
-    return nearest_level(stars, recommender.levels)
+    wrong = next(((raw_id, stars) for raw_id, stars in history.items() if not low <= stars <= high), None)
+    if wrong is not None and recommender.implicit:
+        raise InputError(f"item {wrong[0]!r} has the value {wrong[1]:g}; a choice has the value 1")
+    if wrong is not None:
+        raise InputError(f"item {wrong[0]!r} has {wrong[1]:g} stars; the scale is {low:g} to {high:g}")
+    return nearest_level(np.array(list(history.values()), dtype=np.float32), recommender.levels)

@@ -29,12 +29,8 @@ SLOPE_PAIRS = 2_000  # ratings at which the worth of a unit of score is taken
 class TasteSpace:
     r"""Directions in which a user's row means a taste for a concept, in the samples of one phase.
 
-    The rows of the rated items are read as sums over their concepts, by ridge regression in every sample
-    (`models.people.concept_regression`):
-
-    $$A = \Lambda^{-1} X^\top K^{-1} (Z - \bar z), \qquad K = X \Lambda^{-1} X^\top + I$$
-
-    with $X$ the weights $w_{ic}$ of the model's edges. So a concept answers for all that its items have in common (what
+    The embeddings of the rated items are read as sums over their concepts, $A = \Lambda^{-1} X^\top K^{-1} (Z - \bar z)$, by
+    ridge regression in every sample (`models.people.concept_regression`) on the weights $w_{ic}$ of the model's edges. So a concept answers for all that its items have in common (what
     its table says, and what text, neighbours and latent factors say of them) beyond their other concepts. With
     $\bar w_c$ the mean weight of its edges and $s$ the stars that a unit of score is worth at a typical rating, it adds
 
@@ -47,8 +43,7 @@ class TasteSpace:
         concepts: The concepts.
         read: $X \Lambda^{-1}$, `[num_items, num_concepts]`.
         duals: $K^{-1} (Z - \bar z)$, zero for items nobody rated, `[num_samples, num_items, embedding_size + 1]`.
-        residual: $\Psi = (Z - \bar z)^\top K^{-1} (Z - \bar z) / \mathrm{num\_items}$, what items are beyond their concepts,
-            `[num_samples, embedding_size, embedding_size]`.
+        residual: $\Psi$, what items are beyond their concepts, `[num_samples, embedding_size, embedding_size]`.
         doubt: Diagonal of $(X^\top X + \Lambda)^{-1}$: the covariance of $A_c$ is so much of $\Psi$, `[num_concepts]`.
         average: Mean row of the users with ratings, `[num_samples, embedding_size + 1]`.
         unit: Stars (of implicit feedback: score in [0, 1]) that a unit of score is worth.
@@ -88,14 +83,14 @@ class TasteSpace:
         pull = np.broadcast_to(np.asarray(ridge, dtype=np.float64), (len(concepts),))
         regression = ConceptRegression.of(concepts.membership[rated], pull, precision)
         chosen = torch.from_numpy(rated)
-        fitted = regression.fit(predictor.items[:, chosen].numpy())
+        fitted, residual = regression.fit(predictor.items[:, chosen].numpy())
         duals = torch.zeros_like(predictor.items)
-        duals[:, chosen] = torch.from_numpy(fitted.duals.astype(np.float32))
+        duals[:, chosen] = torch.from_numpy(fitted.astype(np.float32))
         return cls(
             concepts=concepts,
             read=sparse.csr_array(concepts.membership.multiply(1 / pull)),
             duals=duals,
-            residual=torch.from_numpy(fitted.residual[:, :-1, :-1].astype(np.float32)),
+            residual=torch.from_numpy(residual[:, :-1, :-1].astype(np.float32)),
             doubt=regression.doubt(),
             average=predictor.users[:, known].mean(dim=1),
             unit=unit,

@@ -60,9 +60,10 @@ def _second_moments(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     r"""Return $A_c^\top \Psi^{-1} A_c / d$, mean over samples, and $v_c$ of every concept, each `[num_concepts]`."""
     regression = ConceptRegression.of(held, ridge)
-    fitted, size = regression.fit(rows), rows.shape[2]
+    all_duals, residuals = regression.fit(rows)
+    size = rows.shape[2]
     lengths = np.zeros(len(ridge))
-    for duals, residual in zip(fitted.duals, fitted.residual, strict=True):
+    for duals, residual in zip(all_duals, residuals, strict=True):
         spoken = regression.held.T @ duals
         # Of a single item nothing is left beyond the mean: the metric is zero, and so is what is spoken.
         metric = residual + (1e-6 * np.trace(residual) / size + 1e-12) * np.eye(size)
