@@ -17,7 +17,7 @@ __all__ = ["POOL", "Reranker", "check_weights", "greedy", "pool_of", "self_infor
 
 POOL = 100  # best items among which a list is chosen, or five times its length
 _SAMPLE = 512  # items that tell how far apart two items usually are
-_LAST = np.float32(-1e9)  # an item that may not be listed: after all that may, before those taken
+_LAST = np.float32(-1e9)  # an item that may not be recommended: after all that may, before those taken
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -34,7 +34,7 @@ class Reranker:
     with $s$ the ranking score, $L$ the list so far, $d(i, j)$ the distance of content, $n$ the self-information of the
     item, and $\bar x = (x - \min x) / (\max x - \min x)$ over the candidates that are left: the three have different
     units, and distances of content differ little (normalised at each step as by Vargas & Castells, RecSys 2011). MMR takes the
-    nearest listed item where this takes the mean distance, which is what intra-list diversity measures. With both
+    nearest item of the list where this takes the mean distance, which is what intra-list diversity measures. With both
     weights 0 the list is that of the ranking.
 
     Attributes:
@@ -74,7 +74,7 @@ class Reranker:
         Args:
             scores: Ranking scores of all items, at least 0, `[num_items]`.
             k: Length of the list.
-            diversity: Weight of the distance to what is listed already, in [0, 1].
+            diversity: Weight of the distance to what the list has already, in [0, 1].
             novelty: Weight of how few people know the item, in [0, 1]; the two sum to at most 1.
 
         Raises:
@@ -122,7 +122,7 @@ def greedy(
     left = np.isfinite(scores)
     finite = np.where(left, scores, 0.0).astype(np.float32)
     users = np.arange(len(scores))
-    apart = np.zeros_like(finite)  # summed distance to what is listed
+    apart = np.zeros_like(finite)  # summed distance to the list so far
     chosen = np.empty((len(scores), k), dtype=np.int64)
     for place in range(k):
         value = (1 - diversity - novelty_weight) * _spread(finite, left)

@@ -110,7 +110,7 @@ class AppliedRules:
         return tuple(notes)
 
     def refuse_nothing_left(self, file: Path | None = None) -> None:
-        """Raise `InputError` if no item is left to be listed, and say which rules of which file leave none."""
+        """Raise `InputError` if no item is left to recommend, and say which rules of which file leave none."""
         if self.num_left or not self.present.any():
             return
         only, hiding = (
