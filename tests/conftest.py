@@ -5,13 +5,17 @@ from __future__ import annotations
 import bz2
 import gzip
 import os
+import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import settings
@@ -22,9 +26,14 @@ from kg.description import Description
 from kg.rdf.engine import open_engine
 from kg.rdf.statement_tables import Statements, read_statements
 from kg.report import FileAccount
+from models.text import TextEncoder
 
 settings.register_profile("kgrec", deadline=None, max_examples=40)
 settings.load_profile("kgrec")
+
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # sums come out the same, and two processes do not take each other's cores
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -38,6 +47,49 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first, so that no core waits for one of them at the end."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
+
+@pytest.fixture(scope="session", autouse=True)
+def disks_do_not_fail() -> Iterator[None]:
+    """Processes die in tests, machines do not: nothing waits for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda handle: None)
+        yield
+
+
+# The language model
+
+DIMENSION = 16
+
+
+@cache
+def direction(word: str) -> np.ndarray:
+    return np.random.default_rng(list(sha256(word.encode()).digest())).normal(size=DIMENSION)
+
+
+def stand_in_vector(text: str) -> np.ndarray:
+    total = sum(direction(word) for word in re.findall(r"\w+", text.lower()) or [text])
+    return np.asarray(total / np.linalg.norm(total), dtype=np.float32)
+
+
+def stand_in_vectors(encoder: TextEncoder, texts: Sequence[str], **_: Any) -> np.ndarray:
+    return np.array([stand_in_vector(text) for text in texts], dtype=np.float32).reshape(-1, DIMENSION)
+
+
+def replace_encoder(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(TextEncoder, "encode", stand_in_vectors)
+    patch.setattr(TextEncoder, "encode_query", lambda encoder, text: stand_in_vector(text))
+    patch.setattr(TextEncoder, "fingerprint", "stand-in")
+
+
+@pytest.fixture(scope="module")
+def stand_in_encoder() -> Iterator[None]:
+    """A language model without a language: a text is the sum of a direction for each word, whatever its case, of length 1."""
+    with pytest.MonkeyPatch.context() as patch:
+        replace_encoder(patch)
+        yield
+
+
+# The small world, as files
 
 DESCRIPTION = r"""name: small
 ratings:
@@ -92,6 +144,9 @@ FACTS = """<http://wiki.example/Alpha> <http://wiki.example/o/starring> <http://
 <http://wiki.example/Bo_Ek> <http://www.w3.org/2000/01/rdf-schema#label> "Bo Ek, actor"@en .
 <http://wiki.example/Alpha> <http://wiki.example/o/seenBy> <http://wiki.example/Cat> .
 """
+
+
+# Readers of RDF
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,3 +237,57 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The small world, built."""
     folder = write_small_world(tmp_path_factory.mktemp("small"))
     return build(Description.load(folder / "description.yaml"))
+
+
+# A tiny world with a trained run
+
+TINY = """name: tiny
+ratings: {{file: ratings.csv, {feedback}}}
+items:
+  - {{file: items.csv, id: id, label: title, text: "{{title}}", concepts: {{genre: {{column: genre}}}}}}
+users:
+  - {{file: users.csv, id: id, concepts: {{job: {{column: job}}}}}}
+"""
+TINY_USERS = ("007", "1", "2", "3", "a b", "5", "ann", "7", "8")
+
+
+def write_tiny(folder: Path, *, implicit: bool = False) -> Path:
+    folder.mkdir(exist_ok=True)
+    rows = ["user,item" if implicit else "user,item,rating,time"]
+    for number, user in enumerate(TINY_USERS[:8]):
+        for item in range(6):
+            if not implicit:
+                rows.append(f"{user},{item},{1 + (3 * number + 2 * item) % 5},{86_400 * (number + item)}")
+            elif (number + item) % 3:
+                rows.append(f"{user},{item}")
+    items = [f"{item},Film {item},{'Drama' if item % 2 else 'War'}" for item in range(8)]
+    jobs = [f"{user},{'cook' if number % 2 else 'spy'}" for number, user in enumerate(TINY_USERS)]
+    for name, lines in (("ratings", rows), ("items", ["id,title,genre", *items]), ("users", ["id,job", *jobs])):
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    (folder / "tiny.yaml").write_text(TINY.format(feedback="feedback: implicit" if implicit else "scale: [1, 5]"))
+    build(Description.load(folder / "tiny.yaml")).save(folder / "graph")
+    return folder / "graph"
+
+
+@pytest.fixture(scope="session")
+def write_tiny_graph() -> Callable[..., Path]:
+    """A function that writes the tiny world, with stars or choices, and builds it: user `8`, items `6` and `7` are unrated."""
+    return write_tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run on the tiny world, beside its graph and description; not to be spoilt."""
+    from training.config import LangevinConfig, ModelConfig, RunConfig, TextConfig
+    from training.runs import train_run
+
+    graph = write_tiny(tmp_path_factory.mktemp("tiny"))
+    config = RunConfig(
+        text=TextConfig(num_features=2),
+        model=ModelConfig(embedding_size=2),
+        training=LangevinConfig(epochs=12, burn_in=4, hold=1, keep_every=1),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        replace_encoder(patch)
+        train_run(graph, config, graph.parent / "run")
+    return graph.parent / "run"

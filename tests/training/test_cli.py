@@ -7,22 +7,20 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 from typer.main import get_command
 
 from kg.description import ready_made
-from models.text import TextEncoder
 from training import cli
 from training.commands import console
 from training.config import RunConfig
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 DESCRIPTION = """name: genres
 ratings: {file: ratings.csv, scale: [1, 5]}
 items:
@@ -61,13 +59,6 @@ class Finished:
 Kgrec = Callable[..., Finished]
 
 
-def stand_in_vectors(
-    encoder: TextEncoder, texts: list[str], *, progress: Callable[[int, int], None] | None = None
-) -> NDArray[np.float32]:
-    rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8) for text in texts]
-    return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
-
-
 def write_world(folder: Path, *, step: float = 1.0) -> Path:
     """Twelve users, ten items; even users love drama, odd ones war; ratings are multiples of `step`."""
     folder.mkdir()
@@ -96,10 +87,8 @@ def run_command(patch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def stand_in_encoder() -> Iterator[None]:
+def no_logging() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", stand_in_vectors)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
         patch.setattr(console, "set_up_logging", lambda: None)  # would outlive this file
         yield
 

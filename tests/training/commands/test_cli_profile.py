@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from models.text import TextEncoder
 from training import cli
 from training.commands import console
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 DESCRIPTION = """name: genres
 ratings: {file: ratings.csv, %s}
 items:
@@ -36,11 +34,6 @@ FAST = (
 )
 Finished = tuple[int, str, str]
 Kgrec = Callable[..., Finished]
-
-
-def stand_in_vectors(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-    rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8) for text in texts]
-    return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
 
 
 def write_world(folder: Path, kind: str) -> Path:
@@ -66,10 +59,8 @@ def write_world(folder: Path, kind: str) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def stand_in_encoder() -> Iterator[None]:
+def no_logging() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", stand_in_vectors)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
         patch.setattr(console, "set_up_logging", lambda: None)  # would outlive this file
         yield
 

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from kg.description import Description
 from kg.errors import InputError
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
-from models.text import TextEncoder
 from training import cli
 from training.bundle import load_run
 from training.commands import console
@@ -34,23 +32,16 @@ from training.search.tune import tune
 from training.search.tuning import Tuning
 from training.search.yardstick import YARDSTICKS, newness
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 EPOCHS = 5
 FAST = [f"training.epochs={EPOCHS}", "training.burn_in=2", "training.hold=1", "training.keep_every=1"]
 ADAMW = ["training.method=adamw", "training.epochs=2", "training.batches=4", "split.validation_share=0.1"]
 
 
-def vectors(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-    rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8) for text in texts]
-    return np.stack(rows).astype(np.float32)
-
-
 @pytest.fixture(scope="module", autouse=True)
-def _stand_in_encoder() -> Iterator[None]:
+def _no_logging() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", vectors)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
         patch.setattr(console, "set_up_logging", lambda: None)  # would outlive this file
-        patch.setattr("os.fsync", lambda handle: None)
         yield
 
 
