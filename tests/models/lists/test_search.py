@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,11 @@ from kg.dataset import Dataset
 from kg.errors import InputError, UnknownNameError
 from models.lists.search import NodeSearch, nearest, vector_file
 from models.text import TextEncoder
+
+
+def vector(text: str) -> NDArray[np.float32]:
+    row = np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8)
+    return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
 
 
 def unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -74,12 +80,12 @@ def test_a_vector_file_is_written_once_in_blocks_and_found_by_its_texts(tmp_path
     def encode(texts: object) -> NDArray[np.float32]:
         assert isinstance(texts, list)
         calls.append(len(texts))
-        return np.array([[len(text), int(text[5:] or 0)] for text in texts], dtype=np.float32)
+        return np.stack([vector(text) for text in texts])
 
     texts = [f"text {number % 3_000}" for number in range(5_000)]
     file = vector_file(texts, encode, tmp_path)
     assert calls == [2_048, 2_048, 904]
-    np.testing.assert_array_equal(np.load(file, mmap_mode="r")[:, 1], np.arange(5_000) % 3_000)
+    np.testing.assert_array_equal(np.load(file, mmap_mode="r"), np.stack([vector(text) for text in texts]))
     assert vector_file(texts, encode, tmp_path) == file
     assert len(calls) == 3
     assert vector_file(texts[::-1], encode, tmp_path) != file
@@ -96,7 +102,12 @@ def test_a_killed_encoding_leaves_no_file(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def encoder(tmp_path: Path, stand_in_encoder: None) -> TextEncoder:
+def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TextEncoder:
+    monkeypatch.setattr(TextEncoder, "fingerprint", "stand-in")
+    monkeypatch.setattr(
+        TextEncoder, "encode", lambda _, texts, progress=None: np.stack([vector(text) for text in texts])
+    )
+    monkeypatch.setattr(TextEncoder, "encode_query", lambda _, text: vector(text))
     return TextEncoder(cache=tmp_path)
 
 

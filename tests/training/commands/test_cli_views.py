@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kg.dataset import Dataset
-from training import cli
-from training.commands import console
 
 pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(
-    small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kgrec: Run) -> Run:
     """Run `kgrec COMMAND GRAPH ...`; gives exit code, standard output and errors."""
     small_dataset.save(tmp_path / "graph")
-    monkeypatch.setattr(console, "set_up_logging", lambda: None)  # would outlive this file
     monkeypatch.setenv("KGREC_CACHE", str(tmp_path / "cache"))
-
-    def call(command: str, *arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["kgrec", command, str(tmp_path / "graph"), *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        return (code, *capsys.readouterr())
-
-    return call
+    return lambda command, *arguments: kgrec(command, tmp_path / "graph", *arguments)
 
 
 def test_show_names_the_line_of_each_edge(run: Run) -> None:
