@@ -1,20 +1,18 @@
-"""What several test files share: small worlds, runs trained on them, a stand-in of the language model, the command line."""
+"""What several test files share: small worlds, runs trained on them, a stand-in of the language model."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
-import json
 import os
 import re
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import numpy as np
@@ -28,6 +26,9 @@ from kg.description import Description
 from kg.rdf.engine import open_engine
 from kg.rdf.statement_tables import Statements, read_statements
 from kg.report import FileAccount
+
+if TYPE_CHECKING:
+    from models.text import TextEncoder
 
 settings.register_profile("kgrec", deadline=None, max_examples=40)
 settings.load_profile("kgrec")
@@ -79,6 +80,12 @@ def replace_encoder(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(f"{encoder}.encode", stand_in_vectors)
     patch.setattr(f"{encoder}.encode_query", lambda _, text: stand_in_vector(text))
     patch.setattr(f"{encoder}.fingerprint", "stand-in")
+
+
+@pytest.fixture(scope="session", name="replace_encoder")
+def replace_encoder_with() -> Callable[[pytest.MonkeyPatch], None]:
+    """A function that puts the stand-in in the place of the language model, for as long as the patch lasts."""
+    return replace_encoder
 
 
 @pytest.fixture(scope="module")
@@ -292,109 +299,61 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return graph.parent / "run"
 
 
-# The command line, and a world of two tastes
+# Real encoders, but tiny
+
+TINY_WORDS = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] a film about and number love tears family letter tank soldier bomb front . , no "
+    + " ".join(str(number) for number in range(30))
+).split()
 
 
-class Finished(NamedTuple):
-    """What a command left behind."""
+def write_tiny_encoder(folder: Path, *, decoder: bool = False) -> Path:
+    """Write a BERT of two layers (or a Llama) with random weights and the words of a small world."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The one object on standard output; text around it, or a NaN, is an error."""
-
-        def refuse(constant: str) -> float:
-            raise ValueError(f"{constant} is not JSON")
-
-        read = json.loads(self.out, parse_constant=refuse)
-        assert isinstance(read, dict)
-        return read
-
-
-def run_command(*arguments: object) -> int:
-    from training import cli
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["kgrec", *map(str, arguments)])
-        patch.setattr("training.commands.console.set_up_logging", lambda: None)  # would outlive the test
-        try:
-            cli.main()
-        except SystemExit as end:
-            return end.code if isinstance(end.code, int) else 1
-    return 0
-
-
-@pytest.fixture
-def kgrec(capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
-    """A function that runs a command line in this process, as people do, and returns exit code, output and errors."""
-
-    def run(*arguments: object) -> Finished:
-        capsys.readouterr()
-        code = run_command(*arguments)
-        finished = Finished(code, *capsys.readouterr())
-        assert "Traceback" not in finished.err
-        return finished
-
-    return run
-
-
-TASTES = """name: genres
-ratings: {{file: ratings.csv, {feedback}}}
-items:
-  - {{file: items.csv, id: id, label: title, text: "{{title}}. {{genre}}.", concepts: {{genre: {{column: genre}}}}}}
-users:
-  - {{file: users.csv, id: id, concepts: {{job: {{column: job}}}}}}
-"""
-
-
-def write_two_tastes(folder: Path, *, implicit: bool = False, step: float = 1.0) -> Path:
-    folder.mkdir(exist_ok=True)
-    rng = np.random.default_rng(0)
-    genres = {f"{genre[0].lower()}{number}": genre for genre in ("Drama", "War") for number in range(6)}
-    rows = ["user,item" if implicit else "user,item,rating"]
-    for user in range(15):
-        for item in genres:
-            loved = item[0] == "dw"[user % 2]
-            if rng.random() < (0.8 if loved or not implicit else 0.1):
-                stars = (4.0 if loved else 1.0) + step * rng.integers(int(1 / step) + 1)
-                rows.append(f"{user:03},{item}" + ("" if implicit else f",{stars:g}"))
-    items = [f"{item},Film {item},{genre}" for item, genre in genres.items()]
-    users = [f"{user:03},<spy>" for user in range(16)]
-    for name, lines in (("ratings", rows), ("items", ["id,title,genre", *items]), ("users", ["id,job", *users])):
-        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    feedback = "feedback: implicit" if implicit else "scale: [1, 5]"
-    (folder / "description.yaml").write_text(TASTES.format(feedback=feedback))
-    return folder / "description.yaml"
+    words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(TINY_WORDS)}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    if not decoder:
+        words.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+    names = {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "mask_token": "[MASK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+    }
+    PreTrainedTokenizerFast(tokenizer_object=words, **names).save_pretrained(folder)
+    sizes = {"vocab_size": len(TINY_WORDS), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if decoder:
+            model = LlamaForCausalLM(LlamaConfig(**sizes, intermediate_size=64, num_key_value_heads=2, pad_token_id=0))
+        else:
+            model = BertModel(BertConfig(**sizes, intermediate_size=64, max_position_embeddings=64))
+    model.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def write_tastes() -> Callable[..., Path]:
-    """A function that writes a description with its files: even users love drama, odd ones war, user `015` rates nothing."""
-    return write_two_tastes
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
+    """A real encoder of the architecture of the default one, small enough to be trained in a second."""
+    from models.text import TextEncoder
+
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    return TextEncoder(
+        str(write_tiny_encoder(folder / "model")), cache=folder / "cache", max_length=32, precision="float32"
+    )
 
 
 @pytest.fixture(scope="session")
-def train_tastes() -> Callable[..., dict[str, Path]]:
-    """A function that makes the world of two tastes, its graph and a run by the commands; returns where they are."""
+def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
+    """A real decoder, whose last token reads the whole text."""
+    from models.text import TextEncoder
 
-    def train(folder: Path, *, implicit: bool = False) -> dict[str, Path]:
-        places = {name: folder / name for name in ("graph", "run")}
-        places["description"] = write_two_tastes(folder / "world", implicit=implicit)
-        short = ("training.epochs=30", "training.burn_in=10", "training.hold=5", "model.embedding_size=2")
-        with pytest.MonkeyPatch.context() as patch:
-            replace_encoder(patch)
-            assert run_command("build", places["description"], "--out", places["graph"]) == 0
-            settings = [part for setting in short for part in ("--set", setting)]
-            assert run_command("train", places["graph"], "--out", places["run"], *settings) == 0
-        return places
-
-    return train
-
-
-@pytest.fixture(scope="session")
-def tastes(train_tastes: Callable[..., dict[str, Path]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The world of two tastes in stars: `description`, `graph` and `run`; not to be spoilt."""
-    return train_tastes(tmp_path_factory.mktemp("tastes"))
+    folder = tmp_path_factory.mktemp("tiny-decoder")
+    path = write_tiny_encoder(folder / "model", decoder=True)
+    return TextEncoder(str(path), cache=folder / "cache", max_length=32, precision="float32")
