@@ -16,7 +16,6 @@ from benchmarks.faithfulness import faithfulness
 from kg.errors import InputError
 from training.bundle import load_run
 
-pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 SUMS = 1e-5  # stars
 
 
