@@ -338,11 +338,11 @@ class Recommender(Trained):
         def unrated(query: UserQuery, k: int, num_reasons: int) -> pd.DataFrame:
             return unrated_items(self, query, length_of(k), num_reasons)
 
-        return profile_of(self, self.behaviour, raw_id(user, "user"), unrated)
+        return profile_of(self.behaviour, raw_id(user, "user"), unrated)
 
     def segments(self, k: int, *, seed: int = 0) -> Segments:
         """Return `k` groups of users, described by what sets them apart; see `models.people.segments`."""
-        return segments_of(self, self.behaviour, length_of(k, "number of segments"), seed=seed)
+        return segments_of(self.behaviour, length_of(k, "number of segments"), seed=seed)
 
     def explain(
         self,

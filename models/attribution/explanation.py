@@ -215,13 +215,7 @@ def explanation_of(
 
 @dataclass(frozen=True)
 class _Names:
-    """Names of parts, for people.
-
-    Attributes:
-        graph: Labels of items and concepts.
-        implicit: Whether ratings only say that a user chose an item.
-        ratings: Stars that are named beside rated items, by item index.
-    """
+    """Names of parts, for people; `ratings` are the stars that are named beside rated items."""
 
     graph: KnowledgeGraph
     implicit: bool

@@ -19,9 +19,9 @@ def ranking(
 
     Args:
         relevance: Chance that the person likes each item.
-        power: How much relevance counts beside item_item.
+        power: How much relevance counts against the item-item score.
         item_item: How likely the person comes across each item; left out, it does not count.
-        nearness: How much nearer each item is to what the person said, on the scale of logarithms.
+        nearness: How much nearer each item is to the words of the person, on the scale of logarithms.
     """
     scores = relevance**power
     if item_item is not None:

@@ -1,4 +1,4 @@
-"""Why an item stands in a list: the messages of the score that speak for it most."""
+"""Reasons for an item in a list: the concepts that add most to its score."""
 
 from __future__ import annotations
 

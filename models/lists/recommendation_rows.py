@@ -1,4 +1,4 @@
-"""A list as people read it: ids, labels, stars, intervals, and what each row is based on."""
+"""Rows of recommendations: ids, labels, stars, intervals, and what each row is based on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules applied to a graph: which items they hide and move, what they say of each item, and where they contradict."""
+"""Rules applied to a graph: which items they hide and move, and where they contradict each other."""
 
 from __future__ import annotations
 
@@ -101,26 +101,24 @@ class AppliedRules:
                 moved = counted(int((about & self.hidden).sum()), "item")
                 hiding = self._names(np.flatnonzero((about & self._hides).any(axis=1)), " or ")
                 notes.append(f"{self._names([number])} moves {moved} that {hiding} hides; hidden items stay hidden")
+        stars = [rule.stars or 0.0 for rule in self.rules]
         for first, second in combinations(range(len(self.rules)), 2):
-            one, other = self.rules[first].stars or 0.0, self.rules[second].stars or 0.0
             both = int((self.matches[first] & self.matches[second] & ~self.hidden).sum())
-            if one * other < 0 and both:
-                notes.append(
-                    f"{self._names([first, second])} pull {counted(both, 'item')} both ways; their stars add up to {one + other:+g}"
-                )
+            if stars[first] * stars[second] < 0 and both:
+                names, total = self._names([first, second]), stars[first] + stars[second]
+                notes.append(f"{names} pull {counted(both, 'item')} both ways; their stars add up to {total:+g}")
         return tuple(notes)
 
     def refuse_nothing_left(self, file: Path | None = None) -> None:
-        """Raise `InputError` if no item is left to be listed, and say which rules of which file leave none."""
+        """Raise `InputError` if no item is left to recommend, and say which rules of which file leave none."""
         if self.num_left or not self.present.any():
             return
         only, hiding = (
-            [n for n, rule in enumerate(self.rules) if rule.action == action] for action in ("only", "hide")
+            [number for number, rule in enumerate(self.rules) if rule.action == action] for action in ("only", "hide")
         )
         if not self.matches[only].all(axis=0).any():
-            reason = (
-                f"no item satisfies {self._names(only)}; put alternatives into one rule, as {{genre: [Drama, Comedy]}}"
-            )
+            alternatives = "put alternatives into one rule, as {genre: [Drama, Comedy]}"
+            reason = f"no item satisfies {self._names(only)}; {alternatives}, or widen what is kept"
         else:
             what = f"all that {self._names(only)} keeps" if only else "every item"
             reason = f"{self._names(hiding)} hides {what}; narrow them or leave one out"

@@ -45,13 +45,13 @@ def similar_items(recommender: Trained, item: str, k: int) -> pd.DataFrame:
 
 @torch.no_grad()
 def similarity_to(predictor: Predictor, item: int, users: Tensor) -> Tensor:
-    r"""Return how alike the items are to one, `[num_items]`.
+    r"""Return the similarity of all items to one, `[num_items]`.
 
     $$s_{ij} = E\left[\frac{z_i^\top \Sigma z_j}{\sqrt{z_i^\top \Sigma z_i \; z_j^\top \Sigma z_j}}\right]$$
 
     with $\Sigma$ the covariance of the known users' rows in a sample: the correlation, over users, of what they would think
     of the two items, averaged over the posterior. A plain cosine of rows would depend on how latent dimensions happen to be
-    scaled and transposed, which changes no score; this does not. A new item's row is its content with what may come beyond
+    scaled and turned, which changes no score; this does not. A new item's row is its content with what may come beyond
     it, so its similarities are those of its content, the smaller the less content says.
 
     Args:
@@ -60,14 +60,11 @@ def similarity_to(predictor: Predictor, item: int, users: Tensor) -> Tensor:
         users: Which users count, bool `[num_users]`.
     """
     total = torch.zeros(predictor.items.shape[1])
-    for rows, of_users in zip(predictor.items, predictor.users, strict=True):
-        taste = of_users[users, :-1]
-        taste = taste - taste.mean(0)
-        scores = rows[:, :-1] @ torch.linalg.cholesky(
-            taste.T @ taste / max(len(taste), 1) + 1e-8 * torch.eye(taste.shape[1])
-        )
-        scores = torch.nn.functional.normalize(scores, dim=1)
-        total += scores @ scores[item]
+    for items, tastes in zip(predictor.items[..., :-1], predictor.users[:, users, :-1], strict=True):
+        beyond = tastes - tastes.mean(0)
+        covariance = beyond.T @ beyond / max(len(beyond), 1) + 1e-8 * torch.eye(beyond.shape[1])
+        directions = torch.nn.functional.normalize(items @ torch.linalg.cholesky(covariance), dim=1)
+        total += directions @ directions[item]
     return total / len(predictor.items)
 
 

@@ -39,9 +39,9 @@ def top_items(
         item_item: Who comes across what.
         user_query: Whose list it is.
         level: Index of the lowest level that counts as liking.
-        power: How much liking counts beside the item-item score.
+        power: How much liking counts against the item-item score.
         k: Number of items.
-        left_out: Items that may not be listed, bool `[num_items]`.
+        left_out: Items that may not be recommended, bool `[num_items]`.
     """
     weight = item_item(user_query.seen[None])[0]
     may_enter = ~left_out

@@ -59,7 +59,9 @@ def habits_table(
     """
     counts, rated = train.user_counts, train.user_counts > 0
     popularity = (pd.Series(train.item_counts).rank().to_numpy() - 0.5) / max(train.num_items, 1)
-    ratings = pd.DataFrame({"user": train.user, "stars": train.value, "popularity": popularity[train.item]})
+    ratings = pd.DataFrame(
+        {"user": train.user, "stars": train.value.astype(np.float64), "popularity": popularity[train.item]}
+    )
     means = ratings.groupby("user").mean().reindex(np.arange(train.num_users)).astype(np.float64)
     liked = train.value >= relevant_from
     liked_by = sparse.csr_array(

@@ -25,7 +25,7 @@ from models.people.drift import Drift, drift_of
 from models.people.edits import what_ratings_settle, with_weights
 from models.people.habits import Habits, habits_of
 from models.people.interests import TasteSpace
-from models.people.portrait import sentence_of, tags_of
+from models.people.profile_summary import sentence_of, tags_of
 from models.posterior import SampledNetwork, UserEmbedding
 
 __all__ = ["Profile", "profile_of"]
@@ -123,26 +123,25 @@ class Profile:
         }
 
 
-def profile_of(recommender: Trained, behaviour: Behaviour, user: str, lists: Lists) -> Profile:
+def profile_of(behaviour: Behaviour, user: str, lists: Lists) -> Profile:
     """Return the profile of a user of the graph.
 
     Args:
-        recommender: The model.
-        behaviour: What it says of people.
+        behaviour: What the model says of people.
         user: Id of the user.
         lists: UserQuery, length and number of reasons -> the best items that the person has not rated.
 
     Raises:
         UnknownNameError: If the graph does not know the user.
     """
-    graph, index = recommender.graph, recommender.graph.users.vocabulary.index_of(user)
+    recommender, graph = behaviour.recommender, behaviour.recommender.graph
+    index = graph.users.vocabulary.index_of(user)
     reader = _Reader(
-        recommender=recommender,
         behaviour=behaviour,
         user=index,
         warm=UserEmbedding.learned(recommender.predictor.samples, index),
         cold=UserEmbedding.learned(recommender.predictor.cold_samples, index),
-        weights=behaviour.weights(recommender, index),
+        weights=behaviour.weights(index),
         edits={},
         lists=lists,
     )
@@ -169,7 +168,6 @@ def profile_of(recommender: Trained, behaviour: Behaviour, user: str, lists: Lis
 class _Reader:
     """Reads a taste, as it is or as it was edited."""
 
-    recommender: Trained
     behaviour: Behaviour
     user: int
     warm: UserEmbedding
@@ -181,7 +179,12 @@ class _Reader:
     @cached_property
     def ratings(self) -> NDArray[np.int64]:
         """Positions of the user's training ratings."""
-        return self.behaviour.ratings_of(self.recommender, self.user)
+        return self.behaviour.ratings_of(self.user)
+
+    @property
+    def recommender(self) -> Trained:
+        """The model."""
+        return self.behaviour.recommender
 
     def edited(self, edits: Mapping[str, float]) -> _Reader:
         """Return the reader of the unedited taste with all these weights set."""
@@ -200,7 +203,7 @@ class _Reader:
         if len(recommender.samples) > len(recommender.cold_samples):
             cold = with_wanted(recommender.cold_samples, behaviour.cold)
         rows = (warm if len(self.ratings) else cold).rows
-        weights = behaviour.weights(recommender, self.user, rows, list(wanted))
+        weights = behaviour.weights(self.user, rows, list(wanted))
         return replace(self, warm=warm, cold=cold, weights=weights, edits=edits)
 
     def taste(self, habits: Habits, drift: Drift, groups: tuple[str, ...]) -> dict[str, Any]:
@@ -255,7 +258,7 @@ class _Reader:
         holds = behaviour.concepts.holds[:, broad].tocsr()[train.item[self.ratings]].toarray() > 0
         time = None if train.time is None else train.time[self.ratings]
         labels = [behaviour.concepts.labels[concept] for concept in broad]
-        return drift_of(time, holds, labels, behaviour.above_expected(self.recommender, self.ratings))
+        return drift_of(time, holds, labels, behaviour.above_expected(self.ratings))
 
     def _first(self, order: NDArray[np.float64], clear: NDArray[np.bool_]) -> tuple[Interest, ...]:
         """Return the first interests in rising order, those that are clear, each name once."""
@@ -271,7 +274,7 @@ class _Reader:
         train = self.recommender.train
         holds = self.behaviour.concepts.holds[:, [concept]].toarray()[:, 0] > 0
         own = self.ratings[holds[train.item[self.ratings]]]
-        above = self.behaviour.above_expected(self.recommender, own)
+        above = self.behaviour.above_expected(own)
         usual = float(train.item_counts[holds].sum()) / max(len(train), 1)
         return Evidence(
             count=len(own),
@@ -282,7 +285,7 @@ class _Reader:
 
     def _similar(self) -> tuple[dict[str, Any], ...]:
         nodes = self.recommender.graph.users
-        similarity = self.behaviour.similar(self.recommender, self.user, self.warm.rows)
+        similarity = self.behaviour.similar(self.user, self.warm.rows)
         best = np.argsort(-similarity, kind="stable")[:SIMILAR]  # NaN last
         return tuple(
             {

@@ -1,4 +1,4 @@
-"""Groups of users by taste, described by what sets each apart."""
+"""Segments: groups of users by taste, described by what sets each apart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from scipy import sparse
 
 from kg.errors import InputError
 from kg.schema import USER
-from models.lists.trained import Trained
 from models.people.behaviour import Behaviour
 
 __all__ = ["GroupShare", "Segment", "Segments", "Trait", "cluster", "segments_of", "wilson"]
@@ -28,7 +27,7 @@ WITHIN = (0.025, 0.975)  # the 95 % interval
 Floats = NDArray[np.floating]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Trait:
     """What a concept means to a segment.
 
@@ -53,7 +52,7 @@ class Trait:
     lift_high: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class GroupShare:
     """How common a group of people is in a segment: `share` with its 95 % Wilson interval, and among all users."""
 
@@ -119,15 +118,14 @@ class Segments:
         }
 
 
-def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int = 0) -> Segments:
+def segments_of(behaviour: Behaviour, k: int, *, seed: int = 0) -> Segments:
     """Group the users with training ratings by taste.
 
     A user is the vector of the posterior-mean weights of all common concepts (of at least five items and a hundredth of
     the ratings).
 
     Args:
-        recommender: The model.
-        behaviour: What it says of its users.
+        behaviour: What the model says of its users.
         k: Number of groups.
         seed: Seed of the clustering.
 
@@ -136,7 +134,7 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
     """
     from sklearn.metrics import adjusted_rand_score  # as in `cluster`
 
-    train = recommender.train
+    recommender, train = behaviour.recommender, behaviour.recommender.train
     users = np.flatnonzero(train.user_counts)
     if len(users) < 2:
         raise InputError(f"segments need at least two users with ratings; this run has {len(users)}")
@@ -160,17 +158,14 @@ def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int
     ones = np.ones(len(train))
     rated = sparse.csr_array((ones, (train.user, train.item)), shape=(train.num_users, train.num_items))[users]
     counts = (rated @ behaviour.concepts.holds[:, chosen]).toarray()
+    clustered = _Clustered(behaviour, users, labels, chosen, weights, counts)
     rng = np.random.default_rng(seed)
-    segments = [
-        _segment(recommender, behaviour, number, users, labels == number, chosen, weights, counts, rng)
-        for number in range(k)
-    ]
     return Segments(
         unit="score" if recommender.implicit else "stars",
         num_users=len(users),
         stability_seeds=float(np.mean([adjusted_rand_score(labels, other) for other in others])),
         stability_samples=halves,
-        segments=tuple(segments),
+        segments=tuple(clustered.segment(number, rng) for number in range(k)),
         members=pd.DataFrame(
             {"user": recommender.graph.users.vocabulary.ids[users].astype(str), "segment": labels + 1}
         ),
@@ -217,85 +212,80 @@ def wilson(hits: int, total: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _segment(
-    recommender: Trained,
-    behaviour: Behaviour,
-    number: int,
-    users: NDArray[np.int64],
-    inside: NDArray[np.bool_],
-    chosen: NDArray[np.int64],
-    weights: Floats,
-    counts: Floats,
-    rng: np.random.Generator,
-) -> Segment:
-    """Describe one segment; `weights` and `counts` are those of the chosen concepts, `[num_users, num_chosen]`."""
-    members = users[inside]
-    likes, dislikes = _traits(recommender, behaviour, members, chosen, weights[inside], counts[inside], rng)
-    means = behaviour.habits.iloc[members].mean()
-    names = list(dict.fromkeys(trait.name.partition(": ")[2] for trait in likes))[:3]
-    return Segment(
-        number=number + 1,
-        name=", ".join(names) or "no clear taste",
-        size=len(members),
-        share=len(members) / len(users),
-        likes=likes,
-        dislikes=dislikes,
-        groups=_groups(recommender, users, members),
-        habits={str(name): None if np.isnan(value) else float(value) for name, value in means.items()},
-    )
+@dataclass(frozen=True, eq=False)
+class _Clustered:
+    """Users with ratings, their segments from 0, the common concepts, and weights and numbers of ratings by user and concept."""
 
+    behaviour: Behaviour
+    users: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    concepts: NDArray[np.int64]
+    weights: Floats
+    counts: Floats
 
-def _traits(
-    recommender: Trained,
-    behaviour: Behaviour,
-    members: NDArray[np.int64],
-    chosen: NDArray[np.int64],
-    weights: Floats,
-    counts: Floats,
-    rng: np.random.Generator,
-) -> tuple[tuple[Trait, ...], tuple[Trait, ...]]:
-    """Return what the members of a segment like and dislike, the clearest first."""
-    size, concepts, usual = len(members), behaviour.concepts, behaviour.share[chosen]
-    if not size:
-        return (), ()
-    num_ratings = recommender.train.user_counts[members]
-    drawn = rng.multinomial(size, np.full(size, 1 / size), size=DRAWS).astype(np.float64)
-    means, lifts = drawn @ weights / size, (drawn @ counts) / (drawn @ num_ratings)[:, None] / usual
-    low, high = np.quantile(means, WITHIN, axis=0)
-    table = pd.DataFrame(
-        {
-            "concept": [concepts.keys[concept] for concept in chosen],
-            "name": [concepts.names[concept] for concept in chosen],
-            "weight": weights.mean(axis=0).astype(np.float64),
-            "weight_low": low,
-            "weight_high": high,
-            "lift": counts.sum(axis=0) / num_ratings.sum() / usual,
-            **dict(zip(("lift_low", "lift_high"), np.quantile(lifts, WITHIN, axis=0), strict=True)),
-        }
-    )
+    def segment(self, number: int, rng: np.random.Generator) -> Segment:
+        """Return the description of one segment."""
+        members = self.users[self.labels == number]
+        likes, dislikes = self._traits(number, rng) if len(members) else ((), ())
+        names = list(dict.fromkeys(trait.name.partition(": ")[2] for trait in likes))[:3]
+        means = self.behaviour.habits.iloc[members].mean()
+        return Segment(
+            number=number + 1,
+            name=", ".join(names) or "no clear taste",
+            size=len(members),
+            share=len(members) / len(self.users),
+            likes=likes,
+            dislikes=dislikes,
+            groups=self._groups(members),
+            habits={str(name): None if np.isnan(value) else float(value) for name, value in means.items()},
+        )
 
-    def first(rows: pd.DataFrame, most: int) -> tuple[Trait, ...]:
-        return tuple(Trait(**row) for row in rows.drop_duplicates("name").head(most).to_dict("records"))
+    def _traits(self, number: int, rng: np.random.Generator) -> tuple[tuple[Trait, ...], tuple[Trait, ...]]:
+        """Return what the members of a segment like and dislike, the clearest first."""
+        inside, usual = self.labels == number, self.behaviour.share[self.concepts]
+        weights, counts = self.weights[inside], self.counts[inside]
+        num_ratings, size = self.behaviour.recommender.train.user_counts[self.users[inside]], int(inside.sum())
+        drawn = rng.multinomial(size, np.full(size, 1 / size), size=DRAWS).astype(np.float64)
+        means, lifts = drawn @ weights / size, (drawn @ counts) / (drawn @ num_ratings)[:, None] / usual
+        (weight_low, weight_high), (lift_low, lift_high) = (
+            np.quantile(values, WITHIN, axis=0) for values in (means, lifts)
+        )
+        table = pd.DataFrame(
+            {
+                "concept": np.array(self.behaviour.concepts.keys, dtype=object)[self.concepts],
+                "name": np.array(self.behaviour.concepts.names, dtype=object)[self.concepts],
+                "weight": weights.mean(axis=0).astype(np.float64),
+                "weight_low": weight_low,
+                "weight_high": weight_high,
+                "lift": counts.sum(axis=0) / num_ratings.sum() / usual,
+                "lift_low": lift_low,
+                "lift_high": lift_high,
+            }
+        )
 
-    liked = table[table["weight_low"] > 0].sort_values("weight_low", ascending=False, kind="stable")
-    disliked = table[table["weight_high"] < 0].sort_values("weight_high", kind="stable")
-    return first(liked, LIKED), first(disliked, DISLIKED)
+        def first(rows: pd.DataFrame, most: int) -> tuple[Trait, ...]:
+            first_rows = rows.drop_duplicates("name").head(most)
+            return tuple(Trait(*row) for row in first_rows.itertuples(index=False, name=None))
 
+        liked = table[weight_low > 0].sort_values("weight_low", ascending=False, kind="stable")
+        disliked = table[weight_high < 0].sort_values("weight_high", kind="stable")
+        return first(liked, LIKED), first(disliked, DISLIKED)
 
-def _groups(recommender: Trained, users: NDArray[np.int64], members: NDArray[np.int64]) -> tuple[GroupShare, ...]:
-    """Return the groups of people that are more or less common among members, the farthest from their share first."""
-    graph, groups = recommender.graph, []
-    for (source, relation, target), edges in graph.edges.items():
-        if source != USER:
-            continue
-        user, concept = np.unique(edges.index, axis=1)
-        size = len(graph.nodes[target])
-        of_all, of_members = (np.bincount(concept[np.isin(user, some)], minlength=size) for some in (users, members))
-        for group in np.flatnonzero(of_all):
-            share_of_all = float(of_all[group]) / len(users)
-            low, high = wilson(int(of_members[group]), len(members))
-            if not low <= share_of_all <= high:
-                name = f"{relation}: {graph.nodes[target].labels[group]}"
-                share = float(of_members[group]) / max(len(members), 1)
-                groups.append(GroupShare(name=name, share=share, low=low, high=high, share_of_all=share_of_all))
-    return tuple(sorted(groups, key=lambda group: -abs(group.share - group.share_of_all))[:GROUPS])
+    def _groups(self, members: NDArray[np.int64]) -> tuple[GroupShare, ...]:
+        """Return the groups of people that are more or less common among members, the farthest from their share first."""
+        graph, groups = self.behaviour.recommender.graph, []
+        for (source, relation, target), edges in graph.edges.items():
+            if source != USER:
+                continue
+            user, group = np.unique(edges.index, axis=1)
+            num_all, num_members = (
+                np.bincount(group[np.isin(user, some)], minlength=len(graph.nodes[target])).tolist()
+                for some in (self.users, members)
+            )
+            for label, of_all, of_members in zip(graph.nodes[target].labels, num_all, num_members, strict=True):
+                share_of_all = of_all / len(self.users)
+                low, high = wilson(of_members, len(members))
+                if of_all and not low <= share_of_all <= high:
+                    share = of_members / max(len(members), 1)
+                    groups.append(GroupShare(f"{relation}: {label}", share, low, high, share_of_all))
+        return tuple(sorted(groups, key=lambda group: -abs(group.share - group.share_of_all))[:GROUPS])
