@@ -31,18 +31,18 @@ def write_nquads(graph: KnowledgeGraph, path: Path, namespace: Namespace) -> Non
 
     with (
         TemporaryDirectory(dir=path.parent, prefix=".nquads-") as folder,
-        duckdb.connect(f"{folder}/lines", config={"memory_limit": MEMORY_LIMIT}) as connection,
+        duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": folder}) as connection,
         staged_file(path) as temporary,
     ):
         without_progress_bar(connection)
-        connection.execute("CREATE TABLE lines (line VARCHAR)")
+        connection.execute("CREATE TABLE lines (line BLOB)")
         stated = quads(graph, namespace)
         while batch := list(islice(stated, _BATCH)):
             text = ox.serialize(batch, format=ox.RdfFormat.N_QUADS)
             assert text is not None
-            connection.register("batch", pa.table({"line": text.decode().split("\n")[:-1]}))
+            connection.register("batch", pa.table({"line": text.splitlines(keepends=True)}))
             connection.execute("INSERT INTO lines SELECT line FROM batch")
             connection.unregister("batch")
         with temporary.open("wb") as file, gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed:
             for lines in connection.sql("SELECT line FROM lines ORDER BY line").to_arrow_reader(_BATCH):
-                packed.write("".join(f"{line}\n" for line in lines.column(0).to_pylist()).encode())
+                packed.write(b"".join(lines.column(0).to_pylist()))
