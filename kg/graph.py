@@ -14,6 +14,7 @@ from kg.vocabulary import Vocabulary
 
 __all__ = ["Edges", "KnowledgeGraph", "Nodes"]
 
+_COLUMNS = ("labels", "texts", "iris")
 _UNKNOWN = np.zeros(0, dtype=np.int64)
 
 
@@ -36,7 +37,7 @@ class Nodes:
     iris: NDArray[np.object_]
 
     def __post_init__(self) -> None:
-        for name in ("labels", "texts", "iris"):
+        for name in _COLUMNS:
             column = np.array(getattr(self, name), dtype=object)
             if column.shape != (len(self.vocabulary),):
                 raise ValueError(
@@ -57,6 +58,14 @@ class Nodes:
     def num_present(self) -> int:
         """Number of nodes that are there."""
         return int(self.present.sum())
+
+
+    def concat(self, others: Nodes) -> Nodes:
+        """Return these nodes with others of the same kind behind them."""
+        one, other = self.vocabulary, others.vocabulary
+        removed = np.concatenate([one.removed, other.removed])
+        columns = {name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in _COLUMNS}
+        return Nodes(vocabulary=Vocabulary(one.kind, [*one, *other], removed=removed), **columns)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

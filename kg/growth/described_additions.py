@@ -9,7 +9,7 @@ from typing import Any
 from kg.description import Description
 from kg.errors import InputError, Problems
 from kg.forgotten import Forgotten
-from kg.growth.addition_files import Told
+from kg.growth.addition_files import RecordFile
 from kg.report import FileAccount
 from kg.schema import ITEM
 from kg.tabular.entities import Entities, read_entities
@@ -21,7 +21,7 @@ from kg.vocabulary import Vocabulary
 __all__ = ["described_records"]
 
 
-def described_records(files: Sequence[Path], kind: str, description: Description) -> Told:
+def described_records(files: Sequence[Path], kind: str, description: Description) -> RecordFile:
     """Read new items or users from tables like those of their kind in a description.
 
     Columns, templates of label and text, splits, bins, names of codes and marks for unknown values are those of the
@@ -60,7 +60,7 @@ def described_records(files: Sequence[Path], kind: str, description: Description
         )
     rows = read_table(files[0], tables[0].format)
     links = {raw_id: iri for raw_id, iri in zip(found.vocabulary, found.links, strict=True) if iri is not None}
-    return Told(records=records, lines=[rows.line(number) for number in range(len(rows))], notes=notes, links=links)
+    return RecordFile(records=records, lines=[rows.line(number) for number in range(len(rows))], notes=notes, links=links)
 
 
 def _like(

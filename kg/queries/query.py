@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -89,23 +89,19 @@ def answer(store: ox.Store | Path, question: Question) -> Answer:
             "it is part of a text); name the server as `endpoint` under knowledge in the description instead",
             file=question.file,
         )
-    found = store if isinstance(store, ox.Store) else ox.Store.read_only(str(store))
     try:
-        result = found.query(text, prefixes=prefixes, use_default_graph_as_union=True)
+        opened = store if isinstance(store, ox.Store) else ox.Store.read_only(str(store))
+        result = opened.query(text, prefixes=prefixes, use_default_graph_as_union=True)
         answered = _taken(result, question.limit)
     except SyntaxError as error:
         raise syntax_error(text, str(error), prefixes, file=question.file) from None
     except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"the query cannot be answered: {error}", file=question.file) from None
+        damaged = isinstance(store, Path) and isinstance(error, OSError)
+        remedy = f"; delete {store}, which is made anew by the next query" if damaged else ""
+        raise InputError(f"the query cannot be answered: {error}{remedy}", file=question.file) from None
     templates = isinstance(result, ox.QueryTriples)  # may name what is yet to be
-    notes = () if templates and answered.rows else _notes(found, question)
-    return Answer(
-        variables=answered.variables,
-        rows=answered.rows,
-        boolean=answered.boolean,
-        cut=answered.cut,
-        notes=notes,
-    )
+    notes = () if templates and answered.rows else _notes(opened, question)
+    return replace(answered, notes=notes)
 
 
 def _taken(result: ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples, limit: int) -> Answer:
