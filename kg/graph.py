@@ -59,7 +59,6 @@ class Nodes:
         """Number of nodes that are there."""
         return int(self.present.sum())
 
-
     def concat(self, others: Nodes) -> Nodes:
         """Return these nodes with others of the same kind behind them."""
         one, other = self.vocabulary, others.vocabulary

@@ -15,7 +15,7 @@ from rdflib.term import Node
 from kg.checks.findings import Finding, kind_words
 from kg.checks.measures import Measure, Neighbour, Value, measures
 from kg.checks.shape_results import ShapeResults
-from kg.checks.shapes import ShapesFile, targets
+from kg.checks.shapes import ShapesFile
 from kg.dataset import Dataset
 from kg.saved.store import quads
 from kg.schema import DEFAULT_NAMESPACE, ITEM, USER, Namespace
@@ -89,9 +89,7 @@ def validate_own(
     sizes: dict[tuple[Node, str], int] = defaultdict(int)
     idle: list[Finding] = []
     for shape in shapes.with_targets:
-        found = targets(shapes.graph, shape, data)
-        about = sorted(node for node in found if isinstance(node, URIRef))
-        name = shapes.name(shape)
+        about, name = shapes.focus_nodes(shape, data), shapes.name(shape)
         if not about:
             sentence = f"The shape {name!r} is about no node of this graph"
             idle.append(
@@ -108,7 +106,8 @@ def validate_own(
             sizes[shape, collected.place(node)[0]] += 1
         for start in range(0, len(about), batch):
             focus = about[start : start + batch]
-            collected.read(_report(data, shapes.about(shape, focus)), data, shape)
+            report = _report(data, shapes.graph, use_shapes=[str(shape)], focus_nodes=[*map(str, focus)])
+            collected.read(report, data, shape)
             if progress is not None:
                 progress("check", start + len(focus), len(about), name)
     return collected.findings(sizes) + idle
@@ -119,8 +118,8 @@ def _known_classes(dataset: Dataset) -> str:
     return f"Its classes are {', '.join(f'<{space.term(kind)}>' for kind in dataset.graph.nodes)} and skos:Concept"
 
 
-def _report(data: rdflib.Graph, shapes: rdflib.Graph) -> rdflib.Graph:
-    _, report, problem = pyshacl.validate(data, shacl_graph=shapes, inplace=True)
+def _report(data: rdflib.Graph, shapes: rdflib.Graph, **only: list[str]) -> rdflib.Graph:
+    _, report, problem = pyshacl.validate(data, shacl_graph=shapes, inplace=True, **only)
     if not isinstance(report, rdflib.Graph):
         raise TypeError(f"pySHACL gave no report: {problem}")
     return report

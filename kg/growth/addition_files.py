@@ -84,19 +84,10 @@ def read_records(file: Path, kind: str) -> RecordFile:
 def _structured(file: Path, suffix: str) -> tuple[object, list[int]]:
     """Return what a YAML or JSON file holds, and the line of each member of its list where it has lines."""
     content = read_bytes(file)
+    if suffix in JSON_LINES:
+        return read_json_records(content, file, by_lines=True)
     try:
-        if suffix in JSON_LINES:
-            return read_json_records(content, file, by_lines=True)
-        if suffix == ".json":
-            return json.loads(content), []
-        loader = _TextLoader(content.decode())
-        node = loader.get_single_node()
-        lines = [member.start_mark.line + 1 for member in node.value] if isinstance(node, yaml.SequenceNode) else []
-        records = None if node is None else loader.construct_document(node)
-        for record in records if isinstance(records, list) else ():
-            if isinstance(record, dict) and isinstance(record.get("ratings"), dict):
-                record["ratings"] = {rated: _number(stars) for rated, stars in record["ratings"].items()}
-        return records, lines
+        return (json.loads(content), []) if suffix == ".json" else _of_yaml(content.decode())
     except UnicodeDecodeError:
         raise InputError("expected UTF-8, found bytes that are not", file=file) from None
     except json.JSONDecodeError as error:
@@ -119,6 +110,17 @@ _TextLoader.yaml_implicit_resolvers = {
     ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+def _of_yaml(text: str) -> tuple[object, list[int]]:
+    loader = _TextLoader(text)
+    node = loader.get_single_node()
+    lines = [member.start_mark.line + 1 for member in node.value] if isinstance(node, yaml.SequenceNode) else []
+    records = None if node is None else loader.construct_document(node)
+    for record in records if isinstance(records, list) else ():
+        if isinstance(record, dict) and isinstance(record.get("ratings"), dict):
+            record["ratings"] = {rated: _number(stars) for rated, stars in record["ratings"].items()}
+    return records, lines
 
 
 def _number(text: object) -> object:

@@ -60,7 +60,9 @@ def described_records(files: Sequence[Path], kind: str, description: Description
         )
     rows = read_table(files[0], tables[0].format)
     links = {raw_id: iri for raw_id, iri in zip(found.vocabulary, found.links, strict=True) if iri is not None}
-    return RecordFile(records=records, lines=[rows.line(number) for number in range(len(rows))], notes=notes, links=links)
+    return RecordFile(
+        records=records, lines=[rows.line(number) for number in range(len(rows))], notes=notes, links=links
+    )
 
 
 def _like(

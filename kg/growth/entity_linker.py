@@ -54,7 +54,9 @@ def _find_range(names: Mapping[str, int], value: str) -> int:
         number = None
     for label, index in names.items():
         known = _borders(label)
-        falls_into = number is not None and known is not None and not label.isdecimal() and known[0] <= number < known[1]
+        falls_into = (
+            number is not None and known is not None and not label.isdecimal() and known[0] <= number < known[1]
+        )
         if known is not None and (falls_into or known == borders):
             return index
     return -1

@@ -179,13 +179,17 @@ class _Matcher:
                 known = {value: index for value in values if (index := self.linker.find(side, value)) >= 0}
                 # A relation may lead to several kinds; a value is unknown if none of them knows it.
                 missed -= known.keys()
-                ends = [(len(self.graph.nodes[self.kind]) + number, index, line) for index in dict.fromkeys(known.values())]
+                ends = [
+                    (len(self.graph.nodes[self.kind]) + number, index, line) for index in dict.fromkeys(known.values())
+                ]
                 if ends:
                     self.ends.setdefault(edge_type, []).extend(ends)
                 linked += len(ends)
             for value in (value for value in values if value in missed):
                 self.unknown.append((relation, value))
-                self.notes.append(f"{relation} {value!r} of {self.kind} {raw_id!r} is not known to the graph and says nothing")
+                self.notes.append(
+                    f"{relation} {value!r} of {self.kind} {raw_id!r} is not known to the graph and says nothing"
+                )
         rated = self._ratings(record, raw_id)
         self.ratings += [(number, other, stars) for other, stars in rated]
         read = self.kind == ITEM and str(record.get("text") or "").strip()

@@ -96,7 +96,7 @@ def answer(store: ox.Store | Path, question: Question) -> Answer:
     except SyntaxError as error:
         raise syntax_error(text, str(error), prefixes, file=question.file) from None
     except (OSError, ValueError, RuntimeError) as error:
-        damaged = isinstance(store, Path) and isinstance(error, OSError)
+        damaged = isinstance(store, Path) and "Corruption" in str(error)
         remedy = f"; delete {store}, which is made anew by the next query" if damaged else ""
         raise InputError(f"the query cannot be answered: {error}{remedy}", file=question.file) from None
     templates = isinstance(result, ox.QueryTriples)  # may name what is yet to be

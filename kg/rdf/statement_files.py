@@ -7,6 +7,7 @@ live as long as one build, and show in nothing that it writes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from kg.rdf.rdf_file import RELATIVE
 from kg.report import FileAccount
 from kg.triples import BLANK
 
-__all__ = ["StatementFiles"]
+__all__ = ["StatementFiles", "codes_of", "quoted"]
 
 _TEXT, _INTEGER = pa.string(), pa.int64()
 _STATED = pa.schema([("position", _INTEGER), ("subject", _TEXT), ("predicate", _TEXT), ("object", _TEXT)])
@@ -27,6 +28,7 @@ _TRIPLES = pa.schema([("position", _INTEGER), ("subject", _INTEGER), ("predicate
 _NODES = pa.schema([("code", _INTEGER), ("node", _TEXT)])
 _LITERALS = pa.schema([*list(_STATED)[:3], ("value", _TEXT), ("datatype", _TEXT), ("language", _TEXT)])
 _MOST_ROWS = 1 << 17
+_CODE = "(hash({}) >> 1)::BIGINT"
 
 
 class StatementFiles:
@@ -60,13 +62,13 @@ class StatementFiles:
 
     def add_triples(self, rows: str) -> None:
         """Write triples of the database, from a table or a query in brackets: `position`, `subject`, `predicate`, `object`."""
-        code = "(hash({}) >> 1)::BIGINT".format
+        subject, target = _CODE.format("subject"), _CODE.format("object")
         self._copy(
-            f"SELECT position, {code('subject')} AS subject, predicate, {code('object')} AS object FROM {rows}",
+            f"SELECT position, {subject} AS subject, predicate, {target} AS object FROM {rows}",
             "triples",
         )
         nodes = f"SELECT subject AS node FROM {rows} UNION SELECT object FROM {rows}"
-        self._copy(f"SELECT {code('node')} AS code, node FROM ({nodes})", "nodes")
+        self._copy(f"SELECT {_CODE.format('node')} AS code, node FROM ({nodes})", "nodes")
 
     def add_literals(self, query: str) -> None:
         """Write literals that a query of the database finds, with the columns of the file in their order."""
@@ -121,6 +123,14 @@ class StatementFiles:
             return node.value
         label = node.value if self.labels else str(self._blanks.setdefault(node.value, len(self._blanks)))
         return f"{BLANK}{self.name}#{label}"
+
+
+def codes_of(nodes: Sequence[str]) -> pa.Array:
+    """Return the codes of nodes, whichever source speaks of them, int64 `[num_nodes]`."""
+    with duckdb.connect() as connection:
+        connection.register("given", pa.table({"place": range(len(nodes)), "node": pa.array(nodes, _TEXT)}))
+        query = f"SELECT {_CODE.format('node')} AS code FROM given ORDER BY place"
+        return connection.sql(query).to_arrow_table()["code"].combine_chunks()
 
 
 def quoted(text: str) -> str:
