@@ -58,7 +58,7 @@ def snapshot_of(
     Raises:
         InputError: If the endpoint cannot be reached, refuses the query, or answers with something else than RDF.
     """
-    asked = [endpoint.url, list(endpoint.queries(iris)), endpoint.page, None if keep is None else sorted(keep)]
+    asked = [endpoint.url, list(endpoint.queries(iris)), endpoint.page_size, None if keep is None else sorted(keep)]
     folder = default_cache_directory() / "endpoints"
     make_directory(folder)
     key = sha256(canonical(asked))[:32]
@@ -124,32 +124,16 @@ class _Client:
         return {triple for query in queries for triple in self._pages(query)}
 
     def _pages(self, query: str) -> set[ox.Triple]:
-        """Turn pages until one is empty or, in our own queries, brings nothing new.
+        """Turn pages until one brings nothing new; a query of the user's own has none.
 
         LIMIT and OFFSET count solutions. Each solution of our queries is one triple, so the next page starts behind
-        what came, even if the server gives fewer a page than it was asked for; other queries may make any number.
+        what came, even if the server gives fewer a page than it was asked for.
         """
-        size, ours = self.endpoint.page, self.endpoint.query is None
-        if size is None:
+        if self.endpoint.query is not None:
             return self._triples(query)
         together: set[ox.Triple] = set()
-        before: set[ox.Triple] = set()
-        turned = 0
-        while page := self._triples(f"{query}\nLIMIT {size} OFFSET {len(together) if ours else turned}"):
-            if ours and page <= together:
-                break
-            if page == before:
-                raise InputError(
-                    f"{self.endpoint.url} gives the same page twice; it does not know OFFSET, or the query makes the same "
-                    "triples again and again: leave out page_size, or take DISTINCT solutions"
-                )
-            if any(isinstance(term, ox.BlankNode) for triple in page for term in (triple.subject, triple.object)):
-                raise InputError(
-                    f"{self.endpoint.url} answers with blank nodes, which have other names on each page; leave out "
-                    "page_size, or let the query filter them"
-                )
+        while page := self._triples(f"{query}\nLIMIT {self.endpoint.page_size} OFFSET {len(together)}") - together:
             together |= page
-            before, turned = page, turned + size
         return together
 
     def _triples(self, query: str) -> set[ox.Triple]:
