@@ -37,18 +37,18 @@ def traces(directory: Path, people: Sequence[str], namespace: str) -> list[str]:
         people: User ids.
         namespace: Beginning of the IRIs of nodes.
     """
-    found = []
+    places = []
     for path in sorted(path for path in Path(directory).rglob("*") if path.is_file()):
         name = str(path.relative_to(directory))
         if path.suffix in (".parquet", ".arrow"):
-            found += [f"{name}, column {column!r}" for column in _in_columns(path, people)]
+            places += [f"{name}, column {column!r}" for column in _in_columns(path, people)]
         elif path.name.endswith(".nq.gz"):
             content = gzip.decompress(path.read_bytes())
             iris = (f"<{Namespace(namespace).node(USER, raw_id)}>" for raw_id in people)
-            found += [f"{name}, an IRI" for iri in iris if iri.encode() in content]
+            places += [f"{name}, an IRI" for iri in iris if iri.encode() in content]
         elif path.suffix == ".json":
-            found += [f"{name}, {where}" for where in _in_report(json.loads(path.read_bytes()), people)]
-    return found
+            places += [f"{name}, {where}" for where in _in_report(json.loads(path.read_bytes()), people)]
+    return places
 
 
 def _in_columns(path: Path, people: Sequence[str]) -> Iterator[str]:
@@ -62,13 +62,13 @@ def _in_columns(path: Path, people: Sequence[str]) -> Iterator[str]:
         names = [name for name, kind in types.items() if pa.types.is_string(kind) or pa.types.is_dictionary(kind)]
         for name in names:
             table = table.set_column(table.column_names.index(name), name, table.column(name).dictionary_encode())
-    mine = pc.equal(table.column("kind").cast(pa.string()), USER) if "kind" in names else None
+    of_users = pc.equal(table.column("kind").cast(pa.string()), USER) if "kind" in names else None
     for name in names:
         column = table.column(name)
         rows = column.cast(pa.string())
         stored = pa.concat_arrays([chunk.dictionary for chunk in column.chunks]) if column.num_chunks else wanted[:0]
         unused = stored.filter(pc.invert(pc.is_in(stored, value_set=rows.unique())))
-        held = [unused, rows.filter(mine) if mine is not None else rows[:0]]
+        held = [unused, rows[:0] if of_users is None else rows.filter(of_users)]
         if any(pc.any(pc.is_in(values, value_set=wanted)).as_py() for values in held):
             yield name
 
