@@ -106,8 +106,7 @@ def validate_own(
             sizes[shape, collected.place(node)[0]] += 1
         for start in range(0, len(about), batch):
             focus = about[start : start + batch]
-            report = _report(data, shapes.graph, use_shapes=[str(shape)], focus_nodes=[*map(str, focus)])
-            collected.read(report, data, shape)
+            collected.read(_report(data, shapes.about(shape, focus)), data, shape)
             if progress is not None:
                 progress("check", start + len(focus), len(about), name)
     return collected.findings(sizes) + idle
@@ -118,8 +117,8 @@ def _known_classes(dataset: Dataset) -> str:
     return f"Its classes are {', '.join(f'<{space.term(kind)}>' for kind in dataset.graph.nodes)} and skos:Concept"
 
 
-def _report(data: rdflib.Graph, shapes: rdflib.Graph, **only: list[str]) -> rdflib.Graph:
-    _, report, problem = pyshacl.validate(data, shacl_graph=shapes, inplace=True, **only)
+def _report(data: rdflib.Graph, shapes: rdflib.Graph) -> rdflib.Graph:
+    _, report, problem = pyshacl.validate(data, shacl_graph=shapes, inplace=True)
     if not isinstance(report, rdflib.Graph):
         raise TypeError(f"pySHACL gave no report: {problem}")
     return report

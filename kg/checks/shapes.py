@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -65,15 +66,15 @@ class ShapesFile:
                 file=file,
                 line=None if line is None else int(line) + 1,
             ) from None
-        found = cls(graph=_named(graph), file=file)
-        if not found.with_targets:
+        shapes = cls(graph=_named(graph), file=file)
+        if not shapes.with_targets:
             hint = (
                 "its shapes have no target; give one, for example sh:targetClass"
                 if set(graph.subjects(SH.path)) or set(graph.subjects(RDF.type, SH.NodeShape))
                 else "found none; write at least one sh:NodeShape with sh:targetClass"
             )
             raise InputError(f"expected SHACL shapes that say which nodes they are about, {hint}", file=file)
-        return found
+        return shapes
 
     @property
     def with_targets(self) -> list[URIRef]:
@@ -87,6 +88,16 @@ class ShapesFile:
         """Return the nodes with an IRI that a shape is about, in alphabetical order."""
         known = next(known for known in ShapesGraph(self.graph).shapes if known.node == shape)
         return sorted(node for node in known.focus_nodes(data) if isinstance(node, URIRef))
+
+    def about(self, shape: URIRef, nodes: Iterable[URIRef]) -> rdflib.Graph:
+        """Return the shapes with all targets taken away, and these nodes given to one shape instead."""
+        graph = rdflib.Graph()
+        for statement in self.graph:
+            if statement[1] not in _TARGETS and statement[1:] != (RDF.type, RDFS.Class):
+                graph.add(statement)
+        for node in nodes:
+            graph.add((shape, SH.targetNode, node))
+        return graph
 
     def name(self, shape: Node) -> str:
         """Return the local name of a shape, or of the shape that holds it where it has none of its own."""

@@ -58,8 +58,8 @@ class Engine:
         # Spark numbers rows in 32 bits, whatever the expression says.
         others = {
             name: types[name]
-            for name, found in kept.schema().items()
-            if found(nullable=True) != types[name](nullable=True)
+            for name, kind in kept.schema().items()
+            if kind(nullable=True) != types[name](nullable=True)
         }
         return kept.cast(others) if others else kept
 

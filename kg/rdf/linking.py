@@ -209,7 +209,7 @@ def _edges(engine: Engine, triples: ibis.Table, items: ibis.Table, entities: ibi
 
 def _named(engine: Engine, entities: ibis.Table, statements: Statements) -> pa.Table:
     """Return the name and the label of each entity, in order."""
-    mine = engine.keep(entities.inner_join(statements.nodes, [("id", "code")]).select("node", "entity"))
+    known = engine.keep(entities.inner_join(statements.nodes, [("id", "code")]).select("node", "entity"))
     order = _["rank"].cast("int64") * (1 << 60) + _.position  # the best rank, and of these the first
-    best = statements.labels.inner_join(mine, [("iri", "node")]).group_by("entity").agg(label=_.label.argmin(order))
-    return engine.rows(mine.left_join(best, "entity").order_by("entity").select("node", "label"))
+    best = statements.labels.inner_join(known, [("iri", "node")]).group_by("entity").agg(label=_.label.argmin(order))
+    return engine.rows(known.left_join(best, "entity").order_by("entity").select("node", "label"))

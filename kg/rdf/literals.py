@@ -80,23 +80,23 @@ def literal_texts(source: Source, engine: Engine) -> dict[str, list[str]]:
 
 def _predicates(entry: str, source: Source) -> list[str]:
     known = source.statements.literal_predicates
-    found = find_predicates(entry, known, source.knowledge.prefixes)
-    if not found and len(known):
+    wanted = find_predicates(entry, known, source.knowledge.prefixes)
+    if not wanted and len(known):
         names = sorted({local_name(predicate) for predicate in known})
         raise InputError(
             f"no literal has the predicate {entry!r} that the description reads; the file has literals of "
             f"{', '.join(names[:20])}.{did_you_mean(local_name(entry.rpartition(':')[2]), names)}",
             file=source.path,
         )
-    return sorted(found)
+    return sorted(wanted)
 
 
 def _literals(source: Source, predicates: Sequence[str], engine: Engine) -> pd.DataFrame:
     """Return `subject`, `predicate`, `value`, `language` and `line` of literals, in the order of the source."""
     literals = source.statements.literals
-    found = engine.rows(literals.filter(_.predicate.isin(list(predicates))).order_by("position", "value"))
-    frame = pd.DataFrame({name: found[name].to_pylist() for name in ("subject", "predicate", "value", "language")})
-    position = found["position"].to_numpy().astype(np.int64)
+    rows = engine.rows(literals.filter(_.predicate.isin(list(predicates))).order_by("position", "value"))
+    frame = pd.DataFrame({name: rows[name].to_pylist() for name in ("subject", "predicate", "value", "language")})
+    position = rows["position"].to_numpy().astype(np.int64)
     return frame.astype(object).assign(line=source.statements.lines_of(position))
 
 

@@ -96,8 +96,8 @@ class PredicateChoice:
         return chosen.difference(*(self._found(entry, predicates, "drops", file) for entry in self.drop))
 
     def _found(self, entry: str, predicates: Sequence[str], verb: str, file: Path) -> frozenset[str]:
-        found = find_predicates(entry, predicates, self.prefixes)
-        if not found:
+        matching = find_predicates(entry, predicates, self.prefixes)
+        if not matching:
             names = sorted({local_name(predicate) for predicate in predicates})
             others = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
             raise InputError(
@@ -105,4 +105,4 @@ class PredicateChoice:
                 f"{', '.join(names[:_SHOWN])}{others}.{did_you_mean(local_name(entry.rpartition(':')[2]), names)}",
                 file=file,
             )
-        return found
+        return matching

@@ -180,7 +180,7 @@ def _graph_of(store: ox.Store, namespace: Namespace) -> KnowledgeGraph:
     this, index = f"<{namespace.base}graph>", f"<{namespace.term('index')}>"
 
     def rows(columns: str, pattern: str) -> list[list[Any]]:
-        """Return what is said in the graph of nodes, as text or None, by index."""
+        """Return what the graph of nodes states, as text or None, by index."""
         query = f"SELECT {columns} {{ GRAPH {_nodes_graph(namespace)} {{ {pattern} }} }} ORDER BY ?index"
         return [[None if term is None else term.value for term in row] for row in store.query(query)]  # type: ignore[union-attr]
 
@@ -191,12 +191,12 @@ def _graph_of(store: ox.Store, namespace: Namespace) -> KnowledgeGraph:
     members: dict[str, list[list[Any]]] = {kind: [] for kind in listed("kind")}
     known = f"?node {index} ?index FILTER NOT EXISTS {{ {this} ?what ?node }}"
     facts = [f"OPTIONAL {{ ?node {term} ?fact{number} }}" for number, term in enumerate((_LABEL, _TEXT, _SAME_AS))]
-    for iri, *said in rows("?node ?fact0 ?fact1 ?fact2", " ".join([known, *facts])):
+    for iri, *texts in rows("?node ?fact0 ?fact1 ?fact2", " ".join([known, *facts])):
         kind, raw_id = namespace.raw_id(iri)
-        members[kind].append([raw_id, *said])
+        members[kind].append([raw_id, *texts])
     nodes = {}
-    for kind, found in members.items():
-        ids, labels, texts, iris = np.array(found, dtype=object).reshape(-1, 4).T
+    for kind, columns in members.items():
+        ids, labels, texts, iris = np.array(columns, dtype=object).reshape(-1, 4).T
         removed = np.array([label is None for label in labels], dtype=bool)
         labels[removed] = ids[removed]
         vocabulary = Vocabulary(kind, ids, removed=removed)
@@ -213,7 +213,7 @@ def _graph_of(store: ox.Store, namespace: Namespace) -> KnowledgeGraph:
     names = rows("?name", f"{this} {_LABEL} ?name . {this} {_TYPE} ?index")
     if not names:
         raise ValueError("nothing there is a graph")
-    edges = {edge_type: _edges(edge_type, found, nodes) for edge_type, found in ends.items()}
+    edges = {edge_type: _edges(edge_type, rows_of, nodes) for edge_type, rows_of in ends.items()}
     return KnowledgeGraph(name=names[0][0], nodes=nodes, edges=edges, sources=tuple(sources))
 
 

@@ -49,7 +49,7 @@ def prepare(final: Path) -> Path:
         raise InputError(
             "a directory shall be written here, but a file of this name is there; choose another name", file=given
         )
-    make_directory(final.parent, told=given)
+    make_directory(final.parent, given=given)
     if old.exists():
         if final.exists():
             shutil.rmtree(old)
@@ -102,7 +102,7 @@ def staged_directory(
         if partial.exists() and not (keep and (partial / keep).exists()):
             logger.warning("found an unfinished %s of a run that was cut off; starts clean", final.name)
             shutil.rmtree(partial)
-        make_directory(partial, told=given)
+        make_directory(partial, given=given)
         try:
             with unwritable_as(given, partial):
                 yield partial
@@ -136,7 +136,7 @@ def scratch_directory(final: Path) -> Iterator[Path]:
         final = Path(os.path.realpath(given))
         scratch = final.with_name(f".{final.name}.scratch")
         shutil.rmtree(scratch, ignore_errors=True)
-        make_directory(scratch, told=given)
+        make_directory(scratch, given=given)
         try:
             with unwritable_as(given, scratch):
                 yield scratch
