@@ -107,7 +107,7 @@ def _take_apart(
         nullif(term.l, '') AS language FROM parsed WHERE term.s <> ''"""
     )
     others = database.execute("SELECT position, text FROM parsed WHERE text IS NOT NULL").fetchall()
-    doubtful = sorted([*unreadable, *((position, line.encode()) for position, line in others)])
+    doubtful = unreadable or sorted((position, line.encode()) for position, line in others)
     return counts[0] + literals[0], counts[1] + literals[1], doubtful
 
 
@@ -155,7 +155,7 @@ def _plain_ends(content: bytes) -> bytes:
 
 
 def _decoded(first: int, content: bytes) -> tuple[pa.Array, list[tuple[int, bytes]]]:
-    """Return lines as text, empty where they are not UTF-8, and those with their numbers."""
+    """Return lines as text; if any is not UTF-8, no text, but all lines with their numbers."""
     ends = np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n")).astype(np.int64) + 1
     if not len(ends) or ends[-1] < len(content):
         ends = np.append(ends, len(content))
@@ -164,17 +164,5 @@ def _decoded(first: int, content: bytes) -> tuple[pa.Array, list[tuple[int, byte
     try:
         text.validate(full=True)
     except pa.ArrowInvalid:
-        lines = text.view(pa.large_binary()).to_pylist()
-        unreadable = [(number, line) for number, line in enumerate(lines, start=first) if not _is_text(line)]
-        spoilt = {number - first for number, _ in unreadable}
-        readable = ["" if place in spoilt else line.decode() for place, line in enumerate(lines)]
-        return pa.array(readable, pa.large_string()), unreadable
+        return text[:0], list(enumerate(text.view(pa.large_binary()).to_pylist(), start=first))
     return text, []
-
-
-def _is_text(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

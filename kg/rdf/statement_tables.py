@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ibis
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyoxigraph as ox
 from ibis import _
@@ -20,8 +21,8 @@ from kg.rdf.ntriples import read_ntriples
 from kg.rdf.predicates import find_predicates
 from kg.rdf.rdf_file import LINES, rdf_format, write_as_nquads
 from kg.rdf.statement_files import StatementFiles
-from kg.rdf.triple_table import read_triple_table
 from kg.report import FileAccount
+from kg.tabular.tables import read_table
 from kg.triples import LABELS
 
 __all__ = ["Statements", "read_statements", "read_table_of_triples"]
@@ -51,7 +52,8 @@ class Statements:
     @property
     def labels(self) -> ibis.Table:
         """`position`, `iri`, `label`, `rank`: the label of a node is that of the lowest rank, the first of these."""
-        rank = ibis.cases((_.language.isnull(), 1), (_.language == "en", 0), else_=2)
+        language = _.language.fill_null("")
+        rank = ibis.cases((language == "en", 0), (language == "", 1), else_=2)
         return self.literals.filter(_is_label()).select("position", iri="subject", label="value", rank=rank)
 
     def lines_of(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -108,16 +110,35 @@ def read_statements(
 
 
 def read_table_of_triples(file: Path, table_format: TripleTable, engine: Engine, account: FileAccount) -> Statements:
-    """Read a table of triples; raises `InputError` if it is missing, damaged, or lacks a column."""
-    frame, folder = read_triple_table(file, table_format, account), engine.new_folder()
-    columns = {name: pa.array(frame[name], pa.string()) for name in ("subject", "predicate", "object")}
+    """Read a table of triples, whose ids may be IRIs or not.
+
+    Args:
+        file: Delimited text, JSON or Parquet.
+        table_format: How it is split, and its columns; `namespace` goes before every id.
+        engine: Receives the tables.
+        account: Receives the counts: rows with an empty cell are dropped.
+
+    Raises:
+        InputError: If the file is missing, damaged, or lacks a column.
+    """
+    table = read_table(file, table_format)
+    account.rows += len(table)
+    account.count("bad bytes replaced", table.replaced)
+    names = {"subject": table_format.head, "predicate": table_format.relation, "object": table_format.tail}
+    frame = pd.DataFrame({name: table.column(column).astype(object).str.strip() for name, column in names.items()})
+    lines = table.lines(np.arange(len(table)))
+    empty = (frame == "").any(axis=1).to_numpy(dtype=bool)
+    account.drop("an empty cell", int(empty.sum()), [f"line {line}" for line in lines[empty][:3]])
+    frame = ((table_format.namespace or "") + frame[~empty]).astype(object)
+    columns = {name: pa.array(frame[name], pa.string()) for name in names}
+    folder = engine.new_folder()
     files = StatementFiles(folder, file.name, account, labels=True)
     files.add_table(pa.table({"position": np.arange(len(frame)), **columns}))
     return Statements(
         triples=engine.files(folder, StatementFiles.TRIPLES),
         nodes=_nodes(engine, folder, file),
         literals=engine.files(folder, StatementFiles.LITERALS),
-        lines=frame["line"].to_numpy(dtype=np.int64),
+        lines=lines[~empty],
     )
 
 
