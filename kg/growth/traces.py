@@ -28,7 +28,7 @@ def traces(directory: Path, people: Sequence[str], namespace: str) -> list[str]:
 
     An id alone proves nothing, as user `17` and item `17` are two nodes. A trace is
 
-    - in a Parquet or Arrow file: the id as that of a user; or the id in the dictionary of a column none of whose rows has it;
+    - in a Parquet or Arrow file: the id as that of a user;
     - in RDF: the IRI that is minted for the person;
     - in a report: an example that holds the id as a word, a note that quotes it.
 
@@ -52,24 +52,14 @@ def traces(directory: Path, people: Sequence[str], namespace: str) -> list[str]:
 
 
 def _in_columns(path: Path, people: Sequence[str]) -> Iterator[str]:
+    table = pq.read_table(path) if path.suffix == ".parquet" else pa.ipc.open_file(path).read_all()
+    if "kind" not in table.column_names:
+        return  # users are their indices there
+    of_users = table.filter(pc.equal(table["kind"].cast(pa.string()), USER))
     wanted = pa.array(list(people), pa.string())
-    if path.suffix == ".parquet":
-        names = [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
-        table = pq.read_table(path, read_dictionary=names)
-    else:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        types = {field.name: field.type for field in table.schema}
-        names = [name for name, kind in types.items() if pa.types.is_string(kind) or pa.types.is_dictionary(kind)]
-        for name in names:
-            table = table.set_column(table.column_names.index(name), name, table.column(name).dictionary_encode())
-    of_users = pc.equal(table.column("kind").cast(pa.string()), USER) if "kind" in names else None
-    for name in names:
-        column = table.column(name)
-        rows = column.cast(pa.string())
-        stored = pa.concat_arrays([chunk.dictionary for chunk in column.chunks]) if column.num_chunks else wanted[:0]
-        unused = stored.filter(pc.invert(pc.is_in(stored, value_set=rows.unique())))
-        held = [unused, rows[:0] if of_users is None else rows.filter(of_users)]
-        if any(pc.any(pc.is_in(values, value_set=wanted)).as_py() for values in held):
+    for name in of_users.column_names:
+        column = of_users[name]
+        if pa.types.is_string(column.type) and pc.any(pc.is_in(column, value_set=wanted)).as_py():
             yield name
 
 
