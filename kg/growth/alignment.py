@@ -49,8 +49,8 @@ def aligned(old: Dataset, new: Dataset) -> Dataset:
         graph, place = _graph(old.graph, new.graph)
 
     def moved(ratings: Ratings) -> Ratings:
-        sizes = {"num_users": len(graph.users), "num_items": len(graph.items)}
-        return replace(ratings, user=place[USER][ratings.user], item=place[ITEM][ratings.item], **sizes)
+        user, item = place[USER][ratings.user], place[ITEM][ratings.item]
+        return replace(ratings, user=user, item=item, num_users=len(graph.users), num_items=len(graph.items))
 
     ratings = moved(new.ratings)
     order = _order(old.ratings, ratings)

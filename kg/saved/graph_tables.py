@@ -87,8 +87,8 @@ def graph_of(nodes: pa.Table, edges: pa.Table, facts: Mapping[str, Any]) -> Know
         )
     source_place = {name: position for position, name in enumerate(facts["sources"])}
     ends = np.stack([edges.column("source").to_numpy(), edges.column("target").to_numpy()])
-    places, stated_by = _coded(edges.column("provenance"))
-    provenance = np.array([source_place[name] for name in stated_by], dtype=np.int16)[places]
+    stated_at, stated_by = _coded(edges.column("provenance"))
+    provenance = np.array([source_place[name] for name in stated_by], dtype=np.int16)[stated_at]
     # Format versions before 3 knew no lines.
     known = "line" in edges.column_names
     lines = edges.column("line").to_numpy() if known else np.zeros(len(provenance), dtype=np.int64)

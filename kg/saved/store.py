@@ -166,7 +166,7 @@ def from_rdf(source: Path | rdflib.Dataset, *, namespace: Namespace | None = Non
             store = ox.Store()
             store.bulk_load(read_bytes(source), format=ox.RdfFormat.N_QUADS)
         else:
-            store = source.store._inner
+            store = source.store._inner  # type: ignore[attr-defined]
         return _graph_of(store, namespace)
     except (SyntaxError, ValueError) as error:
         raise InputError(
@@ -195,25 +195,24 @@ def _graph_of(store: ox.Store, namespace: Namespace) -> KnowledgeGraph:
         kind, raw_id = namespace.raw_id(iri)
         members[kind].append([raw_id, *texts])
     nodes = {}
-    for kind, columns in members.items():
-        ids, labels, texts, iris = np.array(columns, dtype=object).reshape(-1, 4).T
+    for kind, rows_of in members.items():
+        ids, labels, text, iris = np.array(rows_of, dtype=object).reshape(-1, 4).T
         removed = np.array([label is None for label in labels], dtype=bool)
         labels[removed] = ids[removed]
         vocabulary = Vocabulary(kind, ids, removed=removed)
-        nodes[kind] = Nodes(vocabulary=vocabulary, labels=labels, texts=texts, iris=iris)
+        nodes[kind] = Nodes(vocabulary=vocabulary, labels=labels, texts=text, iris=iris)
     sources = listed("source")
     relation_of = {namespace.term(relation): relation for _, relation, _ in map(str.split, listed("edgeType"))}
     ends: dict[EdgeType, list[tuple[str, str, int]]] = {EdgeType(*name.split()): [] for name in listed("edgeType")}
     for place, name in enumerate(sources):
         for quad in store.quads_for_pattern(None, None, None, _source_graph(name, namespace)):
-            (start_kind, start), (end_kind, end) = (
-                namespace.raw_id(term.value) for term in (quad.subject, quad.object)
-            )  # type: ignore[union-attr]
+            start_kind, start = namespace.raw_id(quad.subject.value)  # type: ignore[union-attr]
+            end_kind, end = namespace.raw_id(quad.object.value)  # type: ignore[union-attr]
             ends[EdgeType(start_kind, relation_of[quad.predicate.value], end_kind)].append((start, end, place))
     names = rows("?name", f"{this} {_LABEL} ?name . {this} {_TYPE} ?index")
     if not names:
         raise ValueError("nothing there is a graph")
-    edges = {edge_type: _edges(edge_type, rows_of, nodes) for edge_type, rows_of in ends.items()}
+    edges = {edge_type: _edges(edge_type, pairs, nodes) for edge_type, pairs in ends.items()}
     return KnowledgeGraph(name=names[0][0], nodes=nodes, edges=edges, sources=tuple(sources))
 
 
