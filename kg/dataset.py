@@ -27,7 +27,7 @@ from kg.storage.manifest import canonical, file_sha256, pretty, refuse_foreign, 
 
 __all__ = ["FORMAT_VERSION", "Dataset", "read_manifest", "refuse_other"]
 
-FORMAT_VERSION = 3  # 2: splits of several parts, validation ratings; 3: lines of edges, tombstones, forgotten people
+FORMAT_VERSION = 3  # 2: splits of several parts, validation ratings; 3: lines of edges, empty places, forgotten people
 _FORMAT = "kgrec graph"
 _ARTEFACTS = ("edges.parquet", "kg.nq.gz", "nodes.parquet", "ratings.parquet", "splits.parquet")
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "pyoxigraph", "rdflib")

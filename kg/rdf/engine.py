@@ -17,12 +17,12 @@ from kg.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     import ibis
 
-__all__ = ["ENGINES", "MEMORY_LIMIT", "Engine", "EngineName", "open_engine", "without_progress_bar"]
+__all__ = ["ENGINES", "Engine", "EngineName", "open_engine", "without_progress_bar"]
 
 EngineName = Literal["duckdb", "pyspark"]
 ENGINES: tuple[str, ...] = get_args(EngineName)
 # What DuckDB may hold before it spills to disk: the rest of a build needs its share of 4 GB.
-MEMORY_LIMIT = "1500MB"
+_MEMORY_LIMIT = "1500MB"
 
 
 class Engine:
@@ -119,7 +119,7 @@ def _duckdb(folder: Path) -> Iterator[Any]:
 
     # Nothing here depends on the order of rows that no expression orders, and keeping it would cost memory.
     backend = ibis.duckdb.connect(
-        memory_limit=MEMORY_LIMIT, temp_directory=str(folder / "spill"), preserve_insertion_order=False
+        memory_limit=_MEMORY_LIMIT, temp_directory=str(folder / "spill"), preserve_insertion_order=False
     )
     without_progress_bar(backend.con)
     try:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyoxigraph as ox
 
+from kg.rdf.engine import without_progress_bar
 from kg.rdf.rdf_file import RELATIVE
 from kg.report import FileAccount
 from kg.triples import BLANK
@@ -53,6 +54,7 @@ class StatementFiles:
         """
         self.folder, self.name, self.account, self.labels = folder, name, account, labels
         self.database = duckdb.connect()
+        without_progress_bar(self.database)
         self._triples: list[tuple[Any, ...]] = []
         self._literals: list[tuple[Any, ...]] = []
         self._blanks: dict[str, int] = {}
