@@ -1,4 +1,4 @@
-"""What can only be seen in the whole graph, stated of each node: counts, shares, who shares what with whom."""
+"""Measures of nodes that only the whole graph can tell: counts, shares, partners that share a label, text or link."""
 
 from __future__ import annotations
 

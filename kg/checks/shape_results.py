@@ -1,4 +1,4 @@
-"""What pySHACL reports over many batches, gathered by shape and kind of node, and told in sentences."""
+"""Reports of pySHACL over many batches, gathered by shape and kind of node, in sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that say what is new: records of items or users as YAML, JSON or a table."""
+"""Files of new items or users: records as YAML, JSON or a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["RecordFile", "read_records"]
 
 @dataclass(frozen=True, kw_only=True)
 class RecordFile:
-    """What a file says of new items or users.
+    """Records of new items or users from a file.
 
     Attributes:
         records: One a new node, as `kg.growth.new_entities.NewEntities.of` takes them.

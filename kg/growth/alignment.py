@@ -1,4 +1,4 @@
-"""A newer state of a data set in the indices of an older one: what stays keeps its index, what goes leaves a tombstone."""
+"""A newer state of a data set in the indices of an older one: an id that stays keeps its index, one that goes leaves a tombstone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person leaves a graph: every file and every index, with proof."""
+"""Forgetting: a person leaves every file and every index of a graph, with proof."""
 
 from __future__ import annotations
 

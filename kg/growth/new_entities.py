@@ -1,4 +1,4 @@
-"""New items or users for a graph that is in use: what is said of them, matched to what the graph knows."""
+"""New items or users for a graph that is in use, matched to the nodes that it knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a person still stands in what kgrec wrote: the proof of forgetting looks into every file, decoded."""
+"""Traces of a person in files that kgrec wrote: the proof of forgetting looks into all of them, decoded."""
 
 from __future__ import annotations
 

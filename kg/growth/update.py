@@ -26,7 +26,7 @@ _NO_EDGES = np.empty((2, 0), dtype=np.int64)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Update:
-    """What an update did.
+    """A data set after an update.
 
     Attributes:
         dataset: The data set as it now lies in its directory.

@@ -1,4 +1,4 @@
-"""Who is next to whom: a graph as one sparse matrix over the nodes of all kinds."""
+"""Neighbours of nodes: a graph as one sparse matrix over the nodes of all kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How two nodes hang together: simple paths, best first, by number of edges or by how rare what they pass is."""
+"""Paths between two nodes, best first, by number of edges or by how rare the nodes are that they pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What connects the items someone rated with another item: one edge, or two edges over a shared node."""
+"""Ways from the items that someone rated to another item: one edge, or two edges over a shared node."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a query found.
+    """The answer to a query.
 
     Attributes:
         variables: Names of the columns; `subject`, `predicate` and `object` for CONSTRUCT and DESCRIBE.

@@ -1,4 +1,4 @@
-"""What can be asked of a graph: its prefixes, names, and example queries that fit it."""
+"""A guide to the queries of a graph: its prefixes, its names, and examples that fit it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Guide:
 
     @cached_property
     def examples(self) -> dict[str, str]:
-        """What a person may want to know -> the query that tells it, with names of the graph itself."""
+        """Example queries with names of the graph itself, by their titles."""
         return _examples(Dataset.load(self.directory))
 
     def question(self, text: str | None, *, file: Path | None, limit: int) -> Question:

@@ -1,4 +1,4 @@
-"""The text of a SPARQL query: the prefixes it may use, the names in it, and what is wrong with it in a sentence."""
+"""The text of a SPARQL query: the prefixes it may use, the names in it, and its mistakes in a sentence."""
 
 from __future__ import annotations
 

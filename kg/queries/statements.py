@@ -1,4 +1,4 @@
-"""What a graph states about single nodes: their edges, each with the file and the line it comes from."""
+"""Statements about single nodes: their edges, each with the file and the line it comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program that parses RDF within limits: bytes on standard input, N-Quads on standard output, errors as JSON.
+"""A program that parses RDF within limits: bytes on standard input, N-Quads on standard output, errors as JSON.
 
 Run as `python bounded_parser.py FORMAT BASE LENIENT BYTES SECONDS`. It loads nothing of kgrec, so that it starts at once.
 """

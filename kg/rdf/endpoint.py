@@ -1,4 +1,4 @@
-"""How a SPARQL endpoint is asked for knowledge: the part of a description, and the queries it stands for."""
+"""The part of a description that names a SPARQL endpoint, and the queries that it stands for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a SPARQL endpoint says, kept as a file: fetched once, then the same for every build, with or without network."""
+"""The answers of a SPARQL endpoint as a file: fetched once, then the same for every build, with or without network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where joins and counts over triples run: DuckDB on this machine, or Spark on a cluster, behind the same Ibis expressions."""
+"""The engine of joins and counts over triples: DuckDB on this machine, or Spark on a cluster, behind the same Ibis expressions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the triples of each source of knowledge lie: in the user's file, or in the snapshot of an endpoint."""
+"""The files of sources of knowledge: the user's own, or the snapshot of an endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nodes of RDF sources the items are: by a column, by a table of links, by `owl:sameAs`, by their own IRI."""
+"""Links from items to nodes of RDF sources: by a column, by a table of links, by `owl:sameAs`, by their own IRI."""
 
 from __future__ import annotations
 

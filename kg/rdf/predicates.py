@@ -1,4 +1,4 @@
-"""Which predicates of an RDF source are wanted, as people write them in a description."""
+"""The choice of predicates of an RDF source, as people write it in a description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources of knowledge, read and linked to the items: what RDF files, tables of triples and endpoints say about them."""
+"""Sources of knowledge, read and linked to the items: RDF files, tables of triples and endpoints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["LinkedSource", "gather"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LinkedSource:
-    """What one source says about linked items.
+    """One source with its triples about linked items.
 
     Attributes:
         knowledge: What the description says of it.

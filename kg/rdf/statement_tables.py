@@ -32,7 +32,7 @@ _BLANK = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u20
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Statements:
-    """What a source states, as tables of an engine.
+    """Statements of a source, as tables of an engine.
 
     Attributes:
         triples: `position` (in the order of the source), `subject`, `predicate`, `object`; subject and object are codes.

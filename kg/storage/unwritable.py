@@ -1,4 +1,4 @@
-"""What the system says where nothing can be written, told with the path that people gave."""
+"""Errors of places where nothing can be written, with the path that people gave."""
 
 from __future__ import annotations
 
