@@ -19,7 +19,7 @@ from kg.growth.alignment import buried
 from kg.growth.traces import standing_alone, traces
 from kg.named_split import NamedSplit
 from kg.report import summary
-from kg.schema import ITEM, USER
+from kg.schema import ITEM, USER, EdgeType
 from kg.storage.atomic import clear_leftovers
 
 __all__ = ["Forgetting", "forget", "forget_in_graph", "prove"]
@@ -55,8 +55,10 @@ def forget(dataset: Dataset, people: Sequence[str]) -> Forgetting:
     place = graph.users.vocabulary.places(list(people))  # of those whom an update has removed, too
     users = np.zeros(len(graph.users), dtype=bool)
     users[place[place >= 0]] = True
-    edges, touched = _without(graph, users)
-    gone = {USER: users, **_orphans(graph, edges, touched)}
+    edges = _without(graph, users)
+    before, after = (_degrees(graph, part) for part in (graph.edges, edges))
+    orphans = {kind: (before[kind] > 0) & (after[kind] == 0) for kind in graph.nodes if kind not in (USER, ITEM)}
+    gone = {USER: users, **orphans}
     nodes = dict(graph.nodes)
     for kind, mask in gone.items():
         placeholders = [forgotten.placeholder(kind, index) for index in np.flatnonzero(mask).tolist()]
@@ -125,32 +127,26 @@ def prove(directory: Path, people: Sequence[str], namespace: str) -> None:
         )
 
 
-def _without(graph: KnowledgeGraph, users: NDArray[np.bool_]) -> tuple[dict[Any, Edges], dict[str, NDArray[np.bool_]]]:
-    """Return the edges that touch none of the users, and what the others touch at their other end."""
-    touched = {kind: np.zeros(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}
+def _without(graph: KnowledgeGraph, users: NDArray[np.bool_]) -> dict[EdgeType, Edges]:
+    """Return the edges that touch none of the users."""
     left = {}
     for edge_type, edges in graph.edges.items():
         gone = np.zeros(len(edges), dtype=bool)
         for row, kind in enumerate((edge_type.source, edge_type.target)):
             if kind == USER:
                 gone |= users[edges.index[row]]
-        for row, kind in enumerate((edge_type.source, edge_type.target)):
-            touched[kind][edges.index[row][gone]] = True
         if not gone.all() or not len(edges):
             left[edge_type] = edges.select(~gone)
-    return left, touched
+    return left
 
 
-def _orphans(
-    graph: KnowledgeGraph, edges: Mapping[Any, Edges], touched: Mapping[str, NDArray[np.bool_]]
-) -> dict[str, NDArray[np.bool_]]:
-    """Return the concepts that were touched and have no edge left, by kind."""
-    alone = {kind: mask.copy() for kind, mask in touched.items() if kind not in (USER, ITEM) and mask.any()}
-    for edge_type, left in edges.items():
+def _degrees(graph: KnowledgeGraph, edges: Mapping[EdgeType, Edges]) -> dict[str, NDArray[np.int64]]:
+    """Return how many edges each node has, by kind, `[num_nodes]`."""
+    degrees = {kind: np.zeros(len(nodes), dtype=np.int64) for kind, nodes in graph.nodes.items()}
+    for edge_type, part in edges.items():
         for row, kind in enumerate((edge_type.source, edge_type.target)):
-            if kind in alone:
-                alone[kind][left.index[row]] = False
-    return {kind: mask for kind, mask in alone.items() if mask.any()}
+            degrees[kind] += np.bincount(part.index[row], minlength=len(degrees[kind]))
+    return degrees
 
 
 def _split(split: NamedSplit, kept: NDArray[np.bool_], row_of: NDArray[np.int64]) -> NamedSplit:

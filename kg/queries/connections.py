@@ -109,10 +109,10 @@ def _remaining(adjacency: Adjacency, end: int, cost: NDArray[np.float64], cutoff
     """
     least = np.full((cutoff + 1, len(adjacency)), np.inf)
     least[:, end] = 0.0
-    connected = np.flatnonzero(adjacency.degree)
+    matrix, connected = adjacency.matrix, np.flatnonzero(adjacency.degree)
     for edges in range(1, cutoff + 1):
         if len(connected):
-            best = np.minimum.reduceat(least[edges - 1][adjacency.neighbours], adjacency.starts[connected])
+            best = np.minimum.reduceat(least[edges - 1][matrix.indices], matrix.indptr[connected])
             least[edges, connected] = best + cost[connected]
         least[edges, end] = 0.0
     return least

@@ -43,7 +43,7 @@ def structure(graph: KnowledgeGraph, ratings: Ratings | None = None, *, hubs: in
         "name": graph.name,
         "nodes": size,
         "edges": sum(len(edges) for edges in by_type.values()),
-        "density": float(len(adjacency.neighbours) / max(size * (size - 1), 1)),
+        "density": float(adjacency.matrix.nnz / max(size * (size - 1), 1)),
         "components": _components(adjacency),
         "kinds": {
             kind: _degrees(degree[adjacency.offsets[kind] : adjacency.offsets[kind] + len(nodes)])

@@ -89,7 +89,8 @@ def without_progress_bar(connection: Any) -> None:
 
     In a notebook without ipywidgets DuckDB draws none, and refuses even to be told so.
     """
-    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone()[0]:
+    [(drawn,)] = connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+    if drawn:
         connection.execute("SET enable_progress_bar = false")
 
 

@@ -122,7 +122,7 @@ def _parsed(lines: str, pattern: str, groups: str) -> str:
 def _counts(database: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
     """Return how many rows were taken apart, and how many of them are in named graphs."""
     query = "SELECT count(*), count(*) FILTER (term.g <> '') FROM parsed WHERE term.s <> ''"
-    return database.execute(query).fetchone() or (0, 0)
+    return tuple(database.execute(query).fetchall()[0])
 
 
 def _chunks(file: Path) -> Iterator[tuple[int, bytes]]:
