@@ -61,7 +61,7 @@ class Adjacency:
     @property
     def degree(self) -> NDArray[np.int64]:
         """Number of different neighbours, `[num_nodes]`."""
-        return np.diff(self.matrix.indptr).astype(np.int64)
+        return np.asarray(np.diff(self.matrix.indptr), dtype=np.int64)
 
     def beside(self, number: int) -> NDArray[np.int64]:
         """Return the neighbours of one node, rising."""

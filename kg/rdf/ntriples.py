@@ -74,17 +74,7 @@ def read_ntriples(file: Path, form: ox.RdfFormat, files: StatementFiles, *, leni
 def _take_apart(
     first: int, content: bytes, form: ox.RdfFormat, files: StatementFiles
 ) -> tuple[int, int, list[tuple[int, bytes]]]:
-    """Write what the plain lines of a chunk state.
-
-    Args:
-        first: Number of the first line.
-        content: Whole lines.
-        form: N-Triples or N-Quads.
-        files: Receives the statements.
-
-    Returns:
-        How many statements were written, how many of them are in named graphs, and the other lines with their numbers.
-    """
+    """Write what the plain lines of a chunk state; return how many, how many in named graphs, and the other lines."""
     text, unreadable = _decoded(first, content)
     lines = pa.table({"position": np.arange(first, first + len(text), dtype=np.int64), "text": text})
     graph = f"(?:<({_IRI})> )?" if form == ox.RdfFormat.N_QUADS else "()"
