@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from kg.errors import InputError, did_you_mean
 from kg.schema import Namespace
 
-__all__ = ["calls_service", "names_in", "prefixes_of", "shorten", "syntax_error"]
+__all__ = ["XSD", "calls_service", "names_in", "prefixes_of", "shorten", "syntax_error"]
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
 _STANDARD = {
