@@ -166,6 +166,14 @@ class KnowledgeGraph:
         """Number of edges of all types."""
         return sum(len(edges) for edges in self.edges.values())
 
+    def degrees(self) -> dict[str, NDArray[np.int64]]:
+        """Return how many edges each node has, by kind, `[num_nodes]`; one to itself counts twice."""
+        degrees = {kind: np.zeros(len(nodes), dtype=np.int64) for kind, nodes in self.nodes.items()}
+        for edge_type, edges in self.edges.items():
+            for row, kind in enumerate((edge_type.source, edge_type.target)):
+                degrees[kind] += np.bincount(edges.index[row], minlength=len(degrees[kind]))
+        return degrees
+
     def concepts_of(self, kind: str, node: int) -> Iterator[tuple[EdgeType, NDArray[np.int64]]]:
         """Yield the relations in which a node's own edges lead to concepts, with the indices of these, in the order of the edges."""
         for edge_type, edges in self.edges.items():

@@ -55,15 +55,15 @@ def forget(dataset: Dataset, people: Sequence[str]) -> Forgetting:
     place = graph.users.vocabulary.places(list(people))  # of those whom an update has removed, too
     users = np.zeros(len(graph.users), dtype=bool)
     users[place[place >= 0]] = True
-    edges = _without(graph, users)
-    before, after = (_degrees(graph, part) for part in (graph.edges, edges))
+    left = replace(graph, edges=_without(graph, users))
+    before, after = graph.degrees(), left.degrees()
     orphans = {kind: (before[kind] > 0) & (after[kind] == 0) for kind in graph.nodes if kind not in (USER, ITEM)}
     gone = {USER: users, **orphans}
     nodes = dict(graph.nodes)
     for kind, mask in gone.items():
         placeholders = [forgotten.placeholder(kind, index) for index in np.flatnonzero(mask).tolist()]
         nodes[kind] = buried(nodes[kind], mask, placeholders)
-    left = replace(graph, nodes=nodes, edges=edges)
+    left = replace(left, nodes=nodes)
     kept = ~users[ratings.user]
     row_of = np.cumsum(kept) - 1
     counts = {
@@ -138,15 +138,6 @@ def _without(graph: KnowledgeGraph, users: NDArray[np.bool_]) -> dict[EdgeType, 
         if not gone.all() or not len(edges):
             left[edge_type] = edges.select(~gone)
     return left
-
-
-def _degrees(graph: KnowledgeGraph, edges: Mapping[EdgeType, Edges]) -> dict[str, NDArray[np.int64]]:
-    """Return how many edges each node has, by kind, `[num_nodes]`."""
-    degrees = {kind: np.zeros(len(nodes), dtype=np.int64) for kind, nodes in graph.nodes.items()}
-    for edge_type, part in edges.items():
-        for row, kind in enumerate((edge_type.source, edge_type.target)):
-            degrees[kind] += np.bincount(part.index[row], minlength=len(degrees[kind]))
-    return degrees
 
 
 def _split(split: NamedSplit, kept: NDArray[np.bool_], row_of: NDArray[np.int64]) -> NamedSplit:

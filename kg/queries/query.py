@@ -110,11 +110,12 @@ def answer(store: ox.Store | Path, question: Question) -> Answer:
 def _taken(result: ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples, limit: int) -> Answer:
     if isinstance(result, ox.QueryBoolean):
         return Answer(boolean=bool(result))
-    of_solutions = isinstance(result, ox.QuerySolutions)
-    names = tuple(variable.value for variable in result.variables) if of_solutions else _OF_TRIPLES
+    names = (
+        _OF_TRIPLES if isinstance(result, ox.QueryTriples) else tuple(variable.value for variable in result.variables)
+    )
     rows = []
     for row in islice(result, limit + 1):
-        values = {name: row[name] if of_solutions else getattr(row, name) for name in names}
+        values = {name: getattr(row, name) if isinstance(row, ox.Triple) else row[name] for name in names}
         rows.append({name: _term(value) for name, value in values.items() if value is not None})
     return Answer(variables=names, rows=tuple(rows[:limit]), cut=len(rows) > limit)
 
