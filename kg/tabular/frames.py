@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from kg.errors import InputError
-from kg.tabular.record_cells import cell_text
+from kg.tabular.json_records import cell_text
 
 __all__ = ["arrow_table", "column_values", "table_rows"]
 

@@ -228,7 +228,7 @@ def both(*spoils: Callable[[Path], None]) -> Callable[[Path], None]:
 CASES = {
     "rating described": (change("d.yaml", IMPLICIT, IMPLICIT + "  rating: stars\n"), "d.yaml", 2, "implicit feedback has no stars; leave out rating"),
     "scale described": (change("d.yaml", IMPLICIT, IMPLICIT + "  scale: [1, 5]\n"), "d.yaml", 2, "implicit feedback has no stars; leave out scale"),
-    "no stars, not said": (change("d.yaml", IMPLICIT, ""), "train.csv", None, "expected a column 'rating', found only 'user', 'item'.*give feedback: implicit under ratings"),
+    "no stars, not said": (change("d.yaml", IMPLICIT, ""), "later.csv", None, "expected a column 'rating', found only 'user', 'item'.*give feedback: implicit under ratings"),
     "other feedback": (change("d.yaml", "implicit", "implied"), "d.yaml", 4, "'implied'"),
     "no files": (change("d.yaml", "[train.csv, later.csv]", "[]"), "d.yaml", 3, "give at least one file"),
     "file twice": (change("d.yaml", "later.csv", "train.csv"), "d.yaml", 2, "stands twice"),
@@ -239,7 +239,7 @@ CASES = {
     "empty user in the second file": (change("later.csv", "w,0", ",0"), "later.csv", 3, "expected a user id"),
     "item beyond the lines": (change("later.csv", "w,0", "w,4"), "later.csv", 3, "item '4' has no row"),
     "column missing in the second file": (change("later.csv", "user,item", "user,thing"), "later.csv", None, "expected a column 'item'"),
-    "times in one file only": (change("train.csv", "user,item\nu,0\nv,0\nu,1", "user,item,time\nu,0,1\nv,0,1\nu,1,1"), "later.csv", None, "expected a column 'time'"),
+    "times in one file only": (change("train.csv", "user,item\nu,0\nv,0\nu,1", "user,item,time\nu,0,1\nv,0,1\nu,1,1"), "later.csv", None, "expected times as in train.csv, found none"),
     "unknown pair in a part": (change("w.csv", "v,1", "v,1\nw,1"), "w.csv", 3, "choice of item '1' by user 'w' is not among the ratings, as are 1 of the 2 here"),
     "unknown user in a part": (change("w.csv", "v,1", "v,1\nx,1"), "w.csv", 3, "user 'x' has no row"),
     "parts overlap": (change("d.csv", "u,3", "u,3\nv,1"), "d.csv", 3, "item '1' by user 'v' is in the part 'warm' and here in 'cold_items'"),
