@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,6 @@ from kg.errors import Problems
 from kg.forgotten import Forgotten
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.merging import Merger
-from kg.named_split import NamedSplit
 from kg.origin import Origin
 from kg.rdf.engine import Engine, open_engine
 from kg.rdf.knowledge_files import KnowledgeFiles
@@ -82,35 +82,33 @@ def build(
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return _Build(description, knowledge, partial(open_engine, engine, scratch), forgotten).run(known)
+        opened = partial(open_engine, engine, scratch)
+        return _Build(description=description, knowledge=knowledge, engine=opened, forgotten=forgotten).run(known)
     finally:
         if was_enabled:
             gc.enable()
 
 
+@dataclass(kw_only=True, eq=False)
 class _Build:
     """One run of the build; every step adds nodes, edges and its part of the account."""
 
-    def __init__(
-        self,
-        description: Description,
-        knowledge: KnowledgeFiles,
-        engine: Callable[[], AbstractContextManager[Engine]],
-        forgotten: Forgotten,
-    ) -> None:
-        self.description = description
-        self.folder = knowledge.folder
-        self.knowledge = knowledge
-        self.engine = engine
-        self.forgotten = forgotten
-        self.merger: Merger | None = None
-        self.files: dict[str, FileAccount] = {}
-        self.notes: list[str] = []
-        self.warnings: list[str] = []
-        self.text_fields: dict[str, dict[str, int]] = {}
-        self.nodes: dict[str, Nodes] = {}
-        self.edges: dict[EdgeType, list[pd.DataFrame]] = {}
-        self.sources: dict[str, int] = {}
+    description: Description
+    knowledge: KnowledgeFiles
+    engine: Callable[[], AbstractContextManager[Engine]]
+    forgotten: Forgotten
+    merger: Merger | None = None
+    files: dict[str, FileAccount] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    text_fields: dict[str, dict[str, int]] = field(default_factory=dict)
+    nodes: dict[str, Nodes] = field(default_factory=dict)
+    edges: dict[EdgeType, list[pd.DataFrame]] = field(default_factory=dict)
+    sources: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return self.knowledge.folder
 
     def run(self, known: Dataset | None) -> Dataset:
         origin = Origin.of(self.description, self.folder)
@@ -160,7 +158,7 @@ class _Build:
             files=self.files,
             forgotten=self.forgotten,
         )
-        splits = self._splits(reader)
+        splits = reader.read_all(self.description.splits, self.notes)
         if self.merger is not None:
             ratings, splits = self.merger.ratings(ratings, splits)
             shown = None if shown is None else self.merger.shown(shown, ratings)
@@ -264,10 +262,7 @@ class _Build:
         for kind, members in together.groupby("kind", sort=False):
             concepts = members.drop_duplicates("id")
             vocabulary = Vocabulary(str(kind), concepts["id"])
-            nothing = np.full(len(vocabulary), None, dtype=object)
-            self.nodes[str(kind)] = Nodes(
-                vocabulary=vocabulary, labels=concepts["label"].to_numpy(dtype=object), texts=nothing, iris=nothing
-            )
+            self.nodes[str(kind)] = Nodes.of(vocabulary, labels=concepts["label"].tolist())
             for (holder, relation), claim in members.groupby(["holder", "relation"], sort=False):
                 target = vocabulary.indices(claim["id"].to_numpy(dtype=object))
                 self._add_edges(EdgeType(str(holder), str(relation), str(kind)), claim, target)
@@ -341,11 +336,11 @@ class _Build:
             about[linked.object[linked.object_is_item]] = True
         for name, known in places.items():
             texts_of = texts.get(name, {})
-            self.nodes[name] = Nodes(
-                vocabulary=Vocabulary(name, known),
-                labels=_column([labels[name].get(node) or _end_of(node) for node in known]),
-                texts=_column([" ".join(texts_of.get(node, ())) or None for node in known]),
-                iris=_column([node if is_iri(node) else None for node in known]),
+            self.nodes[name] = Nodes.of(
+                Vocabulary(name, known),
+                labels=[labels[name].get(node) or _end_of(node) for node in known],
+                texts=[" ".join(texts_of.get(node, ())) or None for node in known],
+                iris=[node if is_iri(node) else None for node in known],
             )
         return about
 
@@ -372,16 +367,6 @@ class _Build:
             edge_type = EdgeType(ITEM if of_item else name, relations[code], ITEM if to_item else name)
             self._add_edges(edge_type, part.assign(source=file), part["target"])
 
-    def _splits(self, reader: SplitReader) -> dict[str, NamedSplit]:
-        splits = {}
-        for name, split in self.description.splits.items():
-            absent = [file for file in split.files if not (self.folder / file).exists()]
-            if absent and split.optional:
-                self.notes.append(f"{absent[0]} is not there; the split {name!r} is not offered.")
-            else:
-                splits[name] = reader.read(split)
-        return splits
-
     def _inputs(self, origin: Origin) -> dict[str, str]:
         """Return the SHA-256 of each file that was read."""
         matches = [table.match for table in self.description.items if table.match is not None]
@@ -392,16 +377,8 @@ class _Build:
 
 def _nodes(entities: Entities) -> Nodes:
     labels = [label or raw_id for label, raw_id in zip(entities.labels, entities.vocabulary, strict=True)]
-    return Nodes(
-        vocabulary=entities.vocabulary,
-        labels=_column(labels),
-        texts=_column([" ".join(texts) or None for texts in entities.texts]),
-        iris=_column(entities.links),
-    )
-
-
-def _column(values: Collection[str | None]) -> NDArray[np.object_]:
-    return np.fromiter(values, dtype=object, count=len(values))
+    texts = [" ".join(texts) or None for texts in entities.texts]
+    return Nodes.of(entities.vocabulary, labels=labels, texts=texts, iris=entities.links)
 
 
 def _edges(frames: Sequence[pd.DataFrame]) -> Edges:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -44,6 +44,20 @@ class Nodes:
                 )
             column.flags.writeable = False
             object.__setattr__(self, name, column)
+
+    @classmethod
+    def of(
+        cls,
+        vocabulary: Vocabulary,
+        *,
+        labels: Sequence[str],
+        texts: Sequence[str | None] | None = None,
+        iris: Sequence[str | None] | None = None,
+    ) -> Nodes:
+        """Return nodes from plain lists; without texts or IRIs none is known."""
+        columns = [[None] * len(vocabulary) if known is None else known for known in (labels, texts, iris)]
+        label, text, iri = (np.array(column, dtype=object) for column in columns)
+        return cls(vocabulary=vocabulary, labels=label, texts=text, iris=iri)
 
     def __len__(self) -> int:
         return len(self.vocabulary)

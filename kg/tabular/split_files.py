@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +45,22 @@ class SplitReader:
     files: dict[str, FileAccount]
     forgotten: Forgotten
 
-    def read(self, split: Split) -> NamedSplit:
-        """Return a split; raises `InputError` with file and line if it does not fit the ratings."""
+    def read_all(self, splits: Mapping[str, Split], notes: list[str]) -> dict[str, NamedSplit]:
+        """Return the splits by name, but for optional ones whose files are absent, of which the notes then tell.
+
+        Raises:
+            InputError: If a split does not fit the ratings, with file and line.
+        """
+        found = {}
+        for name, split in splits.items():
+            absent = [file for file in split.files if not (self.folder / file).exists()]
+            if absent and split.optional:
+                notes.append(f"{absent[0]} is not there; the split {name!r} is not offered.")
+            else:
+                found[name] = self._read(split)
+        return found
+
+    def _read(self, split: Split) -> NamedSplit:
         if split.items is not None:
             validation = None if split.validation_items is None else self._item_list(split.validation_items)
             return NamedSplit(test_items=self._item_list(split.items), validation_items=validation)
