@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kg.tabular.entity_description import Relation
 from kg.tabular.expression import without_matches
 from kg.tabular.tables import LIST_SEPARATOR, Table
 
-__all__ = ["num_escaped", "numbers", "split_cells", "unescaped"]
+__all__ = ["num_escaped", "numbers", "refuse_values", "related_ids", "split_cells", "unescaped"]
 
 # The semicolon is required: `AT&T` and `?a=1&copy=2` are meant as they stand.
 _HTML_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -71,6 +72,26 @@ def split_cells(
     values = (values.map(unescaped) if escaped else values).str.strip()
     values = values[~values.isin(list(unknown))]
     return pd.DataFrame({"row": values.index.to_numpy(dtype=np.int64), "value": values.to_numpy(dtype=object)})
+
+
+def related_ids(table: Table, relation: Relation, missing: Sequence[str]) -> pd.DataFrame:
+    """Return the ids that the rows of a table name in the column of a relation, as `split_cells` returns values.
+
+    Args:
+        table: The table.
+        relation: How its column is read.
+        missing: Values that mean unknown, unless the relation has its own.
+    """
+    unknown = {value.strip() for value in (missing if relation.missing is None else relation.missing)} | {""}
+    return split_cells(table, relation.column, split=relation.split, unknown=unknown, counted=relation.counted)
+
+
+def refuse_values(
+    table: Table, values: pd.DataFrame, wrong: NDArray[np.bool_], sentence: Callable[[str], str]
+) -> None:
+    """Raise `InputError` with the sentences about the first wrong one of the `values` in each `row`, if there are any."""
+    first = values[wrong].drop_duplicates("row").set_index("row")["value"]
+    table.refuse(np.isin(np.arange(len(table)), first.index), lambda row: sentence(str(first[row])))
 
 
 def numbers(table: Table, column: str, *, lowest: float) -> NDArray[np.float64]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from kg.report import FileAccount
-from kg.tabular.cells import numbers, split_cells, unescaped
+from kg.tabular.cells import numbers, refuse_values, split_cells, unescaped
 from kg.tabular.entity_description import Concept, NameTable
 from kg.tabular.expression import first_groups
 from kg.tabular.tables import Table, read_table
@@ -106,10 +105,10 @@ def _flagged(table: Table, flags: Mapping[str, str] | Sequence[str]) -> pd.DataF
 def _binned(values: pd.DataFrame, table: Table, column: str, bins: Sequence[float]) -> list[str]:
     found = pd.to_numeric(values["value"], errors="coerce").to_numpy(dtype=float)
     remedy = "correct it, or list it under missing"
-    _refuse(
+    refuse_values(
+        table,
         values,
         np.isnan(found),
-        table,
         lambda value: f"expected a number in the column {column!r}, found {value!r}; {remedy}",
     )
     whole = all(border == int(border) for border in bins) and bool((found == np.floor(found)).all())
@@ -123,22 +122,16 @@ def _binned(values: pd.DataFrame, table: Table, column: str, bins: Sequence[floa
 
 def _named(values: pd.DataFrame, table: Table, column: str, names: Mapping[str, str]) -> list[str]:
     unnamed = ~values["value"].isin(names.keys()).to_numpy(dtype=bool)
-    _refuse(
+    refuse_values(
+        table,
         values,
         unnamed & ~values["value"].duplicated().to_numpy(dtype=bool),  # a code without a name is one problem
-        table,
         lambda code: (
             f"the code {code!r} in the column {column!r} is not among the {len(names):,} that have a name; "
             "correct it, or name it in the file of names_from"
         ),
     )
     return [names[value] for value in values["value"]]
-
-
-def _refuse(values: pd.DataFrame, wrong: NDArray[np.bool_], table: Table, sentence: Callable[[str], str]) -> None:
-    """Raise `InputError` with the sentences about the first wrong value of each row, if there are any."""
-    first = values[wrong].drop_duplicates("row").set_index("row")["value"]
-    table.refuse(np.isin(np.arange(len(table)), first.index), lambda row: sentence(str(first[row])))
 
 
 def read_names(description: NameTable, folder: Path, files: dict[str, FileAccount]) -> dict[str, str]:

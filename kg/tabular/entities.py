@@ -10,16 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.errors import InputError, Problems
+from kg.errors import InputError, Problems, did_you_mean
 from kg.forgotten import OF_FORGOTTEN, Forgotten
 from kg.report import FileAccount
-from kg.tabular.cells import num_escaped
+from kg.tabular.cells import num_escaped, refuse_values, related_ids
 from kg.tabular.concepts import concept_id, concept_values, grouped, read_names
 from kg.tabular.entity_description import Concept, ItemTable, Match, UserTable
 from kg.tabular.expression import without_matches
 from kg.tabular.link_cells import link_cells, link_remedy
 from kg.tabular.matching import match_titles, normal_title, title_and_year
-from kg.tabular.related import related_entities
 from kg.tabular.table_format import LINE
 from kg.tabular.tables import Table, read_table
 from kg.tabular.templates import render, template_fields
@@ -29,6 +28,7 @@ from kg.vocabulary import Vocabulary
 __all__ = ["Entities", "read_entities"]
 
 _ARTICLE = {"user": "a", "item": "an"}
+_SHOWN_CANDIDATES = 100_000
 
 
 @dataclass(kw_only=True, eq=False)
@@ -307,10 +307,27 @@ def _concept_claims(
 
 def _add_relations(entities: Entities, source: _Source, forgotten: Forgotten) -> None:
     """Add the relations to others of the kind that a table states."""
-    kind, account, missing = entities.vocabulary.kind, source.account, source.description.missing
+    vocabulary, account = entities.vocabulary, source.account
+    kind = vocabulary.kind
     for name, relation in source.description.relations.items():
-        values = related_entities(source.table, name, relation, missing, entities.vocabulary, account, forgotten)
-        pairs = source.statements(values, name)
+        values = related_ids(source.table, relation, source.description.missing)
+        gone = forgotten.mask(values["value"].to_numpy(dtype=object))
+        account.count(f"{name} {OF_FORGOTTEN}, left out", int(gone.sum()))
+        values = values[~gone]
+        other = vocabulary.find(values["value"].to_numpy(dtype=object))
+        absent = other < 0
+        if relation.unknown_ids == "error":
+            place = f"in the column {relation.column!r} is not among the {len(vocabulary):,} {kind}s"
+            remedy = f"correct it, or give unknown_ids: drop under {name}"
+            known = list(vocabulary) if len(vocabulary) <= _SHOWN_CANDIDATES else []
+            refuse_values(
+                source.table,
+                values,
+                absent,
+                lambda raw_id: f"the {kind} {raw_id!r} {place}; {remedy}.{did_you_mean(raw_id, known)}",  # noqa: B023
+            )
+        account.count(f"{name} of an id that no {kind} has, left out", int(absent.sum()))
+        pairs = source.statements(values.assign(other=other)[~absent][["row", "other"]].drop_duplicates(), name)
         itself = pairs["entity"] == pairs["other"]
         account.count(f"{name} of {_ARTICLE[kind]} {kind} and itself, left out", int(itself.sum()))
         entities.relations.append(pairs[~itself])
