@@ -39,7 +39,9 @@ class Merger:
         self.new_index = np.searchsorted(self.staying, into)
         self.notes: list[str] = []
         if len(self.gone):
-            pairs = "; ".join(f"{items.id_of(item)!r} into {items.id_of(into[item])!r}" for item in self.gone[:_EXAMPLES])
+            pairs = "; ".join(
+                f"{items.id_of(item)!r} into {items.id_of(into[item])!r}" for item in self.gone[:_EXAMPLES]
+            )
             self.notes.append(
                 f"{len(self.gone):,} items were merged with others of the same link, for example {pairs}."
             )

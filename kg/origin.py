@@ -54,7 +54,10 @@ class Origin:
             for part, named in zip(parts, files, strict=True)
         )
         with_ids = [table for table in description.items if table.match is None]
-        firsts = [next((table for table in of_kind if table.file in files[0]), None) for of_kind in (with_ids, description.users)]
+        firsts = [
+            next((table for table in of_kind if table.file in files[0]), None)
+            for of_kind in (with_ids, description.users)
+        ]
         # A table with several rows an id does not say which ids there are.
         stated = all(first is not None and not first.grouped for first in firsts)
         return cls(

@@ -97,9 +97,9 @@ class Vocabulary:
         if len(found) and found.min() == MISSING:
             unknown = str(raw_ids[int(np.argmin(found))])
             known = self._index[~self.removed]
-            hint = did_you_mean(unknown, known) if len(known) <= 100_000 else ""
             raise UnknownNameError(
-                f"{self.kind} {unknown!r} is not among the {len(known):,} known {self.kind} ids.{hint}"
+                f"{self.kind} {unknown!r} is not among the {len(known):,} known {self.kind} ids."
+                f"{did_you_mean(unknown, known)}"
             )
         return found
 

@@ -86,9 +86,7 @@ def related_ids(table: Table, relation: Relation, missing: Sequence[str]) -> pd.
     return split_cells(table, relation.column, split=relation.split, unknown=unknown, counted=relation.counted)
 
 
-def refuse_values(
-    table: Table, values: pd.DataFrame, wrong: NDArray[np.bool_], sentence: Callable[[str], str]
-) -> None:
+def refuse_values(table: Table, values: pd.DataFrame, wrong: NDArray[np.bool_], sentence: Callable[[str], str]) -> None:
     """Raise `InputError` with the sentences about the first wrong one of the `values` in each `row`, if there are any."""
     first = values[wrong].drop_duplicates("row").set_index("row")["value"]
     table.refuse(np.isin(np.arange(len(table)), first.index), lambda row: sentence(str(first[row])))

@@ -78,9 +78,7 @@ def concept_values(
         for value in values["value"].unique()
     }
     ids = {value: concept_id(label) for value, label in labels.items()}
-    values = values.assign(
-        label=values["value"].map(labels).astype(object), id=values["value"].map(ids).astype(object)
-    )
+    values = values.assign(label=values["value"].map(labels).astype(object), id=values["value"].map(ids).astype(object))
     values = values[values["id"] != ""].drop_duplicates(["row", "id"])
     if concept.first is not None and not concept.group:
         values = values.groupby("row", sort=False).head(concept.first)

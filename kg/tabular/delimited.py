@@ -65,9 +65,7 @@ def read_delimited(
         lines.append(np.array([line for line, _ in batch]))
         bad = [(line, fields) for line, fields in batch if len(fields) != len(columns)]
         for line, fields in bad[: MOST_PROBLEMS - len(problems.found)]:
-            problems.found.append(
-                InputError(_bad_row(separator, table_format, fields, columns), file=file, line=line)
-            )
+            problems.found.append(InputError(_bad_row(separator, table_format, fields, columns), file=file, line=line))
         num_bad += len(bad)
         if not num_bad:
             cells_of = zip(*(fields for _, fields in batch), strict=True)

@@ -28,7 +28,6 @@ from kg.vocabulary import Vocabulary
 __all__ = ["Entities", "read_entities"]
 
 _ARTICLE = {"user": "a", "item": "an"}
-_SHOWN_CANDIDATES = 100_000
 
 
 @dataclass(kw_only=True, eq=False)
@@ -319,12 +318,11 @@ def _add_relations(entities: Entities, source: _Source, forgotten: Forgotten) ->
         if relation.unknown_ids == "error":
             place = f"in the column {relation.column!r} is not among the {len(vocabulary):,} {kind}s"
             remedy = f"correct it, or give unknown_ids: drop under {name}"
-            known = list(vocabulary) if len(vocabulary) <= _SHOWN_CANDIDATES else []
             refuse_values(
                 source.table,
                 values,
                 absent,
-                lambda raw_id: f"the {kind} {raw_id!r} {place}; {remedy}.{did_you_mean(raw_id, known)}",  # noqa: B023
+                lambda raw_id: f"the {kind} {raw_id!r} {place}; {remedy}.{did_you_mean(raw_id, vocabulary)}",  # noqa: B023
             )
         account.count(f"{name} of an id that no {kind} has, left out", int(absent.sum()))
         pairs = source.statements(values.assign(other=other)[~absent][["row", "other"]].drop_duplicates(), name)

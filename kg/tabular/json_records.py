@@ -82,9 +82,7 @@ def _parsed(text: str, file: Path, first_line: int) -> Any:
         raise InputError("expected JSON, found a whole number of thousands of digits", file=file) from None
 
 
-def record_cells(
-    records: Sequence[Mapping[str, Any]], file: Path
-) -> tuple[dict[str, dict[int, str]], dict[str, int]]:
+def record_cells(records: Sequence[Mapping[str, Any]], file: Path) -> tuple[dict[str, dict[int, str]], dict[str, int]]:
     """Return the cells of records by field, those inside objects by their paths; and where fields hold objects.
 
     Returns:

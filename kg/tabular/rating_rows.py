@@ -139,7 +139,9 @@ def _items(table: Table, row: NDArray[np.int64], description: RatingTable) -> pd
         for place, shown, chosen in zip(row.tolist(), *lists, strict=True)
         for item in dict.fromkeys([*shown, *chosen])
     ]
-    return pd.DataFrame(members, columns=["row", "item", "value"]).astype({"row": np.int64, "item": str, "value": float})
+    return pd.DataFrame(members, columns=["row", "item", "value"]).astype(
+        {"row": np.int64, "item": str, "value": float}
+    )
 
 
 def _members(cells: pd.Series[str], split: str | None) -> list[list[str]]:

@@ -25,8 +25,6 @@ from kg.vocabulary import Vocabulary
 
 __all__ = ["RawRatings", "index_ratings", "read_held_out", "read_ratings", "scale_of"]
 
-_SHOWN_CANDIDATES = 100_000
-
 
 def read_ratings(description: RatingTable, folder: Path, splits: Mapping[str, Split]) -> RawRatings:
     """Read and check the ratings, with those files of splits that hold none of them.
@@ -191,4 +189,4 @@ def _hint(raw_id: str, vocabulary: Vocabulary) -> str:
         form = unicodedata.normalize("NFC", raw_id)
         if any(unicodedata.normalize("NFC", known) == form for known in vocabulary if not known.isascii()):
             return " The tables write it in another Unicode form (NFC or NFD), which looks the same; write both alike."
-    return did_you_mean(raw_id, vocabulary) if len(vocabulary) <= _SHOWN_CANDIDATES else ""
+    return did_you_mean(raw_id, vocabulary)

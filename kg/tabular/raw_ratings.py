@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.errors import MOST_PROBLEMS, InputError, Problems
+from kg.errors import InputError, Problems
 from kg.report import FileAccount
 
 __all__ = ["RawRatings"]
@@ -47,13 +47,13 @@ class RawRatings:
 
     def refuse(self, bad: NDArray[np.bool_], sentence: Callable[[int], str]) -> None:
         """Raise `InputError` with the sentences about the bad ratings, one a line, if there are any."""
-        ratings = self.frame.loc[bad, ["file", "line"]].drop_duplicates().index
-        problems = Problems()
-        for rating in ratings[:MOST_PROBLEMS].tolist():
+        ratings = self.frame.loc[bad, ["file", "line"]].drop_duplicates().index.tolist()
+
+        def problem(rating: int) -> InputError:
             file, line = self.place(rating)
-            problems.found.append(InputError(sentence(rating), file=file, line=line))
-        problems.more = max(len(ratings) - MOST_PROBLEMS, 0)
-        problems.tell()
+            return InputError(sentence(rating), file=file, line=line)
+
+        Problems.raise_all(ratings, problem)
 
     def counts(self, which: NDArray[np.bool_]) -> list[int]:
         """Return for each file how many of its ratings a mask picks."""
@@ -88,7 +88,9 @@ class RawRatings:
                 file=timeless[0].paths[0],
             )
         starts = np.cumsum([0, *(len(part.names) for part in parts)])
-        frames = [part.frame.assign(file=part.frame["file"] + start) for part, start in zip(parts, starts, strict=False)]
+        frames = [
+            part.frame.assign(file=part.frame["file"] + start) for part, start in zip(parts, starts, strict=False)
+        ]
         return cls(
             frame=pd.concat(frames, ignore_index=True),
             names=tuple(name for part in parts for name in part.names),

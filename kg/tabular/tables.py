@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from kg.errors import MOST_PROBLEMS, InputError, Problems, did_you_mean
+from kg.errors import InputError, Problems, did_you_mean
 from kg.report import FileAccount
 from kg.storage.packed import plain_suffix, read_bytes
 from kg.tabular.delimited import read_delimited
@@ -97,12 +97,8 @@ class Table:
 
     def refuse(self, bad: NDArray[np.bool_], sentence: Callable[[int], str]) -> None:
         """Raise `InputError` with the sentences about the bad rows, if there are any."""
-        problems = Problems()
-        rows = np.flatnonzero(bad)
-        for row in rows[:MOST_PROBLEMS].tolist():
-            problems.found.append(InputError(sentence(row), file=self.file, line=self.line(row)))
-        problems.more = max(len(rows) - MOST_PROBLEMS, 0)
-        problems.tell()
+        rows = np.flatnonzero(bad).tolist()
+        Problems.raise_all(rows, lambda row: InputError(sentence(row), file=self.file, line=self.line(row)))
 
 
 def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
@@ -121,7 +117,9 @@ def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
     if by_suffix and suffix in (".json", *JSON_LINES):
         records, lines = read_json_records(content, file, by_lines=suffix != ".json")
         cells, objects = record_cells(records, file)
-        plain = {name: cells.pop(name) for record in records for name in record if name in cells and name not in objects}
+        plain = {
+            name: cells.pop(name) for record in records for name in record if name in cells and name not in objects
+        }
         table = Table(
             file=file,
             frame=_text(plain, len(records), file),

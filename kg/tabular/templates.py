@@ -24,7 +24,9 @@ def template_fields(template: str) -> list[str]:
     return _FIELD.findall(template) or [template]
 
 
-def render(table: Table, template: str, missing: Sequence[str]) -> tuple[list[str | None], dict[str, NDArray[np.bool_]]]:
+def render(
+    table: Table, template: str, missing: Sequence[str]
+) -> tuple[list[str | None], dict[str, NDArray[np.bool_]]]:
     """Fill a template for every row.
 
     `{title} ({year}). {plot}` gives `Heat.` where year and plot are unknown; a row in which every field is
@@ -41,7 +43,9 @@ def render(table: Table, template: str, missing: Sequence[str]) -> tuple[list[st
     unknown = {value.strip() for value in missing} | {""}
     columns = {field: _readable(table.column(field).tolist(), unknown) for field in fields}
     texts = [_fill(pieces, values) for values in zip(*(columns[field] for field in fields), strict=True)]
-    return texts, {field: np.array([value is not None for value in column], dtype=bool) for field, column in columns.items()}
+    return texts, {
+        field: np.array([value is not None for value in column], dtype=bool) for field, column in columns.items()
+    }
 
 
 def _readable(cells: list[str], unknown: set[str]) -> list[str | None]:

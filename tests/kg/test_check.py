@@ -23,7 +23,6 @@ from kg.description import Description
 from kg.errors import InputError
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.schema import ITEM, USER, EdgeType
-
 from kg.vocabulary import Vocabulary
 from training.cli import app
 

@@ -96,7 +96,9 @@ def test_a_wrong_checksum_is_refused_and_the_archive_removed(site: Site, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["../evil", "/evil", "ml-100k/../../evil", "ml-100k/a/../../../evil", "ml-100k/..", "c:/evil"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "/evil", "ml-100k/../../evil", "ml-100k/a/../../../evil", "ml-100k/..", "c:/evil"]
+)
 def test_paths_that_leave_the_folder_are_not_followed(site: Site, tmp_path: Path, name: str) -> None:
     site.content = archive((name, b"x"))
     folder = fetch("ml-100k", tmp_path / "data", url=site.url, sha=site.sha)
