@@ -353,18 +353,18 @@ class _Build:
                 ("target", linked.object, linked.object_is_item),
             )
         }
-        codes, relations = pd.factorize(np.array([relation_name(name, iri) for iri in linked.predicates], dtype=object))
+        relations = np.array([relation_name(name, iri) for iri in linked.predicates], dtype=object)
         frame = pd.DataFrame(
             {
                 **ends,
                 "line": linked.line,
-                "relation": codes[linked.predicate],
+                "relation": relations[linked.predicate],
                 "of_item": linked.subject_is_item,
                 "to_item": linked.object_is_item,
             }
         )
-        for (code, of_item, to_item), part in frame.groupby(["relation", "of_item", "to_item"], sort=False):
-            edge_type = EdgeType(ITEM if of_item else name, relations[code], ITEM if to_item else name)
+        for (relation, of_item, to_item), part in frame.groupby(["relation", "of_item", "to_item"], sort=False):
+            edge_type = EdgeType(ITEM if of_item else name, str(relation), ITEM if to_item else name)
             self._add_edges(edge_type, part.assign(source=file), part["target"])
 
     def _inputs(self, origin: Origin) -> dict[str, str]:

@@ -83,15 +83,16 @@ def build(
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))  # without the names of unions
         raise InputError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
-    problems = Problems()
     with TemporaryDirectory() as folder:
         for name, table in frames.tables.items():
             pq.write_table(table, Path(folder) / name)
+        problems, dataset = Problems(), None
         with problems.gathered():
-            return _built(description, Path(folder), path)
+            dataset = _built(description, Path(folder), path)
         problems.found = [_by_row(problem, Path(folder)) for problem in problems.found]
         problems.tell()
-    raise AssertionError("what is not built is a problem that was told")
+    assert dataset is not None, "what is not built is a problem that was told"
+    return dataset
 
 
 def _built(description: Description, data: Path, path: str | Path | None) -> Dataset:

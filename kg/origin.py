@@ -46,7 +46,10 @@ class Origin:
     @classmethod
     def of(cls, description: Description, folder: Path) -> Origin:
         """Read the present state."""
-        parts = [description.model_dump(mode="json", **{way: _OF_RATINGS}) for way in ("exclude", "include")]
+        parts = [
+            description.model_dump(mode="json", exclude=_OF_RATINGS),
+            description.model_dump(mode="json", include=_OF_RATINGS),
+        ]
         files = [frozenset(_files(part, folder)) for part in parts]
         hashes = {file: file_sha256(folder / file) for file in sorted(files[0] | files[1])}
         graph, ratings = (

@@ -129,4 +129,4 @@ def _without_counts(lists: pd.Series[list[str]], table: Table, column: str) -> p
         )
 
     table.refuse(counts.where(whole, "-1").astype(np.float64).to_numpy() != lengths.to_numpy(), sentence)
-    return members.str[1:]
+    return members.map(lambda cell: cell[1:])

@@ -51,10 +51,10 @@ def read_delimited(
             file=file,
         )
     rows = _rows(text, separator, file, table_format)
-    columns, header = table_format.columns, None
-    if columns is None:
-        header, columns = next(rows, (None, None))
-    if columns is None:
+    header, columns = None, list(table_format.columns or ())
+    if not columns:
+        header, columns = next(rows, (None, []))
+    if not columns:
         raise InputError("expected a line with column names, found an empty file", file=file)
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
@@ -69,13 +69,13 @@ def read_delimited(
         num_bad += len(bad)
         if not num_bad:
             cells_of = zip(*(fields for _, fields in batch), strict=True)
-            batches.append(pa.table([pa.array(cells, pa.large_string()) for cells in cells_of], names=list(columns)))
+            batches.append(pa.table([pa.array(cells, pa.large_string()) for cells in cells_of], names=columns))
     num_rows = sum(map(len, lines))
     if num_bad == num_rows > 1:
         raise problems.found[0]  # the description is wrong, not the rows
     problems.more = num_bad - len(problems.found)
     problems.tell()
-    frame = pa.concat_tables(batches).to_pandas() if batches else pd.DataFrame(columns=list(columns), dtype=str)
+    frame = pa.concat_tables(batches).to_pandas() if batches else pd.DataFrame(columns=columns, dtype=str)
     return frame, np.concatenate(lines), replaced
 
 
@@ -138,7 +138,7 @@ def _shows_quotes(text: str, separator: str, table_format: TableFormat) -> bool:
     return any(quoted(list(column)) for column in zip(*known, strict=True))
 
 
-def _bad_row(separator: str, table_format: TableFormat, fields: list[str], columns: tuple[str, ...]) -> str:
+def _bad_row(separator: str, table_format: TableFormat, fields: list[str], columns: list[str]) -> str:
     """Return what is wrong with a row of another number of fields."""
     row, plain = separator.join(fields), table_format.quote is None and separator != "," and len(separator) == 1
     if plain and '"' in row and len(next(csv.reader([row], delimiter=separator))) == len(columns):

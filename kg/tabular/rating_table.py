@@ -174,7 +174,7 @@ def _refuse_unknown(raw: RawRatings, unknown: NDArray[np.bool_], kind: str, voca
     others = f" ({number:,} such ratings in all)" if number > 1 else ""
 
     def sentence(rating: int) -> str:
-        raw_id = raw.frame.loc[rating, kind]
+        raw_id = str(raw.frame.loc[rating, kind])
         return (
             f"the {kind} {raw_id!r} has no row in the tables of {kind}s, which know {len(vocabulary):,}{others}; "
             f"add it there, or give unlisted: keep (or drop) under ratings.{_hint(raw_id, vocabulary)}"

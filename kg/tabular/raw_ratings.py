@@ -57,7 +57,7 @@ class RawRatings:
 
     def counts(self, which: NDArray[np.bool_]) -> list[int]:
         """Return for each file how many of its ratings a mask picks."""
-        return np.bincount(self.frame["file"][which], minlength=len(self.names)).tolist()
+        return [int(number) for number in np.bincount(self.frame["file"][which], minlength=len(self.names))]
 
     def select(self, which: NDArray[np.bool_]) -> RawRatings:
         """Return the ratings that a mask picks."""

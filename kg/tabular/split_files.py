@@ -105,7 +105,7 @@ class SplitReader:
 
     def _error(self, raw: RawRatings, user_index: int, item_index: int, problem: str) -> InputError:
         pair = self.users.id_of(user_index), self.items.id_of(item_index)
-        file, line = raw.place(int(raw.pairs().get_loc(pair)))
+        file, line = raw.place(int(raw.pairs().get_indexer([pair])[0]))
         what = "choice" if self.table.implicit else "rating"
         return InputError(f"the {what} of item {pair[1]!r} by user {pair[0]!r} {problem}", file=file, line=line)
 

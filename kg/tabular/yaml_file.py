@@ -126,9 +126,7 @@ def _sentence(error: ValidationError, node: yaml.Node, path: Path, model: type[B
     prefix = f"{place}: " if place else ""
     if kind == "extra_forbidden":
         known = fields_at(model, first["loc"][:-1])
-        message = (
-            f"unknown key {keys[-1]!r}; expected one of {', '.join(known)}.{did_you_mean(str(keys[-1]), known)}"
-        )
+        message = f"unknown key {keys[-1]!r}; expected one of {', '.join(known)}.{did_you_mean(str(keys[-1]), known)}"
     elif kind == "missing" and isinstance(last, int):
         message = f"{prefix}expected at least {last + 1} values, found {last}"
     elif kind == "missing":
