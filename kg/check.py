@@ -1,4 +1,4 @@
-"""All that can be said of a graph by itself: shapes, a user's shapes, and what its build had to leave out."""
+"""The check of a graph: the shapes of kgrec, a user's own shapes, and what the build had to leave out."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class JointInputError(InputError):
 
 
 class Problems:
-    """What is wrong with several inputs, gathered so that it can be told at once."""
+    """A collection of errors in several inputs, so that they can be told at once."""
 
     def __init__(self) -> None:
         self.found: list[InputError] = []
@@ -86,10 +86,10 @@ class Problems:
     @classmethod
     def raise_all(cls, rows: Sequence[int], problem: Callable[[int], InputError]) -> None:
         """Raise what is wrong with some rows, if there are any; only as many as are told are put into words."""
-        found = cls()
-        found.found = [problem(row) for row in rows[:MOST_PROBLEMS]]
-        found.more = max(len(rows) - MOST_PROBLEMS, 0)
-        found.tell()
+        problems = cls()
+        problems.found = [problem(row) for row in rows[:MOST_PROBLEMS]]
+        problems.more = max(len(rows) - MOST_PROBLEMS, 0)
+        problems.tell()
 
     def tell(self) -> None:
         """Raise what was found: the only problem as it is, several as `JointInputError`; nothing if there is none."""

@@ -160,9 +160,9 @@ class FrameDescription:
             return column
         if not needed and (role not in self.columns or optional):
             return None
-        found = ", ".join(map(repr, table.column_names))
+        names = ", ".join(map(repr, table.column_names))
         remedy = f"say which it is, as in columns={{{role!r}: {table.column_names[0]!r}}}" if table.num_columns else ""
-        raise InputError(f"{name}: expected a column {column!r}, found {found or 'none'}; {remedy or 'add it'}")
+        raise InputError(f"{name}: expected a column {column!r}, found {names or 'none'}; {remedy or 'add it'}")
 
 
 def _several(given: Any, name: str) -> dict[str, Any]:

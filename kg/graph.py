@@ -64,7 +64,7 @@ class Nodes:
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """Which indices belong to a node that is there, bool `[num_nodes]`; the others are tombstones."""
+        """Mask of the nodes that are there, bool `[num_nodes]`; the others are tombstones."""
         return ~self.vocabulary.removed
 
     @property
@@ -176,6 +176,6 @@ class KnowledgeGraph:
         """Yield the relations in which a node's own edges lead to concepts, with the indices of these, in the order of the edges."""
         for edge_type, edges in self.edges.items():
             if edge_type.source == kind and edge_type.target not in (USER, ITEM):
-                found = edges.index[1][edges.index[0] == node]
-                if len(found):
-                    yield edge_type, found
+                targets = edges.index[1][edges.index[0] == node]
+                if len(targets):
+                    yield edge_type, targets

@@ -1,4 +1,4 @@
-"""What a graph was built from, as hashes; and what of an earlier build still holds, so that it is not read again."""
+"""Hashes of the sources of a graph, which tell what of an earlier build still holds and need not be read again."""
 
 from __future__ import annotations
 

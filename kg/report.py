@@ -19,7 +19,7 @@ _MOST_LEVELS = 21  # of a scale in steps; the values of one with more are told
 
 @dataclass(kw_only=True)
 class FileAccount:
-    """What became of the rows of one file.
+    """Account of what became of the rows of one file.
 
     Attributes:
         rows: Rows or triples that were read.

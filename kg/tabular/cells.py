@@ -99,15 +99,15 @@ def numbers(table: Table, column: str, *, lowest: float) -> NDArray[np.float64]:
         InputError: If a cell is no finite number of at least `lowest`, with file and line.
     """
     cells = table.column(column)
-    found = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
-    wrong = ~(np.isfinite(found) & (found >= lowest))
+    values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+    wrong = ~(np.isfinite(values) & (values >= lowest))
     table.refuse(
         wrong,
         lambda row: (
             f"expected a number of at least {lowest:g} in the column {column!r}, found {cells.iloc[row]!r}; correct it"
         ),
     )
-    return found
+    return values
 
 
 def _without_counts(lists: pd.Series[list[str]], table: Table, column: str) -> pd.Series[list[str]]:

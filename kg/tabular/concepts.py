@@ -66,9 +66,9 @@ def concept_values(
             escaped=True,
         )
         if concept.pattern is not None:
-            found = first_groups(concept.pattern, values["value"], table.file)
-            without_match = int(found.isna().sum())
-            values = values.assign(value=found)[found.notna()]
+            groups = first_groups(concept.pattern, values["value"], table.file)
+            without_match = int(groups.isna().sum())
+            values = values.assign(value=groups)[groups.notna()]
         if concept.bins is not None:
             values = values.assign(value=_binned(values, table, concept.column, concept.bins))
         if names is not None:
@@ -101,21 +101,21 @@ def _flagged(table: Table, flags: Mapping[str, str] | Sequence[str]) -> pd.DataF
 
 
 def _binned(values: pd.DataFrame, table: Table, column: str, bins: Sequence[float]) -> list[str]:
-    found = pd.to_numeric(values["value"], errors="coerce").to_numpy(dtype=float)
+    amounts = pd.to_numeric(values["value"], errors="coerce").to_numpy(dtype=float)
     remedy = "correct it, or list it under missing"
     refuse_values(
         table,
         values,
-        np.isnan(found),
+        np.isnan(amounts),
         lambda value: f"expected a number in the column {column!r}, found {value!r}; {remedy}",
     )
-    whole = all(border == int(border) for border in bins) and bool((found == np.floor(found)).all())
+    whole = all(border == int(border) for border in bins) and bool((amounts == np.floor(amounts)).all())
     between = [
         f"{low:g}-{high - 1:g}" if whole and high - 1 > low else f"{low:g}" if whole else f"{low:g} to below {high:g}"
         for low, high in pairwise(bins)
     ]
     labels = [f"under {bins[0]:g}", *between, f"{bins[-1]:g}+"]
-    return [labels[position] for position in np.searchsorted(bins, found, side="right")]
+    return [labels[position] for position in np.searchsorted(bins, amounts, side="right")]
 
 
 def _named(values: pd.DataFrame, table: Table, column: str, names: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which concepts the columns of a table name when nobody has described them: by the type of their values."""
+"""Concepts out of columns that nobody has described, guessed by the type of their values."""
 
 from __future__ import annotations
 

@@ -22,16 +22,16 @@ _ARTICLE = re.compile(
 def normal_title(title: str) -> str:
     """Return a title without parentheses, accents, punctuation and case, its article in front: `Matrix, The (1999)` -> `thematrix`."""
     plain = _PARENTHESES.sub("", title).strip()
-    if found := _ARTICLE.match(plain):
-        plain = f"{found['article']} {found['title']}"
+    if inverted := _ARTICLE.match(plain):
+        plain = f"{inverted['article']} {inverted['title']}"
     letters = unicodedata.normalize("NFKD", plain.casefold())
     return "".join(letter for letter in letters if letter.isalnum())
 
 
 def title_and_year(label: str) -> tuple[str, int | None]:
     """Return the normal title and the year of a label such as `Matrix, The (1999)`."""
-    found = _YEAR.search(label)
-    return normal_title(label), int(found[1]) if found else None
+    in_parentheses = _YEAR.search(label)
+    return normal_title(label), int(in_parentheses[1]) if in_parentheses else None
 
 
 def match_titles(

@@ -177,15 +177,15 @@ def _stars(raw: RawRatings, cells: pd.Series[str], description: RatingTable) -> 
 
 def _weights(raw: RawRatings, cells: pd.Series[str], weight: str | EventWeights) -> NDArray[np.float64]:
     if isinstance(weight, str):
-        found = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+        numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
         expected, remedy = "a weight, a number above 0,", "correct it, or leave such rows aside with where"
     else:
         cells = cells.str.strip()
-        found = cells.map(weight.values).to_numpy(dtype=np.float64)
+        numbers = cells.map(weight.values).to_numpy(dtype=np.float64)
         expected = f"one of {', '.join(map(repr, weight.values))} in the column {weight.column!r},"
         remedy = "give it a weight, or leave such rows aside with where"
-    single = found.astype(np.float32)  # as weights are kept
+    single = numbers.astype(np.float32)  # as weights are kept
     raw.refuse(
         ~(np.isfinite(single) & (single > 0)), lambda row: f"expected {expected} found {cells.iloc[row]!r}; {remedy}"
     )
-    return found
+    return numbers

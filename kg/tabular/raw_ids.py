@@ -1,4 +1,4 @@
-"""What raw ids look like: names such as `whole milk` or codes such as `B00A17I99Q`, and ids that look the same."""
+"""The look of raw ids: names such as `whole milk` told from codes such as `B00A17I99Q`, and ids that look the same."""
 
 from __future__ import annotations
 

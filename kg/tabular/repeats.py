@@ -50,10 +50,10 @@ def without_repeats(raw: RawRatings, description: RatingTable, group_of: Sequenc
     _refuse(raw, description, later & strict, first, f"keep one of the two, or give repeats: {keys} under ratings")
     by_time = frame.sort_values("time", kind="stable") if "time" in frame else frame  # ties stay in the order of rows
     kept = ~by_time[["user", "item"]].duplicated(keep="first" if mode in ("first", "once") else "last").sort_index()
-    found = raw.without(~kept.to_numpy(), _REASONS[mode])
+    single = raw.without(~kept.to_numpy(), _REASONS[mode])
     joined = _joined(frame, pair, mode, implicit=description.implicit)
     values = {column: cells.to_numpy()[pair[kept]] for column, cells in joined.items()}
-    return replace(found, frame=found.frame.assign(**values))
+    return replace(single, frame=single.frame.assign(**values))
 
 
 def _joined(frame: pd.DataFrame, pair: pd.Series[int], mode: str, *, implicit: bool) -> dict[str, pd.Series[float]]:

@@ -51,14 +51,14 @@ class SplitReader:
         Raises:
             InputError: If a split does not fit the ratings, with file and line.
         """
-        found = {}
+        by_name = {}
         for name, split in splits.items():
             absent = [file for file in split.files if not (self.folder / file).exists()]
             if absent and split.optional:
                 notes.append(f"{absent[0]} is not there; the split {name!r} is not offered.")
             else:
-                found[name] = self._read(split)
-        return found
+                by_name[name] = self._read(split)
+        return by_name
 
     def _read(self, split: Split) -> NamedSplit:
         if split.items is not None:
@@ -105,7 +105,8 @@ class SplitReader:
 
     def _error(self, raw: RawRatings, user_index: int, item_index: int, problem: str) -> InputError:
         pair = self.users.id_of(user_index), self.items.id_of(item_index)
-        file, line = raw.place(int(raw.pairs().get_indexer([pair])[0]))
+        same = (raw.frame["user"] == pair[0]) & (raw.frame["item"] == pair[1])
+        file, line = raw.place(int(np.argmax(same.to_numpy())))
         what = "choice" if self.table.implicit else "rating"
         return InputError(f"the {what} of item {pair[1]!r} by user {pair[0]!r} {problem}", file=file, line=line)
 

@@ -67,5 +67,5 @@ def _fill(pieces: list[str], values: tuple[str | None, ...]) -> str | None:
         for position, piece in enumerate(pieces)
     )
     literal = _DANGLING.sub("", _BRACKETS.sub(_GONE if literal.startswith(_GONE) else "", literal))
-    filled = re.sub(r"\x01(\d+)\x01", lambda found: values[int(found[1])] or "", literal)
+    filled = re.sub(r"\x01(\d+)\x01", lambda mark: values[int(mark[1])] or "", literal)
     return re.sub(r"\s+([.,;:!?])(?=\s|$)", r"\1", " ".join(filled.split()))
