@@ -44,6 +44,8 @@ def read_rows(
     for name, table in zip(files, tables, strict=True):
         with problems.gathered():
             parts.append(_read(name, table, description))
+    if problems.found and all(problem.line is None for problem in problems.found):
+        raise problems.found[0]  # the description is wrong, not the rows
     problems.tell()
     if every:
         _refuse_absent_values(tables, description)

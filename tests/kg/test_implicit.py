@@ -228,7 +228,7 @@ def both(*spoils: Callable[[Path], None]) -> Callable[[Path], None]:
 CASES = {
     "rating described": (change("d.yaml", IMPLICIT, IMPLICIT + "  rating: stars\n"), "d.yaml", 2, "implicit feedback has no stars; leave out rating"),
     "scale described": (change("d.yaml", IMPLICIT, IMPLICIT + "  scale: [1, 5]\n"), "d.yaml", 2, "implicit feedback has no stars; leave out scale"),
-    "no stars, not said": (change("d.yaml", IMPLICIT, ""), "later.csv", None, "expected a column 'rating', found only 'user', 'item'.*give feedback: implicit under ratings"),
+    "no stars, not said": (change("d.yaml", IMPLICIT, ""), "train.csv", None, "expected a column 'rating', found only 'user', 'item'.*give feedback: implicit under ratings"),
     "other feedback": (change("d.yaml", "implicit", "implied"), "d.yaml", 4, "'implied'"),
     "no files": (change("d.yaml", "[train.csv, later.csv]", "[]"), "d.yaml", 3, "give at least one file"),
     "file twice": (change("d.yaml", "later.csv", "train.csv"), "d.yaml", 2, "stands twice"),
