@@ -59,12 +59,11 @@ def pair_model(recommender: Recommender, user: int, item: int, keys: list[PartKe
     base, found = [rows.users[:, user].double(), rows.items[:, item].double()], {}
     train = learned_ratings(recommender)
     for place, (side, node) in enumerate(((USER, user), (ITEM, item))):
-        received = contributions_to(samples, rows, recommender.data, train, side, node)
-        messages = received.messages()
-        for number, key in enumerate(received.keys):
+        contributions = contributions_to(samples, rows, recommender.data, train, side, node)
+        for key, messages in zip(contributions.keys, contributions.messages.unbind(1), strict=True):
             if key in set(keys):
-                found[key] = messages[:, number]
-                base[place] = base[place] - messages[:, number]
+                found[key] = messages
+                base[place] = base[place] - messages
     features = [found[key].flatten() for key in keys]
     nothing = torch.zeros(2, features[0].numel(), dtype=torch.float64)
     receivers = torch.tensor([len(keys) + (key.side == ITEM) for key in keys])

@@ -77,7 +77,7 @@ def coverage_of_weights(
     truth = (truth - truth.mean(axis=0)) * typical * stars_of_a_star(world.expected)
     held, mine = np.zeros(len(columns)), columns["column"].to_numpy()
     for user in users:
-        weights = recommender.behaviour.weights(recommender, int(user))
+        weights = recommender.behaviour.weights(int(user))
         held += (weights.low[mine] <= truth[user]) & (truth[user] <= weights.high[mine])
     family = columns["family"].to_numpy()
     return {
