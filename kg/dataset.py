@@ -27,7 +27,7 @@ from kg.storage.manifest import canonical, file_sha256, pretty, refuse_foreign, 
 
 __all__ = ["FORMAT_VERSION", "Dataset", "read_manifest", "refuse_other"]
 
-FORMAT_VERSION = 3  # 2: splits of several parts, validation ratings; 3: lines of edges, tombstones, forgotten people
+FORMAT_VERSION = 3  # 2: splits of several parts, validation ratings; 3: lines of edges, empty places, forgotten people
 _FORMAT = "kgrec graph"
 _ARTEFACTS = ("edges.parquet", "kg.nq.gz", "nodes.parquet", "ratings.parquet", "splits.parquet")
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "pyoxigraph", "rdflib")
@@ -70,7 +70,7 @@ class Dataset:
                     f"ratings know {ratings.num_users} users and {ratings.num_items} items; the graph has {sizes[0]} and {sizes[1]}"
                 )
             for nodes, index in ((self.graph.users, ratings.user), (self.graph.items, ratings.item)):
-                if nodes.vocabulary.removed[index].any():
+                if not nodes.present[index].all():
                     raise ValueError(f"ratings touch a {nodes.vocabulary.kind} that was removed")
         if self.shown is not None and (self.scale != (1.0, 1.0) or self.shown.value.any()):
             raise ValueError("what was shown and not taken goes with implicit feedback, and its values are 0")
@@ -150,10 +150,10 @@ class Dataset:
             InputError: If it is not a graph directory, of a newer format, incomplete or damaged.
         """
         directory = Path(directory)
-        found = read_manifest(directory)
+        manifest = read_manifest(directory)
         try:
-            graph, ratings, splits = read_columns(directory, found)
-            low, high = found["scale"]
+            graph, ratings, splits = read_columns(directory, manifest)
+            low, high = manifest["scale"]
             shown = None
             if low == high and (ratings.value == 0).any():
                 shown, ratings = ratings.select(ratings.value == 0), ratings.select(ratings.value > 0)
@@ -164,15 +164,15 @@ class Dataset:
                 scale=(low, high),
                 splits=splits,
                 report=json.loads((directory / "report.json").read_bytes()),
-                namespace=found["namespace"],
-                ledger_version=found.get("ledger_version", 1),
-                forgotten=Forgotten.of_json(found.get("forgotten")),
+                namespace=manifest["namespace"],
+                ledger_version=manifest.get("ledger_version", 1),
+                forgotten=Forgotten.of_json(manifest.get("forgotten")),
             )
         except (KeyError, ValueError, OSError, ArrowException) as error:
             raise InputError(
                 f"the files of this graph do not fit together ({error}); build it again", file=directory
             ) from None
-        dataset._fingerprint[:] = [found["fingerprint"]]
+        dataset._fingerprint[:] = [manifest["fingerprint"]]
         return dataset
 
     @property

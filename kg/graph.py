@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -14,6 +14,7 @@ from kg.vocabulary import Vocabulary
 
 __all__ = ["Edges", "KnowledgeGraph", "Nodes"]
 
+_COLUMNS = ("labels", "texts", "iris")
 _UNKNOWN = np.zeros(0, dtype=np.int64)
 
 
@@ -36,7 +37,7 @@ class Nodes:
     iris: NDArray[np.object_]
 
     def __post_init__(self) -> None:
-        for name in ("labels", "texts", "iris"):
+        for name in _COLUMNS:
             column = np.array(getattr(self, name), dtype=object)
             if column.shape != (len(self.vocabulary),):
                 raise ValueError(
@@ -45,18 +46,39 @@ class Nodes:
             column.flags.writeable = False
             object.__setattr__(self, name, column)
 
+    @classmethod
+    def of(
+        cls,
+        vocabulary: Vocabulary,
+        *,
+        labels: Sequence[str],
+        texts: Sequence[str | None] | None = None,
+        iris: Sequence[str | None] | None = None,
+    ) -> Nodes:
+        """Return nodes from plain lists; without texts or IRIs none is known."""
+        columns = [[None] * len(vocabulary) if known is None else known for known in (labels, texts, iris)]
+        label, text, iri = (np.array(column, dtype=object) for column in columns)
+        return cls(vocabulary=vocabulary, labels=label, texts=text, iris=iri)
+
     def __len__(self) -> int:
         return len(self.vocabulary)
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """Which indices belong to a node that is there, bool `[num_nodes]`; the others are tombstones."""
+        """Mask of the nodes that are there, bool `[num_nodes]`; the others are tombstones."""
         return ~self.vocabulary.removed
 
     @property
     def num_present(self) -> int:
         """Number of nodes that are there."""
         return int(self.present.sum())
+
+    def concat(self, others: Nodes) -> Nodes:
+        """Return these nodes with others of the same kind behind them."""
+        one, other = self.vocabulary, others.vocabulary
+        removed = np.concatenate([one.removed, other.removed])
+        columns = {name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in _COLUMNS}
+        return Nodes(vocabulary=Vocabulary(one.kind, [*one, *other], removed=removed), **columns)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -158,10 +180,18 @@ class KnowledgeGraph:
         """Number of edges of all types."""
         return sum(len(edges) for edges in self.edges.values())
 
+    def degrees(self) -> dict[str, NDArray[np.int64]]:
+        """Return how many edges each node has, by kind, `[num_nodes]`; one to itself counts twice."""
+        degrees = {kind: np.zeros(len(nodes), dtype=np.int64) for kind, nodes in self.nodes.items()}
+        for edge_type, edges in self.edges.items():
+            for row, kind in enumerate((edge_type.source, edge_type.target)):
+                degrees[kind] += np.bincount(edges.index[row], minlength=len(degrees[kind]))
+        return degrees
+
     def concepts_of(self, kind: str, node: int) -> Iterator[tuple[EdgeType, NDArray[np.int64]]]:
         """Yield the relations in which a node's own edges lead to concepts, with the indices of these, in the order of the edges."""
         for edge_type, edges in self.edges.items():
             if edge_type.source == kind and edge_type.target not in (USER, ITEM):
-                found = edges.index[1][edges.index[0] == node]
-                if len(found):
-                    yield edge_type, found
+                targets = edges.index[1][edges.index[0] == node]
+                if len(targets):
+                    yield edge_type, targets

@@ -386,7 +386,7 @@ class Recommender(Trained):
         )
 
     def rank_scores(self, users: NDArray[np.int64], *, rules: BoostsAndFilters | None = None) -> NDArray[np.float32]:
-        """Return ranking scores of all items for users, `[num_users, num_items]`; tombstones and what rules hide have `-inf`."""
+        """Return ranking scores of all items for users, `[num_users, num_items]`; `-inf` for what is gone or rules hide."""
         return ranking_scores_of_users(self, users, rules)
 
 

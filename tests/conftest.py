@@ -163,7 +163,7 @@ class Read:
     triples: list[tuple[str, str, str, int]]
     literals: list[tuple[str, str, str, str, str | None, int]]
     labels: dict[str, str]
-    attribution: FileAccount
+    account: FileAccount
 
 
 def decoded(statements: Statements) -> ibis.Table:
@@ -183,8 +183,8 @@ def read_rdf() -> Iterator[Callable[..., Read]]:
 
         def read(file: Path, content: str | bytes, *, lenient: bool = True, **options: Any) -> Read:
             file.write_bytes(content.encode() if isinstance(content, str) else content)
-            attribution = FileAccount()
-            found = read_statements(file, engine, lenient=lenient, attribution=attribution, **options)
+            account = FileAccount()
+            found = read_statements(file, engine, lenient=lenient, account=account, **options)
             triples = engine.rows(decoded(found).order_by("position"))
             literals = engine.rows(found.literals.order_by("position"))
             names = engine.rows(found.labels.order_by([ibis.desc("rank"), ibis.desc("position")]))
@@ -197,7 +197,7 @@ def read_rdf() -> Iterator[Callable[..., Read]]:
                 triples=list(zip(*columns[0], strict=True)),
                 literals=list(zip(*columns[1], strict=True)),
                 labels=dict(zip(names["iri"].to_pylist(), names["label"].to_pylist(), strict=True)),
-                attribution=attribution,
+                account=account,
             )
 
         yield read

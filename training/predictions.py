@@ -78,7 +78,7 @@ class Predictions:
             known: A user's candidates are all items but those of their ratings here: usually the training ratings.
             levels: Levels of the training ratings, in stars, rising.
             relevant_from: A rating of at least so many stars says that the item was liked.
-            removed: Items of which only a tombstone is left, which are no candidates, `[num_items]`; by default none.
+            removed: Items that have left the graph, which are no candidates, `[num_items]`; by default none.
             length: Length of the lists, where there are so many candidates.
         """
         stars = probabilities = lists = None

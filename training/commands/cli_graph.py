@@ -19,7 +19,7 @@ def download(
     to: Annotated[Path, typer.Option(help="Folder that will hold the data.")] = Path("data"),
     url: Annotated[str | None, typer.Option(help="Another address of the same archive.")] = None,
 ) -> None:
-    """Fetch a public MovieLens archive from its own site, with checksum and resume.
+    """Fetch a public MovieLens archive from its own site, checked by its checksum.
 
     Example: kgrec download ml-100k --to data
     """

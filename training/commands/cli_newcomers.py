@@ -13,7 +13,6 @@ from kg.errors import InputError, UnknownNameError
 from training.commands.cli_options import Json
 
 if TYPE_CHECKING:
-    from kg.growth.addition_files import Told
     from kg.tabular.tables import Table
     from models.recommender import Recommender
 
@@ -148,19 +147,6 @@ def _check_known(recommender: Recommender, table: Table, pairs: list[tuple[str, 
                 raise UnknownNameError(str(error), file=table.file, line=table.line(int(unknown[0]))) from None
 
 
-def _first_wrong(recommender: Recommender, kind: str, told: Told, file: Path) -> InputError:
-    """Return what is wrong with the first record that the run cannot take, with its place."""
-    from kg.growth.addition_files import first_wrong
-    from kg.growth.new_entities import NewEntities
-
-    return first_wrong(
-        told.records,
-        told.lines,
-        file,
-        lambda some: NewEntities.of(recommender.graph, kind, some, scale=recommender.scale),
-    )
-
-
 def _add(
     run: Path, files: list[Path], out: Path, kind: str, description: str | None, data: Path | None, as_json: bool
 ) -> None:
@@ -196,7 +182,7 @@ def _add(
     except InputError as error:
         if error.file is not None or others:
             raise
-        raise _first_wrong(found.recommender, kind, told, file) from None
+        raise type(error)(str(error), file=file, line=error.line if told.lines else None) from None
     write_extended_run(found.directory, found.manifest, grown, out)
     notes = [*told.notes, *told.known_links(found.recommender.graph.items), *grown.notes[before:]]
     if as_json:

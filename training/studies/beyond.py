@@ -166,7 +166,7 @@ def beyond_report(
     """
     shelf, relation = shelf_of(run, part=part, concept=concept)
     experiment = run.experiment
-    removed = experiment.dataset.graph.items.vocabulary.removed
+    removed = ~experiment.dataset.graph.items.present
     levels = run.recommender.levels
     implicit = experiment.dataset.implicit
     answered: dict[str, Predictions] = {}
@@ -233,7 +233,7 @@ def shelf_of(run: Run, *, part: str | None = None, concept: str | None = None) -
         known=train,
         levels=recommender.levels,
         relevant_from=recommender.relevant_from,
-        removed=graph.items.vocabulary.removed,
+        removed=~graph.items.present,
     ).lists
     assert popular is not None
     relation, of_items = concept_shares(graph, concept)
