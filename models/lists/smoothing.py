@@ -8,7 +8,9 @@ from scipy import sparse
 
 __all__ = ["smoothed"]
 
-RIDGE = 350.0  # in users; chosen on warm items of MovieLens 100K and latest-small and of Last.fm that were held out as cold
+RIDGE = (
+    350.0  # in users; chosen on warm items of MovieLens 100K and latest-small and of Last.fm that were held out as cold
+)
 _TOLERANCE, _MOST_STEPS = 1e-4, 100
 
 Floats = NDArray[np.float32]
