@@ -20,7 +20,7 @@ from training.metrics import bootstrap, ndcg_at, paired_bootstrap_p, recall_at
 from training.predictions import LIST_LENGTH, SEED
 from training.progress import Progress, silent
 from training.synthetic_texts import Facts, Profiler
-from training.text_templates import said, wished
+from training.text_templates import OTHER, self_description, short_request
 
 __all__ = ["Stranger", "sentence_study", "strangers_of"]
 
@@ -72,7 +72,8 @@ def strangers_of(run: Run) -> list[Stranger]:
         mine = rng.permutation(np.flatnonzero(held_out.user == user))
         told, judged = mine[: len(mine) // 2], mine[len(mine) // 2 :]
         facts = profiler.facts(held_out.item[told], held_out.value[told])
-        texts = {"plain": said(facts, rng), "other": said(facts, rng, voice="other"), "wish": wished(facts, rng)}
+        plain, other = self_description(facts, rng), self_description(facts, rng, OTHER)
+        texts = {"plain": plain, "other": other, "wish": short_request(facts, rng)}
         liked = held_out.item[judged[held_out.value[judged] >= recommender.relevant_from]]
         if all(texts.values()) and len(liked):
             history = {ids[held_out.item[row]]: float(held_out.value[row]) for row in told}
@@ -206,7 +207,7 @@ class _Study:
         chosen = [self.strangers[number] for number in range(half)]
         texts = [stranger.texts[voice] for voice in ("plain", "wish") for stranger in chosen]
         changed = {name: [change(text, rng) for text in texts] for name, change in PERTURBATIONS.items()}
-        said_again = [said(stranger.facts, rng) for stranger in chosen]
+        said_again = [self_description(stranger.facts, rng) for stranger in chosen]
         said_otherwise = [stranger.texts["other"] for stranger in chosen]
         before = self._listed(texts)
         found = {name: _alike(before, self._listed(said_so)) for name, said_so in changed.items()}

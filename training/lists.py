@@ -16,6 +16,7 @@ from kg.errors import InputError
 from kg.storage.atomic import make_directory, staged_file
 from models.lists.ranking import BoostsAndFilters
 from models.lists.recommendation_rows import sources_of_pairs, stars_of
+from models.lists.rerank import pool_of
 from models.recommender import Recommender
 from training.progress import Progress, silent
 
@@ -100,21 +101,15 @@ def block_of_lists(
     rules: BoostsAndFilters | None = None,
 ) -> pd.DataFrame:
     """Return the lists of some users under each other, in the order of the users."""
-    items = recommender.graph.items
     scores = recommender.rank_scores(users, rules=rules)
     if exclude_seen:
         scores[recommender.seen_by(users) > 0] = -np.inf
-    length = min(k, scores.shape[1])
-    best = np.argpartition(-scores, length - 1, axis=1)[:, :length]
-    best.sort(axis=1)  # equal scores by index
-    chosen = np.take_along_axis(scores, best, axis=1)
-    order = np.argsort(-chosen, axis=1, kind="stable")
-    best, chosen = np.take_along_axis(best, order, axis=1), np.take_along_axis(chosen, order, axis=1)
-    there = np.isfinite(chosen)
+    best = pool_of(scores, k)
+    there = np.isfinite(np.take_along_axis(scores, best, axis=1))
     row, rank = np.nonzero(there)
     user, item = users[row], best[there]
     probabilities = recommender.predictor.probabilities(torch.from_numpy(user), torch.from_numpy(item))
-    user_ids, item_ids = recommender.graph.users.vocabulary.ids, items.vocabulary.ids
+    user_ids, item_ids = recommender.graph.users.vocabulary.ids, recommender.graph.items.vocabulary.ids
     return pd.DataFrame(
         {
             "user": user_ids[user],
