@@ -66,35 +66,13 @@ _MEAN = 3.08  # people see what they tend to like, so that the mean of what they
 _START = 1_704_067_200  # 1 January 2024: every film is out
 _DAY = 86_400
 
-_DESCRIPTION = r"""# The film world of the demo: hand-written facts about real films, simulated users and ratings.
-name: films
-ratings: {file: ratings.csv, scale: [1, 5]}
-items:
-  - file: films.csv
-    id: id
-    label: label
-    text: "{title} ({year}). {description}"
-    same_as: iri
-    concepts:
-      year: {column: year}
-      decade: {column: year, pattern: '(\d{3})\d', wording: '{}0s'}
-users:
-  - file: users.csv
-    id: id
-    concepts:
-      occupation: {column: occupation}
-      age: {column: age, bins: [18, 25, 35, 45, 55]}
-knowledge:
-  - {file: films.ttl, source: films, keep: [director, actor, genre, about, countryOfOrigin, broader]}
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
     """How many films users rate: log-normal, cut off at both ends. The default is that of the demo.
 
     Attributes:
-        median: Median of the uncut distribution.
+        median: Median of the uncut distribution, in films.
         spread: Standard deviation of its logarithm.
         least: Fewest films.
         most: Most films; nobody rates more than there are.
@@ -111,8 +89,7 @@ class Activity:
     def __post_init__(self) -> None:
         if not (1 <= self.least <= self.median <= self.most and self.spread >= 0):
             raise InputError(
-                f"expected 1 <= least <= median <= most and spread >= 0, received least {self.least}, median {self.median:g}, "
-                f"most {self.most}, spread {self.spread:g}; change these numbers"
+                f"expected 1 <= least <= median <= most and spread >= 0, received {self}; change these numbers"
             )
 
 
@@ -137,8 +114,8 @@ class FilmWorld:
     def weights_of(self, users: Iterable[str], concepts: Iterable[str]) -> Floats:
         """Return true tastes in stars, `[num_users, num_concepts]`; 0 where someone has none for a concept."""
         table = self.tastes.pivot_table(index="user", columns="concept", values="weight", fill_value=0.0)
-        found: Floats = table.reindex(index=list(users), columns=list(concepts), fill_value=0.0).to_numpy()
-        return found
+        weights: Floats = table.reindex(index=list(users), columns=list(concepts), fill_value=0.0).to_numpy()
+        return weights
 
 
 def read_films() -> pd.DataFrame:
@@ -164,26 +141,19 @@ def film_concepts() -> pd.DataFrame:
 
     A film has its themes and every broader theme above them; a decade has an IRI of the same namespace.
     """
-    triples = _triples()
-    relations = {f"{_SCHEMA}{name}": name for name in ("director", "genre", "about", "countryOfOrigin")}
-    found = triples[triples["predicate"].isin(relations)][["subject", "object"]]
+    triples, films = _triples(), read_films()
+    relations = [f"{_SCHEMA}{name}" for name in ("director", "genre", "about", "countryOfOrigin")]
     broader = triples[triples["predicate"] == _BROADER].set_index("subject")["object"]
-    level = found
-    while len(level := level.assign(object=level["object"].map(broader)).dropna()):
-        found = pd.concat([found, level])
-    films = read_films()
+    levels = [triples.loc[triples["predicate"].isin(relations), ["subject", "object"]]]
+    while len(levels[-1]):
+        levels.append(levels[-1].assign(object=levels[-1]["object"].map(broader)).dropna())
     decades = _BASE + "decade/" + (films["year"] // 10 * 10).astype(str) + "s"
-    found = pd.concat([found, pd.DataFrame({"subject": films["iri"], "object": decades})]).drop_duplicates()
-    found = found.sort_values(["subject", "object"], ignore_index=True)
-    kind = found["object"].str.removeprefix(_BASE).str.partition("/")[0].replace("person", "director")
-    top = (kind == "theme") & ~found["object"].isin(broader.index)
-    return pd.DataFrame(
-        {
-            "film": found["subject"].map(_local_name),
-            "concept": found["object"],
-            "family": kind.mask(top, "top theme"),
-        }
-    )
+    pairs = pd.concat([*levels, pd.DataFrame({"subject": films["iri"], "object": decades})]).drop_duplicates()
+    pairs = pairs.sort_values(["subject", "object"], ignore_index=True)
+    family = pairs["object"].str.removeprefix(_BASE).str.partition("/")[0].replace("person", "director")
+    top = (family == "theme") & ~pairs["object"].isin(broader.index)
+    film, concept = pairs["subject"].map(_local_name), pairs["object"]
+    return pd.DataFrame({"film": film, "concept": concept, "family": family.mask(top, "top theme")})
 
 
 def simulate(*, num_users: int = 640, seed: int = 0, activity: Activity | None = None) -> FilmWorld:
@@ -216,33 +186,24 @@ def simulate(*, num_users: int = 640, seed: int = 0, activity: Activity | None =
     expected = _MEAN + rng.normal(0.0, 0.4, num_users)[user] + quality[item] + affinity[user, item]
     rating = np.clip(np.rint(expected + rng.normal(0.0, NOISE, len(user))), 1, 5).astype(np.int64)
 
-    user_id = users["id"].to_numpy()
+    user_id, film_id = users["id"].to_numpy(), films["id"].to_numpy()
     rows, columns = np.nonzero(tastes)
+    ratings = {"user": user_id[user], "item": film_id[item], "rating": rating, "time": time}
+    weights = {"user": user_id[rows], "concept": membership.columns[columns], "weight": tastes[rows, columns]}
     return FilmWorld(
-        films=films,
-        users=users,
-        ratings=pd.DataFrame(
-            {"user": user_id[user], "item": films["id"].to_numpy()[item], "rating": rating, "time": time}
-        ),
-        tastes=pd.DataFrame(
-            {"user": user_id[rows], "concept": membership.columns[columns], "weight": tastes[rows, columns]}
-        ),
-        expected=expected,
+        films=films, users=users, ratings=pd.DataFrame(ratings), tastes=pd.DataFrame(weights), expected=expected
     )
 
 
 def write_source(world: FilmWorld, directory: Path) -> Path:
-    """Write what a user would have: tables, RDF and their description, without the true tastes.
+    """Write what a user would have, and return the path of `films.yaml`; the true tastes are not written.
 
-    Files: `films.csv`, `users.csv`, `ratings.csv`, `films.ttl`, `films.yaml`; each whole or not at all, the
-    description last.
+    Files: `films.csv`, `users.csv`, `ratings.csv`, `films.ttl` and the description `films.yaml`, which comes last; each
+    whole or not at all.
 
     Args:
         world: The films and the audience.
         directory: Where to write; made if it is absent.
-
-    Returns:
-        The path of `films.yaml`.
 
     Raises:
         InputError: If `directory` cannot be made or written to.
@@ -253,8 +214,8 @@ def write_source(world: FilmWorld, directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         for name, frame in tables.items():
             write_file(directory / name, frame.to_csv(index=False, lineterminator="\n"))
-        write_file(directory / "films.ttl", (files("training") / "films.ttl").read_bytes())
-        write_file(directory / "films.yaml", _DESCRIPTION)
+        for name in ("films.ttl", "films.yaml"):
+            write_file(directory / name, (files("training") / name).read_bytes())
     except OSError as error:
         raise InputError(
             f"expected a folder to write the film world to: {error.strerror}; choose another folder", file=directory
@@ -279,8 +240,7 @@ def _draw_tastes(
     num_users: int, family: pd.Series[str], has_concept: Floats, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Return the mixtures of archetypes `[num_users, 9]` and the tastes `[num_users, num_concepts]`."""
-    chance = family.map({name: chance for name, (chance, _) in _FAMILIES.items()}).to_numpy(dtype=np.float64)
-    strength = family.map({name: strength for name, (_, strength) in _FAMILIES.items()}).to_numpy(dtype=np.float64)
+    chance, strength = np.array([_FAMILIES[name] for name in family]).T
     shape = (_NUM_ARCHETYPES, len(family))
     archetypes = (rng.random(shape) < chance) * rng.normal(0.0, strength, shape)
     mixture = rng.dirichlet(np.full(_NUM_ARCHETYPES, 0.3), num_users)
