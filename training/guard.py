@@ -86,7 +86,7 @@ class Guard:
             state = self.optimizer.state[group["params"][0]]
             damping = state["damping"]  # what is learned of stiffness stays
             state.clear()
-            state |= {name: value.clone() for name, value in kept.items()} | {"damping": damping}
+            state.update({name: value.clone() for name, value in kept.items()}, damping=damping)
         step_size = float(self.optimizer.param_groups[0]["step_size"])
         loss = total / self.num_ratings
         self.events.append({"step": step, "loss": loss if math.isfinite(loss) else None, "step_size": step_size})

@@ -84,10 +84,10 @@ def write_lists(
     with staged_file(out) as temporary, pq.ParquetWriter(temporary, _SCHEMA, compression="zstd") as writer:
         for start in range(0, len(users), size):
             block = users[start : start + size]
-            found = block_of_lists(recommender, block, k, exclude_seen=exclude_seen, rules=rules)
-            writer.write_table(pa.Table.from_pandas(found, schema=_SCHEMA, preserve_index=False))
-            rows += len(found)
-            empty += len(block) - int((found["rank"] == 1).sum())
+            lists = block_of_lists(recommender, block, k, exclude_seen=exclude_seen, rules=rules)
+            writer.write_table(pa.Table.from_pandas(lists, schema=_SCHEMA, preserve_index=False))
+            rows += len(lists)
+            empty += len(block) - int((lists["rank"] == 1).sum())
             progress("lists", min(start + size, len(users)), len(users), "users")
     return Written(users=len(users), rows=rows, empty=empty)
 
