@@ -51,17 +51,7 @@ def diagnose(phase: str, loss: Floats, predictions: Floats) -> dict[str, Any]:
         "warnings"}`. Of predictions, R-hat and effective size are medians over pairs, `r_hat_high` and `ess_low` what 95 %
         of the pairs are better than; effective sizes are over all chains. None where there are fewer than 8 draws a
         chain. Warnings are sentences: what is wrong and what helps.
-
-    Raises:
-        ValueError: If a number is not finite, or the shapes do not fit.
     """
-    if loss.ndim != 2 or predictions.ndim != 3 or len(loss) != len(predictions):
-        raise ValueError(
-            "expected losses [num_chains, num_steps] and predictions [num_chains, num_samples, num_pairs]; "
-            f"got {loss.shape} and {predictions.shape}"
-        )
-    if not (np.isfinite(loss).all() and np.isfinite(predictions).all()):
-        raise ValueError("losses and predictions must be finite")
     of_loss, of_predictions = _figures(loss[..., None]), _figures(predictions)
     warnings = []
     if of_loss and of_loss["r_hat"] >= HIGHEST_R_HAT:

@@ -90,13 +90,6 @@ def test_what_never_moves_is_at_rest_and_too_few_draws_say_nothing() -> None:
     assert few["warnings"] == []
 
 
-def test_wrong_input_is_refused() -> None:
-    with pytest.raises(ValueError, match="num_chains, num_steps"):
-        diagnose("all", np.zeros((2, 10)), np.zeros((1, 10, 3)))
-    with pytest.raises(ValueError, match="finite"):
-        diagnose("all", np.array([[1.0, np.nan]]), np.zeros((1, 10, 3)))
-
-
 def short_run(dataset: Dataset, folder: Path, monkeypatch: pytest.MonkeyPatch, *settings: str) -> Path:
     def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
         return np.stack([np.array([len(text), 1.0, text.count("a")]) / len(text) for text in texts]).astype(np.float32)
