@@ -136,12 +136,11 @@ def film_world(
         title = f"seed {run['seed']}: tastes, by how many ratings users gave"
         console.out.print(console.plain_table(title, activity_table(run)))
         held = ", ".join(f"{family} {share:.0%}" for family, share in run["coverage_80"].items())
-        console.out.print(f"True weights within the 80 % intervals of profiles: {held}.", markup=False)
+        console.out.print(f"True weights within the 80 % intervals of profiles: {held}.")
     console.out.print(
         "Means over users with at least 20 ratings and concepts of at least two films, [95 % bootstrap interval over users] or ± "
         "standard deviation between audiences. Ceiling: an estimator that knows the tastes of all other users, the quality of "
-        f"the films, the noise, and how far users choose what they like. Written to {out}.",
-        markup=False,
+        f"the films, the noise, and how far users choose what they like. Written to {out}."
     )
 
 
@@ -205,7 +204,7 @@ def sentences(
         tables["how alike lists are after a change"] = _estimates("change", changes)
     _print_tables(tables, None)
     console.out.print(
-        "In brackets: 95 % bootstrap intervals over users; p is that of a paired bootstrap against kgrec.", markup=False
+        "In brackets: 95 % bootstrap intervals over users; p is that of a paired bootstrap against kgrec."
     )
 
 
@@ -226,7 +225,7 @@ def _print_tables(tables: dict[str, pd.DataFrame], out: Path | None) -> None:
         if len(table):
             console.out.print(console.plain_table(title, table))
     if out is not None:
-        console.out.print(f"Written to {out}.", markup=False)
+        console.out.print(f"Written to {out}.")
 
 
 def _estimates(first: str, rows: dict[str, dict[str, Any]]) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def beyond(
         return
     _print(report)
     if out is not None:
-        console.out.print(f"Written to {out}.", markup=False)
+        console.out.print(f"Written to {out}.")
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -92,6 +92,5 @@ def _print(report: dict[str, Any]) -> None:
             )
     console.out.print(
         "In brackets: 95 % bootstrap intervals over users. Gaps are between groups of at least 10 users; p by permutation "
-        "of users, not adjusted for the number of groupings.",
-        markup=False,
+        "of users, not adjusted for the number of groupings."
     )

@@ -61,7 +61,7 @@ def check(
         what = {"split": split or "random"} if leaks else {}
         console.print_json({"graph": str(graph), **what, "ok": ok, "findings": [found.as_json() for found in findings]})
     else:
-        console.out.print(head, markup=False, soft_wrap=True)
+        console.out.print(head)
         _tell(findings, leaks=leaks)
     if not ok:
         raise typer.Exit(1)
@@ -72,10 +72,10 @@ def _tell(findings: Sequence[Finding], *, leaks: bool) -> None:
 
     for finding in findings:
         remedy = f" Remedy: {finding.remedy}." if finding.remedy else ""
-        console.out.print(f"{finding.severity}: {finding.sentence}{remedy}", markup=False, soft_wrap=True)
+        console.out.print(f"{finding.severity}: {finding.sentence}{remedy}")
     counts = {name: sum(found.severity == name for found in findings) for name in ("error", "warning", "note")}
     said = ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for name, number in counts.items() if number)
     nothing = "Nothing leaks." if leaks else "Nothing is wrong."
-    console.out.print(f"{said}." if said else nothing, markup=False)
+    console.out.print(f"{said}." if said else nothing)
     if said and leaks and not counts["error"]:
-        console.out.print(nothing, markup=False)
+        console.out.print(nothing)

@@ -66,8 +66,8 @@ def cold_start(
         return
     for sentences in findings(study).values():
         for sentence in sentences:
-            console.out.print(sentence, markup=False, soft_wrap=True)
-    console.out.print(f"Written to {page}.", markup=False, soft_wrap=True)
+            console.out.print(sentence)
+    console.out.print(f"Written to {page}.")
 
 
 def questions(
@@ -100,6 +100,5 @@ def questions(
         return
     console.out.print(console.plain_table("questions to someone new", told))
     console.out.print(
-        "known: chance that the person knows it; gain: share of what is open about their scores that an answer settles.",
-        markup=False,
+        "known: chance that the person knows it; gain: share of what is open about their scores that an answer settles."
     )

@@ -53,16 +53,15 @@ def compare(
     if as_json:
         console.print_json(found.as_json())
         return
-    console.out.print(found.split, markup=False)
+    console.out.print(found.split)
     for part in dict.fromkeys(row["part"] for row in found.rows):
         console.out.print(console.comparison_table(part, found.table(part)))
         for length in lengths:
             console.out.print(console.comparison_table(f"{part}: lists of {length}", found.table(part, length)))
     console.out.print(
         "Below each figure: its 95 % bootstrap interval over users; p is that of a paired bootstrap over users against "
-        "kgrec; seconds are those of the fit, on one thread.",
-        markup=False,
+        "kgrec; seconds are those of the fit, on one thread."
     )
     for note in found.notes:
-        console.out.print(note, markup=False, soft_wrap=True)  # a line to copy stays a line
-    console.out.print(f"Written to {folder}.", markup=False)
+        console.out.print(note)  # a line to copy stays a line
+    console.out.print(f"Written to {folder}.")

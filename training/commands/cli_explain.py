@@ -64,12 +64,12 @@ def explain(
         asked = {} if ratings is None else {"history": ratings}
         console.print_json(found.as_json() | asked)
         return
-    console.out.print(found.sentence, markup=False, soft_wrap=True)
+    console.out.print(found.sentence)
     console.out.print(console.plain_table("", _part_rows(found, count)))
     for path in found.paths:
-        console.out.print("  ".join(step.words for step in path), markup=False, soft_wrap=True)
+        console.out.print("  ".join(step.words for step in path))
     if figure is not None:
-        console.out.print(f"Drawn to {figure}.", markup=False)
+        console.out.print(f"Drawn to {figure}.")
 
 
 def _part_rows(found: Explanation, count: int) -> pd.DataFrame:

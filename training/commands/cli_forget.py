@@ -46,16 +46,12 @@ def forget(
         nouns = {name: "person" if name == "people" else name.removesuffix("s") for name in removed}
         what = ", ".join(counted(number, nouns[name]) for name, number in removed.items())
         told = f"removed {what}" if removed["people"] else "not there (any more)"
-        console.out.print(f"{directory}: {told}; all files searched, no trace is left.", markup=False, soft_wrap=True)
+        console.out.print(f"{directory}: {told}; all files searched, no trace is left.")
     for part in learned:
         console.out.print(
             f"{part.run.directory}: the weights were learned with these ratings. Their own rows are zero now, but only a new "
-            f"training takes the rest away: kgrec train {graph} --out {part.run.directory} --overwrite",
-            markup=False,
-            soft_wrap=True,
+            f"training takes the rest away: kgrec train {graph} --out {part.run.directory} --overwrite"
         )
     console.out.print(
-        "The source files, copies and backups are yours to clear; an update of this graph leaves these people out.",
-        markup=False,
-        soft_wrap=True,
+        "The source files, copies and backups are yours to clear; an update of this graph leaves these people out."
     )

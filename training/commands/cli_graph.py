@@ -30,7 +30,7 @@ def download(
         folder = fetch(
             name, to, url=url, progress=lambda have, total: progress("download", have, total or have, "bytes")
         )
-    out.print(f"{name} is in {folder}", markup=False)
+    out.print(f"{name} is in {folder}")
 
 
 def build(
@@ -107,8 +107,8 @@ def build(
         console.print_json({"graph": str(directory), "fingerprint": dataset.fingerprint, **dataset.report})
     else:
         for line in [*report_lines(dataset.report), *lines]:
-            console.out.print(line, markup=False, soft_wrap=True)
+            console.out.print(line)
         if written:
-            console.out.print(f"Written to {directory}.", markup=False)
+            console.out.print(f"Written to {directory}.")
     for warning in dataset.report.get("warnings", ()):  # type: ignore[attr-defined]
-        console.notes.print(f"warning: {warning}", markup=False, soft_wrap=True)
+        console.notes.print(f"warning: {warning}")

@@ -203,7 +203,5 @@ def _add(
         console.print_json({"run": str(out), f"{kind}s": [str(record["id"]) for record in records], "notes": notes})
         return
     for note in notes:
-        console.out.print(f"Note: {note}.", markup=False, soft_wrap=True)
-    console.out.print(
-        f"{len(records):,} new {counted(len(records), kind).partition(' ')[2]}; written to {out}.", markup=False
-    )
+        console.out.print(f"Note: {note}.")
+    console.out.print(f"{len(records):,} new {counted(len(records), kind).partition(' ')[2]}; written to {out}.")

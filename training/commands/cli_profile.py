@@ -65,8 +65,7 @@ def profile(
             console.print_json(written)
         else:
             console.out.print(
-                f"{counted(written['num_users'], 'profile')} written to {written['table']}; read {written['page']}.",
-                markup=False,
+                f"{counted(written['num_users'], 'profile')} written to {written['table']}; read {written['page']}."
             )
         return
     found = recommender.profile(user)
@@ -118,11 +117,10 @@ def segments(
         f"Weights in {found.unit} beyond the average user; x is the share of their {told} over that of all (--json has the "
         "95 % intervals); "
         f"people: share among members and among all. Adjusted Rand index {found.stability_seeds:.2f} between seeds"
-        + (f", {halves:.2f} between halves of the posterior samples." if halves is not None else "."),
-        markup=False,
+        + (f", {halves:.2f} between halves of the posterior samples." if halves is not None else ".")
     )
     if out is not None:
-        console.out.print(f"Written to {out}.", markup=False)
+        console.out.print(f"Written to {out}.")
 
 
 def _edit(text: str) -> tuple[str, float]:
@@ -139,14 +137,14 @@ def _edit(text: str) -> tuple[str, float]:
 def _print_profile(found: Profile) -> None:
     from training.commands import console
 
-    console.out.print(f"user {found.label}", style="bold", markup=False)
-    console.out.print(found.sentence, markup=False, soft_wrap=True)
+    console.out.print(f"user {found.label}", style="bold")
+    console.out.print(found.sentence)
     lines = [("based on", found.source), ("tags", ", ".join(found.tags)), ("is", ", ".join(found.groups))]
     if found.edits:
         lines.append(("set", ", ".join(f"{concept} = {weight:g}" for concept, weight in found.edits.items())))
     for name, words in lines:
         if words:
-            console.out.print(f"{name}: {words}", markup=False, soft_wrap=True)
+            console.out.print(f"{name}: {words}")
     implicit = found.implicit
     for title, some in (("interests", found.interests), ("dislikes", found.dislikes)):
         if some:
@@ -175,15 +173,14 @@ def _print_profile(found: Profile) -> None:
     for words, rank, others in shown:
         if words:
             place = "" if rank is None else f" ({rank:.0%} of users {others})"
-            console.out.print(f"{words}{place}", markup=False)
+            console.out.print(f"{words}{place}")
     console.out.print(
         f"over time: {found.drift.status} ({counted(found.drift.num_sessions, 'session')} in "
         f"{counted(round(found.drift.days), 'day')})",
-        markup=False,
     )
     if found.similar:
         words = ", ".join(f"{one['label']} ({one['similarity']:.2f})" for one in found.similar)
-        console.out.print(f"similar users: {words}", markup=False, soft_wrap=True)
+        console.out.print(f"similar users: {words}")
 
 
 def _worded(template: str, value: float | None) -> str:

@@ -47,8 +47,8 @@ def rules(
     table = [(row["rule"], row["action"], f"{row['items']:,}") for row in rows]
     console.out.print(console.plain_table(f"rules of {file}", pd.DataFrame(table, columns=["rule", "action", "items"])))
     for note in applied.notes:
-        console.out.print(f"Note: {note}.", markup=False, soft_wrap=True)
-    console.out.print(f"{applied.num_left:,} of {counted(len(known.items), 'item')} can be listed.", markup=False)
+        console.out.print(f"Note: {note}.")
+    console.out.print(f"{applied.num_left:,} of {counted(len(known.items), 'item')} can be listed.")
 
 
 def read_rules(directory: Path, graph: KnowledgeGraph, file: Path, *, quiet: bool = False) -> AppliedRules:
@@ -65,5 +65,5 @@ def read_rules(directory: Path, graph: KnowledgeGraph, file: Path, *, quiet: boo
 
     applied = apply_rules(file, graph, ask=partial(ask_within, directory, ratings=False, seconds=_SECONDS))
     for note in () if quiet else applied.notes:
-        console.notes.print(f"note: {note}", markup=False)
+        console.notes.print(f"note: {note}")
     return applied

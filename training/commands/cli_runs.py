@@ -81,10 +81,10 @@ def train(
     if as_json:
         console.print_json({"run": str(out), "trained": outcome.trained, "seconds": {"train": outcome.seconds}})
     elif outcome.trained:
-        console.out.print(outcome.sentence, markup=False)
-        console.out.print(f"Trained in {outcome.seconds:.0f} s; written to {out}.", markup=False)
+        console.out.print(outcome.sentence)
+        console.out.print(f"Trained in {outcome.seconds:.0f} s; written to {out}.")
     else:
-        console.out.print(f"The same run is in {out} already; --overwrite trains it again.", markup=False)
+        console.out.print(f"The same run is in {out} already; --overwrite trains it again.")
 
 
 def tune(
@@ -130,10 +130,8 @@ def tune(
         console.print_json({"search": str(out), **found.as_json()})
         return
     console.out.print(console.plain_table(f"{metric} on validation ratings", found.comparison()))
-    console.out.print(found.sentence, markup=False)
-    console.out.print(
-        f"Written to {out}; `kgrec train --config {out}/best.yaml` takes the best settings.", markup=False
-    )
+    console.out.print(found.sentence)
+    console.out.print(f"Written to {out}; `kgrec train --config {out}/best.yaml` takes the best settings.")
 
 
 def evaluate(
@@ -172,15 +170,14 @@ def evaluate(
         for length in lengths:
             console.out.print(console.metrics_table(f"{part}: lists of {length}", part, report, length))
     for name, chosen in report["baseline_settings"].items():
-        console.out.print(f"{name}: {settings_sentence(chosen, held_out)}.", markup=False)
+        console.out.print(f"{name}: {settings_sentence(chosen, held_out)}.")
     for phase, figures in (report["diagnostics"] or {}).items():
-        console.out.print(console.diagnostics_line(phase, figures), markup=False)
+        console.out.print(console.diagnostics_line(phase, figures))
         for warning in figures["warnings"]:
-            console.notes.print(f"note: {warning}", markup=False, soft_wrap=True)
+            console.notes.print(f"note: {warning}")
     used = "The model, but no baseline, knows the date" if dates else "No model knows the date"
     console.out.print(
-        f"Below each figure: its 95 % bootstrap interval over users. {used} of a {held_out} to be predicted.",
-        markup=False,
+        f"Below each figure: its 95 % bootstrap interval over users. {used} of a {held_out} to be predicted."
     )
 
 
@@ -291,11 +288,10 @@ def _everyone(
         return
     console.out.print(
         f"{counted(written.rows, 'row')} for {counted(written.users, 'user')} in {seconds:g} s with {memory:,} MB; written "
-        f"to {out}.",
-        markup=False,
+        f"to {out}."
     )
     if written.empty:
-        console.out.print(f"Nothing was left to list for {written.empty:,} of them.", markup=False)
+        console.out.print(f"Nothing was left to list for {written.empty:,} of them.")
 
 
 def audience(

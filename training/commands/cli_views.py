@@ -51,16 +51,16 @@ def show(
         console.print_json(page)
         return
     found = page["node"]
-    console.out.print(_node_words(found), style="bold", markup=False)
+    console.out.print(_node_words(found), style="bold")
     for part in (found["text"], found["iri"] and f"link: {found['iri']}"):
         if part:
-            console.out.print(part, markup=False, soft_wrap=True)
+            console.out.print(part)
     if page["edges"]:
         console.out.print(console.plain_table("", _edge_rows(page["edges"], limit)))
     for distance, members in groupby(page["near"], key=lambda one: one["hops"]):
         near = list(members)
         names = "; ".join(f"{one['label']} ({one['kind']})" for one in near[:limit])
-        console.out.print(f"{counted(distance, 'hop')} away: {counted(len(near), 'node')}, e.g. {names}.", markup=False)
+        console.out.print(f"{counted(distance, 'hop')} away: {counted(len(near), 'node')}, e.g. {names}.")
 
 
 def paths(
@@ -96,15 +96,13 @@ def paths(
         console.print_json({"from": ":".join(ends[0]), "to": ":".join(ends[1]), "by": by, "paths": pages})
         return
     if not pages:
-        console.out.print(
-            f"No path of at most {counted(cutoff, 'edge')}; a higher --cutoff looks farther.", markup=False
-        )
+        console.out.print(f"No path of at most {counted(cutoff, 'edge')}; a higher --cutoff looks farther.")
     for page in pages:
         console.out.print(f"length {page['length']:.2f}", style="bold")
-        console.out.print(f"  {_node_words(page['nodes'][0])}", markup=False, soft_wrap=True)
+        console.out.print(f"  {_node_words(page['nodes'][0])}")
         for step, reached in zip(page["steps"], page["nodes"][1:], strict=True):
             words = "; ".join(f"{_arrow(edge)}{_stars(edge)} [{_place(edge)}]" for edge in step)
-            console.out.print(f"  {words} {_node_words(reached)}", markup=False, soft_wrap=True)
+            console.out.print(f"  {words} {_node_words(reached)}")
 
 
 def stats(
@@ -128,9 +126,7 @@ def stats(
         return
     parts = found["components"]
     console.out.print(
-        f"{found['name']}: {counted(found['nodes'], 'node')}, {counted(found['edges'], 'edge')}, density {found['density']:.2g}.",
-        markup=False,
-        soft_wrap=True,
+        f"{found['name']}: {counted(found['nodes'], 'node')}, {counted(found['edges'], 'edge')}, density {found['density']:.2g}."
     )
     console.out.print(
         f"{counted(parts['count'], 'component')}, {parts['single_nodes']:,} of them single nodes; the largest: "
@@ -139,8 +135,6 @@ def stats(
             for part in parts["largest"]
         )
         + ".",
-        markup=False,
-        soft_wrap=True,
     )
     console.out.print(console.plain_table("number of different neighbours", _kind_rows(found["kinds"])))
     console.out.print(console.plain_table("relations", _relation_rows(found["relations"])))

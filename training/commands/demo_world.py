@@ -41,14 +41,14 @@ def run_demo(directory: Path) -> None:
     _refuse_others(directory, dataset.graph.name)
     dataset.save(directory / "graph")
     for line in report_lines(dataset.report):
-        console.out.print(line, markup=False, soft_wrap=True)
+        console.out.print(line)
 
     heading("2. BERT reads it and the hybrid model trains")
     config = configuration(len(dataset.ratings))
     with console.progress_bar() as progress:
         outcome = train_run(directory / "graph", config, directory / "run", overwrite=True, progress=progress)
-    console.out.print(outcome.sentence, markup=False)
-    console.out.print(f"Trained in {outcome.seconds:.0f} s.", markup=False)
+    console.out.print(outcome.sentence)
+    console.out.print(f"Trained in {outcome.seconds:.0f} s.")
 
     heading("3. How good it is, on films people had rated and on films nobody had")
     run = load_run(directory / "run")
@@ -56,13 +56,13 @@ def run_demo(directory: Path) -> None:
     for part in report["parts"]:
         console.out.print(console.metrics_table(part, part, report))
     console.out.print(
-        "The audience is simulated: compare the rows of a table, not its figures with those of real data.", markup=False
+        "The audience is simulated: compare the rows of a table, not its figures with those of real data."
     )
 
     heading("4. What it recommends, and why")
     recommender = run.recommender
     user = str(dataset.graph.users.vocabulary.id_of(int(np.argmax(recommender.train.user_counts))))
-    console.out.print(f"User {user} liked: {', '.join(liked(recommender, user))}.", markup=False)
+    console.out.print(f"User {user} liked: {', '.join(liked(recommender, user))}.")
     console.out.print(console.recommendation_table(f"Ten films for user {user}", recommender.recommend(user=user)))
     title = f"Ten films for a new user who writes: “{SENTENCE}”"
     console.out.print(console.recommendation_table(title, recommender.recommend(text=SENTENCE)))
@@ -71,9 +71,7 @@ def run_demo(directory: Path) -> None:
     title = f"Ten users for “{label}”, which nobody has rated"
     console.out.print(console.recommendation_table(title, recommender.audience(film)))
     console.out.print(
-        f'Done in {time.perf_counter() - started:.0f} s. Try: kgrec recommend {directory / "run"} --text "..."',
-        markup=False,
-        soft_wrap=True,
+        f'Done in {time.perf_counter() - started:.0f} s. Try: kgrec recommend {directory / "run"} --text "..."'
     )
 
 
