@@ -14,7 +14,7 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleRenderable
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 from training.progress import Progress as Report
