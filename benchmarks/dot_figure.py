@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.protocols import Protocol
 from training.comparison.result_rows import LOWER_IS_BETTER, OURS, THIS_RUN
-from training.figure_files import BLUE, DARK, GREY, save_figure
+from training.studies.drawing import BLUE, DARK, GREY, save_figure
 
 __all__ = ["Dot", "dots", "write_figure"]
 
@@ -98,7 +98,7 @@ def write_figure(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: st
     better = "lower" if metric in LOWER_IS_BETTER else "higher"
     axes.set_xlabel(f"{METRIC_NAMES.get(metric, metric)} on the test ratings ({better} is better)")
     figure.text(0.01, -0.01, _caption(found), va="top", fontsize=8, color=GREY)
-    return save_figure(figure, out, f"{protocol.name}-{part}", salt=protocol.name)
+    return save_figure(figure, out, f"{protocol.name}-{part}")
 
 
 def _draw(axes: Any, found: Sequence[Dot], metric: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training.figure_files import BLUE, DARK, GREY, save_figure
+from training.studies.drawing import BLUE, DARK, GREY, save_figure
 
 __all__ = ["draw_curves"]
 

@@ -143,7 +143,7 @@ def check(
     own = None if shapes is None else ShapesFile.load(shapes)
     dataset = Dataset.load(graph)
     if leaks:
-        held_out = make_split(dataset, split or "random", test_share=0.1, seed=0)
+        held_out = make_split(dataset, split or "random", test_share=0.2, seed=0)
         findings, head = audit(dataset, held_out), held_out.sentence
     else:
         with console.progress_bar() as progress:
