@@ -63,6 +63,7 @@ def explanation_figure(explanation: Explanation) -> Any:
     who = "someone new" if explanation.user is None else f"user {explanation.user}"
     axis.set_title(f"Why {explanation.label} for {who}?".replace("$", r"\$"))
     axis.set_xlabel("score" if explanation.implicit else "expected rating in stars")
+    axis.use_sticky_edges = False  # else the axes end with the outermost bar
     axis.margins(x=0.06)
     axis.axvline(mean.stars, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
     caption = "Each bar is one part of the prediction; together they lead to it. The axis does not begin at 0."
