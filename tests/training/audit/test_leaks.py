@@ -315,7 +315,7 @@ def test_the_command_tells_leaks_and_its_code_says_so(clean: Dataset, tmp_path: 
     assert (fine.exit_code, fine.stdout.splitlines()[-1]) == (0, "Nothing leaks.")
     spoilt = concept_of(clean, "rating", [f"{value:.0f}" for value in mean_ratings(clean) * 2])
     spoilt.save(tmp_path / "spoilt")
-    leak = runner.invoke(app, ["check", str(tmp_path / "spoilt"), "--leaks", "--test-share", "0.2", "--json"])
+    leak = runner.invoke(app, ["check", str(tmp_path / "spoilt"), "--leaks", "--json"])
     result = json.loads(leak.stdout)
     assert (leak.exit_code, result["ok"], result["split"]) == (1, False, "random")
     assert [finding["check"] for finding in result["findings"]] == ["DerivedConcepts"]
