@@ -24,7 +24,7 @@ from training.cli import app
 from training.commands.console import recommendation_table
 from training.config import RunConfig
 from training.experiment import Experiment
-from training.films import simulate, write_source
+from training.films import write_film_source
 from training.report import evaluation_report
 from training.runs import train_run
 
@@ -54,7 +54,7 @@ def _stand_in_encoder() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The film world, of which only is known who rated what."""
-    whole = build(Description.load(write_source(simulate(), tmp_path_factory.mktemp("films"))))
+    whole = build(Description.load(write_film_source(tmp_path_factory.mktemp("films"))))
     ratings = whole.ratings.select(whole.ratings.user < 300)
     return replace(whole, ratings=replace(ratings, value=np.ones(len(ratings))), scale=(1.0, 1.0))
 

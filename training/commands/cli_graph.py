@@ -71,7 +71,7 @@ def build(
     from kg.storage.atomic import scratch_directory
     from kg.storage.only_writer import only_writer
     from training.commands import console
-    from training.films import simulate, write_source
+    from training.films import write_film_source
 
     directory = out or update
     if directory is None or (out is not None and update is not None):
@@ -79,7 +79,7 @@ def build(
     changes, written = [], True
     with TemporaryDirectory() as folder:
         if description == "films":
-            source = Description.load(write_source(simulate(), Path(folder)))
+            source = Description.load(write_film_source(Path(folder)))
         else:
             source = Description.load(description, data=data)
         if out is not None:
