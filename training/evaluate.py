@@ -18,7 +18,7 @@ from training.chosen_baselines import fitted_baselines
 from training.metrics import bootstrap, interval_coverage, randomised_pit
 from training.predictions import LIST_LENGTH, SEED, Predictions, Scorers, unrated_only
 
-__all__ = ["WARM_KNOWN", "evaluate", "fitted_recommender", "measure", "told_apart"]
+__all__ = ["WARM_KNOWN", "evaluate", "fitted_recommender", "measure", "refined_parts"]
 
 COVERAGE = 0.8
 WARM_KNOWN = "warm_known"
@@ -38,18 +38,16 @@ def evaluate(
     """Measure a recommender and the baselines on held-out ratings.
 
     A user's candidates are all items they have not rated in training; for cold items, the cold items of the part.
-    Items that are `removed`, `[num_items]`, are nobody's candidates, nor with `mask_validation` are items that a user rated
-    in `validation`.
     The settings of the baselines are chosen on `validation`, or on a tenth of the training ratings.
 
     Args:
         recommender: The recommender.
-        parts: Held-out ratings by part; a part `warm` that holds new users or items is also told apart (`told_apart`).
+        parts: Held-out ratings by part; a part `warm` that holds new users or items is also divided (`refined_parts`).
         scale: Lowest and highest possible rating in stars; equal for implicit feedback.
         baselines: Whether the baselines are measured.
-        removed: See above.
+        removed: Items that are nobody's candidates, `[num_items]`.
         validation: Validation ratings of the split, if it has any.
-        mask_validation: See above.
+        mask_validation: Whether items that a user rated in `validation` are no candidates either.
         at: Further lengths at which lists are measured, beside 20.
 
     Returns:
@@ -68,7 +66,7 @@ def evaluate(
                 "with a split that names them or with --set split.validation_share=0.1"
             )
         known = train.concat(validation)
-    parts = told_apart(parts, train)
+    parts = refined_parts(parts, train)
     levels, relevant_from = recommender.levels, recommender.relevant_from
     lengths = tuple(sorted({LIST_LENGTH, *at}))
 
@@ -93,7 +91,7 @@ def evaluate(
     return {"parts": counted, "baselines": of_baselines, "baseline_settings": settings}
 
 
-def told_apart(parts: Mapping[str, Ratings], train: Ratings) -> dict[str, Ratings]:
+def refined_parts(parts: Mapping[str, Ratings], train: Ratings) -> dict[str, Ratings]:
     """Return the parts with what a part `warm` of all held-out ratings is made of, where that is more than warm ones.
 
     `warm_known` are those of users and items with training ratings; `cold_items` and `cold_users` are those without,

@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS = 16  # a run writes about this many
 COLD_SEED = 3  # every chain and seed shows the same ratings as cold
-ABSENCE_SEED = 4  # and the same items as not chosen
+NEGATIVES_SEED = 4  # and the same items as not chosen
 THREADS = 1  # a step waits for memory: a second thread gains a fifth at a million ratings, and nothing below
 
 
@@ -97,7 +97,7 @@ class Experiment:
         if not self.dataset.implicit:
             return self.split.train
         train, shown = self.split.train, self.split.shown
-        return with_negative_samples(train, self.config.model.negative_samples, rng=ABSENCE_SEED, shown=shown)
+        return with_negative_samples(train, self.config.model.negative_samples, rng=NEGATIVES_SEED, shown=shown)
 
     @cached_property
     def levels(self) -> NDArray[np.float32]:

@@ -113,6 +113,8 @@ class LangevinSampler(torch.optim.Optimizer):
         step_size = float(self.param_groups[0]["step_size"])
         parameters = [parameter for parameter, _ in groups]
         here = gradients(parameters)
+        # One power iteration is a product of M H M, with H the Hessian, and the direction: H times the move is the
+        # difference of two gradients, a short step along the move apart.
         for _ in range(iterations):
             moves = [scale * state["direction"] for (_, state), scale in zip(groups, scales, strict=True)]
             length = math.sqrt(sum(float(state["direction"].square().sum()) for _, state in groups))
@@ -131,6 +133,7 @@ class LangevinSampler(torch.optim.Optimizer):
         shares = torch.stack([state["direction"].square().sum() for _, state in groups])
         stiffness = step_size**2 * float(shares.sum().sqrt())
         if stiffness > STIFFEST:
+            # The table with the largest share takes the whole factor, others its power: what does not move stays.
             for (_, state), share in zip(groups, shares / shares.max(), strict=True):
                 state["damping"] = state["damping"] * (stiffness / STIFFEST) ** share
         return stiffness

@@ -229,12 +229,12 @@ def _by_time(ratings: Ratings, share: float, seed: int) -> _Holdout:
         raise InputError("The split 'by-time' needs the time of every rating and these data have none; use 'random'.")
     order = np.argsort(ratings.time, kind="stable")
     border = len(order) - round(share * len(order))
-    _tell_ties(ratings.time[order], border)
+    _log_ties(ratings.time[order], border)
     scattered = _scattered(ratings, order[border:], f"the latest {share:g} of all")
     return replace(scattered, until=int(ratings.time[order[border]]) if border < len(order) else None)
 
 
-def _tell_ties(time: NDArray[np.int64], border: int) -> None:
+def _log_ties(time: NDArray[np.int64], border: int) -> None:
     """Log where a cut at a place in sorted times goes by the order of rows, as it falls between equal times."""
     if not 0 < border < len(time) or time[border - 1] != time[border]:
         return
