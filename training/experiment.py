@@ -285,15 +285,19 @@ class Experiment:
         """Take the text vectors of another experiment instead of encoding again."""
         self.use(item_vectors=item_vectors)
 
+    @cached_property
+    def content(self) -> Content:
+        """What lists know of items: no texts where the model reads none."""
+        reads = self.config.text.num_features and "text" not in self.config.model.leave_out
+        return Content.of(self.data, self.item_vectors if reads else self.item_vectors[:, :0])
+
     def recommender(
         self, posterior: PhasedPosterior, item_item: ItemItemModel | None = None, encoder_fingerprint: str | None = None
     ) -> Recommender:
         """Put together what answers; exposure and encoder fingerprint of a saved run may be given."""
-        reads = self.config.text.num_features and "text" not in self.config.model.leave_out
-        content = Content.of(self.data, self.item_vectors if reads else self.item_vectors[:, :0])
         if item_item is None:
             settings = None if self.dataset.implicit else OF_STARS
-            item_item = ItemItemModel.fit(self.split.train, content, settings=settings)
+            item_item = ItemItemModel.fit(self.split.train, self.content, settings=settings)
         trained = Recommender(
             graph=self.dataset.graph,
             train=self.split.train,
@@ -307,7 +311,7 @@ class Experiment:
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,
             relevant_from=liked_from(self.dataset.scale),
-            content=content,
+            content=self.content,
             projection=self.projection,
         )
         return with_expected_items(with_expected_users(trained))

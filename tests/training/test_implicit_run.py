@@ -120,7 +120,7 @@ def test_a_number_beside_an_item_is_a_score_and_no_chance(run: Run) -> None:
 
 def test_without_text_lists_know_no_text_either(dataset: Dataset) -> None:
     with_text, without = (
-        Experiment(dataset, RunConfig().updated([*SETTINGS, *change]))._content
+        Experiment(dataset, RunConfig().updated([*SETTINGS, *change])).content
         for change in ((), ("model.leave_out=[text]",))
     )
     assert with_text.text.any()
