@@ -82,12 +82,11 @@ def command_of(protocol: Protocol) -> Callable[..., None]:
         console.out.print(
             "± is the standard deviation over seeds or splits; p is that of a paired bootstrap over users against kgrec; "
             "seconds are those of the fit, on one thread, the median over seeds; MB is the peak of its process, libraries "
-            "included.",
-            markup=False,
+            "included."
         )
         for note in results.notes:
-            console.out.print(note, markup=False)
-        console.out.print(f"{protocol.note} Written to {folder}.", markup=False)
+            console.out.print(note)
+        console.out.print(f"{protocol.note} Written to {folder}.")
 
     return repeat
 

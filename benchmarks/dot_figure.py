@@ -7,12 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.protocols import Protocol
 from training.comparison.result_rows import LOWER_IS_BETTER, OURS, THIS_RUN
-from training.figure_files import BLUE, DARK, GREY, save_figure
+from training.studies.drawing import (
+    BLUE,
+    DARK,
+    GREY,
+    beside,
+    interval,
+    name_rows,
+    panels,
+    save_figure,
+    styled,
+    under,
+)
 
 __all__ = ["Dot", "dots", "write_figure"]
 
@@ -84,93 +94,69 @@ def write_figure(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: st
     Returns:
         The files; none if no model has the metric there.
     """
-    # Here, for it takes half a second that no other command should wait.
-    from matplotlib.figure import Figure
-
     metric = protocol.metrics[0]
-    found = dots(rows, metric, part)
-    if not found:
+    models = dots(rows, metric, part)
+    if not models:
         return []
-    figure = Figure(figsize=(9.0, 1.5 + 0.34 * len(found)), layout="constrained")
-    axes = figure.add_subplot()
-    _draw(axes, found, metric)
-    axes.set_title(f"{protocol.name}: {PART_NAMES.get(part, part)}", loc="left", fontweight="bold", fontsize=12)
-    better = "lower" if metric in LOWER_IS_BETTER else "higher"
-    axes.set_xlabel(f"{METRIC_NAMES.get(metric, metric)} on the test ratings ({better} is better)")
-    figure.text(0.01, -0.01, _caption(found), va="top", fontsize=8, color=GREY)
-    return save_figure(figure, out, f"{protocol.name}-{part}", salt=protocol.name)
+    return save_figure(
+        _figure(models, metric, f"{protocol.name}: {PART_NAMES.get(part, part)}"), out, f"{protocol.name}-{part}"
+    )
 
 
-def _draw(axes: Any, found: Sequence[Dot], metric: str) -> None:
-    left, right = _limits(found, metric)
-    axes.set_xlim(left, right)
-    axes.set_ylim(len(found) - 0.4, -0.6)
-    ours = next((dot for dot in found if dot.label == OURS), None)
-    if ours is not None and ours.low is not None:
-        axes.axvspan(ours.low, ours.high, color=BLUE, alpha=0.08, linewidth=0)
-    for place, dot in enumerate(found):
+@styled
+def _figure(models: Sequence[Dot], metric: str, title: str) -> Any:
+    figure, (axis,) = panels(1, (9.0, 1.5 + 0.34 * len(models)))
+    left, right = _limits(models)
+    for height, dot in enumerate(models):
         colour = BLUE if dot.ours else GREY if dot.source else DARK
-        axes.axhline(place, color="#eeeeee", linewidth=0.8, zorder=0)
-        beyond = not left <= dot.value <= right
-        at = min(max(dot.value, left), right)
-        if beyond:
-            axes.plot(at, place, ">" if dot.value > right else "<", color=colour, clip_on=False, markersize=6)
+        if not left <= dot.value <= right:
+            axis.plot(
+                right if dot.value > right else left,
+                height,
+                ">" if dot.value > right else "<",
+                color=colour,
+                clip_on=False,
+            )
         else:
             if dot.low is not None and dot.high is not None:
-                axes.plot([max(dot.low, left), min(dot.high, right)], [place, place], color=colour, linewidth=1.8)
+                interval(axis, height, dot.low, dot.high, colour)
             face = "white" if dot.source else colour
-            axes.plot(at, place, "o", color=colour, markerfacecolor=face, markersize=8 if dot.label == OURS else 6)
-        for text, offset, weight in ((_number(dot), 12, "bold" if dot.ours else "normal"), (_p(dot), 58, "normal")):
-            axes.annotate(
-                text,
-                (1.0, place),
-                xycoords=("axes fraction", "data"),
-                xytext=(offset, 0),
-                textcoords="offset points",
-                va="center",
-                color=colour,
-                fontweight=weight,
-                fontsize=9,
+            axis.plot(
+                dot.value, height, "o", color=colour, markerfacecolor=face, markersize=8 if dot.label == OURS else 6
             )
-    axes.set_yticks(range(len(found)), [f"{dot.label}\n{dot.source}" if dot.source else dot.label for dot in found])
-    for text, dot in zip(axes.get_yticklabels(), found, strict=True):
-        text.set_color(BLUE if dot.ours else GREY if dot.source else DARK)
-        text.set_fontweight("bold" if dot.ours else "normal")
-        text.set_fontsize(7.5 if dot.source else 9.5)
-    axes.tick_params(axis="y", length=0)
-    axes.tick_params(axis="x", labelsize=9)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+        if dot.label == OURS and dot.low is not None:
+            axis.axvspan(dot.low, dot.high, color=BLUE, alpha=0.08, linewidth=0)
+        # Published figures as they were written: most with three digits, some with four.
+        value = f"{dot.value:.4f}".removesuffix("0") if dot.source else f"{dot.value:.4f}"
+        beside(axis, height, value, colour, offset=12, bold=dot.ours)
+        if dot.p is not None:
+            beside(axis, height, "p < 0.001" if dot.p < 0.001 else f"p = {dot.p:.3f}", colour, offset=58)
+    axis.set_xlim(left, right)
+    name_rows(axis, [f"{dot.label}\n{dot.source}" if dot.source else dot.label for dot in models])
+    for text, dot in zip(axis.get_yticklabels(), models, strict=True):
+        text.set(color=BLUE if dot.ours else DARK, fontsize=7.5 if dot.source else 9.5)
+    better = "lower" if metric in LOWER_IS_BETTER else "higher"
+    axis.set(title=title, xlabel=f"{METRIC_NAMES.get(metric, metric)} on the test ratings ({better} is better)")
+    published = "Hollow: published figures, some of other splits or inputs, without an interval.\n"
+    under(
+        figure,
+        "Filled: measured in one run on the same split, with the 95 % bootstrap interval over users; the band is ours.\n"
+        "p: paired test against kgrec on the same ratings and users, which intervals of single models cannot show.\n"
+        f"{published if any(dot.source for dot in models) else ''}"
+        "The axis does not begin at 0; an arrow marks a model beyond it.",
+    )
+    return figure
 
 
-def _number(dot: Dot) -> str:
-    """Write published figures as they were: most with three digits, some with four."""
-    written = f"{dot.value:.4f}"
-    return written.removesuffix("0") if dot.source else written
+def _limits(models: Sequence[Dot]) -> tuple[float, float]:
+    """Return limits that show ours and the better half of the models with their intervals, and what is not far off."""
 
+    def ends(some: Sequence[Dot]) -> tuple[float, float]:
+        values = [end for dot in some for end in (dot.low, dot.high, dot.value) if end is not None]
+        return min(values), max(values)
 
-def _p(dot: Dot) -> str:
-    if dot.p is None:
-        return ""
-    return "p < 0.001" if dot.p < 0.001 else f"p = {dot.p:.3f}"
-
-
-def _limits(found: Sequence[Dot], metric: str) -> tuple[float, float]:
-    """Show ours and the better half of the models with their intervals, and what is not far off; the rest at the edge."""
-    better = [*found[: max(2, (len(found) + 1) // 2)], *(dot for dot in found if dot.label == OURS)]
-    ends = np.array([end for dot in better for end in (dot.low, dot.high, dot.value) if end is not None])
-    span = max(float(ends.max() - ends.min()), 1e-6)
-    near = [dot for dot in found if ends.min() - FARTHEST * span <= dot.value <= ends.max() + FARTHEST * span]
-    ends = np.array([end for dot in near for end in (dot.low, dot.high, dot.value) if end is not None])
-    margin = 0.04 * float(ends.max() - ends.min() or span)
-    return float(ends.min() - margin), float(ends.max() + margin)
-
-
-def _caption(found: Sequence[Dot]) -> str:
-    lines = [
-        "Filled: measured in one run on the same split, with the 95 % bootstrap interval over users; the band is ours.",
-        "p: paired test against kgrec on the same ratings and users, which intervals of single models cannot show.",
-    ]
-    if any(dot.source for dot in found):
-        lines.append("Hollow: published figures, some of other splits or inputs, without an interval.")
-    return "\n".join([*lines, "The axis does not begin at 0; an arrow marks a model beyond it."])
+    low, high = ends([*models[: max(2, (len(models) + 1) // 2)], *(dot for dot in models if dot.label == OURS)])
+    far = FARTHEST * max(high - low, 1e-6)
+    low, high = ends([dot for dot in models if low - far <= dot.value <= high + far])
+    margin = 0.04 * max(high - low, 1e-6)
+    return low - margin, high + margin

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.film_world import Activity, FilmWorld, film_concepts, simulate
 from benchmarks.taste_ceiling import best_estimates
-from benchmarks.taste_measures import by_activity, correlations, coverage_of_weights
-from benchmarks.taste_tables import mean_rows
+from benchmarks.taste_measures import by_activity, correlations, coverage_of_weights, estimate_of
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
@@ -24,18 +23,11 @@ from kg.storage.atomic import write_file
 from models.recommender import Recommender
 from training.bundle import load_run
 from training.config import RunConfig
-from training.films import Activity, FilmWorld, film_concepts, simulate, write_source
-from training.metrics import bootstrap
+from training.films import write_film_source
 from training.progress import Progress, silent
 from training.runs import train_run
 
-__all__ = [
-    "AUDIENCES",
-    "Recovery",
-    "recovery",
-    "run_audiences",
-    "run_film_world",
-]
+__all__ = ["AUDIENCES", "recovery", "run_film_world", "taste_tables"]
 
 LEAST_RATINGS = 20
 AUDIENCES = {
@@ -52,37 +44,6 @@ _RELATIONS = {
 }
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recovery:
-    """Mean rank correlations over users.
-
-    Attributes:
-        num_users: Users with at least twenty training ratings.
-        num_concepts: Concepts compared: all of at least two films, rated or not.
-        by_activity: `by_activity`: correlations of `tastes` by how much users rated.
-        coverage: `coverage_of_weights`: share of the true weights within the 80 % intervals of profiles, by family.
-        rows: A row a measure and family of concepts: `measure`, `family`, `value`, `low`, `high` (95 % bootstrap interval
-            over users), `num_users`, and beside them what the average user's taste gives for everyone,
-            `average_alone`, and what `taste_ceiling` gives, `ceiling`; None where these say nothing.
-    """
-
-    num_users: int
-    num_concepts: int
-    rows: tuple[dict[str, Any], ...]
-    by_activity: tuple[dict[str, Any], ...]
-    coverage: dict[str, float]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return JSON values."""
-        return {
-            "num_users": self.num_users,
-            "num_concepts": self.num_concepts,
-            "rows": list(self.rows),
-            "by_activity": list(self.by_activity),
-            "coverage_80": self.coverage,
-        }
 
 
 def run_film_world(
@@ -105,7 +66,7 @@ def run_film_world(
         progress: Called with (stage, done, total, message).
 
     Returns:
-        `protocol`, `seed`, `audience`, `ratings_per_user` (mean and median), `train_seconds`, and what `Recovery.as_json` says.
+        `protocol`, `seed`, `audience`, `ratings_per_user` (mean and median), `train_seconds`, and what `recovery` says.
 
     Raises:
         InputError: If there is no such audience.
@@ -115,14 +76,13 @@ def run_film_world(
     num_users, activity = AUDIENCES[audience]
     world = simulate(seed=seed, num_users=num_users, activity=activity)
     with TemporaryDirectory() as folder:
-        dataset = build(Description.load(write_source(world, Path(folder))))
+        dataset = build(Description.load(write_film_source(Path(folder), world.tables)))
     graph = out / "graph"
     if not graph.exists() or Dataset.load(graph).fingerprint != dataset.fingerprint:
         dataset.save(graph)
     config = recipe(len(dataset.ratings)).updated(["split.name=random", "split.test_share=0.01", *settings])
     train_run(graph, config, out / "run", overwrite=True, keep_same=True, progress=progress)
     run = load_run(out / "run")
-    found = recovery(run.recommender, world)
     counts = world.ratings["user"].value_counts()
     content = {
         "protocol": "film-world",
@@ -130,101 +90,65 @@ def run_film_world(
         "audience": audience,
         "ratings_per_user": {"mean": float(counts.mean()), "median": float(counts.median())},
         "train_seconds": run.manifest["train_seconds"],
-        **found.as_json(),
+        **recovery(run.recommender, world),
     }
     write_file(out / "results.json", json.dumps(content, indent=1) + "\n")
     return content
 
 
-def run_audiences(
-    out: Path,
-    recipe: Callable[[int], RunConfig],
-    settings: Sequence[str] = (),
-    *,
-    seeds: int,
-    audience: str = "movielens-100k",
-    progress: Progress = silent,
-) -> dict[str, Any]:
-    """Run `run_film_world` for several audiences; arguments as there, `seeds` the number of audiences.
-
-    Returns:
-        `protocol`, `audience`, `seeds`, `runs` (what `run_film_world` returned of each), and `rows`: mean over audiences and
-        standard deviation between them of `value`, means of `average_alone` and `ceiling`.
-    """
-    runs = []
-    for seed in range(seeds):
-        folder = out / f"seed-{seed}"
-        runs.append(run_film_world(folder, recipe, settings, seed=seed, audience=audience, progress=progress))
-    content = {"protocol": "film-world", "audience": audience, "seeds": seeds, "rows": mean_rows(runs), "runs": runs}
-    write_file(out / "results.json", json.dumps(content, indent=1) + "\n")
-    return content
-
-
-def recovery(recommender: Recommender, world: FilmWorld) -> Recovery:
+def recovery(recommender: Recommender, world: FilmWorld) -> dict[str, Any]:
     r"""Compare the weights of profiles with true tastes by Spearman's rank correlation, user by user.
 
-    The tastes $w_{uc}$ of the simulation are absolute, so they are compared with what a concept adds for the user:
-    the weight of the profile plus what the concept adds for the average user.
-
-    Measures:
-        tastes: over the concepts for which the user has a taste ($w_{uc} \ne 0$).
-        tastes and indifference: over all concepts; most are of no matter to a user, and as ties they bound the value.
-        beyond the average user: weights alone against $w_{uc} - \bar w_c$, over the concepts of `tastes`.
-        affinities: over all films, scores beyond the average user's against the simulated affinities beyond the average.
+    `tastes` are compared over the concepts for which the user has a taste ($w_{uc} \ne 0$). The tastes $w_{uc}$ of the
+    simulation are absolute, so they are compared with what a concept adds for the user: the weight of the profile plus what
+    the concept adds for the average user. `affinities` are compared over all films: scores beyond the average user's against
+    the simulated affinities beyond the average.
 
     Concepts of a single film are left out: no one can tell them from the film.
 
     Args:
         recommender: Trained on the ratings of the audience.
         world: The audience.
+
+    Returns:
+        `num_users` (with at least twenty training ratings), `num_concepts` (all of at least two films, rated or not), `rows`,
+        one a measure and family of concepts: `measure`, `family`, `value`, `low`, `high` (95 % bootstrap interval over users),
+        `num_users`, and what the average user's taste gives for everyone, `average_alone`, and what `best_estimates` gives,
+        `ceiling`; `by_activity`: correlations of `tastes` by how much users rated; `coverage_80`: `coverage_of_weights`.
     """
-    behaviour = recommender.behaviour
     columns = _columns(recommender)
-    vocabulary = recommender.graph.users.vocabulary
+    ids = recommender.graph.users.vocabulary.ids
     users = np.flatnonzero(recommender.train.user_counts >= LEAST_RATINGS)
-    rows = recommender.predictor.samples.users[:, users]
-    weights = behaviour.warm.mean_weights(rows)[:, columns["column"]].astype(np.float64)
-    average = behaviour.warm.of_average[columns["column"]].astype(np.float64)
-    everyone = world.weights_of(vocabulary.ids, columns["concept"])
-    truth, mean = everyone[users], everyone.mean(axis=0)
-    has = truth != 0
-    measures = {
-        "tastes": (weights + average, truth, has),
-        "tastes and indifference": (weights + average, truth, np.ones_like(has)),
-        "beyond the average user": (weights, truth - mean, has),
-    }
+    behaviour = recommender.behaviour.warm
+    weights = behaviour.mean_weights(recommender.predictor.samples.users[:, users])[:, columns["column"]].astype(
+        np.float64
+    )
+    average = behaviour.of_average[columns["column"]].astype(np.float64)
+    truth = world.weights_of(ids, columns["concept"])[users]
     everything = sorted(set(film_concepts()["concept"]))
-    limit_of_all = best_estimates(world, list(vocabulary.ids[users]), everything)
-    best = limit_of_all[:, pd.Index(everything).get_indexer(columns["concept"])]
-    found = []
-    per_user: dict[str, Floats] = {}
+    estimates = best_estimates(world, list(ids[users]), everything)
+    best = estimates[:, pd.Index(everything).get_indexer(columns["concept"])]
+    has = truth != 0
+    rows, of_family = [], {}
     families = {"all": np.ones(len(columns), dtype=bool)}
     families |= {name: (columns["family"] == name).to_numpy() for name in sorted(set(columns["family"]))}
-    for measure, (given, true, wanted) in measures.items():
-        for family, mine in families.items():
-            values = correlations(given[:, mine], true[:, mine], wanted[:, mine])
-            absolute = measure != "beyond the average user"
-            if measure == "tastes":
-                per_user[family] = values
-            alone, limit = np.broadcast_to(average, given.shape), best if absolute else best - mean
-            beside = {"average_alone": alone if absolute else None, "ceiling": limit}
-            found.append(
-                _row(measure, family, values)
-                | {
-                    name: None if other is None else _mean(correlations(other[:, mine], true[:, mine], wanted[:, mine]))
-                    for name, other in beside.items()
-                }
-            )
-    ours, theirs = _affinities(recommender, world, users, limit_of_all)
-    found.append(_row("affinities", "all", ours) | {"average_alone": None, "ceiling": _mean(theirs)})
+    for family, members in families.items():
+        ours, alone, ceiling = (
+            correlations(some[:, members], truth[:, members], has[:, members])
+            for some in (weights + average, np.broadcast_to(average, truth.shape), best)
+        )
+        of_family[family] = ours
+        rows.append({**_row("tastes", family, ours), "average_alone": _mean(alone), "ceiling": _mean(ceiling)})
+    ours, ceiling = _affinities(recommender, world, users, estimates)
+    rows.append({**_row("affinities", "all", ours), "average_alone": None, "ceiling": _mean(ceiling)})
     counts = recommender.train.user_counts[users]
-    return Recovery(
-        num_users=len(users),
-        num_concepts=len(columns),
-        rows=tuple(found),
-        by_activity=by_activity(counts, {name: per_user[name] for name in _SHOWN_BY_ACTIVITY}),
-        coverage=coverage_of_weights(recommender, world, columns, users),
-    )
+    return {
+        "num_users": len(users),
+        "num_concepts": len(columns),
+        "rows": rows,
+        "by_activity": by_activity(counts, {name: of_family[name] for name in _SHOWN_BY_ACTIVITY}),
+        "coverage_80": coverage_of_weights(recommender, world, columns, users),
+    }
 
 
 def _columns(recommender: Recommender) -> pd.DataFrame:
@@ -271,5 +195,34 @@ def _mean(values: Floats) -> float | None:
 
 def _row(measure: str, family: str, values: Floats) -> dict[str, Any]:
     known = values[~np.isnan(values)]
-    found = bootstrap(known, rng=0).as_json() if len(known) else {"value": None, "low": None, "high": None}
-    return {"measure": measure, "family": family, **found, "num_users": len(known)}
+    return {"measure": measure, "family": family, **estimate_of(values), "num_users": len(known)}
+
+
+def taste_tables(report: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Lay out what `run_film_world` returned, as tables of text by title."""
+
+    def figure(value: float | None) -> str:
+        return "" if value is None else f"{value:.3f}"
+
+    def estimate(row: Mapping[str, Any]) -> str:
+        return "" if row["value"] is None else f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+    rows = [
+        {
+            "compared": row["measure"],
+            "concepts": row["family"],
+            "profiles": estimate(row),
+            "average user alone": figure(row["average_alone"]),
+            "ceiling": figure(row["ceiling"]),
+        }
+        for row in report["rows"]
+    ]
+    bins: dict[str, dict[str, str]] = {}
+    for row in report["by_activity"]:
+        ratings = f"{row['least']} to {row['most']}" if row["most"] else f"{row['least']} and more"
+        line = bins.setdefault(ratings, {"ratings": ratings, "users": str(row["num_users"])})
+        line[row["family"]] = estimate(row)
+    return {
+        "film-world: Spearman correlation with true tastes": pd.DataFrame(rows),
+        "tastes, by how many ratings users gave": pd.DataFrame(bins.values()),
+    }

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
 
+from benchmarks.scaling import check_sizes, exponent_table, exponents, in_own_process, rounded, write_rows
 from benchmarks.synthetic import FEWEST_RATINGS, simulate_ratings
 from kg.errors import InputError
-from kg.storage.atomic import make_directory, write_file
+from kg.storage.atomic import make_directory
 from training.config import LangevinConfig
 from training.experiment import THREADS, Experiment
 from training.loop import train
@@ -31,7 +28,7 @@ from training.progress import Progress, silent
 from training.recipes import standard
 from training.sampling import LangevinTraining
 
-__all__ = ["SIZES", "Growth", "exponents", "growth_tables", "measure", "run_growth"]
+__all__ = ["COSTS", "SIZES", "Growth", "growth_tables", "measure", "run_growth"]
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 FEWEST_STEPS, WARM_UP = 20, 5
@@ -145,9 +142,8 @@ def run_growth(
     sizes: Sequence[int] = SIZES,
     steps: int = 40,
     embedding_size: int | None = None,
-    seed: int = 0,
     progress: Progress = silent,
-) -> list[Growth]:
+) -> dict[str, Any]:
     """Measure every size in a process of its own; after each, write `growth.json` and `growth.csv`.
 
     Args:
@@ -155,73 +151,51 @@ def run_growth(
         sizes: Numbers of ratings, rising.
         steps: Steps to measure at each size, at least 20.
         embedding_size: Latent dimensions; the recipe's for each size where it is None.
-        seed: Seed of data and model.
         progress: Called with (stage, done, total, message).
+
+    Returns:
+        What `growth.json` holds: `protocol`, `rows` (`Growth`) and `exponents`.
 
     Raises:
         InputError: If sizes do not rise or are too small, steps are too few, or a process died.
     """
-    if not sizes or list(sizes) != sorted(set(sizes)) or sizes[0] < FEWEST_RATINGS:
-        raise InputError(f"sizes must rise from {FEWEST_RATINGS:,} ratings or more; got {', '.join(map(str, sizes))}")
+    check_sizes(sizes, FEWEST_RATINGS, "ratings")
     if steps < FEWEST_STEPS:
         raise InputError(f"steps must be {FEWEST_STEPS} or more, so that all work between steps is seen; got {steps}")
     make_directory(out)
     rows: list[Growth] = []
+    content: dict[str, Any] = {}
     for number, size in enumerate(sizes):
         progress("growth", number, len(sizes), f"{size:,} ratings")
-        job = partial(measure, size, steps=steps, embedding_size=embedding_size, seed=seed)
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            try:
-                rows.append(pool.submit(job).result())
-            except BrokenProcessPool:
-                raise InputError(
-                    f"the process that measured {size:,} ratings died, most likely for want of memory; give smaller sizes"
-                ) from None
-        rounded = [rounded_row(row) for row in rows]
-        content = {"protocol": "growth", "rows": rounded, "exponents": exponents(rows)}
-        write_file(out / "growth.json", json.dumps(content, indent=1) + "\n")
-        write_file(out / "growth.csv", pd.DataFrame(rounded).to_csv(index=False))
+        rows.append(in_own_process(partial(_measure, size, steps, embedding_size), f"{size:,} ratings"))
+        slopes = exponents(rows, "num_ratings", COSTS)
+        content = {"protocol": "growth", "rows": [rounded(row) for row in rows], "exponents": slopes}
+        write_rows(out, content)
     progress("growth", len(sizes), len(sizes), "done")
-    return rows
+    return content
 
 
-def rounded_row(row: Growth) -> dict[str, float]:
-    """Return a row for people and files: figures with five digits after the point at most."""
-    return {name: round(value, 5) for name, value in asdict(row).items()}
+def _measure(size: int, steps: int, embedding_size: int | None, _: Progress) -> Growth:
+    return measure(size, steps=steps, embedding_size=embedding_size)
 
 
-def exponents(rows: Sequence[Growth]) -> list[dict[str, float]]:
-    r"""Return how each cost grows from a size to the next: $\log(c_2 / c_1) / \log(n_2 / n_1)$; 1 is proportional."""
-    found = []
-    for small, large in pairwise(rows):
-        growth = math.log(large.num_ratings / small.num_ratings)
-        slopes = {cost: math.log(getattr(large, cost) / getattr(small, cost)) / growth for cost in COSTS}
-        steps = {"from": small.num_ratings, "to": large.num_ratings}
-        found.append({**steps, **{cost: round(slope, 3) for cost, slope in slopes.items()}})
-    return found
-
-
-def growth_tables(rows: Sequence[Growth]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tables people read: a row a size, and the exponents between sizes."""
+def growth_tables(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Return the tables people read, by title: a row a size, and the exponents between sizes."""
     costs = pd.DataFrame(
         {
-            "ratings": f"{row.num_ratings:,} ({row.num_users:,} x {row.num_items:,})",
-            "D": str(row.embedding_size),
-            "prepare": f"{row.prepare_seconds:.1f} s",
-            "step": f"{1e3 * row.step_seconds:.1f} ms",
-            "step a rating": f"{1e9 * row.step_seconds / row.num_ratings:.0f} ns",
-            "whole run": f"{row.run_seconds / 60:.1f} min",
-            "peak": f"{row.peak_memory_mb / 1e3:.2f} GB",
-            "with samples": f"{row.run_memory_mb / 1e3:.2f} GB",
+            "ratings": f"{row['num_ratings']:,} ({row['num_users']:,} x {row['num_items']:,})",
+            "D": str(row["embedding_size"]),
+            "prepare": f"{row['prepare_seconds']:.1f} s",
+            "step": f"{1e3 * row['step_seconds']:.1f} ms",
+            "step a rating": f"{1e9 * row['step_seconds'] / row['num_ratings']:.0f} ns",
+            "whole run": f"{row['run_seconds'] / 60:.1f} min",
+            "peak": f"{row['peak_memory_mb'] / 1e3:.2f} GB",
+            "with samples": f"{row['run_memory_mb'] / 1e3:.2f} GB",
         }
-        for row in rows
+        for row in content["rows"]
     )
-    names = ("prepare", "step", "whole run", "peak", "with samples")
-    slopes = pd.DataFrame(
-        {
-            "exponents": f"{found['from']:,.0f} to {found['to']:,.0f}",
-            **{name: f"{found[cost]:.2f}" for name, cost in zip(names, COSTS, strict=True)},
-        }
-        for found in exponents(rows)
-    )
-    return costs, slopes
+    headings = ("prepare", "step", "whole run", "peak", "with samples")
+    return {
+        "growth: simulated ratings, seconds of one processor": costs,
+        "exponents: 1 is proportional to the number of ratings": exponent_table(content["exponents"], headings),
+    }

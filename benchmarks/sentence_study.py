@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.list_overlap import overlap, rank_biased_overlap
 from benchmarks.perturbations import PERTURBATIONS
 from kg.errors import InputError
 from models.lists.text_query import TextQuery
@@ -20,16 +19,16 @@ from training.metrics import bootstrap, ndcg_at, paired_bootstrap_p, recall_at
 from training.predictions import LIST_LENGTH, SEED
 from training.progress import Progress, silent
 from training.synthetic_texts import Facts, Profiler
-from training.text_templates import said, wished
+from training.text_templates import OTHER, self_description, short_request
 
 __all__ = ["Stranger", "sentence_study", "strangers_of"]
 
 PART = "cold_users"
 OURS, NEAR, POPULARITY, COSINE = "kgrec", "without the map", "popularity", "cosine"
-ROBUSTNESS_SENTENCES = 200
+NDCG = f"ndcg@{LIST_LENGTH}"
 TOPIC_SHARE = 0.3  # a topic that more items have is no test of a list
 TOPIC_ITEMS = 20
-_Scores = Callable[[int], NDArray[np.floating[Any]]]  # of a stranger's number
+_Scores = Callable[[int], NDArray[Any]]  # of a stranger's number
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,33 +66,27 @@ def strangers_of(run: Run) -> list[Stranger]:
     recommender = run.recommender
     profiler, rng = Profiler(recommender.graph, recommender.train), np.random.default_rng(SEED)
     ids = recommender.graph.items.vocabulary.ids
-    found = []
+    strangers = []
     for user in np.unique(held_out.user):
-        mine = rng.permutation(np.flatnonzero(held_out.user == user))
-        told, judged = mine[: len(mine) // 2], mine[len(mine) // 2 :]
+        rows = rng.permutation(np.flatnonzero(held_out.user == user))
+        told, judged = rows[: len(rows) // 2], rows[len(rows) // 2 :]
         facts = profiler.facts(held_out.item[told], held_out.value[told])
-        texts = {"plain": said(facts, rng), "other": said(facts, rng, voice="other"), "wish": wished(facts, rng)}
+        plain, other = self_description(facts, rng), self_description(facts, rng, OTHER)
+        texts = {"plain": plain, "other": other, "wish": short_request(facts, rng)}
         liked = held_out.item[judged[held_out.value[judged] >= recommender.relevant_from]]
         if all(texts.values()) and len(liked):
             history = {ids[held_out.item[row]]: float(held_out.value[row]) for row in told}
-            found.append(Stranger(facts=facts, texts=texts, history=history, told=held_out.item[told], liked=liked))
-    if len(found) < 2:
+            strangers.append(Stranger(facts=facts, texts=texts, history=history, told=held_out.item[told], liked=liked))
+    if len(strangers) < 2:
         raise InputError("hardly any held-out user has ratings to speak of; hold out more users")
-    return found
+    return strangers
 
 
-def sentence_study(
-    run: Run,
-    *,
-    references: bool = True,
-    sentences: int = ROBUSTNESS_SENTENCES,
-    progress: Progress = silent,
-) -> dict[str, Any]:
+def sentence_study(run: Run, *, sentences: int = 200, progress: Progress = silent) -> dict[str, Any]:
     """Measure lists made from sentences, on users whose ratings nothing was learned from.
 
     Args:
         run: A run that holds out users.
-        references: Also measure nearness without the learned map, and lists from the ratings themselves.
         sentences: Number of sentences that are said in other letters and words, half portraits, half wishes.
         progress: Called with (stage, done, total, message).
 
@@ -111,13 +104,12 @@ def sentence_study(
             "this run has not learned what sentences say of a taste; train again with text.synthetic_texts above 0"
         )
     study = _Study(recommender, strangers, progress)
-    lists = {voice: study.lists(voice, references=references and voice == "plain") for voice in strangers[0].texts}
     return {
         "run": str(run.directory),
         "split": run.experiment.split.sentence,
         "num_users": len(strangers),
         "example": strangers[0].texts,
-        "lists": lists,
+        "lists": {voice: study.lists(voice) for voice in strangers[0].texts},
         "topics": study.topics(),
         "robustness": study.robustness(sentences),
     }
@@ -129,48 +121,44 @@ class _Study:
     strangers: Sequence[Stranger]
     progress: Progress
 
-    def lists(self, voice: str, *, references: bool) -> dict[str, dict[str, Any]]:
+    def lists(self, voice: str) -> dict[str, dict[str, Any]]:
         recommender, strangers = self.recommender, self.strangers
         texts = [stranger.texts[voice] for stranger in strangers]
         self._read(texts)
-        words = recommender.item_vectors
         models: dict[str, _Scores] = {
             OURS: lambda number: recommender.scores_of(recommender.user_query(text=texts[number])),
-            POPULARITY: lambda _: recommender.train.item_counts.astype(np.float64),
-            COSINE: lambda number: words @ recommender.encoder.encode([texts[number]])[0],
+            POPULARITY: lambda _: recommender.train.item_counts,
+            COSINE: lambda number: recommender.item_vectors @ recommender.encoder.encode([texts[number]])[0],
         }
-        if references:
+        if voice == "plain":
             near = recommender.with_map(None)
             models[NEAR] = lambda number: near.scores_of(near.user_query(text=texts[number]))
             models["their ratings instead"] = lambda number: recommender.scores_of(
                 user_query_of_history(recommender, strangers[number].history)
             )
         values = {name: self._values(name, scores) for name, scores in models.items()}
-        found: dict[str, dict[str, Any]] = {}
+        report: dict[str, dict[str, Any]] = {}
         for name, measures in values.items():
-            found[name] = {metric: bootstrap(part, rng=SEED).as_json() for metric, part in measures.items()}
+            report[name] = {metric: bootstrap(of_users, rng=SEED).as_json() for metric, of_users in measures.items()}
             if name != OURS:
-                metric = f"ndcg@{LIST_LENGTH}"
-                found[name]["p"] = paired_bootstrap_p(values[OURS][metric], measures[metric], rng=SEED)
-        return found
+                report[name]["p"] = paired_bootstrap_p(values[OURS][NDCG], measures[NDCG], rng=SEED)
+        return report
 
     def _values(self, name: str, scores: _Scores) -> dict[str, NDArray[np.float64]]:
         hits = np.zeros((len(self.strangers), LIST_LENGTH), dtype=bool)
         for number, stranger in enumerate(self.strangers):
             self.progress("sentences", number, len(self.strangers), name)
-            best = self._best(np.array(scores(number), dtype=np.float64), stranger.told)
+            best = self._best(scores(number), without=stranger.told)
             hits[number, : len(best)] = np.isin(best, stranger.liked)
         liked = np.array([len(stranger.liked) for stranger in self.strangers])
-        return {
-            f"ndcg@{LIST_LENGTH}": ndcg_at(LIST_LENGTH, hits, liked),
-            f"recall@{LIST_LENGTH}": recall_at(LIST_LENGTH, hits, liked),
-        }
+        return {NDCG: ndcg_at(LIST_LENGTH, hits, liked), f"recall@{LIST_LENGTH}": recall_at(LIST_LENGTH, hits, liked)}
 
-    def _best(self, scores: NDArray[np.float64], without: NDArray[np.int64]) -> NDArray[np.int64]:
-        scores[~self.recommender.graph.items.present] = -np.inf
-        scores[without] = -np.inf
-        order = np.argsort(-scores, kind="stable")[:LIST_LENGTH]
-        return order[np.isfinite(scores[order])]
+    def _best(self, scores: NDArray[Any], without: Sequence[int] | NDArray[np.int64] = ()) -> NDArray[np.int64]:
+        candidates = np.array(scores, dtype=np.float64)
+        candidates[~self.recommender.graph.items.present] = -np.inf
+        candidates[np.asarray(without, dtype=np.int64)] = -np.inf
+        order = np.argsort(-candidates, kind="stable")[:LIST_LENGTH]
+        return order[np.isfinite(candidates[order])]
 
     def topics(self) -> dict[str, Any]:
         """Ask for one topic by its name and look how many of the listed items have it."""
@@ -183,56 +171,50 @@ class _Study:
             for topic, members in enumerate(table.toarray().T > 0)
             if TOPIC_ITEMS <= members.sum() <= TOPIC_SHARE * len(members)
         ]
-        nobody = np.zeros(0, dtype=np.int64)
-        shares: dict[str, list[float]] = {OURS: [], NEAR: [], POPULARITY: []}
-        for text, members in asked:
-            scores: dict[str, NDArray[np.generic]] = {
-                OURS: recommender.scores_of(recommender.user_query(text=text)),
-                NEAR: near.scores_of(near.user_query(text=text)),
-                POPULARITY: recommender.train.item_counts,
-            }
-            for name, found in scores.items():
-                shares[name].append(float(members[self._best(found.astype(np.float64), nobody)].mean()))
-        return {
-            "num_topics": len(asked),
-            **{name: float(np.mean(part)) if part else None for name, part in shares.items()},
+        models: dict[str, Callable[[str], NDArray[Any]]] = {
+            OURS: lambda text: recommender.scores_of(recommender.user_query(text=text)),
+            NEAR: lambda text: near.scores_of(near.user_query(text=text)),
+            POPULARITY: lambda _: recommender.train.item_counts,
         }
+        shares = {
+            name: [float(members[self._best(scores(text))].mean()) for text, members in asked]
+            for name, scores in models.items()
+        }
+        means = {name: float(np.mean(of_topics)) if of_topics else None for name, of_topics in shares.items()}
+        return {"num_topics": len(asked), **means}
 
     def robustness(self, sentences: int) -> dict[str, Any]:
         rng = np.random.default_rng(SEED)
-        half = min(sentences // 2, len(self.strangers))
-        if not half:
-            return {"num_sentences": 0}
-        chosen = [self.strangers[number] for number in range(half)]
+        chosen = self.strangers[: sentences // 2]
+        half = len(chosen)
         texts = [stranger.texts[voice] for voice in ("plain", "wish") for stranger in chosen]
-        changed = {name: [change(text, rng) for text in texts] for name, change in PERTURBATIONS.items()}
-        said_again = [said(stranger.facts, rng) for stranger in chosen]
-        said_otherwise = [stranger.texts["other"] for stranger in chosen]
         before = self._listed(texts)
-        found = {name: _alike(before, self._listed(said_so)) for name, said_so in changed.items()}
-        for name, said_so in (("same templates, other draw", said_again), ("other templates", said_otherwise)):
-            found[name] = _alike(before[:half], self._listed(said_so))
-        strangers_apart = _alike(before[:half], [*before[1:half], before[0]])
-        return {"num_sentences": len(texts), "changes": found, "another person's sentence": strangers_apart}
+        changes = {
+            name: _alike(before, self._listed([change(text, rng) for text in texts]))
+            for name, change in PERTURBATIONS.items()
+        }
+        again = [self_description(stranger.facts, rng) for stranger in chosen]
+        otherwise = [stranger.texts["other"] for stranger in chosen]
+        for name, portraits in (("same templates, other draw", again), ("other templates", otherwise)):
+            changes[name] = _alike(before[:half], self._listed(portraits))
+        apart = _alike(before[:half], [*before[1:half], before[0]])
+        return {"num_sentences": len(texts), "changes": changes, "another person's sentence": apart}
 
-    def _listed(self, texts: Sequence[str]) -> list[list[int]]:
+    def _listed(self, texts: Sequence[str]) -> list[set[int]]:
         self._read(texts)
-        nobody = np.zeros(0, dtype=np.int64)
-        found = []
+        lists = []
         for number, text in enumerate(texts):
             self.progress("sentences", number, len(texts), "in other letters and words")
             scores = self.recommender.scores_of(self.recommender.user_query(text=text))
-            found.append(self._best(scores.astype(np.float64), nobody).tolist())
-        return found
+            lists.append(set(self._best(scores).tolist()))
+        return lists
 
     def _read(self, texts: Sequence[str]) -> None:
         """Let the language model read all texts at once: what is asked one by one later is there already."""
         self.recommender.encoder.encode([part for text in texts for part in TextQuery.read(text).readings])
 
 
-def _alike(before: Sequence[Sequence[int]], after: Sequence[Sequence[int]]) -> dict[str, Any]:
-    pairs = list(zip(before, after, strict=True))
-    return {
-        f"overlap@{LIST_LENGTH}": bootstrap(np.array([overlap(*pair) for pair in pairs]), rng=SEED).as_json(),
-        "rank-biased overlap": bootstrap(np.array([rank_biased_overlap(*pair) for pair in pairs]), rng=SEED).as_json(),
-    }
+def _alike(before: Sequence[set[int]], after: Sequence[set[int]]) -> dict[str, Any]:
+    """Return which share of the items of a list is in both, mean over pairs of lists."""
+    shares = [len(one & other) / max(len(one), len(other), 1) for one, other in zip(before, after, strict=True)]
+    return {f"overlap@{LIST_LENGTH}": bootstrap(np.array(shares), rng=SEED).as_json()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.scaling import cumulated_power_law, drawn
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.graph import Edges, KnowledgeGraph, Nodes
@@ -47,13 +48,11 @@ class SyntheticWorld:
 
 def users_and_items(num_ratings: int) -> tuple[int, int]:
     """Return how many users and items so many ratings have: MovieLens 100K, 1M and 10M, and powers between."""
-    at = np.log(_GROWTH[0])
-    sizes = []
-    for counts in _GROWTH[1:]:
-        part = 0 if num_ratings < _GROWTH[0][1] else 1
-        slope = np.log(counts[part + 1] / counts[part]) / (at[part + 1] - at[part])
-        sizes.append(max(8, round(counts[part] * float(np.exp(slope * (np.log(num_ratings) - at[part]))))))
-    return sizes[0], sizes[1]
+    ratings, *counts = np.log(_GROWTH)
+    part = 0 if num_ratings < _GROWTH[0][1] else 1
+    along = (np.log(num_ratings) - ratings[part]) / (ratings[part + 1] - ratings[part])
+    num_users, num_items = (max(8, round(float(np.exp(of[part] + along * (of[part + 1] - of[part]))))) for of in counts)
+    return num_users, num_items
 
 
 def simulate_ratings(num_ratings: int, *, seed: int = 0) -> SyntheticWorld:
@@ -122,22 +121,15 @@ def _concept_edges(num_nodes: int, num_concepts: int, most: int, rng: np.random.
     return Edges(index=index, provenance=np.zeros(index.shape[1], dtype=np.int16))
 
 
-def _power_law(number: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return cumulated shares that fall off as one over the rank, flat for the first hundredth, in random order."""
-    weight = 1.0 / (rng.permutation(number) + 1 + number / 100)
-    return np.cumsum(weight / weight.sum())
-
-
 def _pairs(
     num_ratings: int, num_users: int, num_items: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw different pairs, sorted by user and item."""
-    of_users, of_items = _power_law(num_users, rng), _power_law(num_items, rng)
+    of_users, of_items = (cumulated_power_law(number, rng) for number in (num_users, num_items))
     found = np.zeros(0, dtype=np.int64)
     while len(found) < num_ratings:
         wanted = num_ratings - len(found) + num_ratings // 8
-        user = np.minimum(np.searchsorted(of_users, rng.random(wanted)), num_users - 1)
-        item = np.minimum(np.searchsorted(of_items, rng.random(wanted)), num_items - 1)
+        user, item = drawn(of_users, wanted, rng), drawn(of_items, wanted, rng)
         # Sorting is several times faster than the hash table of np.unique.
         found = np.sort(np.concatenate([found, user * num_items + item]))
         found = found[np.diff(found, prepend=-1) > 0]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.scaling import cumulated_power_law, drawn
 from kg.errors import InputError
 
 __all__ = ["FEWEST_TRIPLES", "write_source", "write_triples"]
@@ -17,11 +16,20 @@ _BLOCK = 200_000
 _BASE = "http://synthetic.example"
 _RELATIONS = 12
 _ITEM_TRIPLES, _ENTITY_TRIPLES = 50, 5  # triples an item, triples an entity
-_LABEL = "<http://www.w3.org/2000/01/rdf-schema#label>"
-_BROADER = "<http://www.w3.org/2004/02/skos/core#broader>"
-# What a line states, and which share of the lines; the rest, about seven tenths, connects items with entities.
-_BETWEEN, _ABOVE, _NAME, _PLAIN, _ESCAPED, _BLANK, _FLAWED = range(1, 8)
-_SHARES = (0.20, 0.02, 0.05, 0.02, 0.01, 0.001, 0.001)
+_ITEM, _ENTITY, _RELATION = f"<{_BASE}/Item_{{0}}>", f"<{_BASE}/Entity_{{1}}>", f"<{_BASE}/relation_{{3}}>"
+_PLAIN = f'{_ITEM} <{_BASE}/number> "{{1}}"^^<http://www.w3.org/2001/XMLSchema#integer> .\n'
+_FLAWED = f"{_ITEM} {_RELATION} <{_BASE}/Entity {{1}}> .\n"
+# What a line states of (item, entity, other entity, relation, broader entity), and which share of the lines does.
+_LINES = {
+    f"{_ENTITY} {_RELATION} <{_BASE}/Entity_{{2}}> .\n": 0.20,
+    f"{_ENTITY} <http://www.w3.org/2004/02/skos/core#broader> <{_BASE}/Entity_{{4}}> .\n": 0.02,
+    f'{_ENTITY} <http://www.w3.org/2000/01/rdf-schema#label> "Entity {{1}}"@en .\n': 0.05,
+    _PLAIN: 0.02,
+    f"{_ITEM} {_RELATION} <{_BASE}/\\u00C9ntity_{{1}}> .\n": 0.01,
+    f"{_ITEM} {_RELATION} _:b{{1}} .\n": 0.001,
+    _FLAWED: 0.001,
+    f"{_ITEM} {_RELATION} {_ENTITY} .\n": 0.698,
+}
 
 
 def write_source(folder: Path, num_triples: int, *, seed: int = 0) -> Path:
@@ -75,72 +83,15 @@ def write_triples(file: Path, num_triples: int, *, flaws: bool = True, seed: int
     if num_triples < FEWEST_TRIPLES:
         raise InputError(f"simulated triples begin at {FEWEST_TRIPLES:,}; {num_triples:,} were asked for")
     rng = np.random.default_rng(seed)
-    of_items, of_entities = (_shares(num_triples // number, rng) for number in (_ITEM_TRIPLES, _ENTITY_TRIPLES))
+    of_items, of_entities = (
+        cumulated_power_law(num_triples // number, rng) for number in (_ITEM_TRIPLES, _ENTITY_TRIPLES)
+    )
+    templates = [_PLAIN if line == _FLAWED and not flaws else line for line in _LINES]
     with file.open("w", encoding="utf-8") as lines:
         for start in range(0, num_triples, _BLOCK):
             size = min(_BLOCK, num_triples - start)
-            kinds = np.searchsorted(np.cumsum(_SHARES), rng.random(size), side="right") + 1
-            if not flaws:
-                kinds[kinds == _FLAWED] = _PLAIN
-            columns = (
-                kinds,
-                _draw(of_items, size, rng),
-                _draw(of_entities, size, rng),
-                _draw(of_entities, size, rng),
-                rng.integers(0, _RELATIONS, size),
-            )
-            lines.writelines(_WRITE[kind](*rest) for kind, *rest in zip(*(c.tolist() for c in columns), strict=True))
-
-
-def _item(item: int, entity: int, _other: int, relation: int) -> str:
-    return f"<{_BASE}/Item_{item}> <{_BASE}/relation_{relation}> <{_BASE}/Entity_{entity}> .\n"
-
-
-def _between(_item: int, entity: int, other: int, relation: int) -> str:
-    return f"<{_BASE}/Entity_{entity}> <{_BASE}/relation_{relation}> <{_BASE}/Entity_{other}> .\n"
-
-
-def _above(_item: int, entity: int, _other: int, _relation: int) -> str:
-    return f"<{_BASE}/Entity_{entity}> {_BROADER} <{_BASE}/Entity_{entity // 10}> .\n"
-
-
-def _name(_item: int, entity: int, _other: int, _relation: int) -> str:
-    return f'<{_BASE}/Entity_{entity}> {_LABEL} "Entity {entity}"@en .\n'
-
-
-def _plain(item: int, entity: int, _other: int, _relation: int) -> str:
-    return f'<{_BASE}/Item_{item}> <{_BASE}/number> "{entity}"^^<http://www.w3.org/2001/XMLSchema#integer> .\n'
-
-
-def _escaped(item: int, entity: int, _other: int, relation: int) -> str:
-    return f"<{_BASE}/Item_{item}> <{_BASE}/relation_{relation}> <{_BASE}/\\u00C9ntity_{entity}> .\n"
-
-
-def _blank(item: int, entity: int, _other: int, relation: int) -> str:
-    return f"<{_BASE}/Item_{item}> <{_BASE}/relation_{relation}> _:b{entity} .\n"
-
-
-def _flawed(item: int, entity: int, _other: int, relation: int) -> str:
-    return f"<{_BASE}/Item_{item}> <{_BASE}/relation_{relation}> <{_BASE}/Entity {entity}> .\n"
-
-
-_WRITE: dict[int, Callable[[int, int, int, int], str]] = {
-    len(_SHARES) + 1: _item,
-    _BETWEEN: _between,
-    _ABOVE: _above,
-    _NAME: _name,
-    _PLAIN: _plain,
-    _ESCAPED: _escaped,
-    _BLANK: _blank,
-    _FLAWED: _flawed,
-}
-
-
-def _shares(number: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return cumulated shares that fall off as one over the rank, flat for the first hundredth, in random order."""
-    weight = 1.0 / (rng.permutation(number) + 1 + number / 100)
-    return np.cumsum(weight / weight.sum())
-
-
-def _draw(shares: NDArray[np.float64], size: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    return np.minimum(np.searchsorted(shares, rng.random(size)), len(shares) - 1)
+            kind = rng.choice(len(templates), size, p=list(_LINES.values()))
+            item, entity, other = (drawn(shares, size, rng) for shares in (of_items, of_entities, of_entities))
+            columns = (kind, item, entity, other, rng.integers(0, _RELATIONS, size), entity // 10)
+            for number, *parts in zip(*(column.tolist() for column in columns), strict=True):
+                lines.write(templates[number].format(*parts))

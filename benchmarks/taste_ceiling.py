@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
-from training.films import NOISE, FilmWorld, film_concepts
+from benchmarks.film_world import NOISE, FilmWorld, film_concepts
 
 __all__ = ["best_estimates", "chances_of"]
 

@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm, spearmanr
 
+from benchmarks.film_world import NOISE, FilmWorld, film_concepts
 from models.recommender import Recommender
-from training.films import NOISE, FilmWorld, film_concepts
 from training.metrics import bootstrap
 
-__all__ = ["by_activity", "correlations", "coverage_of_weights", "stars_of_a_star"]
+__all__ = ["by_activity", "correlations", "coverage_of_weights", "estimate_of", "stars_of_a_star"]
 
 LEAST_CONCEPTS = 4  # of a user, for a rank correlation to mean anything
 BINS = (20, 30, 45, 65, 100, 150, 250)  # training ratings from which a bin begins
@@ -32,7 +32,7 @@ def correlations(given: Floats, true: Floats, wanted: NDArray[np.bool_]) -> Floa
     return found
 
 
-def by_activity(counts: NDArray[np.int64], values: Mapping[str, Floats]) -> tuple[dict[str, Any], ...]:
+def by_activity(counts: NDArray[np.int64], values: Mapping[str, Floats]) -> list[dict[str, Any]]:
     """Return mean correlations by how many ratings users gave.
 
     Args:
@@ -45,14 +45,19 @@ def by_activity(counts: NDArray[np.int64], values: Mapping[str, Floats]) -> tupl
     rows = []
     for number, least in enumerate(BINS):
         most = BINS[number + 1] - 1 if number + 1 < len(BINS) else None
-        mine = (counts >= least) & (counts <= (most or np.inf))
-        if not mine.any():
+        members = (counts >= least) & (counts <= (most or np.inf))
+        if not members.any():
             continue
         for family, found in values.items():
-            known = found[mine][~np.isnan(found[mine])]
-            told = bootstrap(known, rng=0).as_json() if len(known) else {"value": None, "low": None, "high": None}
-            rows.append({"least": least, "most": most, "num_users": int(mine.sum()), "family": family, **told})
-    return tuple(rows)
+            estimate = estimate_of(found[members])
+            rows.append({"least": least, "most": most, "num_users": int(members.sum()), "family": family, **estimate})
+    return rows
+
+
+def estimate_of(values: Floats) -> dict[str, float | None]:
+    """Return the mean of the values that are not NaN, and its 95 % bootstrap interval; None where there are none."""
+    known = values[~np.isnan(values)]
+    return {**bootstrap(known, rng=0).as_json()} if len(known) else dict.fromkeys(("value", "low", "high"))
 
 
 def coverage_of_weights(

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import gzip
-import json
 import logging
-import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Any, cast
 
 import pandas as pd
 
+from benchmarks.scaling import check_sizes, exponent_table, exponents, in_own_process, rounded, write_rows
 from benchmarks.synthetic_triples import FEWEST_TRIPLES, write_source, write_triples
 from kg.build import build
 from kg.description import Description
-from kg.errors import InputError
 from kg.rdf.engine import open_engine
 from kg.rdf.statement_tables import read_statements
 from kg.report import FileAccount
-from kg.storage.atomic import make_directory, write_file
-from training.isolation import ChildError, in_child
+from kg.storage.atomic import make_directory
 from training.peak_memory import peak_memory_mb
 from training.progress import Progress, silent
 
-__all__ = ["TRIPLE_SIZES", "Loading", "TripleGrowth", "run_triple_growth", "triple_exponents", "triple_tables"]
+__all__ = ["TRIPLE_SIZES", "Loading", "TripleGrowth", "run_triple_growth", "triple_tables"]
 
 TRIPLE_SIZES = (1_000_000, 10_000_000)
 _REAL = "dbpedia-movies/dbpedia.nt.gz"
 _REPEATS = 3
 _COSTS = ("processor_seconds", "columns_seconds", "save_seconds", "peak_memory_mb")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,68 +84,50 @@ class Loading:
 
 
 def run_triple_growth(
-    out: Path,
-    *,
-    data: Path | None = None,
-    sizes: Sequence[int] = TRIPLE_SIZES,
-    engine: str = "duckdb",
-    seed: int = 0,
-    progress: Progress = silent,
-) -> tuple[list[Loading], list[TripleGrowth]]:
+    out: Path, *, data: Path | None = None, sizes: Sequence[int] = TRIPLE_SIZES, progress: Progress = silent
+) -> dict[str, Any]:
     """Measure every size in a process of its own; after each, write `triples.json` and `triples.csv`.
 
     Args:
         out: Directory of the results.
         data: Folder of the data; where it holds the DBpedia triples of films, their loading is measured as well.
         sizes: Numbers of triples, rising.
-        engine: What joins the triples.
-        seed: Seed of the triples.
         progress: Called with (stage, done, total, message).
+
+    Returns:
+        What `triples.json` holds: `protocol`, `loading` (`Loading`), `rows` (`TripleGrowth`) and `exponents`.
 
     Raises:
         InputError: If sizes do not rise or are too small, or a process died.
     """
-    if not sizes or list(sizes) != sorted(set(sizes)) or sizes[0] < FEWEST_TRIPLES:
-        raise InputError(f"sizes must rise from {FEWEST_TRIPLES:,} triples or more; got {', '.join(map(str, sizes))}")
+    check_sizes(sizes, FEWEST_TRIPLES, "triples")
     make_directory(out)
-    loadings: list[Loading] = []
     rows: list[TripleGrowth] = []
+    content: dict[str, Any] = {"protocol": "triples", "loading": []}
     with TemporaryDirectory(dir=out, prefix=".triples-") as folder:
-        files = [Path(folder) / "simulated.nt", *([] if data is None else [data / _REAL])]
-        for file in files:
+        simulated = Path(folder) / "simulated.nt"
+        write_triples(simulated, min(sizes[0], 100_000), flaws=False)
+        for file in (simulated, *([] if data is None else [data / _REAL])):
             progress("triples", 0, len(sizes) + 1, f"rdflib beside kgrec on {file.name}")
-            if file is files[0]:
-                write_triples(file, min(sizes[0], 100_000), flaws=False, seed=seed)
-            loadings.append(_isolated(partial(_load, file, engine), f"loading {file.name}"))
+            loading = in_own_process(partial(_load, file), f"loading {file.name}")
+            content["loading"].append(rounded(loading))
         for number, size in enumerate(sizes):
             progress("triples", number + 1, len(sizes) + 1, f"{size:,} triples")
             with TemporaryDirectory(dir=folder) as source:
-                description = write_source(Path(source), size, seed=seed)
-                rows.append(_isolated(partial(_build, description, size, engine), f"{size:,} triples"))
-            content = {
-                "protocol": "triples",
-                "loading": [_rounded(asdict(loading)) for loading in loadings],
-                "rows": [_rounded(asdict(row)) for row in rows],
-                "exponents": triple_exponents(rows),
-            }
-            write_file(out / "triples.json", json.dumps(content, indent=1) + "\n")
-            write_file(out / "triples.csv", pd.DataFrame(content["rows"]).to_csv(index=False))
+                description = write_source(Path(source), size)
+                rows.append(in_own_process(partial(_build, description, size), f"{size:,} triples"))
+            slopes = exponents(rows, "num_triples", _COSTS)
+            content |= {"rows": [rounded(row) for row in rows], "exponents": slopes}
+            write_rows(out, content)
     progress("triples", len(sizes) + 1, len(sizes) + 1, "done")
-    return loadings, rows
+    return content
 
 
-def _isolated(job: Callable[[Progress], Result], what: str) -> Result:
-    try:
-        return in_child(job)
-    except ChildError as error:
-        raise InputError(f"{what} could not be measured: {error}; give smaller sizes") from None
-
-
-def _build(description: Path, num_triples: int, engine: str, _progress: Progress) -> TripleGrowth:
+def _build(description: Path, num_triples: int, _: Progress) -> TripleGrowth:
     """Build and save as `kgrec build` does."""
     out = description.parent / "graph"
     wall, started, used = time.time(), time.perf_counter(), time.process_time()
-    dataset = build(Description.load(description), engine=engine, scratch=description.parent)
+    dataset = build(Description.load(description), scratch=description.parent)
     built, processor, memory = time.perf_counter() - started, time.process_time() - used, peak_memory_mb()
     dataset.save(out)
     saved = time.perf_counter() - started
@@ -171,7 +148,7 @@ def _build(description: Path, num_triples: int, engine: str, _progress: Progress
     )
 
 
-def _load(file: Path, engine: str, _progress: Progress) -> Loading:
+def _load(file: Path, _: Progress) -> Loading:
     import rdflib
 
     logging.getLogger("rdflib").setLevel(logging.ERROR)  # it warns of literals whose value it cannot read
@@ -179,7 +156,7 @@ def _load(file: Path, engine: str, _progress: Progress) -> Loading:
     for _ in range(_REPEATS):
         account = FileAccount()
         started = time.perf_counter()
-        with open_engine(engine) as opened:
+        with open_engine("duckdb") as opened:
             read_statements(file, opened, lenient=True, account=account)
         seconds.append(time.perf_counter() - started)
         started = time.perf_counter()
@@ -195,52 +172,32 @@ def _load(file: Path, engine: str, _progress: Progress) -> Loading:
     )
 
 
-def _rounded(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
-
-
-def triple_exponents(rows: Sequence[TripleGrowth]) -> list[dict[str, float]]:
-    r"""Return how each cost grows from a size to the next: $\log(c_2 / c_1) / \log(n_2 / n_1)$; 1 is proportional."""
-    found = []
-    for small, large in pairwise(rows):
-        growth = math.log(large.num_triples / small.num_triples)
-        slopes = {cost: math.log(getattr(large, cost) / getattr(small, cost)) / growth for cost in _COSTS}
-        steps = {"from": small.num_triples, "to": large.num_triples}
-        found.append({**steps, **{cost: round(slope, 3) for cost, slope in slopes.items()}})
-    return found
-
-
-def triple_tables(
-    loadings: Sequence[Loading], rows: Sequence[TripleGrowth]
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return the tables people read: loading beside rdflib, a row a size, and the exponents between sizes."""
+def triple_tables(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Return the tables people read, by title: loading beside rdflib, a row a size, and the exponents between sizes."""
     beside = pd.DataFrame(
         {
-            "file": f"{loading.file} ({loading.num_triples:,} triples)",
-            "kgrec": f"{loading.seconds:.3f} s",
-            "rdflib": f"{loading.rdflib_seconds:.3f} s",
-            "times as fast": f"{loading.ratio:.1f}",
+            "file": f"{loading['file']} ({loading['num_triples']:,} triples)",
+            "kgrec": f"{loading['seconds']:.3f} s",
+            "rdflib": f"{loading['rdflib_seconds']:.3f} s",
+            "times as fast": f"{loading['ratio']:.1f}",
         }
-        for loading in loadings
+        for loading in content["loading"]
     )
     costs = pd.DataFrame(
         {
-            "triples": f"{row.num_triples:,} ({row.num_nodes:,} nodes, {row.num_edges:,} edges)",
-            "graph": f"{row.build_seconds:.1f} s",
-            "processors": f"{row.processor_seconds:.1f} s",
-            "edges.parquet": f"{row.columns_seconds:.1f} s",
-            "all files": f"{row.save_seconds:.1f} s",
-            "triples a second": f"{row.triples_per_second:,.0f}",
-            "peak": f"{row.peak_memory_mb / 1e3:.2f} GB",
+            "triples": f"{row['num_triples']:,} ({row['num_nodes']:,} nodes, {row['num_edges']:,} edges)",
+            "graph": f"{row['build_seconds']:.1f} s",
+            "processors": f"{row['processor_seconds']:.1f} s",
+            "edges.parquet": f"{row['columns_seconds']:.1f} s",
+            "all files": f"{row['save_seconds']:.1f} s",
+            "triples a second": f"{row['triples_per_second']:,.0f}",
+            "peak": f"{row['peak_memory_mb'] / 1e3:.2f} GB",
         }
-        for row in rows
+        for row in content["rows"]
     )
-    names = ("processors", "edges.parquet", "all files", "peak")
-    slopes = pd.DataFrame(
-        {
-            "exponents": f"{found['from']:,.0f} to {found['to']:,.0f}",
-            **{name: f"{found[cost]:.2f}" for name, cost in zip(names, _COSTS, strict=True)},
-        }
-        for found in triple_exponents(rows)
-    )
-    return beside, costs, slopes
+    slopes = exponent_table(content["exponents"], ("processors", "edges.parquet", "all files", "peak"))
+    return {
+        "loading N-Triples: best of three": beside,
+        "triples: a graph from so many lines, seconds by the clock until the file is there": costs,
+        "exponents: 1 is proportional to the number of triples": slopes,
+    }

@@ -10,18 +10,13 @@ import typer
 
 from kg.errors import InputError
 from training.commands import (
-    cli_beyond,
-    cli_check,
-    cli_cold_start,
-    cli_compare,
-    cli_explain,
-    cli_forget,
+    cli_answers,
     cli_graph,
     cli_newcomers,
     cli_profile,
     cli_query,
-    cli_rules,
     cli_runs,
+    cli_studies,
     cli_views,
 )
 from training.interrupts import interrupts_told
@@ -39,26 +34,26 @@ PANELS = {
     "Begin": (cli_runs.demo, cli_graph.download),
     "The graph": (
         cli_graph.build,
-        cli_check.check,
+        cli_graph.check,
         cli_query.query,
         cli_views.search,
         cli_views.show,
         cli_views.paths,
         cli_views.stats,
-        cli_forget.forget,
+        cli_graph.forget,
     ),
     "Training": (cli_runs.train, cli_runs.tune, cli_runs.evaluate),
     "Answers": (
-        cli_runs.recommend,
-        cli_runs.audience,
+        cli_answers.recommend,
+        cli_answers.audience,
         cli_newcomers.predict,
         cli_newcomers.similar,
-        cli_explain.explain,
-        cli_rules.rules,
+        cli_answers.explain,
+        cli_answers.rules,
     ),
-    "New items and users": (cli_newcomers.add_items, cli_newcomers.add_users, cli_cold_start.questions),
+    "New items and users": (cli_newcomers.add_items, cli_newcomers.add_users, cli_newcomers.questions),
     "Who the users are": (cli_profile.profile, cli_profile.segments),
-    "Studies": (cli_compare.compare, cli_cold_start.cold_start, cli_beyond.beyond),
+    "Studies": (cli_studies.compare, cli_studies.cold_start, cli_studies.beyond),
 }
 for panel, commands in PANELS.items():
     for command in commands:

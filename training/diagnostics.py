@@ -51,17 +51,7 @@ def diagnose(phase: str, loss: Floats, predictions: Floats) -> dict[str, Any]:
         "warnings"}`. Of predictions, R-hat and effective size are medians over pairs, `r_hat_high` and `ess_low` what 95 %
         of the pairs are better than; effective sizes are over all chains. None where there are fewer than 8 draws a
         chain. Warnings are sentences: what is wrong and what helps.
-
-    Raises:
-        ValueError: If a number is not finite, or the shapes do not fit.
     """
-    if loss.ndim != 2 or predictions.ndim != 3 or len(loss) != len(predictions):
-        raise ValueError(
-            "expected losses [num_chains, num_steps] and predictions [num_chains, num_samples, num_pairs]; "
-            f"got {loss.shape} and {predictions.shape}"
-        )
-    if not np.isfinite(loss).all() or not np.isfinite(predictions).all():
-        raise ValueError("losses and predictions must be finite")
     of_loss, of_predictions = _figures(loss[..., None]), _figures(predictions)
     warnings = []
     if of_loss and of_loss["r_hat"] >= HIGHEST_R_HAT:
@@ -131,14 +121,14 @@ def run_diagnostics(experiment: Experiment, recommender: Recommender) -> dict[st
     else:
         phases.insert(0, ("cold", loss[:, config.burn_in : last_cold + 1], predictions[:num_cold]))
     uneven = bool(experiment.guard_events)
-    found = {
+    diagnoses = {
         name: diagnose(name, of_loss, _by_chain(of_pairs, config.chains, uneven=uneven))
         for name, of_loss, of_pairs in phases
     }
-    for diagnosis in found.values():
+    for diagnosis in diagnoses.values():
         for warning in diagnosis["warnings"]:
             logger.warning("%s", warning)
-    return found
+    return diagnoses
 
 
 def _losses(experiment: Experiment, chain: int) -> list[float]:
@@ -170,8 +160,8 @@ def _predictions(recommender: Recommender) -> NDArray[np.float64]:
     masks = (torch.from_numpy(train.user_counts > 0), torch.from_numpy(train.item_counts > 0))
     levels = torch.from_numpy(recommender.levels.copy())
     inputs = hybrid_inputs(recommender.data)
-    found = []
+    predictions = []
     for number in range(len(samples)):
         predictor = samples.part(slice(number, number + 1)).predictor(recommender.network.model, inputs, *masks)
-        found.append((predictor.probabilities(user, item) @ levels).double().numpy())
-    return np.stack(found)
+        predictions.append((predictor.probabilities(user, item) @ levels).double().numpy())
+    return np.stack(predictions)

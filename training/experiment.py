@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS = 16  # a run writes about this many
 COLD_SEED = 3  # every chain and seed shows the same ratings as cold
-ABSENCE_SEED = 4  # and the same items as not chosen
+NEGATIVES_SEED = 4  # and the same items as not chosen
 THREADS = 1  # a step waits for memory: a second thread gains a fifth at a million ratings, and nothing below
 
 
@@ -97,7 +97,7 @@ class Experiment:
         if not self.dataset.implicit:
             return self.split.train
         train, shown = self.split.train, self.split.shown
-        return with_negative_samples(train, self.config.model.negative_samples, rng=ABSENCE_SEED, shown=shown)
+        return with_negative_samples(train, self.config.model.negative_samples, rng=NEGATIVES_SEED, shown=shown)
 
     @cached_property
     def levels(self) -> NDArray[np.float32]:
@@ -287,15 +287,19 @@ class Experiment:
         """Take the text vectors of another experiment instead of encoding again."""
         self.use(item_vectors=item_vectors)
 
+    @cached_property
+    def content(self) -> Content:
+        """What lists know of items: no texts where the model reads none."""
+        reads = self.config.text.num_features and "text" not in self.config.model.leave_out
+        return Content.of(self.data, self.item_vectors if reads else self.item_vectors[:, :0])
+
     def recommender(
         self, posterior: PhasedPosterior, item_item: ItemItemModel | None = None, encoder_fingerprint: str | None = None
     ) -> Recommender:
         """Put together what answers; exposure and encoder fingerprint of a saved run may be given."""
-        reads = self.config.text.num_features and "text" not in self.config.model.leave_out
-        content = Content.of(self.data, self.item_vectors if reads else self.item_vectors[:, :0])
         if item_item is None:
             settings = None if self.dataset.implicit else OF_STARS
-            item_item = ItemItemModel.fit(self.split.train, content, settings=settings)
+            item_item = ItemItemModel.fit(self.split.train, self.content, settings=settings)
         trained = Recommender(
             graph=self.dataset.graph,
             train=self.split.train,
@@ -309,7 +313,7 @@ class Experiment:
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,
             relevant_from=liked_from(self.dataset.scale),
-            content=content,
+            content=self.content,
             projection=self.projection,
         )
         return with_expected_items(with_expected_users(trained))

@@ -271,7 +271,8 @@ def _group_sums(values: Doubles, groups: Integers | None) -> tuple[Doubles, Doub
     if np.shape(groups) != values.shape:
         raise ValueError(f"each value needs its group; got shapes {values.shape} and {np.shape(groups)}")
     _, group = np.unique(groups, return_inverse=True)
-    return np.bincount(group, weights=values), np.bincount(group).astype(np.float64)
+    sums, counts = np.bincount(group, weights=values), np.bincount(group)
+    return np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
 
 
 def _drawn_means(sums: Doubles, counts: Doubles, num_draws: int, rng: int | np.random.Generator) -> Doubles:

@@ -146,17 +146,18 @@ class RatingObjective:
 
         def information(ratings: RatingBatch, users: Tensor, items: Tensor, *, cold_users: bool) -> Information:
             scores = pair_scores(users, items, ratings.pairs)
-            found: Information = model.head.information(scores, ratings.pairs, ratings.weight, cold_users=cold_users)
-            return found
+            fisher: Information = model.head.information(scores, ratings.pairs, ratings.weight, cold_users=cold_users)
+            return fisher
 
-        def weighed(ratings: RatingBatch, found: Information, share: float) -> Tensor:  # [num_pairs]
+        def weighed(ratings: RatingBatch, fisher: Information, share: float) -> Tensor:  # [num_pairs]
             weight = share * (1.0 if ratings.weight is None else ratings.weight)
-            return weight * found.scores.clamp_min(LEAST_INFORMATION)
+            return weight * fisher.scores.clamp_min(LEAST_INFORMATION)
 
         warm, cold_items, cold_users = batch.warm, batch.cold_items, batch.cold_users
         of_warm = information(warm, rows.users, rows.items, cold_users=False)
         of_cold_items = information(cold_items, rows.users, rows.cold_items, cold_users=False)
         of_cold_users = information(cold_users, rows.cold_users, rows.items, cold_users=True)
+        # The last column of an embedding is the bias, whose partner in the score is 1.
         square_of_users, square_of_items = with_one(rows.users).square(), with_one(rows.items).square()
         known = weighed(warm, of_warm, 1.0)
         nodes = {

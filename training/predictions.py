@@ -59,7 +59,7 @@ class Predictions:
     @classmethod
     def ask(
         cls,
-        fitted: Scorers,
+        scorers: Scorers,
         part: str,
         ratings: Ratings,
         *,
@@ -72,7 +72,7 @@ class Predictions:
         """Ask a model about a test part.
 
         Args:
-            fitted: The model.
+            scorers: The model.
             part: Name of the part; in `cold_items` and `cold_both` only the items of the part are candidates.
             ratings: The part.
             known: A user's candidates are all items but those of their ratings here: usually the training ratings.
@@ -82,14 +82,18 @@ class Predictions:
             length: Length of the lists, where there are so many candidates.
         """
         stars = probabilities = lists = None
-        if fitted.probabilities is not None:
-            probabilities = np.asarray(fitted.probabilities(ratings.user, ratings.item), dtype=np.float32)
+        if scorers.probabilities is not None:
+            probabilities = np.asarray(scorers.probabilities(ratings.user, ratings.item), dtype=np.float32)
             # Not by a BLAS product: on some processors its padding raises a warning about numbers that are none.
             stars = np.einsum("rl,l->r", probabilities, levels.astype(np.float32))
-        elif fitted.stars is not None:
-            stars = np.asarray(fitted.stars(ratings.user, ratings.item), dtype=np.float32)
-        if fitted.rank is not None:
-            lists = _lists(fitted.rank, part, ratings, known, relevant_from, removed, length)
+        elif scorers.stars is not None:
+            stars = np.asarray(scorers.stars(ratings.user, ratings.item), dtype=np.float32)
+        if scorers.rank is not None:
+            candidates = np.arange(ratings.num_items) if removed is None else np.flatnonzero(~removed)
+            if part in ("cold_items", "cold_both"):
+                candidates = np.unique(ratings.item)
+            users = liked_users(ratings, relevant_from)
+            lists = _lists(scorers.rank, users, candidates, known, min(length, len(candidates)))
         return cls(stars=stars, probabilities=probabilities, lists=lists)
 
     def errors(self, ratings: Ratings) -> NDArray[np.float64]:
@@ -120,12 +124,12 @@ def unrated_only(rank: Callable[[Indices], Floats], train: Ratings) -> Callable[
     """Return `rank` with every item that a user rated in training behind all others, as a product lists them."""
 
     def scores(users: Indices) -> Floats:
-        found = np.array(rank(users), dtype=np.float64)
+        values = np.array(rank(users), dtype=np.float64)
         row_of = np.full(train.num_users, -1)
         row_of[users] = np.arange(len(users))
         row = row_of[train.user]
-        found[row[row >= 0], train.item[row >= 0]] = -np.inf
-        return found
+        values[row[row >= 0], train.item[row >= 0]] = -np.inf
+        return values
 
     return scores
 
@@ -145,25 +149,15 @@ def liked_table(ratings: Ratings, relevant_from: float) -> NDArray[np.bool_]:
 
 
 def _lists(
-    rank: Callable[[Indices], Floats],
-    part: str,
-    ratings: Ratings,
-    known: Ratings,
-    relevant_from: float,
-    removed: NDArray[np.bool_] | None,
-    length: int,
+    rank: Callable[[Indices], Floats], users: Indices, candidates: Indices, known: Ratings, length: int
 ) -> NDArray[np.int32]:
-    users = liked_users(ratings, relevant_from)
-    cold = part in ("cold_items", "cold_both")
-    there = np.arange(ratings.num_items) if removed is None else np.flatnonzero(~removed)
-    candidates = np.unique(ratings.item) if cold else there
-    length = min(length, len(candidates))
+    """Return the best candidates of each user without those they rated in `known`, `[num_users, length]`."""
     lists = np.empty((len(users), length), dtype=np.int32)
     rng = np.random.default_rng(SEED)
     for start in range(0, len(users), _BLOCK):
         block = users[start : start + _BLOCK]
         scores = np.array(rank(block), dtype=np.float64)
-        mine = np.isin(known.user, block)
-        scores[np.searchsorted(block, known.user[mine]), known.item[mine]] = -np.inf
+        of_block = np.isin(known.user, block)
+        scores[np.searchsorted(block, known.user[of_block]), known.item[of_block]] = -np.inf
         lists[start : start + _BLOCK] = candidates[top_k(scores[:, candidates], length, rng=rng)]
     return lists

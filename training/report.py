@@ -35,13 +35,12 @@ def evaluation_report(
             "another one with a split, such as random",
             file=run.directory,
         )
-    removed = ~experiment.dataset.graph.items.present
-    found = evaluate(
+    figures = evaluate(
         run.trained,
         parts,
         scale,
         baselines=baselines,
-        removed=removed,
+        removed=experiment.dataset.graph.items.vocabulary.removed,
         validation=experiment.split.validation,
         mask_validation=mask_validation,
         at=at,
@@ -52,7 +51,7 @@ def evaluation_report(
         "split": experiment.split.sentence,
         "uses_test_date": False,
         "validation_masked": mask_validation,
-        **found,
+        **figures,
         "diagnostics": run.manifest.get("diagnostics"),
         "seconds": {"train": run.manifest["train_seconds"], "evaluate": round(time.perf_counter() - started, 3)},
         "peak_memory_mb": max(run.manifest["peak_memory_mb"], round(peak_memory_mb(), 1)),

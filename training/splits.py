@@ -229,12 +229,12 @@ def _by_time(ratings: Ratings, share: float, seed: int) -> _Holdout:
         raise InputError("The split 'by-time' needs the time of every rating and these data have none; use 'random'.")
     order = np.argsort(ratings.time, kind="stable")
     border = len(order) - round(share * len(order))
-    _tell_ties(ratings.time[order], border)
+    _log_ties(ratings.time[order], border)
     scattered = _scattered(ratings, order[border:], f"the latest {share:g} of all")
     return replace(scattered, until=int(ratings.time[order[border]]) if border < len(order) else None)
 
 
-def _tell_ties(time: NDArray[np.int64], border: int) -> None:
+def _log_ties(time: NDArray[np.int64], border: int) -> None:
     """Log where a cut at a place in sorted times goes by the order of rows, as it falls between equal times."""
     if not 0 < border < len(time) or time[border - 1] != time[border]:
         return
@@ -263,12 +263,12 @@ def _scattered(ratings: Ratings, test: Rows, how: str) -> _Holdout:
 def _cold(ratings: Ratings, share: float, seed: int, *, kinds: tuple[str, ...]) -> _Holdout:
     """Hold out all ratings of a share of the `items`, the `users` or both, and a tenth of the others as `warm`."""
     ends = {"items": (ratings.item, ratings.item_counts), "users": (ratings.user, ratings.user_counts)}
-    cold, told = {kind: np.zeros(len(ratings), dtype=bool) for kind in ends}, []
+    cold, how = {kind: np.zeros(len(ratings), dtype=bool) for kind in ends}, []
     for kind in kinds:
         end, counts = ends[kind]
         drawn = _draw(np.flatnonzero(counts), share, kind, seed)
         cold[kind] = np.isin(end, drawn)
-        told.append(counted(len(drawn), kind[:-1]).replace(" ", " random "))
+        how.append(counted(len(drawn), kind[:-1]).replace(" ", " random "))
     of_item, of_user = cold["items"], cold["users"]
     every = {
         "warm": _draw(np.flatnonzero(~(of_item | of_user)), WARM_SHARE, "warm", seed),
@@ -279,7 +279,7 @@ def _cold(ratings: Ratings, share: float, seed: int, *, kinds: tuple[str, ...]) 
     required = tuple(f"cold_{kind}" for kind in kinds) + (("cold_both",) if len(kinds) == 2 else ())
     return _Holdout(
         parts={part: every[part] for part in ("warm", *required)},
-        how=f"all of {' and of '.join(told)}, and a random tenth of the others",
+        how=f"all of {' and of '.join(how)}, and a random tenth of the others",
         required=required,
     )
 

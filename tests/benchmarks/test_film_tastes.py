@@ -12,14 +12,13 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from benchmarks.film_tastes import run_film_world
+from benchmarks.film_tastes import run_film_world, taste_tables
+from benchmarks.film_world import NOISE, Activity, film_concepts, simulate
 from benchmarks.taste_ceiling import best_estimates, chances_of
 from benchmarks.taste_measures import by_activity, correlations, coverage_of_weights, stars_of_a_star
-from benchmarks.taste_tables import activity_table, mean_rows, recovery_table
 from kg.errors import InputError
 from models.people.concept_weights import ConceptWeights
 from models.recommender import Recommender
-from training.films import NOISE, Activity, film_concepts, simulate
 from training.recipes import quick
 
 
@@ -48,7 +47,7 @@ def test_the_table_shows_every_row() -> None:
         "average_alone": None,
         "ceiling": 0.8,
     }
-    shown = recovery_table({"rows": [row]})
+    shown, _ = taste_tables({"rows": [row], "by_activity": []}).values()
     assert shown.to_numpy().tolist() == [["tastes", "all", "0.500 [0.400, 0.600]", "", "0.800"]]
 
 
@@ -74,16 +73,9 @@ def test_correlations_by_activity_are_means_over_the_users_of_a_bin() -> None:
         (30, 44, 1, 0.9),
         (250, None, 2, 0.5),
     ]
-    shown = activity_table({"by_activity": rows})
+    _, shown = taste_tables({"rows": [], "by_activity": rows}).values()
     assert shown["ratings"].tolist() == ["20 to 29", "30 to 44", "250 and more"]
     assert shown["genre"][1] == "0.900 [0.900, 0.900]"
-
-
-def test_rows_of_several_audiences_are_their_mean_and_spread() -> None:
-    row = {"measure": "tastes", "family": "all", "average_alone": None, "ceiling": 0.8}
-    found = mean_rows([{"rows": [{**row, "value": value}]} for value in (0.5, 0.7)])
-    assert found == [{**row, "value": pytest.approx(0.6), "deviation": pytest.approx(np.sqrt(0.02))}]
-    assert recovery_table({"rows": found}).iloc[0]["profiles"] == "0.600 ± 0.141"
 
 
 def test_an_unknown_audience_is_told(tmp_path: Path) -> None:
@@ -101,7 +93,7 @@ def test_profiles_recover_tastes_better_than_the_average_user_does(tmp_path: Pat
         row = rows.loc[("tastes", family)]
         assert row["low"] > row["average_alone"]
         assert row["value"] < row["ceiling"]
-    assert rows.loc[("beyond the average user", "genre"), "low"] > 0.4
+    assert rows.loc[("affinities", "all"), "low"] > 0.4
 
 
 def test_chances_of_choosing_sum_to_the_number_of_choices() -> None:

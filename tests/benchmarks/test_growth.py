@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
-from benchmarks import growth
-from benchmarks.growth import COSTS, Growth, exponents, growth_tables, measure, run_growth
+from benchmarks import scaling
+from benchmarks.growth import COSTS, Growth, growth_tables, measure, run_growth
+from benchmarks.scaling import exponents, rounded
 from kg.errors import InputError
+from training.isolation import ChildError
 
 ROW = Growth(
     num_ratings=1000,
@@ -34,15 +33,17 @@ ROW = Growth(
 def test_exponents_of_known_laws() -> None:
     linear = {cost: 10 * getattr(ROW, cost) for cost in COSTS}
     laws = linear | {"step_seconds": 0.5 * 100, "peak_memory_mb": 100.0}  # squared, and constant
-    found = exponents([ROW, replace(ROW, num_ratings=10_000, **laws)])
+    found = exponents([ROW, replace(ROW, num_ratings=10_000, **laws)], "num_ratings", COSTS)
     assert len(found) == 1
     assert (found[0]["from"], found[0]["to"]) == (1000, 10_000)
     assert [found[0][cost] for cost in COSTS] == pytest.approx([1, 2, 1, 0, 1])
-    assert exponents([ROW]) == []
+    assert exponents([ROW], "num_ratings", COSTS) == []
 
 
 def test_tables_have_a_row_a_size_and_one_between_sizes() -> None:
-    costs, slopes = growth_tables([ROW, replace(ROW, num_ratings=2000)])
+    rows = [ROW, replace(ROW, num_ratings=2000)]
+    content = {"rows": [rounded(row) for row in rows], "exponents": exponents(rows, "num_ratings", COSTS)}
+    costs, slopes = growth_tables(content).values()
     assert costs["step"].tolist() == ["500.0 ms", "500.0 ms"]
     assert costs["step a rating"].tolist() == ["500000 ns", "250000 ns"]
     assert slopes["exponents"].tolist() == ["1,000 to 2,000"]
@@ -60,34 +61,26 @@ def test_samples_still_to_come_are_part_of_the_memory_of_a_run() -> None:
 
 
 def test_every_size_is_a_row_in_both_files(tmp_path: Path) -> None:
-    rows = run_growth(tmp_path / "growth", sizes=(1000, 2000), steps=20, embedding_size=4)
-    assert [row.num_ratings for row in rows] == [1000, 2000]
-    found = json.loads((tmp_path / "growth" / "growth.json").read_text())
+    found = run_growth(tmp_path / "growth", sizes=(1000, 2000), steps=20, embedding_size=4)
+    assert json.loads((tmp_path / "growth" / "growth.json").read_text()) == found
     assert found["protocol"] == "growth"
     assert [row["num_ratings"] for row in found["rows"]] == [1000, 2000]
     assert set(COSTS) <= set(found["exponents"][0])
-    assert pd.read_csv(tmp_path / "growth" / "growth.csv")["num_users"].tolist() == [row.num_users for row in rows]
+    assert pd.read_csv(tmp_path / "growth" / "growth.csv")["num_users"].tolist() == [
+        row["num_users"] for row in found["rows"]
+    ]
 
 
 def test_sizes_before_one_that_needs_too_much_memory_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Pool:
-        def __init__(self, *_: Any, **__: Any) -> None: ...
+    def in_child(job: partial[Growth]) -> Growth:
+        if job.args[0] == 2000:
+            raise ChildError("its process ended by signal 9")
+        return ROW
 
-        def __enter__(self) -> Pool:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def submit(self, job: partial[Growth]) -> Future[Growth]:
-            found: Future[Growth] = Future()
-            if job.args == (2000,):
-                found.set_exception(BrokenProcessPool())
-            else:
-                found.set_result(ROW)
-            return found
-
-    monkeypatch.setattr(growth, "ProcessPoolExecutor", Pool)
-    with pytest.raises(InputError, match="2,000 ratings died"):
+    monkeypatch.setattr(scaling, "in_child", in_child)
+    with pytest.raises(
+        InputError, match="2,000 ratings could not be measured: its process ended by signal 9; give smaller sizes"
+    ):
         run_growth(tmp_path / "growth", sizes=(1000, 2000))
     assert pd.read_csv(tmp_path / "growth" / "growth.csv")["num_ratings"].tolist() == [1000]
     assert len(json.loads((tmp_path / "growth" / "growth.json").read_text())["rows"]) == 1

@@ -1,20 +1,10 @@
-"""What is done to sentences, and how alike lists are afterwards."""
+"""What is done to sentences."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from benchmarks.list_overlap import overlap, rank_biased_overlap
 from benchmarks.perturbations import with_typos
-
-
-def test_overlaps_of_lists() -> None:
-    assert overlap([1, 2, 3, 4], [4, 3, 9, 8]) == 0.5
-    assert rank_biased_overlap([1, 2, 3], [1, 2, 3]) == pytest.approx(1.0)
-    assert rank_biased_overlap([1, 2], [3, 4]) == 0.0
-    # Agreement 0 at depth 1 and 1 at depth 2: 1 * p^2 + (1 - p) * p.
-    assert rank_biased_overlap([1, 2], [2, 1], persistence=0.5) == pytest.approx(0.5)
 
 
 def test_typos_come_at_their_rate() -> None:

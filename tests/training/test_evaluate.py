@@ -23,7 +23,7 @@ from models.recommender import Recommender
 from training import predictions as evaluation
 from training.chosen_baselines import BASELINES
 from training.commands.console import metrics_table
-from training.evaluate import evaluate, told_apart
+from training.evaluate import evaluate, refined_parts
 from training.predictions import LIST_LENGTH
 
 USERS, ITEMS, COLD = 30, 60, 12  # the last items are cold
@@ -245,12 +245,12 @@ def test_masked_validation_ratings_are_nobodys_candidates(world: tuple[StandIn, 
         measured(model, test, baselines=False, mask_validation=True)
 
 
-def test_a_warm_part_of_a_file_is_told_apart_from_its_new_users_and_items() -> None:
+def test_a_warm_part_of_a_file_is_refined_parts_from_its_new_users_and_items() -> None:
     def ratings(user: list[int], item: list[int]) -> Ratings:
         return Ratings(user=user, item=item, value=[4.0] * len(user), num_users=4, num_items=4)
 
     train, warm = ratings([0, 1], [0, 1]), ratings([0, 0, 2, 3], [1, 3, 0, 3])
-    found = told_apart({"warm": warm}, train)
+    found = refined_parts({"warm": warm}, train)
     rows = {name: list(zip(part.user.tolist(), part.item.tolist(), strict=True)) for name, part in found.items()}
     assert rows == {
         "warm": [(0, 1), (0, 3), (2, 0), (3, 3)],
@@ -259,9 +259,9 @@ def test_a_warm_part_of_a_file_is_told_apart_from_its_new_users_and_items() -> N
         "cold_users": [(2, 0), (3, 3)],
     }
     own = ratings([1], [2])
-    assert told_apart({"warm": warm, "cold_items": own}, train)["cold_items"] is own
-    assert list(told_apart({"warm": train}, train)) == ["warm"]
-    assert list(told_apart({"cold_items": warm}, train)) == ["cold_items"]
+    assert refined_parts({"warm": warm, "cold_items": own}, train)["cold_items"] is own
+    assert list(refined_parts({"warm": train}, train)) == ["warm"]
+    assert list(refined_parts({"cold_items": warm}, train)) == ["cold_items"]
 
 
 def test_a_constant_scorer_is_a_random_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kg.errors import InputError
-from training.commands.cli_runs import read_history
+from training.commands.history_option import read_history
 
 KNOWN = {"50", "181", "a, b", "x=1", "id1=", 'say "hi"', " lead"}
 

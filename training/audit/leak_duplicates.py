@@ -44,8 +44,11 @@ def same_items(held: HeldOut) -> Iterator[Finding]:
     unlikely = binom.sf(tested - 1, tested + trained, share) < _CHANCE / len(twins)
     apart = pairs[(trained == 0) & held.cold_by_design | unlikely]
     for certain, group in apart.groupby("certain", sort=False):
-        ids = {side: items.vocabulary.ids[group[side].to_numpy()] for side in ("item", "twin")}
-        rows = pd.DataFrame({**ids, "same": group["same"].to_numpy()}).to_dict("records")
+        columns = (group["item"].tolist(), group["twin"].tolist(), group["same"])
+        rows = [
+            {"item": items.vocabulary.id_of(item), "twin": items.vocabulary.id_of(twin), "same": same}
+            for item, twin, same in zip(*columns, strict=True)
+        ]
         some = "; ".join("{item} is held out, {twin} trained on (same {same})".format(**row) for row in rows[:EXAMPLES])
         count, total = group["item"].nunique(), int((test_count > 0).sum())
         how = "are trained on under another id" if certain else "have the link of an item of another title to train on"

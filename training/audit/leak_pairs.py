@@ -8,16 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from kg.checks.findings import EXAMPLES, Finding
+from kg.checks.findings import Finding
 from kg.rdf.predicates import local_name
 from kg.schema import ITEM, USER, Namespace
 from training.audit.held_out import HeldOut
-from training.splits import liked_from
 
-__all__ = ["concepts_like_users", "edges_of_pairs", "pairs_through_concepts"]
+__all__ = ["edges_of_pairs", "pairs_through_concepts"]
 
 Indices = NDArray[np.int64]
-_FEWEST, _ALIKE = 5, 0.8
 _TRAIN_ONLY = "build it from training ratings only, or leave the relation out of the description"
 
 
@@ -63,49 +61,6 @@ def pairs_through_concepts(held: HeldOut) -> Iterator[Finding]:
             if len(leaked) and held.beyond_chance(user, item):
                 sentence = f"can be read off concepts of kind {kind!r} ({what})"
                 yield held.leak("RatingsThroughConcepts", sentence, leaked, _TRAIN_ONLY)
-
-
-def concepts_like_users(held: HeldOut) -> Iterator[Finding]:
-    r"""Find concepts whose items are those that one user rated, liked, or has held out.
-
-    With the items $C$ of a concept and $U$ of a user, $|C \cap U| / |C \cup U| \ge 0.8$ for at least five items: what an
-    actor or a genre has in common with a user stays far below. Where they tell less than 1 % of the held-out ratings it is
-    a note: CiteULike has a few tags that one person gave to all they kept.
-    """
-    graph, ratings = held.dataset.graph, held.dataset.ratings
-    is_test = np.zeros(len(ratings), dtype=bool)
-    is_test[held.row_numbers] = True
-    liked = ratings.value >= liked_from(held.dataset.scale)
-    shape = (ratings.num_users, ratings.num_items)
-    groups = (np.ones_like(liked), is_test, liked, is_test & liked)
-    of_users = [_matrix(ratings.user[group], ratings.item[group], shape) for group in groups]
-    for kind, nodes in graph.nodes.items():
-        item, concept = _ends(held, ITEM, kind)
-        if kind in (USER, ITEM) or not len(item):
-            continue
-        of_concept = _matrix(concept, item, (len(nodes), ratings.num_items))
-        most_alike: dict[int, tuple[float, int]] = {}  # concept -> share in common, user
-        for of_user in of_users:
-            common = (of_concept @ of_user.T).tocoo()
-            union = of_concept.getnnz(1)[common.row] + of_user.getnnz(1)[common.col] - common.data
-            alike = (common.data / union >= _ALIKE) & (common.data >= _FEWEST)
-            shares = (common.data / union)[alike].tolist()
-            for node, user, share in zip(common.row[alike].tolist(), common.col[alike].tolist(), shares, strict=True):
-                if share > most_alike.get(node, (0.0, 0))[0]:
-                    most_alike[node] = share, user
-        alike_concepts = of_concept[list(most_alike)].tocoo()
-        users = np.array([user for _, user in most_alike.values()], dtype=np.int64)
-        leaked = held.among(users[alike_concepts.row], alike_concepts.col.astype(np.int64))
-        if len(leaked):
-            some = "; ".join(
-                f"{nodes.vocabulary.ids[node]} like user {graph.users.vocabulary.ids[user]}"
-                for node, (_, user) in list(most_alike.items())[:EXAMPLES]
-            )
-            sentence = (
-                f"can be read off {len(most_alike):,} of {len(nodes):,} concepts of kind {kind!r}, which have the items of "
-                f"one user each ({some})"
-            )
-            yield held.leak("ConceptsLikeUsers", sentence, leaked, _TRAIN_ONLY, some=True)
 
 
 def _plain(label: str) -> str:

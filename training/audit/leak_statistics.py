@@ -76,7 +76,7 @@ def outcomes(held: HeldOut) -> list[Outcome]:
     of the ceiling of the means and 0.5 in popularity; a public score from outside reaches 0.7 of the means.
     """
     ratings, train = held.dataset.ratings, held.split.train
-    found = []
+    known_outcomes = []
     if not held.dataset.implicit:
         test, size = ratings.select(np.sort(held.row_numbers)), ratings.num_items
         user_mean = _means(train.user, train.value, train.num_users)
@@ -88,11 +88,13 @@ def outcomes(held: HeldOut) -> list[Outcome]:
         alike = _rank_correlation(halves[0], halves[1], known)
         if alike > 0.1:  # else the ratings are too few to know how items are liked
             ceiling, mean = float(np.sqrt(2 * alike / (1 + alike))), _means(test.item, rest, size)
-            found.append(Outcome(name="mean held-out rating", value=mean, known=known, ceiling=ceiling, limit=0.6))
+            known_outcomes.append(
+                Outcome(name="mean held-out rating", value=mean, known=known, ceiling=ceiling, limit=0.6)
+            )
     rated = ratings.item_counts > 0
     popular = np.log(np.maximum(ratings.item_counts, 1).astype(float))
-    found.append(Outcome(name="number of ratings", value=popular, known=rated, ceiling=1.0, limit=0.7))
-    return found
+    known_outcomes.append(Outcome(name="number of ratings", value=popular, known=rated, ceiling=1.0, limit=0.7))
+    return known_outcomes
 
 
 def derived_concepts(held: HeldOut, judged_by: Sequence[Outcome]) -> Iterator[Finding]:
@@ -167,8 +169,8 @@ def _judged(
             limit = _AGREES_IF_NAMED if named else outcome.limit
             if agreement < limit or not outcome.beats_chance(predictor, agreement):
                 continue
-            told = np.flatnonzero(outcome.known & np.isfinite(predictor(outcome.value, outcome.known)))
-            ids = items.vocabulary.ids[told]
+            predicted = np.flatnonzero(outcome.known & np.isfinite(predictor(outcome.value, outcome.known)))
+            ids = items.vocabulary.ids[predicted]
             yield Finding(
                 check=check,
                 severity="error",

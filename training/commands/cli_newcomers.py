@@ -1,44 +1,43 @@
-"""Commands about what is new: items and users that join a run, single predictions, items alike."""
+"""Commands about what is new: items and users that join a run, single predictions, items alike, what to ask someone new."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
-from kg.counted import counted
 from kg.errors import InputError, UnknownNameError
-from training.commands.cli_options import Json
+from training.commands.cli_options import Count, History, Json, RunArgument
 
 if TYPE_CHECKING:
     from kg.tabular.tables import Table
     from models.recommender import Recommender
 
-__all__ = ["add_items", "add_users", "predict", "similar"]
+__all__ = ["add_items", "add_users", "predict", "questions", "similar"]
 
-RunArgument = Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)]
-SEVERAL = "; with --description maybe several, like its tables in their order"
-Out = Annotated[Path, typer.Option(help="Directory of the new run; the old one stays as it is.")]
-LikeBefore = Annotated[
+_SEVERAL = "; with --description maybe several, like its tables in their order"
+_Out = Annotated[Path, typer.Option(help="Directory of the new run; the old one stays as it is.")]
+_LikeBefore = Annotated[
     str | None,
     typer.Option(
         "--description",
         help="What the graph was built from: tables have the columns of those described there. By default a column a relation.",
     ),
 ]
-Data = Annotated[Path | None, typer.Option(help="Folder that the description's other files are in.")]
+_Data = Annotated[Path | None, typer.Option(help="Folder that the description's other files are in.")]
 
 
 def add_items(
     run: RunArgument,
     items: Annotated[
-        list[Path], typer.Argument(help=f"YAML, JSON or table of new items{SEVERAL}.", show_default=False)
+        list[Path], typer.Argument(help=f"YAML, JSON or table of new items{_SEVERAL}.", show_default=False)
     ],
-    out: Out,
-    description: LikeBefore = None,
-    data: Data = None,
+    out: _Out,
+    description: _LikeBefore = None,
+    data: _Data = None,
     as_json: Json = False,
 ) -> None:
     """Let new items join a run by what is known of them, without training: text, concepts, maybe a few ratings.
@@ -51,11 +50,11 @@ def add_items(
 def add_users(
     run: RunArgument,
     users: Annotated[
-        list[Path], typer.Argument(help=f"YAML, JSON or table of new users{SEVERAL}.", show_default=False)
+        list[Path], typer.Argument(help=f"YAML, JSON or table of new users{_SEVERAL}.", show_default=False)
     ],
-    out: Out,
-    description: LikeBefore = None,
-    data: Data = None,
+    out: _Out,
+    description: _LikeBefore = None,
+    data: _Data = None,
     as_json: Json = False,
 ) -> None:
     """Let new users join a run by what is known of them, without training: concepts such as age, maybe a few ratings.
@@ -63,6 +62,54 @@ def add_users(
     Example: kgrec add-users runs/u1 people.csv --out runs/u1-new
     """
     _add(run, users, out, "user", description, data, as_json)
+
+
+def _add(
+    run: Path, files: list[Path], out: Path, kind: str, description: str | None, data: Path | None, as_json: bool
+) -> None:
+    from kg.description import Description
+    from kg.growth.addition_files import first_wrong, read_records
+    from kg.growth.described_additions import described_records
+    from kg.growth.new_entities import NewEntities
+    from training.additions import write_extended_run
+    from training.bundle import load_run
+    from training.commands import console
+
+    file, *others = files
+    if data is not None and description is None:
+        raise InputError(
+            "--data says where the files of a description are; give --description as well, or leave it out"
+        )
+    if description is not None:
+        additions = described_records(files, kind, Description.load(description, data=data))
+    elif others:
+        raise InputError(
+            f"expected one file of {kind}s without --description, which says what several hold", file=others[0]
+        )
+    else:
+        additions = read_records(file, kind)
+    records = additions.records
+    if not records:
+        raise InputError(f"there is no {kind} in this file", file=file)
+    loaded = load_run(run)
+    recommender = loaded.recommender
+    add = recommender.add_items if kind == "item" else recommender.add_users
+    try:
+        extended = add(records, source=" with ".join(each.name for each in files), lines=additions.lines)
+    except InputError as error:
+        if error.file is not None or others:
+            raise
+        check = partial(NewEntities.of, recommender.graph, kind, scale=recommender.scale)
+        raise first_wrong(records, additions.lines, file, check) from None
+    write_extended_run(loaded.directory, loaded.manifest, extended, out)
+    new_notes = extended.notes[len(recommender.notes) :]
+    notes = [*additions.notes, *additions.known_links(recommender.graph.items), *new_notes]
+    if as_json:
+        console.print_json({"run": str(out), f"{kind}s": [str(record["id"]) for record in records], "notes": notes})
+        return
+    for note in notes:
+        console.out.print(f"Note: {note}.")
+    console.out.print(f"{len(records):,} new {kind}{'s' * (len(records) != 1)}; written to {out}.")
 
 
 def predict(
@@ -101,9 +148,8 @@ def predict(
     if as_json:
         console.print_json({"pairs": rows.to_dict("records")})
         return
-    shown = rows[["user", "item"]].assign(
-        **{"score" if recommender.implicit else "stars": [f"{score:.2f}" for score in rows["score"]]}
-    )
+    shown = rows[["user", "item"]].copy()
+    shown["score" if recommender.implicit else "stars"] = [f"{score:.2f}" for score in rows["score"]]
     if not recommender.implicit:
         ends = zip(rows["low"], rows["high"], strict=True)
         shown["80 % interval"] = [f"{low:g} - {high:g}" for low, high in ends]
@@ -111,10 +157,22 @@ def predict(
     console.out.print(console.plain_table("predictions", shown))
 
 
+def _check_known(recommender: Recommender, table: Table, pairs: list[tuple[str, str]]) -> None:
+    """Raise `UnknownNameError` with file and line for the first user or item that the run does not know."""
+    graph = recommender.graph
+    for nodes, ids in zip((graph.users, graph.items), zip(*pairs, strict=True), strict=False):
+        unknown = np.flatnonzero(nodes.vocabulary.find(list(ids)) < 0)
+        if len(unknown):
+            try:
+                nodes.vocabulary.index_of(ids[unknown[0]])
+            except UnknownNameError as error:
+                raise UnknownNameError(str(error), file=table.file, line=table.line(int(unknown[0]))) from None
+
+
 def similar(
     run: RunArgument,
     item: Annotated[str, typer.Option(help="Id of an item, rated or not.")],
-    count: Annotated[int, typer.Option("-k", "--count", help="Length of the list.")] = 10,
+    count: Count = 10,
     as_json: Json = False,
 ) -> None:
     """List the items that the same people would like.
@@ -135,61 +193,29 @@ def similar(
     console.out.print(console.plain_table(f"items like {item}", shown))
 
 
-def _check_known(recommender: Recommender, table: Table, pairs: list[tuple[str, str]]) -> None:
-    """Raise `UnknownNameError` with file and line for the first user or item that the run does not know."""
-    graph = recommender.graph
-    for nodes, ids in zip((graph.users, graph.items), zip(*pairs, strict=True), strict=False):
-        unknown = np.flatnonzero(nodes.vocabulary.find(list(ids)) < 0)
-        if len(unknown):
-            try:
-                nodes.vocabulary.index_of(ids[unknown[0]])
-            except UnknownNameError as error:
-                raise UnknownNameError(str(error), file=table.file, line=table.line(int(unknown[0]))) from None
+def questions(run: RunArgument, history: History = None, count: Count = 5, as_json: Json = False) -> None:
+    """Say which items to ask someone new about: those that tell most of their taste, and that they may well know.
 
-
-def _add(
-    run: Path, files: list[Path], out: Path, kind: str, description: str | None, data: Path | None, as_json: bool
-) -> None:
-    from kg.description import Description
-    from kg.growth.addition_files import read_records
-    from kg.growth.described_additions import described_records
-    from training.additions import write_extended_run
+    Example: kgrec questions runs/u1 --history 50=5,181=4
+    """
     from training.bundle import load_run
     from training.commands import console
+    from training.commands.history_option import read_history_of
 
-    file, *others = files
-    if data is not None and description is None:
-        raise InputError(
-            "--data says where the files of a description are; give --description as well, or leave it out"
-        )
-    if description is not None:
-        told = described_records(files, kind, Description.load(description, data=data))
-    elif others:
-        raise InputError(
-            f"expected one file of {kind}s without --description, which says what several hold", file=others[0]
-        )
-    else:
-        told = read_records(file, kind)
-    records = told.records
-    if not records:
-        raise InputError(f"there is no {kind} in this file", file=file)
-    found = load_run(run)
-    before = len(found.recommender.notes)
-    add = found.recommender.add_items if kind == "item" else found.recommender.add_users
-    source = " with ".join([file.name, *(other.name for other in others)])
-    try:
-        grown = add(records, source=source, lines=told.lines)
-    except InputError as error:
-        if error.file is not None or others:
-            raise
-        raise type(error)(str(error), file=file, line=error.line if told.lines else None) from None
-    write_extended_run(found.directory, found.manifest, grown, out)
-    notes = [*told.notes, *told.known_links(found.recommender.graph.items), *grown.notes[before:]]
+    recommender = load_run(run).recommender
+    if recommender.implicit:
+        raise InputError("questions ask for stars, and the feedback of this run is implicit")
+    rows = recommender.questions(read_history_of(recommender, history), k=count)
     if as_json:
-        console.print_json({"run": str(out), f"{kind}s": [str(record["id"]) for record in records], "notes": notes})
+        console.print_json({"questions": rows.to_dict(orient="records"), **console.note_of(rows)})
         return
-    for note in notes:
-        console.out.print(f"Note: {note}.", markup=False, soft_wrap=True)
+    if console.nothing_listed(rows):
+        return
+    shown = rows.assign(
+        known=[f"{100 * share:.0f} %" for share in rows["known"]],
+        gain=[f"{100 * gain:.1f} %" for gain in rows["gain"]],
+    )
+    console.out.print(console.plain_table("questions to someone new", shown))
     console.out.print(
-        f"{len(records):,} new {counted(len(records), kind).partition(' ')[2]}; written to {out}.", markup=False
+        "known: chance that the person knows it; gain: share of what is open about their scores that an answer settles."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from kg.counted import counted
 from kg.errors import InputError
-from training.commands.cli_options import Json, Overwrite
+from training.commands.cli_options import Json, Overwrite, RunArgument
 
 if TYPE_CHECKING:
     from models.people.concept_interest import Interest
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from models.people.segments import Segments, Trait
 
 __all__ = ["profile", "segments"]
-
-RunArgument = Annotated[Path, typer.Argument(help="Directory of a trained run.", show_default=False)]
 
 
 def profile(
@@ -33,7 +32,6 @@ def profile(
         list[str] | None,
         typer.Option("--set", help="Say what a concept adds, e.g. 'genre: Horror=-0.5'; may be repeated."),
     ] = None,
-    count: Annotated[int, typer.Option("-k", "--count", help="Items listed for an edited profile.", min=1)] = 10,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -65,19 +63,18 @@ def profile(
             console.print_json(written)
         else:
             console.out.print(
-                f"{counted(written['num_users'], 'profile')} written to {written['table']}; read {written['page']}.",
-                markup=False,
+                f"{counted(written['num_users'], 'profile')} written to {written['table']}; read {written['page']}."
             )
         return
-    found = recommender.profile(user)
+    described = recommender.profile(user)
     for edit in edits or []:
-        found = found.set(*_edit(edit))
-    items = found.recommend(count) if edits else None
+        described = described.set(*_edit(edit))
+    items = described.recommend() if edits else None
     if as_json:
         listed = {} if items is None else {"items": items.to_dict("records")}
-        console.print_json(found.as_json() | listed)
+        console.print_json(described.as_json() | listed)
         return
-    _print_profile(found)
+    _print_profile(described)
     if items is not None:
         title = f"for user {user} with this profile"
         console.print_recommendations(title, items, implicit=recommender.implicit)
@@ -86,7 +83,6 @@ def profile(
 def segments(
     run: RunArgument,
     k: Annotated[int, typer.Option("--k", help="Number of segments.", min=2)] = 6,
-    seed: Annotated[int, typer.Option(help="Seed of the clustering.", min=0)] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Directory for segments.json and members.csv (which user is in which).")
     ] = None,
@@ -104,25 +100,24 @@ def segments(
 
     if out is not None:
         claim_folder(out, ("segments.json", "members.csv"), key="segments", overwrite=overwrite)
-    found = load_run(run).recommender.segments(k, seed=seed)
+    grouped = load_run(run).recommender.segments(k)
     if out is not None:
-        write_segments(found, out)
+        write_segments(grouped, out)
     if as_json:
-        console.print_json(found.as_json())
+        console.print_json(grouped.as_json())
         return
-    title = f"{counted(k, 'segment')} of {counted(found.num_users, 'user')}"
-    console.out.print(console.plain_table(title, _segment_rows(found)))
-    told = "choices" if found.unit == "score" else "ratings"
-    halves = found.stability_samples
+    title = f"{counted(k, 'segment')} of {counted(grouped.num_users, 'user')}"
+    console.out.print(console.plain_table(title, _segment_rows(grouped)))
+    halves = grouped.stability_samples
+    between_halves = "" if halves is None else f", {halves:.2f} between halves of the posterior samples"
     console.out.print(
-        f"Weights in {found.unit} beyond the average user; x is the share of their {told} over that of all (--json has the "
-        "95 % intervals); "
-        f"people: share among members and among all. Adjusted Rand index {found.stability_seeds:.2f} between seeds"
-        + (f", {halves:.2f} between halves of the posterior samples." if halves is not None else "."),
-        markup=False,
+        f"Weights in {grouped.unit} beyond the average user; x is the share of their "
+        f"{'choices' if grouped.unit == 'score' else 'ratings'} over that of all (--json has the 95 % intervals); "
+        f"people: share among members and among all. Adjusted Rand index {grouped.stability_seeds:.2f} between seeds"
+        f"{between_halves}."
     )
     if out is not None:
-        console.out.print(f"Written to {out}.", markup=False)
+        console.out.print(f"Written to {out}.")
 
 
 def _edit(text: str) -> tuple[str, float]:
@@ -136,86 +131,91 @@ def _edit(text: str) -> tuple[str, float]:
     return concept.strip(), value
 
 
-def _print_profile(found: Profile) -> None:
+def _print_profile(profile: Profile) -> None:
     from training.commands import console
 
-    console.out.print(f"user {found.label}", style="bold", markup=False)
-    console.out.print(found.sentence, markup=False, soft_wrap=True)
-    lines = [("based on", found.source), ("tags", ", ".join(found.tags)), ("is", ", ".join(found.groups))]
-    if found.edits:
-        lines.append(("set", ", ".join(f"{concept} = {weight:g}" for concept, weight in found.edits.items())))
-    for name, words in lines:
+    console.out.print(f"user {profile.label}", style="bold")
+    console.out.print(profile.sentence)
+    edits = ", ".join(f"{concept} = {weight:g}" for concept, weight in profile.edits.items())
+    tags, groups = ", ".join(profile.tags), ", ".join(profile.groups)
+    for name, words in (("based on", profile.source), ("tags", tags), ("is", groups), ("set", edits)):
         if words:
-            console.out.print(f"{name}: {words}", markup=False, soft_wrap=True)
-    implicit = found.implicit
-    for title, some in (("interests", found.interests), ("dislikes", found.dislikes)):
-        if some:
-            heading = f"{title}: {found.unit} beyond the average user"
-            console.out.print(
-                console.plain_table(heading, pd.DataFrame([_interest_row(one, implicit) for one in some]))
-            )
-    habits = found.habits
-    said, verb = ("chosen", "chose") if implicit else ("rated", "rated")
-    shown = [
-        (counted(habits.num_ratings, "choice" if implicit else "rating"), habits.activity, f"{verb} less"),
-        (_worded("mean {:.2f} stars", habits.mean_stars), None, ""),
+            console.out.print(f"{name}: {words}")
+    for title, interests in (("interests", profile.interests), ("dislikes", profile.dislikes)):
+        if interests:
+            rows = pd.DataFrame([_interest_row(interest, profile.implicit) for interest in interests])
+            console.out.print(console.plain_table(f"{title}: {profile.unit} beyond the average user", rows))
+    for line in _habit_lines(profile):
+        console.out.print(line)
+    drift = profile.drift
+    sessions = f"{counted(drift.num_sessions, 'session')} in {counted(round(drift.days), 'day')}"
+    console.out.print(f"over time: {drift.status} ({sessions})")
+    if profile.similar:
+        words = ", ".join(f"{other['label']} ({other['similarity']:.2f})" for other in profile.similar)
+        console.out.print(f"similar users: {words}")
+
+
+def _habit_lines(profile: Profile) -> Iterator[str]:
+    """Yield what is known of the habits, each with the share of users who are less so."""
+    habits, implicit = profile.habits, profile.implicit
+    noun, rated, rate = ("choice", "chosen", "choose") if implicit else ("rating", "rated", "rate")
+    yield _habit(counted(habits.num_ratings, noun), 0, habits.activity, f"{'chose' if implicit else 'rated'} less")
+    yield from filter(
+        None,
         (
-            _worded("{:+.2f} stars beside others on the same items", habits.generosity),
-            habits.generosity_rank,
-            "are stricter",
+            _habit("mean {:.2f} stars", habits.mean_stars),
+            _habit(
+                "{:+.2f} stars beside others on the same items",
+                habits.generosity,
+                habits.generosity_rank,
+                "are stricter",
+            ),
+            _habit(
+                f"{rated} items are more popular than {{:.0%}} of all",
+                habits.popularity,
+                habits.popularity_rank,
+                f"{rate} less popular ones",
+            ),
+            _habit("correlation of stars and popularity {:.2f}", habits.popularity_correlation),
+            _habit("likes {:.1f} kinds of items effectively", habits.breadth, habits.breadth_rank, "like fewer"),
         ),
-        (
-            _worded(f"{said} items are more popular than {{:.0%}} of all", habits.popularity),
-            habits.popularity_rank,
-            f"{'choose' if implicit else 'rate'} less popular ones",
-        ),
-        (_worded("correlation of stars and popularity {:.2f}", habits.popularity_correlation), None, ""),
-        (_worded("likes {:.1f} kinds of items effectively", habits.breadth), habits.breadth_rank, "like fewer"),
-    ]
-    for words, rank, others in shown:
-        if words:
-            place = "" if rank is None else f" ({rank:.0%} of users {others})"
-            console.out.print(f"{words}{place}", markup=False)
-    console.out.print(
-        f"over time: {found.drift.status} ({counted(found.drift.num_sessions, 'session')} in "
-        f"{counted(round(found.drift.days), 'day')})",
-        markup=False,
     )
-    if found.similar:
-        words = ", ".join(f"{one['label']} ({one['similarity']:.2f})" for one in found.similar)
-        console.out.print(f"similar users: {words}", markup=False, soft_wrap=True)
 
 
-def _worded(template: str, value: float | None) -> str:
-    return "" if value is None else template.format(value)
+def _habit(template: str, value: float | None, rank: float | None = None, others: str = "") -> str:
+    if value is None:
+        return ""
+    return template.format(value) + ("" if rank is None else f" ({rank:.0%} of users {others})")
 
 
-def _interest_row(one: Interest, implicit: bool) -> dict[str, str]:
-    evidence = one.evidence
+def _interest_row(interest: Interest, implicit: bool) -> dict[str, str]:
+    evidence = interest.evidence
     own = counted(evidence.count, "choice" if implicit else "rating")
     above = "" if evidence.above_expected is None else f", {evidence.above_expected:+.1f} beside expected"
     return {
-        "concept": one.name,
-        "weight": f"{one.weight:+.2f}",
-        "80 % interval": f"{one.low:+.2f} to {one.high:+.2f}",
-        "chance > 0": f"{one.chance:.0%}",
+        "concept": interest.name,
+        "weight": f"{interest.weight:+.2f}",
+        "80 % interval": f"{interest.low:+.2f} to {interest.high:+.2f}",
+        "chance > 0": f"{interest.chance:.0%}",
         "evidence": f"{own}{above}" if evidence.count else "none: inferred",
     }
 
 
-def _segment_rows(found: Segments) -> pd.DataFrame:
+def _segment_rows(grouped: Segments) -> pd.DataFrame:
     def traits(some: tuple[Trait, ...]) -> list[str]:
-        return [f"{one.name} {one.weight:+.2f} x {one.lift:.1f}" for one in some[:4]]
+        return [f"{trait.name} {trait.weight:+.2f} x {trait.lift:.1f}" for trait in some[:4]]
 
     return pd.DataFrame(
         [
             {
-                "segment": f"{one.number}. {one.name}",
-                "users": f"{one.size} ({one.share:.0%})",
-                "likes": traits(one.likes),
-                "dislikes": traits(one.dislikes),
-                "people": [f"{group.name} {group.share:.0%}, all {group.share_of_all:.0%}" for group in one.groups[:4]],
+                "segment": f"{segment.number}. {segment.name}",
+                "users": f"{segment.size} ({segment.share:.0%})",
+                "likes": traits(segment.likes),
+                "dislikes": traits(segment.dislikes),
+                "people": [
+                    f"{group.name} {group.share:.0%}, all {group.share_of_all:.0%}" for group in segment.groups[:4]
+                ],
             }
-            for one in found.segments
+            for segment in grouped.segments
         ]
     )

@@ -48,7 +48,7 @@ def query(
         else:
             for part in guide.lines():
                 for line in part.split("\n"):
-                    console.out.print(line, markup=False, soft_wrap=True)
+                    console.out.print(line)
         return
     question = guide.question(sparql, file=file, limit=limit)
     found = ask_within(graph, question, ratings=ratings, seconds=seconds)

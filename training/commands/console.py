@@ -8,18 +8,19 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleRenderable
 from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
-from kg.queries.query import Answer
 from training.progress import Progress as Report
+
+if TYPE_CHECKING:
+    from kg.queries.query import Answer
 
 __all__ = [
     "comparison_table",
@@ -46,18 +47,20 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udff
 
 def visible(text: object) -> str:
     r"""Return a text with its control characters written out, as `\n` and `\x1b`: nothing in it moves the cursor."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+    return _CONTROL.sub(lambda character: character[0].encode("unicode_escape").decode(), str(text))
 
 
 class _Plain(Console):
-    """A console on which a text is one line, whatever a title of the user's holds; several lines are several calls."""
+    """A console on which a text is one unbroken line, whatever a title of the user's holds; several lines are several calls."""
 
     def print(self, *objects: Any, **options: Any) -> None:
+        if all(isinstance(part, str) for part in objects):
+            options.setdefault("soft_wrap", True)
         super().print(*(visible(part) if isinstance(part, str) else part for part in objects), **options)
 
 
-out = _Plain(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDE)
-notes = _Plain(stderr=True, highlight=False, emoji=False)
+out = _Plain(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDE)
+notes = _Plain(markup=False, highlight=False, emoji=False, stderr=True)
 
 _STAGES = {
     "benchmark": "models",
@@ -88,16 +91,16 @@ class _Handler(RichHandler):
 
 
 class _Once(logging.Filter):
-    """Lets each note through once: a study that asks for two hundred people says it two hundred times."""
+    """Lets each note through once: a study that asks for two hundred people would repeat it two hundred times."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: set[str] = set()
+        self._shown: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        new = text not in self._said
-        self._said.add(text)
+        new = text not in self._shown
+        self._shown.add(text)
         return new
 
 
@@ -105,23 +108,17 @@ class _Once(logging.Filter):
 def progress_bar() -> Iterator[Report]:
     """Show one bar a stage on standard error; off a terminal, a line every tenth."""
     if not notes.is_terminal:
-        said: dict[str, int] = {}
+        shown: dict[str, int] = {}
 
-        def say(stage: str, done: int, total: int, message: str) -> None:
+        def write(stage: str, done: int, total: int, message: str) -> None:
             tenth = 10 * done // max(total, 1)
-            if said.get(stage) != tenth:
-                said[stage] = tenth
-                notes.print(f"{_STAGES.get(stage, stage)}: {done} of {total}, {message}", soft_wrap=True)
+            if shown.get(stage) != tenth:
+                shown[stage] = tenth
+                notes.print(f"{_STAGES.get(stage, stage)}: {done} of {total}, {message}")
 
-        yield say
+        yield write
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[message]}"),
-    )
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), "{task.fields[message]}")
     with Progress(*columns, console=notes) as progress:
         tasks: dict[str, Any] = {}
 
@@ -138,23 +135,23 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
-def print_answer(found: Answer, prefixes: Mapping[str, str]) -> None:
+def print_answer(answer: Answer, prefixes: Mapping[str, str]) -> None:
     """Print the answer to a query as a table, or `yes` or `no`; what else is to be said goes to the notes."""
-    if found.boolean is not None:
-        out.print("yes" if found.boolean else "no")
-    elif found.rows:
-        table = Table(title_justify="left", box=SIMPLE_HEAD)
-        for variable in found.variables:
-            table.add_column(_plain(variable), overflow="fold")
-        for row in found.as_table(prefixes):
-            table.add_row(*(_plain(cell) for cell in row))
+    if answer.boolean is not None:
+        out.print("yes" if answer.boolean else "no")
+    elif answer.rows:
+        table = _table("", box=SIMPLE_HEAD)
+        for variable in answer.variables:
+            table.add_column(visible(variable), overflow="fold")
+        for row in answer.as_table(prefixes):
+            table.add_row(*map(_cell, row))
         out.print(table)
     else:
         out.print("nothing found")
-    if found.cut:
-        notes.print(f"note: there are more than these {len(found.rows):,} rows; --limit shows more", soft_wrap=True)
-    for note in found.notes:
-        notes.print(f"note: {note}", markup=False, soft_wrap=True)
+    if answer.cut:
+        notes.print(f"note: there are more than these {len(answer.rows):,} rows; --limit shows more")
+    for note in answer.notes:
+        notes.print(f"note: {note}")
 
 
 def print_recommendations(title: str, rows: pd.DataFrame, *, implicit: bool = False) -> None:
@@ -182,7 +179,7 @@ def _flags(note: str) -> str:
 
 def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = False) -> Table:
     """Lay out recommendations or an audience; without stars the score only orders choices, and has no interval."""
-    table = Table(title=_plain(title), title_justify="left", title_style="bold")
+    table = _table(title)
     table.add_column("label", overflow="fold", min_width=18)
     table.add_column("id", overflow="fold")
     table.add_column("score" if implicit else "stars", justify="right")
@@ -193,25 +190,21 @@ def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = Fal
     if "rules" in rows:
         table.add_column("rules", overflow="fold")
     for row in rows.to_dict("records"):
-        table.add_row(
-            *(_plain(row[name]) for name in ("label", "id")),
-            f"{row['score']:.2f}",
-            *([] if implicit else [f"{row['low']:g} - {row['high']:g}"]),
-            row["source"],
-            _plain(row["reason"]),
-            *([_plain(row["rules"])] if "rules" in row else []),
-        )
+        interval = [] if implicit else [f"{row['low']:g} - {row['high']:g}"]
+        rules = [row["rules"]] if "rules" in row else []
+        cells = (row["label"], row["id"], f"{row['score']:.2f}", *interval, row["source"], row["reason"], *rules)
+        table.add_row(*map(_cell, cells))
     return table
 
 
-def metrics_table(title: str, part: str, found: Mapping[str, Any], length: int | None = None) -> Table:
+def metrics_table(title: str, part: str, report: Mapping[str, Any], length: int | None = None) -> Table:
     """Lay out one part of an evaluation: the model, then the baselines; with a `length`, how good lists so long are.
 
     A measure that none of them has is left out.
     """
-    table = Table(title=_plain(title), title_justify="left", title_style="bold")
+    table = _table(title)
     table.add_column("model", no_wrap=True, min_width=11)
-    rows = {"kgrec": found["parts"][part], **{name: parts[part] for name, parts in found["baselines"].items()}}
+    rows = {"kgrec": report["parts"][part], **{name: parts[part] for name, parts in report["baselines"].items()}}
     named = _METRICS if length is None else tuple(f"{name}@{length}" for name in _LISTS)
     metrics = [metric for metric in named if any(values.get(metric) for values in rows.values())]
     for metric in metrics:
@@ -221,9 +214,9 @@ def metrics_table(title: str, part: str, found: Mapping[str, Any], length: int |
     return table
 
 
-def diagnostics_line(phase: str, found: Mapping[str, Any]) -> str:
+def diagnostics_line(phase: str, figures: Mapping[str, Any]) -> str:
     """Say how well a phase of the training came to rest."""
-    loss, predictions = found["loss"], found["predictions"]
+    loss, predictions = figures["loss"], figures["predictions"]
 
     def figure(value: float | None, form: str) -> str:
         return "unknown" if value is None else format(value, form)
@@ -231,39 +224,42 @@ def diagnostics_line(phase: str, found: Mapping[str, Any]) -> str:
     return (
         f"Samples, {phase} phase: split R-hat of the loss {figure(loss['r_hat'], '.3f')}, of predictions "
         f"{figure(predictions['r_hat'], '.3f')}; effective sample size of predictions {figure(predictions['ess'], '.0f')} "
-        f"of {found['chains'] * found['samples']} samples."
+        f"of {figures['chains'] * figures['samples']} samples."
     ).replace(", all phase", "")
 
 
 def comparison_table(title: str, rows: pd.DataFrame) -> Table:
     """Lay out models beside each other: figures to the right, their spreads or intervals below them, ours in bold."""
-    table = Table(title=_plain(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, collapse_padding=True)
+    table = _table(title, box=SIMPLE_HEAD, collapse_padding=True)
     for number, column in enumerate(rows.columns):
         if number == 0:
             table.add_column(column, overflow="fold", min_width=20)
         else:
-            table.add_column(_plain(re.split(", |_| ", column)), justify="right", no_wrap=True)
+            table.add_column(_cell(re.split(", |_| ", column)), justify="right", no_wrap=True)
     for row in rows.itertuples(index=False):
         ours = str(row[0]).partition(",")[0] == "kgrec"
-        cells = (_plain(value if isinstance(value, list) else re.split(" (?=± )", str(value))) for value in row)
-        table.add_row(*cells, style="bold" if ours else None)
+        cells = (value if isinstance(value, list) else re.split(" (?=± )", str(value)) for value in row)
+        table.add_row(*map(_cell, cells), style="bold" if ours else None)
     return table
 
 
 def plain_table(title: str, rows: pd.DataFrame) -> Table:
     """Lay out a frame of text; a cell that is a list has a line for each of its parts."""
-    table = Table(title=_plain(title), title_justify="left", title_style="bold")
+    table = _table(title)
     for number, column in enumerate(rows.columns):
         table.add_column(column, overflow="fold", min_width=24 if number == 0 else None)
     for row in rows.itertuples(index=False):
-        table.add_row(*(_plain(value) for value in row))
+        table.add_row(*map(_cell, row))
     return table
 
 
+def _table(title: str, **options: Any) -> Table:
+    return Table(title=visible(title), title_justify="left", title_style="bold", **options)
+
+
+def _cell(value: object) -> str:
+    return "\n".join(map(visible, value)) if isinstance(value, list) else visible(value)
+
+
 def _estimate(value: Mapping[str, float] | None) -> str:
-    return "" if not value else f"{value['value']:.4f}\n{value['low']:.3f} - {value['high']:.3f}"
-
-
-def _plain(text: object) -> Text:
-    """Keep brackets and colons of titles from being read as markup, and control characters from being obeyed."""
-    return Text("\n".join(map(visible, text)) if isinstance(text, list) else visible(text))
+    return f"{value['value']:.4f}\n{value['low']:.3f} - {value['high']:.3f}" if value else ""

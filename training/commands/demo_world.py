@@ -16,8 +16,7 @@ from kg.storage.manifest import read_content
 from models.recommender import Recommender
 from training.bundle import load_run
 from training.commands import console
-from training.config import RunConfig
-from training.films import simulate, write_source
+from training.films import write_film_source
 from training.recipes import quick
 from training.report import evaluation_report
 from training.runs import train_run
@@ -35,46 +34,49 @@ def run_demo(directory: Path) -> None:
         directory: Where `graph/` and `run/` are written; an earlier demo there is replaced.
     """
     started = time.perf_counter()
-    heading("1. Tables and RDF become a knowledge graph")
+    _heading("1. Tables and RDF become a knowledge graph")
     with TemporaryDirectory() as folder:
-        dataset = build(Description.load(write_source(simulate(), Path(folder))))
+        dataset = build(Description.load(write_film_source(Path(folder))))
     _refuse_others(directory, dataset.graph.name)
     dataset.save(directory / "graph")
     for line in report_lines(dataset.report):
-        console.out.print(line, markup=False, soft_wrap=True)
+        console.out.print(line)
 
-    heading("2. BERT reads it and the hybrid model trains")
-    config = configuration(len(dataset.ratings))
+    _heading("2. BERT reads it and the hybrid model trains")
+    # A tenth of the films is held out with all their ratings, and a tenth of the other ratings. What a simulated audience
+    # would say of itself teaches nothing of people; the sentence below finds films by its words.
+    config = quick(len(dataset.ratings)).updated(
+        ["split.name=cold-items", f"split.test_share={COLD_SHARE}", "text.synthetic_texts=0"]
+    )
     with console.progress_bar() as progress:
         outcome = train_run(directory / "graph", config, directory / "run", overwrite=True, progress=progress)
-    console.out.print(outcome.sentence, markup=False)
-    console.out.print(f"Trained in {outcome.seconds:.0f} s.", markup=False)
+    console.out.print(outcome.sentence)
+    console.out.print(f"Trained in {outcome.seconds:.0f} s.")
 
-    heading("3. How good it is, on films people had rated and on films nobody had")
+    _heading("3. How good it is, on films people had rated and on films nobody had")
     run = load_run(directory / "run")
     report = evaluation_report(run)
     for part in report["parts"]:
         console.out.print(console.metrics_table(part, part, report))
     console.out.print(
-        "The audience is simulated: compare the rows of a table, not its figures with those of real data.", markup=False
+        "The audience is simulated: compare the rows of a table, not its figures with those of real data."
     )
 
-    heading("4. What it recommends, and why")
+    _heading("4. What it recommends, and why")
     recommender = run.recommender
-    user = str(dataset.graph.users.vocabulary.id_of(int(np.argmax(recommender.train.user_counts))))
-    console.out.print(f"User {user} liked: {', '.join(liked(recommender, user))}.", markup=False)
+    users, items = recommender.graph.users, recommender.graph.items
+    user = str(users.vocabulary.id_of(int(np.argmax(recommender.train.user_counts))))
+    console.out.print(f"User {user} liked: {', '.join(_liked(recommender, user))}.")
     console.out.print(console.recommendation_table(f"Ten films for user {user}", recommender.recommend(user=user)))
     title = f"Ten films for a new user who writes: “{SENTENCE}”"
     console.out.print(console.recommendation_table(title, recommender.recommend(text=SENTENCE)))
-    film = cold_film(recommender, run.experiment.split.test["cold_items"].item)
-    label = recommender.graph.items.labels[recommender.graph.items.vocabulary.index_of(film)]
-    title = f"Ten users for “{label}”, which nobody has rated"
-    console.out.print(console.recommendation_table(title, recommender.audience(film)))
-    console.out.print(
-        f'Done in {time.perf_counter() - started:.0f} s. Try: kgrec recommend {directory / "run"} --text "..."',
-        markup=False,
-        soft_wrap=True,
-    )
+    held_out = run.experiment.split.test["cold_items"]
+    cold_film = int(np.argmax(held_out.item_counts))  # the one that most people rated: the reader may know it
+    title = f"Ten users for “{items.labels[cold_film]}”, which nobody has rated"
+    audience = recommender.audience(items.vocabulary.id_of(cold_film))
+    console.out.print(console.recommendation_table(title, audience))
+    seconds = time.perf_counter() - started
+    console.out.print(f'Done in {seconds:.0f} s. Try: kgrec recommend {directory / "run"} --text "..."')
 
 
 def _refuse_others(directory: Path, name: str) -> None:
@@ -86,29 +88,14 @@ def _refuse_others(directory: Path, name: str) -> None:
             )
 
 
-def configuration(num_ratings: int) -> RunConfig:
-    """Hold out a tenth of the films with all their ratings, and a tenth of the other ratings."""
-    # What a simulated audience would say of itself teaches nothing of people; the sentence finds films by its words.
-    return quick(num_ratings).updated(
-        ["split.name=cold-items", f"split.test_share={COLD_SHARE}", "text.synthetic_texts=0"]
-    )
-
-
-def heading(text: str) -> None:
-    """Print the heading of a step."""
+def _heading(text: str) -> None:
     console.out.print()
-    console.out.print(f"[bold]{text}[/bold]")
+    console.out.print(text, style="bold")
 
 
-def liked(recommender: Recommender, user: str, most: int = 5) -> list[str]:
+def _liked(recommender: Recommender, user: str, most: int = 5) -> list[str]:
     """Return labels of the items a user rated highest, the last rated first."""
     train = recommender.train
-    mine = train.select(train.user == recommender.graph.users.vocabulary.index_of(user))
-    order = np.lexsort((mine.time if mine.time is not None else mine.item, mine.value))[::-1][:most]
-    return [str(label) for label in recommender.graph.items.labels[mine.item[order]]]
-
-
-def cold_film(recommender: Recommender, held_out: np.ndarray) -> str:
-    """Return the id of the held-out film that most people would have rated: one the reader may know."""
-    counts = np.bincount(held_out, minlength=recommender.train.num_items)
-    return recommender.graph.items.vocabulary.id_of(int(np.argmax(counts)))
+    rated = train.select(train.user == recommender.graph.users.vocabulary.index_of(user))
+    order = np.lexsort((rated.time if rated.time is not None else rated.item, rated.value))[::-1][:most]
+    return [str(label) for label in recommender.graph.items.labels[rated.item[order]]]

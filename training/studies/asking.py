@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.ratings import Ratings
 from models.lists.questions import best_questions
+from models.lists.user_query import UserQuery
 from models.recommender import Recommender
 from training.progress import Progress, silent
 from training.studies.few_shot import history_of
 
-__all__ = ["ASKED", "INFORMATIVE", "POPULAR", "RANDOM", "STRATEGIES", "Interview", "interviews", "predicted_ratings"]
+__all__ = ["ASKED", "INFORMATIVE", "POPULAR", "RANDOM", "Interview", "interviews"]
 
 ASKED = (0, 1, 2, 5, 10, 20)
 INFORMATIVE, POPULAR, RANDOM = "informative and known", "popular", "random"
-STRATEGIES = (INFORMATIVE, POPULAR, RANDOM)
 LEAST_RATINGS = 30
 
 Rows = NDArray[np.int64]
@@ -42,26 +42,6 @@ class Interview:
     stars: NDArray[np.float64]
 
 
-def halves(part: Ratings, *, limit: int | None, seed: int) -> tuple[Rows, list[Rows], list[Rows]]:
-    """Return users with at least 30 held-out ratings, and of each the rows they may answer with and those to predict.
-
-    Raises:
-        InputError: If there are none.
-    """
-    users, counts = np.unique(part.user, return_counts=True)
-    users = users[counts >= LEAST_RATINGS]
-    if not len(users):
-        raise InputError(f"no held-out user has {LEAST_RATINGS} ratings, so questions cannot be tried; hold out more")
-    if limit is not None and len(users) > limit:
-        users = np.sort(np.random.default_rng(seed).choice(users, limit, replace=False))
-    answers, tests = [], []
-    for user in users:
-        rows = np.random.default_rng([seed, int(user)]).permutation(np.flatnonzero(part.user == user))
-        answers.append(rows[: len(rows) // 2])
-        tests.append(rows[len(rows) // 2 :])
-    return users, answers, tests
-
-
 def interviews(
     recommender: Recommender,
     part: Ratings,
@@ -70,47 +50,51 @@ def interviews(
     limit: int | None = None,
     seed: int = 0,
     progress: Progress = silent,
-) -> tuple[list[Interview], Rows]:
+) -> tuple[list[Interview], Ratings]:
     """Try each way of asking on held-out users, who answer truthfully about half of what they rated.
 
     The other half is predicted, and never asked about. A question about any other item is answered with "I do not know
     it", and costs a question. `informative and known` asks anew after every answer; `popular` goes down the
     list of most rated items; `random` takes any item that someone rated.
 
+    Args:
+        recommender: What asks and predicts; it has learned from no rating of theirs.
+        part: Held-out ratings of new users.
+        numbers: Numbers of questions after which is predicted.
+        limit: Most users, drawn at random; by default all with at least 30 ratings.
+        seed: Seed of every choice.
+        progress: Called with (stage, done, total, message).
+
     Returns:
-        What was predicted after each number of questions, and the user of each test rating, `[num_test]`.
+        What was predicted after each number of questions, and the test ratings, in the order of `Interview.stars`.
+
+    Raises:
+        InputError: If no user has 30 ratings.
     """
-    users, answers, tests = halves(part, limit=limit, seed=seed)
-    stars: dict[tuple[str, int], list[NDArray[np.float64]]] = {}
-    answered: dict[tuple[str, int], list[int]] = {}
-    done = 0
-    for strategy in STRATEGIES:
-        for place, user in enumerate(users):
-            progress("asking", done, len(STRATEGIES) * len(users), strategy)
-            done += 1
-            found = _interview(
-                recommender,
-                part,
-                strategy,
-                answers[place],
-                tests[place],
-                numbers,
-                np.random.default_rng([seed, int(user)]),
+    users, counts = np.unique(part.user, return_counts=True)
+    users = users[counts >= LEAST_RATINGS]
+    if not len(users):
+        raise InputError(f"no held-out user has {LEAST_RATINGS} ratings, so questions cannot be tried; hold out more")
+    if limit is not None and len(users) > limit:
+        users = np.sort(np.random.default_rng(seed).choice(users, limit, replace=False))
+    halves = []
+    for user in users:
+        rows = np.random.default_rng([seed, int(user)]).permutation(np.flatnonzero(part.user == user))
+        halves.append((rows[: len(rows) // 2], rows[len(rows) // 2 :]))
+    strategies = (INFORMATIVE, POPULAR, RANDOM)
+    done = []
+    for place, strategy in enumerate(strategies):
+        of_users = []
+        for number, (user, (answers, test)) in enumerate(zip(users, halves, strict=True)):
+            progress("asking", place * len(users) + number, len(strategies) * len(users), strategy)
+            rng = np.random.default_rng([seed, int(user)])
+            of_users.append(_interview(recommender, part, strategy, answers, test, numbers, rng))
+        for asked in numbers:
+            answered, stars = zip(*(of_user[asked] for of_user in of_users), strict=True)
+            done.append(
+                Interview(strategy=strategy, asked=asked, answered=np.array(answered), stars=np.concatenate(stars))
             )
-            for number, (count, predicted) in found.items():
-                stars.setdefault((strategy, number), []).append(predicted)
-                answered.setdefault((strategy, number), []).append(count)
-    owner = np.concatenate([np.full(len(rows), user) for user, rows in zip(users, tests, strict=True)])
-    return [
-        Interview(strategy=name, asked=number, answered=np.array(answered[name, number]), stars=np.concatenate(values))
-        for (name, number), values in stars.items()
-    ], owner
-
-
-def predicted_ratings(part: Ratings, *, limit: int | None = None, seed: int = 0) -> Ratings:
-    """Return the ratings that `interviews` predicts, in its order."""
-    _, _, tests = halves(part, limit=limit, seed=seed)
-    return part.select(np.concatenate(tests))
+    return done, part.select(np.concatenate([test for _, test in halves]))
 
 
 def _interview(
@@ -123,25 +107,23 @@ def _interview(
     rng: np.random.Generator,
 ) -> dict[int, tuple[int, NDArray[np.float64]]]:
     """Ask one user; return after each number of questions how many were answered and what is predicted."""
-    row_of = {int(part.item[row]): row for row in answers}
-    counts = recommender.train.item_counts
-    never = part.item[test]
+    row_of = {int(part.item[row]): int(row) for row in answers}
+    counts, never = recommender.train.item_counts, part.item[test]
     order = rng.permutation(np.flatnonzero(counts)) if strategy == RANDOM else np.argsort(-counts, kind="stable")
     waiting = iter(order[~np.isin(order, never)].tolist())
-    given: list[int] = []
-    person = recommender.user_query(history={})
+    person = _person(recommender, part, ())
     asked: list[int] = []
-    found = {}
+    given: list[int] = []
+    predictions = {}
     for number in range(max(numbers) + 1):
         if number in numbers:
-            if strategy != INFORMATIVE and number:
-                person = recommender.user_query(history=history_of(recommender, part, np.array(given, dtype=np.int64)))
+            if strategy != INFORMATIVE:
+                person = _person(recommender, part, given)
             chances = person.chances(recommender.predictor)[part.item[test]].numpy()
-            found[number] = (len(given), chances.astype(np.float64) @ recommender.levels)
+            predictions[number] = (len(given), chances.astype(np.float64) @ recommender.levels)
         if strategy == INFORMATIVE:
-            best = best_questions(
-                recommender, person, 1, never=np.concatenate([never, np.array(asked, dtype=np.int64)])
-            )
+            asked_before = np.array(asked, dtype=np.int64)
+            best = best_questions(recommender, person, 1, never=np.concatenate([never, asked_before]))
             item = best[0].item if best else None
         else:
             item = next(waiting, None)
@@ -149,7 +131,11 @@ def _interview(
             continue
         asked.append(item)
         if item in row_of:
-            given.append(int(row_of[item]))
+            given.append(row_of[item])
             if strategy == INFORMATIVE:
-                person = recommender.user_query(history=history_of(recommender, part, np.array(given, dtype=np.int64)))
-    return found
+                person = _person(recommender, part, given)
+    return predictions
+
+
+def _person(recommender: Recommender, part: Ratings, given: Sequence[int]) -> UserQuery:
+    return recommender.user_query(history=history_of(recommender, part, np.array(given, dtype=np.int64)))

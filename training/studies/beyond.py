@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +13,7 @@ from scipy import sparse
 from kg.errors import InputError, did_you_mean
 from kg.graph import KnowledgeGraph
 from kg.ratings import Ratings
-from kg.schema import ITEM, EdgeType
+from kg.schema import ITEM
 from models.baselines import Popularity
 from models.lists.rerank import Reranker
 from training.bundle import Run
@@ -24,16 +23,17 @@ from training.metrics import Estimate, bootstrap, ndcg_at
 from training.predictions import LIST_LENGTH, SEED, Predictions, Scorers, liked_table, liked_users, unrated_only
 from training.studies.groups import group_report, groupings
 from training.studies.list_measures import (
-    coverage_estimate,
-    gini_estimate,
+    coverage,
+    gini,
     lift_estimate,
     list_diversity,
     miscalibration,
+    of_counts,
     serendipity,
     shares,
 )
 
-__all__ = ["BETTER", "NDCG", "OURS", "Shelf", "beyond_report", "concept_shares", "shelf_of"]
+__all__ = ["BETTER", "NDCG", "OURS", "Shelf", "beyond_report", "shelf_of"]
 
 NDCG = f"ndcg@{LIST_LENGTH}"
 OURS = "kgrec"
@@ -97,8 +97,8 @@ class Shelf:
         """Mean popularity of what each user rated in training, `[num_users]`; nan for users without ratings."""
         total = np.bincount(self.train.user, self.train.item_counts[self.train.item], self.train.num_users)
         counts = self.train.user_counts.astype(np.float64)
-        found = np.divide(total, counts, out=np.full(len(counts), np.nan), where=counts > 0)
-        return np.asarray(found[self.users])
+        means = np.divide(total, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+        return np.asarray(means[self.users])
 
     def _chosen(self, least: float) -> Any:
         rows = self.train.select(self.train.value >= least)
@@ -117,85 +117,57 @@ class Shelf:
         expected = (lists[:, :, None] == self.popular[:, None, :]).any(axis=2)
         if distances is None:
             distances = np.stack([self.reranker.distances(items) for items in lists])
-        found = {
+        estimates = {
             NDCG: bootstrap(ndcg_at(LIST_LENGTH, hits, self.liked.sum(axis=1)), rng=SEED),
-            "coverage": coverage_estimate(lists, self.candidates, rng=SEED),
-            "gini": gini_estimate(lists, self.candidates, rng=SEED),
+            "coverage": of_counts(coverage, lists, self.candidates, rng=SEED),
+            "gini": of_counts(gini, lists, self.candidates, rng=SEED),
             "novelty": bootstrap(self.reranker.novelty[lists].mean(axis=1, dtype=np.float64), rng=SEED),
         }
         if lists.shape[1] >= 2:
-            found["diversity"] = bootstrap(list_diversity(distances), rng=SEED)
+            estimates["diversity"] = bootstrap(list_diversity(distances), rng=SEED)
         rated = np.isfinite(self.profile_popularity)
         if rated.any():
             listed = self.train.item_counts[lists].mean(axis=1)
-            found["popularity_lift"] = lift_estimate(listed[rated], self.profile_popularity[rated], rng=SEED)
-        found["serendipity"] = bootstrap(serendipity(hits, expected), rng=SEED)
+            estimates["popularity_lift"] = lift_estimate(listed[rated], self.profile_popularity[rated], rng=SEED)
+        estimates["serendipity"] = bootstrap(serendipity(hits, expected), rng=SEED)
         known = self.profiles.any(axis=1)
         if known.any():
-            of_lists = np.stack([self.concepts[items].sum(axis=0) for items in lists])
-            total = of_lists.sum(axis=1, keepdims=True)
-            of_lists = np.divide(of_lists, total, out=np.zeros_like(of_lists), where=total > 0)
-            found["miscalibration"] = bootstrap(miscalibration(self.profiles, of_lists)[known], rng=SEED)
-        return found
+            of_lists = np.stack([shares(np.ones((1, lists.shape[1])), self.concepts[items])[0] for items in lists])
+            estimates["miscalibration"] = bootstrap(miscalibration(self.profiles, of_lists)[known], rng=SEED)
+        return estimates
 
 
-def beyond_report(
-    run: Run,
-    *,
-    part: str | None = None,
-    concept: str | None = None,
-    groups: Sequence[str] = (),
-    baselines: bool = True,
-) -> dict[str, Any]:
+def beyond_report(run: Run, *, part: str | None = None) -> dict[str, Any]:
     """Measure the lists of a run beyond their accuracy, beside popularity, EASE and content kNN.
 
     Args:
         run: A trained run.
         part: Test part; by default the first.
-        concept: Relation whose shares in lists and profiles are compared; by default the one with most edges among
-            those with at most 64 concepts.
-        groups: How users are grouped, see `groupings`.
-        baselines: Whether the baselines are measured, too.
 
     Returns:
-        `run`, `part`, `num_users`, `list_length`, `num_candidates`, `concept`; `models`: for each model each measure of
-        `Shelf.measures`; `groups`: for each grouping, metric and model what `group_report` returns. All as JSON values.
+        `run`, `part`, `num_users`, `list_length`, `num_candidates`, `concept` (the relation whose shares in lists and in
+        profiles are compared); `models`: for each model each measure of `Shelf.measures`; `groups`: for each grouping,
+        metric and model what `group_report` returns. All as JSON values.
 
     Raises:
-        InputError: If the run has no such part, or its graph no such relation, or nobody liked anything in the part.
+        InputError: If the run has no such part, or nobody liked anything in it.
     """
-    shelf, relation = shelf_of(run, part=part, concept=concept)
+    shelf, relation = shelf_of(run, part=part)
     experiment = run.experiment
-    removed = ~experiment.dataset.graph.items.present
-    levels = run.recommender.levels
-    implicit = experiment.dataset.implicit
-    answered: dict[str, Predictions] = {}
-
-    def ask(name: str, fitted: Scorers) -> None:
-        answered[name] = Predictions.ask(
-            fitted,
-            shelf.part,
-            shelf.ratings,
-            known=shelf.train,
-            levels=levels,
-            relevant_from=shelf.relevant_from,
-            removed=removed,
-        )
-
-    ask(OURS, fitted_recommender(run.recommender, implicit=implicit))
-    for name, fitted in fitted_baselines(
+    models = [(OURS, fitted_recommender(run.recommender, implicit=experiment.dataset.implicit))]
+    models += fitted_baselines(
         shelf.train,
         experiment.split.validation,
         content=run.trained.content,
         scale=experiment.dataset.scale,
         relevant_from=shelf.relevant_from,
-        names=("popularity", "content_knn", "ease") if baselines else (),
-    ):
-        ask(name, fitted)
-    models = {}
-    for name, predictions in answered.items():
-        assert predictions.lists is not None
-        models[name] = {metric: found.as_json() for metric, found in shelf.measures(predictions.lists).items()}
+        names=("popularity", "content_knn", "ease"),
+    )
+    predictions = {name: _predictions(run, shelf.part, scorers) for name, scorers in models}
+    measures = {}
+    for name, of_model in predictions.items():
+        assert of_model.lists is not None
+        measures[name] = {metric: found.as_json() for metric, found in shelf.measures(of_model.lists).items()}
     return {
         "run": str(run.directory),
         "part": shelf.part,
@@ -203,12 +175,12 @@ def beyond_report(
         "list_length": min(LIST_LENGTH, len(shelf.candidates)),
         "num_candidates": len(shelf.candidates),
         "concept": relation,
-        "models": models,
-        "groups": _groups(run.experiment.dataset.graph, shelf, answered, groups),
+        "models": measures,
+        "groups": _groups(experiment.dataset.graph, shelf, predictions),
     }
 
 
-def shelf_of(run: Run, *, part: str | None = None, concept: str | None = None) -> tuple[Shelf, str | None]:
+def shelf_of(run: Run, *, part: str | None = None) -> tuple[Shelf, str | None]:
     """Return what the lists of a run are held against, and the relation whose shares are compared, if there is any.
 
     Raises:
@@ -226,80 +198,63 @@ def shelf_of(run: Run, *, part: str | None = None, concept: str | None = None) -
     cold = part in ("cold_items", "cold_both")
     candidates = np.unique(ratings.item) if cold else np.flatnonzero(graph.items.present)
     popularity = Popularity(experiment.dataset.scale).fit(train)
-    popular = Predictions.ask(
-        Scorers(rank=unrated_only(popularity.rank, train)),
+    popular = _predictions(run, part, Scorers(rank=unrated_only(popularity.rank, train))).lists
+    assert popular is not None
+    relation, of_items = _concept_shares(graph)
+    shelf = Shelf(
+        part=part,
+        ratings=ratings,
+        train=train,
+        candidates=candidates.astype(np.int64),
+        relevant_from=recommender.relevant_from,
+        reranker=recommender.reranker,
+        concepts=of_items,
+        popular=popular.astype(np.int64),
+    )
+    return shelf, relation
+
+
+def _predictions(run: Run, part: str, scorers: Scorers) -> Predictions:
+    split, recommender = run.experiment.split, run.recommender
+    return Predictions.ask(
+        scorers,
         part,
-        ratings,
-        known=train,
+        split.test[part],
+        known=split.train,
         levels=recommender.levels,
         relevant_from=recommender.relevant_from,
-        removed=~graph.items.present,
-    ).lists
-    assert popular is not None
-    relation, of_items = concept_shares(graph, concept)
-    return (
-        Shelf(
-            part=part,
-            ratings=ratings,
-            train=train,
-            candidates=candidates.astype(np.int64),
-            relevant_from=recommender.relevant_from,
-            reranker=recommender.reranker,
-            concepts=of_items,
-            popular=popular.astype(np.int64),
-        ),
-        relation,
+        removed=run.experiment.dataset.graph.items.vocabulary.removed,
     )
 
 
-def concept_shares(graph: KnowledgeGraph, relation: str | None = None) -> tuple[str | None, NDArray[np.float64]]:
-    """Return a relation of items, and the share of each of its concepts in each item, `[num_items, num_concepts]`.
-
-    Args:
-        graph: The graph.
-        relation: Its name; by default the one with most edges among those with 2 to 64 concepts.
-
-    Raises:
-        InputError: If items have no such relation, or it has more than 64 concepts.
-    """
-    sizes = {
-        found.relation: (len(np.unique(edges.index[1])), len(edges), found)
-        for found, edges in graph.edges.items()
-        if found.source == ITEM and found.target != ITEM
-    }
-    if relation is not None and relation not in sizes:
-        raise InputError(f"items have no {relation!r}; there are {', '.join(sizes)}.{did_you_mean(relation, sizes)}")
-    if relation is not None and sizes[relation][0] > MOST_CONCEPTS:
-        raise InputError(
-            f"{relation!r} has {sizes[relation][0]:,} concepts; shares of lists mean little beyond {MOST_CONCEPTS}"
-        )
-    small = {name: size for name, size in sizes.items() if 2 <= size[0] <= MOST_CONCEPTS}
-    chosen = relation or max(small, key=lambda name: small[name][1], default=None)
-    if chosen is None:
+def _concept_shares(graph: KnowledgeGraph) -> tuple[str | None, NDArray[np.float64]]:
+    """Return the relation of items with most edges among those of 2 to 64 concepts, and their shares `[num_items, num_concepts]`."""
+    small = [
+        edge_type
+        for edge_type, edges in graph.edges.items()
+        if edge_type.source == ITEM != edge_type.target and 2 <= len(np.unique(edges.index[1])) <= MOST_CONCEPTS
+    ]
+    if not small:
         return None, np.zeros((len(graph.items), 0))
-    edge_type: EdgeType = sizes[chosen][2]
-    item, concept = graph.edges[edge_type].index
+    chosen = max(small, key=lambda edge_type: len(graph.edges[edge_type]))
+    item, concept = graph.edges[chosen].index
     used, column = np.unique(concept, return_inverse=True)
-    found = np.zeros((len(graph.items), len(used)))
-    found[item, column] = 1.0
-    total = found.sum(axis=1, keepdims=True)
-    return chosen, np.divide(found, total, out=np.zeros_like(found), where=total > 0)
+    has = np.zeros((len(graph.items), len(used)))
+    has[item, column] = 1.0
+    return chosen.relation, has / np.maximum(has.sum(axis=1, keepdims=True), 1.0)
 
 
-def _groups(
-    graph: KnowledgeGraph, shelf: Shelf, answered: dict[str, Predictions], names: Sequence[str]
-) -> dict[str, Any]:
+def _groups(graph: KnowledgeGraph, shelf: Shelf, predictions: dict[str, Predictions]) -> dict[str, Any]:
     """Compare groups of users by the error of ratings and by the NDCG of lists."""
-    found: dict[str, Any] = {}
-    for grouping in groupings(graph, shelf.train, names):
+    groups: dict[str, Any] = {}
+    for grouping in groupings(graph, shelf.train):
         rmse: dict[str, Any] = {}
         ndcg: dict[str, Any] = {}
-        for name, predictions in answered.items():
-            if predictions.stars is not None:
-                squared = predictions.errors(shelf.ratings) ** 2
+        for name, of_model in predictions.items():
+            if of_model.stars is not None:
+                squared = of_model.errors(shelf.ratings) ** 2
                 rmse[name] = group_report(grouping, shelf.ratings.user, squared, statistic="root_mean", rng=SEED)
-            ndcg[name] = group_report(
-                grouping, shelf.users, predictions.list_measures(shelf.ratings, shelf.relevant_from)[NDCG], rng=SEED
-            )
-        found[grouping.name] = {**({"rmse": rmse} if rmse else {}), NDCG: ndcg}
-    return found
+            of_lists = of_model.list_measures(shelf.ratings, shelf.relevant_from)[NDCG]
+            ndcg[name] = group_report(grouping, shelf.users, of_lists, rng=SEED)
+        groups[grouping.name] = {**({"rmse": rmse} if rmse else {}), NDCG: ndcg}
+    return groups

@@ -15,7 +15,7 @@ from kg.errors import InputError
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from kg.storage.atomic import make_directory, write_file
-from kg.storage.manifest import canonical, sha256
+from kg.storage.manifest import canonical, read_content, sha256
 from kg.wording import item_sentences
 from training.bundle import load_run
 from training.comparison.benchmark_run import BenchmarkRun, measured_run
@@ -28,10 +28,9 @@ from training.progress import Progress, silent
 from training.recipes import quick as quick_recipe
 from training.splits import liked_from
 from training.spreadsheet import as_csv
-from training.studies.asking import ASKED, interviews, predicted_ratings
+from training.studies.asking import interviews
 from training.studies.cold_tables import (
     INFORMED,
-    RETRAINED,
     asking_table,
     bins_table,
     calibration_table,
@@ -39,15 +38,8 @@ from training.studies.cold_tables import (
     part_gains,
     with_holm,
 )
-from training.studies.few_shot import (
-    GIVEN,
-    concepts_of,
-    draw_given,
-    item_curve,
-    retrained_curve,
-    user_curve,
-)
-from training.studies.few_shot_baselines import floor_curves
+from training.studies.few_shot import concepts_of, draw_given, item_curve, user_curve
+from training.studies.few_shot_baselines import baseline_curves
 
 __all__ = ["PARTS", "TABLES", "Study", "cold_start"]
 
@@ -63,7 +55,6 @@ ABLATIONS: Mapping[str, str] = {
 }
 QUICK_ABLATIONS = (f"{OURS} without text", f"{OURS} without concepts", f"{OURS} without text and concepts")
 QUICK_NEWCOMERS, QUICK_ASKED, MOST_ASKED = 80, 60, 200  # an interview weighs every item after every answer
-RETRAINED_WITH = (5,)  # ratings; a training each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +83,6 @@ def cold_start(
     *,
     quick: bool = False,
     ablate: bool = True,
-    retrain: bool = False,
     progress: Progress = silent,
 ) -> Study:
     """Run the study; what an earlier, perhaps killed, call has finished is kept.
@@ -107,7 +97,6 @@ def cold_start(
         out: Where `runs/`, `rows/` and the tables (CSV) are written.
         quick: A first look: the quick recipe, fewer ablations, fewer newcomers.
         ablate: Also train without text, without concepts, without both, without factors.
-        retrain: Also train once more with five ratings of every new user, to see what an answer without training costs.
         progress: Called with (stage, done, total, message).
 
     Raises:
@@ -131,33 +120,28 @@ def cold_start(
     by_name = {run.model: measurement for run, measurement in measured}
     limit = QUICK_NEWCOMERS if quick else None
     asked = QUICK_ASKED if quick else MOST_ASKED
-    keep = _Kept(out / "rows", [measured[0][1].facts["run"], dataset.fingerprint, limit, asked, STUDY_VERSION])
+    kept = _Kept(out / "rows", [measured[0][1].facts["run"], dataset.fingerprint, limit, asked, STUDY_VERSION])
     trained = out / "runs" / plan[0].slug
+    users, items = parts["cold_users"], parts["cold_items"]
     tables = {
         "settings": _settings(measured, parts, liked_from(dataset.scale)),
         "gains": part_gains(by_name, parts),
-        "few_shot_users": keep(
-            "few-shot-users-retrained" if retrain else "few-shot-users",
-            lambda: _few_shot(trained, parts["cold_users"], USER, limit, progress, RETRAINED_WITH if retrain else ()),
-        ),
-        "few_shot_items": keep(
-            "few-shot-items", lambda: _few_shot(trained, parts["cold_items"], ITEM, limit, progress)
-        ),
-        "bins": bins_table(by_name, parts["cold_items"], dataset.graph, item_sentences(dataset.graph)),
+        "few_shot_users": kept("few-shot-users", lambda: _few_shot(trained, users, USER, limit, progress)),
+        "few_shot_items": kept("few-shot-items", lambda: _few_shot(trained, items, ITEM, limit, progress)),
+        "bins": bins_table(by_name, items, dataset.graph, item_sentences(dataset.graph)),
         "calibration": calibration_table(by_name[OURS], parts),
-        "questions": keep("questions", lambda: _questions(trained, parts["cold_users"], asked, progress)),
+        "questions": kept("questions", lambda: _questions(trained, users, asked, progress)),
+    }
+    newcomers = {
+        f"few_shot_{by}s": len(draw_given(parts[f"cold_{by}s"], by=by, limit=limit, seed=chosen.split.seed).newcomers)
+        for by in (USER, ITEM)
     }
     facts = {
         "graph": dataset.graph.name,
         "split": experiment.split.sentence,
         "ratings": {part: len(ratings) for part, ratings in parts.items()},
         "training_ratings": len(experiment.split.train),
-        **{
-            f"few_shot_{by}s": len(
-                draw_given(parts[f"cold_{by}s"], by=by, limit=limit, seed=chosen.split.seed).newcomers
-            )
-            for by in (USER, ITEM)
-        },
+        **newcomers,
         "quick": quick,
         "scale": list(dataset.scale),
         "seed": chosen.seed,
@@ -195,49 +179,38 @@ class _Kept:
 
     def __call__(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         file = self.folder / f"{name}.json"
-        try:
-            found = json.loads(file.read_bytes())
-            if found["identity"] == self.identity:
-                return pd.DataFrame(found["rows"], columns=found["columns"])
-        except (OSError, ValueError, KeyError):
-            pass
-        table = make()
-        rows = json.loads(table.to_json(orient="values", double_precision=15))
-        make_directory(self.folder)
-        content = {"identity": self.identity, "columns": list(table.columns), "rows": rows}
-        write_file(file, json.dumps(content) + "\n")
-        return pd.DataFrame(rows, columns=table.columns)
+        content = read_content(file)
+        if content.get("identity") != self.identity:
+            table = make()
+            rows = json.loads(table.to_json(orient="values", double_precision=15))
+            content = {"identity": self.identity, "columns": list(table.columns), "rows": rows}
+            make_directory(self.folder)
+            write_file(file, json.dumps(content) + "\n")
+        return pd.DataFrame(content["rows"], columns=content["columns"])
 
 
 def _settings(
     measured: Sequence[tuple[BenchmarkRun, Measurement]], parts: Mapping[str, Ratings], relevant_from: float
 ) -> pd.DataFrame:
     """Return every metric of every model by part, with the p of lists adjusted over the models of a part."""
-    table = pd.DataFrame(table_rows(measured, parts, relevant_from)).drop(
-        columns=["split", "source", "uses_test_date", "chosen"], errors="ignore"
-    )
+    table = pd.DataFrame(table_rows(measured, parts, relevant_from))
+    table = table.drop(columns=["split", "source", "uses_test_date", "chosen"], errors="ignore")
     for metric in ("rmse", "ndcg@20"):
-        column = f"{metric} p"
-        if column in table:
-            adjusted = with_holm(table.assign(p=table[column]), family=["part"])["p_holm"]
-            table[f"{metric} p_holm"] = adjusted
+        if f"{metric} p" in table:
+            table[f"{metric} p_holm"] = with_holm(table.assign(p=table[f"{metric} p"]), family=["part"])["p_holm"]
     return table
 
 
-def _few_shot(
-    run: Path, part: Ratings, by: str, limit: int | None, progress: Progress, retrained: Sequence[int] = ()
-) -> pd.DataFrame:
+def _few_shot(run: Path, part: Ratings, by: str, limit: int | None, progress: Progress) -> pd.DataFrame:
     """Return the curve of new users, or of new items, with those of the baselines."""
     loaded = load_run(run)
     recommender = loaded.recommender
     draw = draw_given(part, by=by, limit=limit, seed=loaded.experiment.config.split.seed)
     curve = user_curve if by == USER else item_curve
-    curves = {OURS: curve(recommender, part, draw, GIVEN, progress=progress)}
+    curves = {OURS: curve(recommender, part, draw, progress=progress)}
     if by == USER and any(concepts_of(recommender, int(user)) for user in draw.newcomers):
-        curves[INFORMED] = user_curve(recommender, part, draw, GIVEN, informed=True, progress=progress)
-    if retrained:
-        curves[RETRAINED] = retrained_curve(loaded.experiment, part, draw, retrained, progress=progress)
-    curves |= floor_curves(
+        curves[INFORMED] = user_curve(recommender, part, draw, informed=True, progress=progress)
+    curves |= baseline_curves(
         recommender.train,
         part,
         draw,
@@ -250,8 +223,8 @@ def _few_shot(
     return few_shot_table(curves, draw, part, recommender.levels)
 
 
-def _questions(run: Path, part: Ratings, limit: int | None, progress: Progress) -> pd.DataFrame:
+def _questions(run: Path, part: Ratings, limit: int, progress: Progress) -> pd.DataFrame:
     loaded = load_run(run)
     seed = loaded.experiment.config.split.seed
-    found, owner = interviews(loaded.recommender, part, ASKED, limit=limit, seed=seed, progress=progress)
-    return asking_table(found, owner, predicted_ratings(part, limit=limit, seed=seed).value)
+    asked, predicted = interviews(loaded.recommender, part, limit=limit, seed=seed, progress=progress)
+    return asking_table(asked, predicted.user, predicted.value)

@@ -23,7 +23,6 @@ from training.studies.few_shot import Curve, Draw
 
 __all__ = [
     "INFORMED",
-    "RETRAINED",
     "asking_table",
     "bins_table",
     "calibration_table",
@@ -33,7 +32,6 @@ __all__ = [
     "with_holm",
 ]
 
-RETRAINED = f"{OURS}, trained anew"  # with the given ratings of all newcomers among the others
 INFORMED = f"{OURS}, concepts known"  # the same run, told the age, the occupation, ... of a new user
 SEED = 0
 PIT_BINS = 10
@@ -85,7 +83,7 @@ def few_shot_table(
         `model`, `given`, `rmse`, `low`, `high`, `ndcg`, `ndcg_low`, `ndcg_high`; of models with chances `coverage_80` and
         `log_loss` (mean of -ln of the chance of what was given, nats); and of our model against the bias
         baseline with the same ratings: `gain`, `gain_low`, `gain_high`, `p`, `p_holm` (over the numbers),
-        also where the concepts of new users are known to it, and where it was trained anew.
+        also where the concepts of new users are known to it.
     """
     values, owner = part.value[draw.test], draw.owner
     lines = []
@@ -102,7 +100,7 @@ def few_shot_table(
                 pit = randomised_pit(served.probabilities, level, SEED)
                 line["coverage_80"] = float(interval_coverage(pit).mean())
                 line["log_loss"] = float(log_loss(level, served.probabilities, labels=range(len(levels))))
-            if model in (OURS, INFORMED, RETRAINED) and served.stars is not None:
+            if model in (OURS, INFORMED) and served.stars is not None:
                 other = curves[reference][number].stars
                 assert other is not None
                 line |= _against(served.stars - values, other - values, owner)

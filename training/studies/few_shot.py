@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,7 +17,6 @@ from models.lists.ranking import ranking
 from models.network.bilinear import bilinear
 from models.network.head import level_probabilities
 from models.recommender import Recommender
-from training.experiment import Experiment
 from training.metrics import ndcg_at, top_k
 from training.predictions import LIST_LENGTH
 from training.progress import Progress, silent
@@ -33,8 +30,7 @@ __all__ = [
     "draw_given",
     "history_of",
     "item_curve",
-    "ndcg_of_newcomer",
-    "retrained_curve",
+    "ndcg_of_newcomers",
     "served",
     "user_curve",
 ]
@@ -44,6 +40,7 @@ LEAST_TEST = 10  # ratings that must be left to test on, beside the most that ar
 SEED = 0  # of ties in lists, and of what a new item's ratings leave open
 
 Rows = NDArray[np.int64]
+Chances = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,7 +67,7 @@ class Draw:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Served:
-    """What was said of the test ratings after a number of given ones.
+    """Predictions of the test ratings after a number of given ones.
 
     Attributes:
         stars: Expected ratings, `[num_test]`, in the order of `Draw.test`; None of a model that only ranks.
@@ -79,7 +76,7 @@ class Served:
     """
 
     stars: NDArray[np.float64] | None = None
-    probabilities: NDArray[np.float32] | None = None
+    probabilities: Chances | None = None
     ndcg: NDArray[np.float64] | None = None
 
 
@@ -116,13 +113,16 @@ def draw_given(
         )
     if limit is not None and len(newcomers) > limit:
         newcomers = np.sort(np.random.default_rng(seed).choice(newcomers, limit, replace=False))
-    given, test, place = [], [], []
-    for number, newcomer in enumerate(newcomers):
-        rows = np.random.default_rng([seed, int(newcomer)]).permutation(np.flatnonzero(owner == newcomer))
-        given.append(rows[:most])
-        test.append(rows[most:])
-        place.append(np.full(len(rows) - most, number))
-    return Draw(newcomers=newcomers, given=np.stack(given), test=np.concatenate(test), owner=np.concatenate(place))
+    rows = [
+        np.random.default_rng([seed, int(newcomer)]).permutation(np.flatnonzero(owner == newcomer))
+        for newcomer in newcomers
+    ]
+    return Draw(
+        newcomers=newcomers,
+        given=np.stack([of_one[:most] for of_one in rows]),
+        test=np.concatenate([of_one[most:] for of_one in rows]),
+        owner=np.repeat(np.arange(len(rows)), [len(of_one) - most for of_one in rows]),
+    )
 
 
 def user_curve(
@@ -145,49 +145,12 @@ def user_curve(
         progress: Called with (stage, done, total, message).
     """
     concepts = [concepts_of(recommender, int(user)) if informed else None for user in draw.newcomers]
-    found = {}
-    for step, number in enumerate(numbers):
-        probabilities, ndcg = [], []
-        for place in range(len(draw.newcomers)):
-            progress("few-shot", step * len(draw.newcomers) + place, len(numbers) * len(draw.newcomers), "new users")
-            given, test = draw.given[place, :number], draw.of(place)
-            chances, scores = served(recommender, history_of(recommender, part, given), concepts[place])
-            probabilities.append(chances[part.item[test]])
-            ndcg.append(ndcg_of_newcomer(scores, part, given, test, recommender.relevant_from))
-        joined = np.concatenate(probabilities)
-        found[number] = Served(
-            stars=joined.astype(np.float64) @ recommender.levels,
-            probabilities=joined,
-            ndcg=np.array([value for value in ndcg if value is not None]),
-        )
-    return found
 
+    def serve(place: int, given: Rows, test: Rows) -> tuple[Chances, NDArray[np.float32] | None]:
+        chances, scores = served(recommender, history_of(recommender, part, given), concepts[place])
+        return chances[part.item[test]], scores
 
-def retrained_curve(
-    experiment: Experiment, part: Ratings, draw: Draw, numbers: Sequence[int], *, progress: Progress = silent
-) -> Curve:
-    """Train once more for every number, the first ratings of all new users among the others, and answer as for anyone known.
-
-    It takes a training each and needs all newcomers at once; what it is better by is the price of an answer without training.
-
-    Args:
-        experiment: How the recommender was trained; its graph knows the users, and what their concepts are.
-        part: Held-out ratings of new users.
-        draw: What is given, and what is predicted.
-        numbers: Numbers of given ratings.
-        progress: Called with (stage, done, total, message).
-    """
-    found = {}
-    user, item = torch.from_numpy(part.user[draw.test]), torch.from_numpy(part.item[draw.test])
-    for number in numbers:
-        given = part.select(draw.given[:, :number].ravel())
-        split = replace(experiment.split, train=experiment.split.train.concat(given))
-        again = Experiment(experiment.dataset, experiment.config, split=split, progress=progress)
-        with TemporaryDirectory() as folder:
-            recommender = again.recommender(again.run(Path(folder) / "checkpoint.safetensors"))
-        chances = recommender.predictor.probabilities(user, item).numpy()
-        found[number] = Served(stars=chances.astype(np.float64) @ recommender.levels, probabilities=chances)
-    return found
+    return _curve(recommender, part, draw, numbers, serve, progress)
 
 
 def item_curve(
@@ -198,22 +161,44 @@ def item_curve(
     *,
     progress: Progress = silent,
 ) -> Curve:
-    """Serve each new item by its text, its concepts and its first ratings, which known users gave."""
-    found = {}
+    """Serve each new item by its text, its concepts and its first ratings, which known users gave; arguments as `user_curve`."""
+
+    def serve(place: int, given: Rows, test: Rows) -> tuple[Chances, None]:
+        return _item_chances(recommender, int(draw.newcomers[place]), part.select(given), part.user[test]), None
+
+    return _curve(recommender, part, draw, numbers, serve, progress)
+
+
+def _curve(
+    recommender: Recommender,
+    part: Ratings,
+    draw: Draw,
+    numbers: Sequence[int],
+    serve: Callable[[int, Rows, Rows], tuple[Chances, NDArray[np.float32] | None]],
+    progress: Progress,
+) -> Curve:
+    """Let `serve(place, given rows, test rows)` give chances of the test ratings, and scores of all items or None."""
+    curve, num_newcomers = {}, len(draw.newcomers)
     for step, number in enumerate(numbers):
-        probabilities = []
-        for place, item in enumerate(draw.newcomers):
-            progress("few-shot", step * len(draw.newcomers) + place, len(numbers) * len(draw.newcomers), "new items")
-            given, test = draw.given[place, :number], draw.of(place)
-            probabilities.append(_item_chances(recommender, int(item), part.select(given), part.user[test]))
-        joined = np.concatenate(probabilities)
-        found[number] = Served(stars=joined.astype(np.float64) @ recommender.levels, probabilities=joined)
-    return found
+        chances, scores = [], []
+        for place in range(num_newcomers):
+            progress("few-shot", step * num_newcomers + place, len(numbers) * num_newcomers, "newcomers")
+            of_test, of_items = serve(place, draw.given[place, :number], draw.of(place))
+            chances.append(of_test)
+            scores.append(of_items)
+        probabilities = np.concatenate(chances)
+        ranked = [of_items for of_items in scores if of_items is not None]
+        curve[number] = Served(
+            stars=probabilities.astype(np.float64) @ recommender.levels,
+            probabilities=probabilities,
+            ndcg=ndcg_of_newcomers(ranked, part, draw, number, recommender.relevant_from) if ranked else None,
+        )
+    return curve
 
 
 def served(
     recommender: Recommender, history: Mapping[str, float], concepts: Mapping[str, Sequence[str]] | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[Chances, NDArray[np.float32]]:
     """Return level probabilities `[num_items, num_levels]` and ranking scores `[num_items]` for someone with a history.
 
     The very steps of `Recommender.recommend(history=..., concepts=...)`, for all items instead of the best.
@@ -227,17 +212,16 @@ def served(
     return chances.numpy(), scores
 
 
-def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Rows) -> NDArray[np.float32]:
+def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Rows) -> Chances:
     """Return the level probabilities of users for an item that some others have rated, `[num_given_users, num_levels]`."""
     samples, predictor = recommender.cold_samples, recommender.predictor.cold_samples
     rows = predictor.items[:, item]
     if len(given):
-        level = nearest_level(given.value, recommender.levels)
         posterior = samples.posterior
         rows = samples.fold_in(
             ITEM,
             torch.from_numpy(given.user.copy()),
-            torch.from_numpy(level),
+            torch.from_numpy(nearest_level(given.value, recommender.levels)),
             content=rows - posterior.residual(ITEM, item) - posterior.shared(ITEM),
             prior=recommender.cold_start_prior(ITEM, len(given)),
             generator=torch.Generator().manual_seed(SEED),
@@ -257,21 +241,32 @@ def history_of(recommender: Recommender, part: Ratings, rows: Rows) -> dict[str,
 def concepts_of(recommender: Recommender, user: int) -> dict[str, list[str]]:
     """Return what the graph knows of a user: relation -> ids of concepts, as `Recommender.recommend(concepts=...)` takes them."""
     graph = recommender.graph
-    found: dict[str, list[str]] = {}
+    by_relation: dict[str, list[str]] = {}
     for edge_type, concepts in graph.concepts_of(USER, user):
         ids = graph.nodes[edge_type.target].vocabulary
-        found.setdefault(edge_type.relation, []).extend(ids.id_of(int(concept)) for concept in concepts)
-    return found
+        by_relation.setdefault(edge_type.relation, []).extend(ids.id_of(int(concept)) for concept in concepts)
+    return by_relation
 
 
-def ndcg_of_newcomer(
-    scores: NDArray[np.floating], part: Ratings, given: Rows, test: Rows, relevant_from: float
-) -> float | None:
-    """NDCG@20 of one newcomer among all items they have not given, or None if they like none of the test items."""
-    liked = part.item[test[part.value[test] >= relevant_from]]
-    if not len(liked):
-        return None
-    scores = np.array(scores, dtype=np.float64)
-    scores[part.item[given]] = -np.inf
-    listed = top_k(scores[None], min(LIST_LENGTH, len(scores)), rng=SEED)
-    return float(ndcg_at(LIST_LENGTH, np.isin(listed, liked), np.array([len(liked)]))[0])
+def ndcg_of_newcomers(
+    scores: Sequence[NDArray[np.floating]], part: Ratings, draw: Draw, number: int, relevant_from: float
+) -> NDArray[np.float64]:
+    """Return the NDCG@20 of each new user who liked a test item, among all items they have not given, `[num_relevant]`.
+
+    Args:
+        scores: Scores of all items for each new user.
+        part: Held-out ratings of new users.
+        draw: What is given, and what is predicted.
+        number: Number of given ratings.
+        relevant_from: A rating of at least so many stars says that an item was liked.
+    """
+    values = []
+    for place, of_items in enumerate(scores):
+        test = draw.of(place)
+        liked = part.item[test[part.value[test] >= relevant_from]]
+        if len(liked):
+            candidates = np.array(of_items, dtype=np.float64)
+            candidates[part.item[draw.given[place, :number]]] = -np.inf
+            listed = top_k(candidates[None], min(LIST_LENGTH, len(candidates)), rng=SEED)
+            values.append(float(ndcg_at(LIST_LENGTH, np.isin(listed, liked), np.array([len(liked)]))[0]))
+    return np.array(values)

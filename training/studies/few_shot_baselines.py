@@ -11,21 +11,21 @@ from models.baselines import Ease
 from models.lists.content import Content
 from training.chosen_baselines import BASELINES
 from training.progress import Progress, silent
-from training.studies.few_shot import GIVEN, Curve, Draw, Served, ndcg_of_newcomer
+from training.studies.few_shot import GIVEN, Curve, Draw, Served, ndcg_of_newcomers
 
-__all__ = ["ALL_BASELINES", "floor_curves"]
+__all__ = ["baseline_curves"]
 
-ALL_BASELINES = {
+_NAMES = {
     "mean": "mean",
     "biases": "biases",
     "content kNN": "content_knn",
     "popularity": "popularity",
     "EASE": "ease",
 }
-"""What is fitted anew, for every number of given ratings, on the training ratings and the given ones together."""
+_RATE, _RANK = ("mean", "biases", "content kNN"), ("content kNN", "popularity", "EASE")
 
 
-def floor_curves(
+def baseline_curves(
     train: Ratings,
     part: Ratings,
     draw: Draw,
@@ -37,7 +37,7 @@ def floor_curves(
     lists: bool,
     progress: Progress = silent,
 ) -> dict[str, Curve]:
-    """Fit every floor on training and given ratings together, and ask it about the same test ratings.
+    """Fit every baseline on training and given ratings together, and ask it about the same test ratings.
 
     Settings are chosen once, on a tenth of the training ratings.
 
@@ -55,38 +55,25 @@ def floor_curves(
         lists: Whether the newcomers are users, for whom items are ranked.
         progress: Called with (stage, done, total, message).
     """
-    found: dict[str, dict[int, Served]] = {name: {} for name in ALL_BASELINES}
+    names = [name for name in _NAMES if lists or name in _RATE]
+    if train.num_items > Ease.max_items:
+        names = [name for name in names if name != "EASE"]
     chosen = {
-        name: BASELINES[key].chosen(train, None, content=content, scale=scale, relevant_from=relevant_from)
-        for name, key in ALL_BASELINES.items()
-        if key != "ease" or (lists and train.num_items <= Ease.max_items)
+        name: BASELINES[_NAMES[name]].chosen(train, None, content=content, scale=scale, relevant_from=relevant_from)
+        for name in names
     }
+    curves: dict[str, dict[int, Served]] = {name: {} for name in names}
     for step, number in enumerate(numbers):
         known = train.concat(part.select(draw.given[:, :number].ravel()))
-        for place, (name, key) in enumerate(ALL_BASELINES.items()):
-            progress(
-                "few-shot",
-                step * len(ALL_BASELINES) + place,
-                len(numbers) * len(ALL_BASELINES),
-                f"{name}, {number} given",
-            )
-            rates, ranks = name in ("mean", "biases", "content kNN"), name in ("content kNN", "popularity", "EASE")
-            if not rates and not lists:
-                continue
-            if name == "EASE" and train.num_items > Ease.max_items:
-                continue
-            make, settings = BASELINES[key].make, chosen[name]
+        for place, name in enumerate(names):
+            progress("few-shot", step * len(names) + place, len(numbers) * len(names), f"{name}, {number} given")
+            make, settings = BASELINES[_NAMES[name]].make, chosen[name]
             stars = ndcg = None
-            if rates:
-                floor = make(scale, **settings.get("stars", {})).fit(known, content)
-                stars = floor.predict(part.user[draw.test], part.item[draw.test]).astype(np.float64)
-            if ranks and lists:
-                floor = make(scale, **settings.get("lists", {})).fit(known, content)
-                scores = floor.rank(draw.newcomers)
-                values = (
-                    ndcg_of_newcomer(scores[place], part, draw.given[place, :number], draw.of(place), relevant_from)
-                    for place in range(len(draw.newcomers))
-                )
-                ndcg = np.array([value for value in values if value is not None])
-            found[name][number] = Served(stars=stars, ndcg=ndcg)
-    return {name: curve for name, curve in found.items() if curve}
+            if name in _RATE:
+                fitted = make(scale, **settings.get("stars", {})).fit(known, content)
+                stars = fitted.predict(part.user[draw.test], part.item[draw.test]).astype(np.float64)
+            if lists and name in _RANK:
+                scores = make(scale, **settings.get("lists", {})).fit(known, content).rank(draw.newcomers)
+                ndcg = ndcg_of_newcomers(list(scores), part, draw, number, relevant_from)
+            curves[name][number] = Served(stars=stars, ndcg=ndcg)
+    return dict(curves)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kg.errors import InputError, did_you_mean
 from kg.graph import KnowledgeGraph
 from kg.ratings import Ratings
 from kg.schema import USER, EdgeType
@@ -18,7 +16,7 @@ from training.metrics import bootstrap
 __all__ = ["ACTIVITY", "Grouping", "by_activity", "gap_p", "group_report", "groupings"]
 
 ACTIVITY = "activity"
-MOST_GROUPS = 12  # a relation with more is taken only by name
+MOST_GROUPS = 12  # of a relation, for users to be compared by it
 LEAST_USERS = 10  # smaller groups are shown, but their luck is no gap
 
 Statistic = Literal["mean", "root_mean"]
@@ -30,7 +28,7 @@ class Grouping:
 
     Attributes:
         name: What it is: a relation of the graph, or `activity`.
-        labels: EntityLinker of the groups.
+        labels: Names of the groups.
         group: Group of each user, int64 `[num_users]`; -1 for users of none, or of several.
     """
 
@@ -39,27 +37,11 @@ class Grouping:
     group: NDArray[np.int64]
 
 
-def groupings(graph: KnowledgeGraph, train: Ratings, names: Sequence[str] = ()) -> list[Grouping]:
-    """Return the groupings of users by concepts of the graph, and by activity.
-
-    Args:
-        graph: The graph.
-        train: Training ratings, which tell how active a user is.
-        names: Relations of users, or `activity`; by default all relations with 2 to 12 groups, and activity.
-
-    Raises:
-        InputError: If a name is no relation of users.
-    """
-    of_users = {found.relation: found for found in graph.edges if found.source == USER and found.target != USER}
-    known = [*of_users, ACTIVITY]
-    for name in names:
-        if name not in known:
-            raise InputError(
-                f"users cannot be grouped by {name!r}; there are {', '.join(known)}.{did_you_mean(name, known)}"
-            )
-    wanted = names or [name for name, kind in of_users.items() if 2 <= _num_groups(graph, kind) <= MOST_GROUPS]
-    found = [_by_concept(graph, of_users[name]) for name in wanted if name != ACTIVITY]
-    return [*found, by_activity(train)] if not names or ACTIVITY in names else found
+def groupings(graph: KnowledgeGraph, train: Ratings) -> list[Grouping]:
+    """Return the groupings of users by each relation of the graph with 2 to 12 concepts, and by activity in training."""
+    of_users = [edge_type for edge_type in graph.edges if edge_type.source == USER and edge_type.target != USER]
+    by_concept = [_by_concept(graph, edge_type) for edge_type in of_users]
+    return [*(each for each in by_concept if 2 <= len(each.labels) <= MOST_GROUPS), by_activity(train)]
 
 
 def by_activity(train: Ratings, num_groups: int = 4) -> Grouping:
@@ -70,8 +52,8 @@ def by_activity(train: Ratings, num_groups: int = 4) -> Grouping:
     group = np.where(counts > 0, np.searchsorted(ends, counts, side="left"), -1)
     labels = []
     for number in range(len(ends) + 1):
-        mine = counts[group == number]
-        labels.append(f"{mine.min()} to {mine.max()} ratings" if len(mine) else "nobody")
+        of_group = counts[group == number]
+        labels.append(f"{of_group.min()} to {of_group.max()} ratings" if len(of_group) else "nobody")
     return Grouping(name=ACTIVITY, labels=tuple(labels), group=group.astype(np.int64))
 
 
@@ -102,21 +84,20 @@ def group_report(
     groups: dict[str, Any] = {}
     large = []
     for number, label in enumerate(grouping.labels):
-        mine = group == number
-        if not mine.any():
+        members = group == number
+        if not members.any():
             continue
-        estimate = bootstrap(values[mine], statistic=statistic, groups=user[mine], num_draws=num_draws, rng=rng)
-        num_users = len(np.unique(user[mine]))
+        estimate = bootstrap(values[members], statistic=statistic, groups=user[members], num_draws=num_draws, rng=rng)
+        num_users = len(np.unique(user[members]))
         groups[label] = {"num_users": num_users, **estimate.as_json()}
         if num_users >= LEAST_USERS:
             large.append(number)
-    found: dict[str, Any] = {"groups": groups}
-    if len(large) >= 2:
-        kept = np.isin(group, large)
-        gap, p = gap_p(values[kept], user[kept], group[kept], statistic=statistic, num_draws=num_draws, rng=rng)
-        order = sorted(large, key=lambda number: float(groups[grouping.labels[number]]["value"]))
-        found |= {"gap": gap, "least": grouping.labels[order[0]], "most": grouping.labels[order[-1]], "p": p}
-    return found
+    if len(large) < 2:
+        return {"groups": groups}
+    kept = np.isin(group, large)
+    gap, p = gap_p(values[kept], user[kept], group[kept], statistic=statistic, num_draws=num_draws, rng=rng)
+    order = sorted((grouping.labels[number] for number in large), key=lambda label: float(groups[label]["value"]))
+    return {"groups": groups, "gap": gap, "least": order[0], "most": order[-1], "p": p}
 
 
 def gap_p(
@@ -159,16 +140,11 @@ def gap_p(
 
 def _by_concept(graph: KnowledgeGraph, edge_type: EdgeType) -> Grouping:
     user, concept = graph.edges[edge_type].index
-    used, position = np.unique(concept, return_inverse=True)
-    labels = graph.nodes[edge_type.target].labels[used]
-    order = np.argsort(labels.astype(str), kind="stable")
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
+    labels = graph.nodes[edge_type.target].labels
+    used = sorted(np.unique(concept).tolist(), key=lambda number: str(labels[number]))
+    place = np.full(len(labels), -1, dtype=np.int64)
+    place[used] = np.arange(len(used))
     group = np.full(len(graph.users), -1, dtype=np.int64)
-    group[user] = place[position]
+    group[user] = place[concept]
     group[np.bincount(user, minlength=len(group)) > 1] = -1
-    return Grouping(name=edge_type.relation, labels=tuple(str(label) for label in labels[order]), group=group)
-
-
-def _num_groups(graph: KnowledgeGraph, edge_type: EdgeType) -> int:
-    return len(np.unique(graph.edges[edge_type].index[1]))
+    return Grouping(name=edge_type.relation, labels=tuple(str(labels[number]) for number in used), group=group)

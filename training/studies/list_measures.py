@@ -12,13 +12,11 @@ from training.metrics import Estimate
 
 __all__ = [
     "coverage",
-    "coverage_estimate",
     "gini",
-    "gini_estimate",
     "lift_estimate",
     "list_diversity",
     "miscalibration",
-    "recommended_counts",
+    "of_counts",
     "resampled",
     "serendipity",
     "shares",
@@ -31,31 +29,28 @@ _DRAWS_AT_ONCE = 50
 _ALPHA = 0.01  # of the profile in the list, so that an absent concept does not make the divergence endless
 
 
-def recommended_counts(lists: Indices, num_items: int) -> NDArray[np.int64]:
-    """Return how many lists `[num_users, k]` show each item, `[num_items]`."""
-    return np.bincount(lists.ravel(), minlength=num_items).astype(np.int64)
+def coverage(counts: Floats) -> Floats:
+    """Return the share of the catalogue that at least one list shows, `[num_draws]`, from the lists of each item `[num_draws, num_items]`."""
+    return np.asarray((counts > 0).mean(axis=1))
 
 
-def coverage(counts: Floats | Indices) -> float:
-    """Return the share of the catalogue that at least one list shows, from the lists of each item `[num_items]`."""
-    return float(np.mean(_counts(counts) > 0))
-
-
-def gini(counts: Floats | Indices) -> float:
+def gini(counts: Floats) -> Floats:
     r"""Return how unequally lists spread over the catalogue: 0 where all items are listed alike, near 1 where one has all.
 
     $G = \frac{\sum_i (2 i - n - 1)\, x_i}{n \sum_i x_i}$ with the counts $x$ rising, $i = 1 \ldots n$ (Gini 1912; of
     recommendations: Fleder & Hosanagar 2009, Management Science 55(5)).
+
+    Args:
+        counts: How many lists show each item, `[num_draws, num_items]`.
     """
-    return float(_gini(_counts(counts)[None])[0])
+    rising = np.sort(counts, axis=1)
+    size = rising.shape[1]
+    return np.asarray(rising @ (2.0 * np.arange(1, size + 1) - size - 1) / (size * rising.sum(axis=1)))
 
 
 def list_diversity(distances: Floats) -> NDArray[np.float64]:
     """Return the mean distance of two items of each list (Ziegler et al. 2005), from `[num_users, k, k]`, k at least 2."""
-    length = distances.shape[-1]
-    if length < 2:
-        raise ValueError(f"the diversity of a list needs at least 2 items; it has {length}")
-    first, second = np.triu_indices(length, 1)
+    first, second = np.triu_indices(distances.shape[-1], 1)
     return np.asarray(distances[:, first, second].mean(axis=1, dtype=np.float64))
 
 
@@ -76,9 +71,9 @@ def shares(items: NDArray[np.bool_] | Floats, of_items: Floats) -> NDArray[np.fl
         items: How often each set holds each item, `[num_sets, num_items]`.
         of_items: Shares of the concepts in each item, rows that sum to 1, or to 0 without any, `[num_items, num_concepts]`.
     """
-    found = items.astype(np.float64) @ of_items
-    total = found.sum(axis=1, keepdims=True)
-    return np.asarray(np.divide(found, total, out=np.zeros_like(found), where=total > 0))
+    sums = items.astype(np.float64) @ of_items
+    total = sums.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(sums, total, out=np.zeros_like(sums), where=total > 0))
 
 
 def miscalibration(profile: Floats, listed: Floats) -> NDArray[np.float64]:
@@ -95,17 +90,23 @@ def miscalibration(profile: Floats, listed: Floats) -> NDArray[np.float64]:
     return np.asarray((profile * np.log(ratio)).sum(axis=1))
 
 
-def coverage_estimate(lists: Indices, candidates: Indices, *, num_draws: int = 1000, rng: int) -> Estimate:
-    """Return the coverage of the candidates with its interval; see `resampled` for how it is centred."""
-    return _of_counts(lists, candidates, lambda counts: (counts > 0).mean(axis=1), num_draws, rng)
+def of_counts(measure: Callable[[Floats], Floats], lists: Indices, candidates: Indices, *, rng: int) -> Estimate:
+    """Return a measure of how many lists show each candidate, with its interval; see `resampled` for how it is centred.
+
+    Args:
+        measure: `coverage` or `gini`.
+        lists: Items, `[num_users, length]`, all of them candidates.
+        candidates: Items that may be listed, rising.
+        rng: Seed.
+    """
+    num_users, length = lists.shape
+    places = np.searchsorted(candidates, lists)
+    row = np.repeat(np.arange(num_users), length)
+    table = sparse.csr_array((np.ones(lists.size), (row, places.ravel())), shape=(num_users, len(candidates)))
+    return resampled(lambda weights: measure(np.asarray(weights @ table)), num_users, rng=rng)
 
 
-def gini_estimate(lists: Indices, candidates: Indices, *, num_draws: int = 1000, rng: int) -> Estimate:
-    """Return the Gini index over the candidates with its interval; see `resampled` for how it is centred."""
-    return _of_counts(lists, candidates, _gini, num_draws, rng)
-
-
-def lift_estimate(listed: Floats, profile: Floats, *, num_draws: int = 1000, rng: int) -> Estimate:
+def lift_estimate(listed: Floats, profile: Floats, *, rng: int) -> Estimate:
     """Return by which share listed items are more popular than those of profiles (Abdollahpouri et al. 2019), with its interval.
 
     `mean(listed) / mean(profile) - 1` over users: 0 where lists are as popular as what people chose themselves.
@@ -113,16 +114,15 @@ def lift_estimate(listed: Floats, profile: Floats, *, num_draws: int = 1000, rng
     Args:
         listed: Mean popularity of each user's list, in training ratings, `[num_users]`.
         profile: Mean popularity of what each user rated in training, `[num_users]`.
-        num_draws: Number of bootstrap draws.
         rng: Seed.
     """
     both = np.stack([listed, profile], axis=1).astype(np.float64)
 
-    def statistic(weights: Floats) -> Floats:
+    def lift(weights: Floats) -> Floats:
         sums = weights @ both
         return np.asarray(sums[:, 0] / sums[:, 1] - 1)
 
-    return resampled(statistic, len(listed), num_draws=num_draws, rng=rng)
+    return resampled(lift, len(listed), rng=rng)
 
 
 def resampled(statistic: Callable[[Floats], Floats], num_users: int, *, num_draws: int = 1000, rng: int) -> Estimate:
@@ -137,39 +137,10 @@ def resampled(statistic: Callable[[Floats], Floats], num_users: int, *, num_draw
         num_draws: Number of bootstrap draws.
         rng: Seed.
     """
-    if num_users < 1:
-        raise ValueError("a measure of lists needs the list of at least 1 user")
     value = float(statistic(np.ones((1, num_users)))[0])
-    generator, draws = np.random.default_rng(rng), []
-    even = np.full(num_users, 1 / num_users)
-    for start in range(0, num_draws, _DRAWS_AT_ONCE):
-        weights = generator.multinomial(num_users, even, size=min(_DRAWS_AT_ONCE, num_draws - start))
-        draws.append(statistic(weights.astype(np.float64)))
-    found = np.concatenate(draws)
-    low, high = np.quantile(found - found.mean() + value, (0.025, 0.975))
+    generator, even = np.random.default_rng(rng), np.full(num_users, 1 / num_users)
+    sizes = [min(_DRAWS_AT_ONCE, num_draws - start) for start in range(0, num_draws, _DRAWS_AT_ONCE)]
+    weights = (generator.multinomial(num_users, even, size=size).astype(np.float64) for size in sizes)
+    draws = np.concatenate([statistic(some) for some in weights])
+    low, high = np.quantile(draws - draws.mean() + value, (0.025, 0.975))
     return Estimate(value, float(low), float(high))
-
-
-def _of_counts(
-    lists: Indices, candidates: Indices, measure: Callable[[Floats], Floats], num_draws: int, rng: int
-) -> Estimate:
-    num_users, length = lists.shape
-    places = np.searchsorted(candidates, lists)
-    if not np.array_equal(candidates[np.minimum(places, len(candidates) - 1)], lists):
-        raise ValueError("a list shows an item that is no candidate")
-    row = np.repeat(np.arange(num_users), length)
-    table = sparse.csr_array((np.ones(lists.size), (row, places.ravel())), shape=(num_users, len(candidates)))
-    return resampled(lambda weights: measure(np.asarray(weights @ table)), num_users, num_draws=num_draws, rng=rng)
-
-
-def _gini(counts: Floats) -> Floats:
-    rising = np.sort(counts, axis=1)
-    size = rising.shape[1]
-    return np.asarray(rising @ (2.0 * np.arange(1, size + 1) - size - 1) / (size * rising.sum(axis=1)))
-
-
-def _counts(counts: Floats | Indices) -> NDArray[np.float64]:
-    found = np.asarray(counts, dtype=np.float64)
-    if found.ndim != 1 or not found.sum() > 0 or found.min() < 0:
-        raise ValueError("expected how many lists show each item, at least one of any")
-    return found

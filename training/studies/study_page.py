@@ -1,4 +1,4 @@
-"""The cold-start study as one page of HTML: what was asked, how, what was found, in words computed from the tables."""
+"""The cold-start study as one page of HTML: what was found, in words computed from the tables, with figures and tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kg.storage.atomic import write_file
 from training.comparison.result_rows import OURS
 from training.studies.asking import INFORMATIVE
 from training.studies.cold_start import PARTS, Study
-from training.studies.cold_tables import INFORMED, RETRAINED
+from training.studies.cold_tables import INFORMED
 from training.studies.rendered_page import rendered_page
 
 __all__ = ["findings", "write_page"]
@@ -25,204 +25,134 @@ _WHERE = {
     "cold_both": "new users rating new items",
 }
 
-_TITLES = {
-    "settings": (
-        "New items, new users, both",
-        "RMSE with 95 % bootstrap intervals over users. One training; the band is kgrec's interval. kgrec knows a new "
-        "user's concepts here (such as age or occupation), where the graph has them.",
-    ),
-    "parts_left_out": (
-        "What each part brings",
-        "Each bar: by how much the RMSE of the whole model is below that of a model trained without the part; "
-        "lines are 95 % intervals over users, paired. Grey: p above 0.05 after Holm's correction over all models.",
-    ),
-    "few_shot_users": (
-        "The first ratings of a new user",
-        "Bands are 95 % bootstrap intervals over users. Everyone is predicted on the same test ratings whatever they have "
-        "given. The model knows only the history, as in <code>recommend --history</code>; where it also knows age, occupation "
-        "and the like, the line says so.",
-    ),
-    "few_shot_items": (
-        "The first ratings of a new item",
-        "Bands are 95 % bootstrap intervals over items. The same items, and the same test ratings, at every number.",
-    ),
-    "bins": (
-        "Which new items are hard",
-        "Cold items in four groups of about equally many ratings. Lines are 95 % intervals over items. Popularity is counted "
-        "in the held-out ratings, which no model saw.",
-    ),
-    "calibration": (
-        "Does it know what it does not know?",
-        "Left: share of ratings inside central intervals of the predicted distribution, against what is promised "
-        "(95 % bootstrap intervals). Right: where ratings fall in their predicted distributions (randomised, as stars are "
-        "discrete); a hump in the middle means too wide, horns at the ends too narrow.",
-    ),
-    "questions": (
-        "What to ask someone new",
-        "Each user can answer about half of what they rated; the other half is predicted and never asked about. Questions "
-        "about anything else are answered with \u201cI do not know it\u201d, and cost a question. On the left the band is the 95 % "
-        "interval of the informative ones, over users. In the middle: how much lower the RMSE is than with "
-        "the other ways, paired by user, with 95 % bootstrap intervals.",
-    ),
-}
-
 
 def findings(study: Study) -> dict[str, list[str]]:
     """Say in sentences what each figure shows; every number and every comparison is taken from the tables."""
     return {
-        "settings": _settings(study),
-        "parts_left_out": _left_out(study),
-        "few_shot_users": _few_shot(study, "few_shot_users", "user"),
-        "few_shot_items": _few_shot(study, "few_shot_items", "item"),
-        "bins": _bins(study),
-        "calibration": _calibration(study),
-        "questions": _questions(study),
+        "settings": _settings(study.tables["gains"]),
+        "parts_left_out": _left_out(study.tables["gains"]),
+        "few_shot_users": _few_shot(study.tables["few_shot_users"], "user"),
+        "few_shot_items": _few_shot(study.tables["few_shot_items"], "item"),
+        "bins": _bins(study.tables["bins"]),
+        "calibration": _calibration(study.tables["calibration"]),
+        "questions": _questions(study.tables["questions"]),
     }
 
 
 def write_page(study: Study, figures: Mapping[str, str], out: Path) -> Path:
-    """Write `out/index.html`, which needs no other file.
+    """Write `out/index.html`, which needs no other file; its words are in `templates/cold_start.html.j2`.
 
     Args:
         study: What was found.
         figures: SVG texts by name, of `training.studies.study_figures.write_figures`.
         out: Folder.
     """
-    told = findings(study)
-    sections = []
-    for name, (title, caption) in _TITLES.items():
-        if told[name]:
-            source = {"settings": "gains", "parts_left_out": "gains"}.get(name, name)
-            table = study.tables[source]
-            sections.append(
-                {
-                    "title": title,
-                    "sentences": told[name],
-                    "figure": Markup(_inline(figures[name], name)),
-                    "caption": Markup(caption),  # ours, with tags
-                    "file": f"{source}.csv",
-                    "heads": list(table.columns),
-                    "rows": [[_cell(value) for value in row] for row in table.itertuples(index=False)],
-                }
-            )
-    title = f"Cold start: {study.facts['graph']}"
-    page = rendered_page("cold_start.html.j2", title=title, facts=study.facts, sections=sections)
+    page = rendered_page(
+        "cold_start.html.j2",
+        title=f"Cold start: {study.facts['graph']}",
+        facts=study.facts,
+        findings=findings(study),
+        figures={name: Markup(_inline(svg, name)) for name, svg in figures.items()},
+        tables={
+            name: (list(table.columns), table.map(_cell).to_numpy().tolist()) for name, table in study.tables.items()
+        },
+    )
     write_file(out / "index.html", page)
     return out / "index.html"
 
 
-def _settings(study: Study) -> list[str]:
-    table, said = study.tables["gains"], []
+def _settings(table: pd.DataFrame) -> list[str]:
+    sentences = []
     for part in PARTS:
-        rows = table[(table["part"] == part) & ~table["model"].str.startswith(f"{OURS} without")]
-        ours = rows[rows["model"] == OURS].iloc[0]
-        others = rows[rows["model"] != OURS]
-        best = others.iloc[int(others["rmse"].argmin())]
-        said.append(
-            f"For {_WHERE[part]}, kgrec's RMSE is {ours['rmse']:.3f}; the best baseline there, {best['model']}, has "
+        rows = table[(table["part"] == part) & ~table["model"].str.startswith(f"{OURS} without")].set_index("model")
+        ours, others = rows.loc[OURS], rows.drop(index=OURS)
+        best = others.loc[others["rmse"].idxmin()]
+        sentences.append(
+            f"For {_WHERE[part]}, kgrec's RMSE is {ours['rmse']:.3f}; the best baseline there, {best.name}, has "
             f"{best['rmse']:.3f}: {_compared(best)}."
         )
-    return said
+    return sentences
 
 
-def _left_out(study: Study) -> list[str]:
-    table = study.tables["gains"]
+def _left_out(table: pd.DataFrame) -> list[str]:
     table = table[table["model"].str.startswith(f"{OURS} without")]
-    said = []
-    for part in PARTS:
+    sentences = []
+    for part in PARTS if len(table) else ():
         rows = table[table["part"] == part]
-        if rows.empty:
-            return []
-        most = rows.iloc[int(rows["gain"].argmax())]
-        nothing = [model.removeprefix(f"{OURS} without ") for model in rows.loc[~(rows["p_holm"] < 0.05), "model"]]
-        rest = f" Leaving out {_listed(nothing)} makes no significant difference there." if nothing else ""
-        if len(nothing) == len(rows) > 1:
-            rest = " None of what was left out makes a significant difference there."
-        what = most["model"].removeprefix(f"{OURS} without ")
+        rows = rows.set_index(rows["model"].str.removeprefix(f"{OURS} without "))
+        most = rows.loc[rows["gain"].idxmax()]
         if most["gain"] > 0:
-            first = f"For {_WHERE[part]}, the model is hurt most without {what}: {_compared(most)}."
+            first = f"the model is hurt most without {most.name}: {_compared(most)}."
         else:
-            first = f"For {_WHERE[part]}, the model misses nothing that was left out; against the one without {what}, {_compared(most)}."
-        said.append(f"{first}{rest}")
-    return said
+            first = (
+                f"the model misses nothing that was left out; against the one without {most.name}, {_compared(most)}."
+            )
+        unclear = list(rows.index[~(rows["p_holm"] < 0.05)])
+        if len(unclear) == len(rows) > 1:
+            rest = " None of what was left out makes a significant difference there."
+        else:
+            rest = f" Leaving out {_listed(unclear)} makes no significant difference there." if unclear else ""
+        sentences.append(f"For {_WHERE[part]}, {first}{rest}")
+    return sentences
 
 
-def _few_shot(study: Study, name: str, who: str) -> list[str]:
-    table = study.tables[name]
+def _few_shot(table: pd.DataFrame, who: str) -> list[str]:
     ours = table[table["model"] == OURS].sort_values("given").reset_index(drop=True)
     values, low, high = (ours[column].to_numpy() for column in ("rmse", "low", "high"))
-    falls = bool((np.diff(values) <= 0).all())
-    within = bool((values[1:] <= high[:-1]).all() and (low[1:] <= values[:-1]).all())
-    shape = (
-        "It falls at every step"
-        if falls
-        else "It falls within its intervals, though not at every step"
-        if within
-        else "It does not fall throughout"
-    )
-    five = ours[ours["given"] == 5].iloc[0]
-    first, last = ours.iloc[0], ours.iloc[-1]
-    informed = [
-        f"Where the {who}'s concepts, such as age and occupation, are known as well, it is {row['rmse']:.3f} with 5 ratings: "
-        f"{_compared(row)}."
-        for _, row in table[(table["model"] == INFORMED) & (table["given"] == 5)].iterrows()
-    ]
-    anew = [
-        f"Trained anew with {int(row['given'])} ratings of every new {who} among the others, it is {row['rmse']:.3f}: {_compared(row)}."
-        for _, row in table[table["model"] == RETRAINED].iterrows()
-    ]
-    return [
+    if (np.diff(values) <= 0).all():
+        shape = "It falls at every step"
+    elif (values[1:] <= high[:-1]).all() and (low[1:] <= values[:-1]).all():
+        shape = "It falls within its intervals, though not at every step"
+    else:
+        shape = "It does not fall throughout"
+    five, first, last = ours[ours["given"] == 5].iloc[0], ours.iloc[0], ours.iloc[-1]
+    sentences = [
         f"With 5 ratings of a new {who}, the RMSE is {five['rmse']:.3f}; against the bias baseline with the same ratings: "
         f"{_compared(five)}.",
         f"The curve goes from {first['rmse']:.3f} without any rating to {last['rmse']:.3f} with {int(last['given'])}. {shape}. "
         f"At {int(last['given'])} ratings, against the bias baseline: {_compared(last)}.",
-        *informed,
-        *anew,
     ]
+    for _, row in table[(table["model"] == INFORMED) & (table["given"] == 5)].iterrows():
+        sentences.append(
+            f"Where the {who}'s concepts, such as age and occupation, are known as well, it is {row['rmse']:.3f} with 5 "
+            f"ratings: {_compared(row)}."
+        )
+    return sentences
 
 
-def _bins(study: Study) -> list[str]:
-    said = []
-    table = study.tables["bins"]
+def _bins(table: pd.DataFrame) -> list[str]:
+    better = int(((table["gain"] > 0) & (table["p_holm"] < 0.05)).sum())
+    sentences = [f"In {better} of {len(table)} groups of new items, kgrec is significantly better than the biases."]
     for by, rows in table.groupby("by", sort=False):
-        hardest, easiest = (rows.iloc[int(place)] for place in (rows["rmse"].argmax(), rows["rmse"].argmin()))
+        hardest, easiest = rows.loc[rows["rmse"].idxmax()], rows.loc[rows["rmse"].idxmin()]
         apart = hardest["low"] > easiest["high"]
         verdict = "their intervals do not overlap" if apart else "their intervals overlap, so the order may be chance"
-        said.append(
+        sentences.append(
             f"By {by}, new items are hardest at {hardest['bin']} (RMSE {hardest['rmse']:.3f}) and easiest at "
             f"{easiest['bin']} ({easiest['rmse']:.3f}); {verdict}."
         )
-    better = int(((table["gain"] > 0) & (table["p_holm"] < 0.05)).sum())
-    said.insert(0, f"In {better} of {len(table)} groups of new items, kgrec is significantly better than the biases.")
-    return said
+    return sentences
 
 
-def _calibration(study: Study) -> list[str]:
-    table = study.tables["calibration"]
-    rows = table[(table["what"] == "interval") & (table["at"] == 0.8)].set_index("part")["share"]
-    share = {part: float(rows.loc[part]) for part in PARTS}
+def _calibration(table: pd.DataFrame) -> list[str]:
+    share = table[(table["what"] == "interval") & (table["at"] == 0.8)].set_index("part")["share"]
     shares = ", ".join(f"{100 * share[part]:.1f} % of ratings for {_WHERE[part]}" for part in PARTS)
     off = [_WHERE[part] for part in PARTS if not 0.78 <= share[part] <= 0.82]
-    verdict = "All lie between 78 and 82 %." if not off else f"Outside of 78 to 82 %: {_listed(off)}."
+    verdict = f"Outside of 78 to 82 %: {_listed(off)}." if off else "All lie between 78 and 82 %."
     return [f"Intervals that promise 80 % hold {shares}. {verdict}"]
 
 
-def _questions(study: Study) -> list[str]:
-    table = study.tables["questions"]
+def _questions(table: pd.DataFrame) -> list[str]:
     last = int(table["asked"].max())
     at_end = table[table["asked"] == last].set_index("strategy")
-    ours = at_end.loc[INFORMATIVE]
-    said = [
-        f"After {last} questions chosen for what their answers tell, and for being known, the RMSE is {ours['rmse']:.3f} "
-        f"(it was {table.loc[(table['strategy'] == INFORMATIVE) & (table['asked'] == 0), 'rmse'].iloc[0]:.3f}); "
-        + "; ".join(
-            f"against {name} ones: {_compared(row, 'it is')}" for name, row in at_end.iterrows() if name != INFORMATIVE
-        )
-        + "."
+    before = table.loc[(table["strategy"] == INFORMATIVE) & (table["asked"] == 0), "rmse"].iloc[0]
+    others = (f"against {name} ones: {_compared(row, 'it is')}" for name, row in at_end.drop(INFORMATIVE).iterrows())
+    answered = ", ".join(f"{row['answered']:.1f} of {name} ones" for name, row in at_end.iterrows())
+    return [
+        f"After {last} questions chosen for what their answers tell, and for being known, the RMSE is "
+        f"{at_end.loc[INFORMATIVE, 'rmse']:.3f} (it was {before:.3f}); {'; '.join(others)}.",
+        f"Of {last} questions, people can answer {answered}, on average.",
     ]
-    counts = ", ".join(f"{row['answered']:.1f} of {name} ones" for name, row in at_end.iterrows())
-    said.append(f"Of {last} questions, people can answer {counts}, on average.")
-    return said
 
 
 def _compared(row: pd.Series, subject: str = "kgrec's is") -> str:
@@ -240,9 +170,9 @@ def _listed(names: list[str]) -> str:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value:.4f}"
-    return "" if value is None else str(value)
+    if value is None or value != value:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float | np.floating) else str(value)
 
 
 def _inline(svg: str, name: str) -> str:

@@ -10,18 +10,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.storage.atomic import write_file
+from kg.storage.atomic import make_directory, write_file
 from models.lists.rerank import POOL, greedy, pool_of
 from models.recommender import Recommender
-from training.figure_files import BLUE, DARK, GREY, save_figure
 from training.predictions import LIST_LENGTH
 from training.studies.beyond import NDCG, OURS, Shelf
+from training.studies.drawing import BLUE, DARK, GREY, panels, save_figure, styled, under
 
 __all__ = ["WEIGHTS", "trade_off", "trade_off_figure", "write_trade_off"]
 
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(11))
 _USERS = 256  # ranked at once: the distances of their pools are 10 MB
 _NAMES = {"ease": "EASE", "content_knn": "content kNN"}  # where people read them
+_AXES = {
+    "diversity": "mean distance of two listed items in text and concepts",
+    "novelty": "mean self-information of listed items, in bits",
+}
 
 
 def trade_off(recommender: Recommender, shelf: Shelf, weights: Sequence[float] = WEIGHTS) -> pd.DataFrame:
@@ -37,27 +41,27 @@ def trade_off(recommender: Recommender, shelf: Shelf, weights: Sequence[float] =
     Returns:
         A row a setting: `parameter` (`diversity` or `novelty`), `weight`, and for each measure its value, `low` and `high`.
     """
-    settings = [("diversity", weight) for weight in weights] + [("novelty", weight) for weight in weights]
+    settings = [(parameter, weight) for parameter in _AXES for weight in weights]
     length = min(LIST_LENGTH, len(shelf.candidates))
     lists: dict[tuple[str, float], list[NDArray[np.int64]]] = {setting: [] for setting in settings}
     apart: dict[tuple[str, float], list[NDArray[np.float32]]] = {setting: [] for setting in settings}
     for start in range(0, len(shelf.users), _USERS):
         pool, scores, distances = _pools(recommender, shelf, shelf.users[start : start + _USERS])
         novelty = recommender.reranker.novelty[pool]
-        rows = np.arange(len(pool))[:, None, None]
+        users = np.arange(len(pool))[:, None, None]
         for parameter, weight in settings:
             diversity, rest = (weight, 0.0) if parameter == "diversity" else (0.0, weight)
             places = greedy(scores, distances, novelty, length, diversity=diversity, novelty_weight=rest)
             lists[parameter, weight].append(np.take_along_axis(pool, places, axis=1))
-            apart[parameter, weight].append(distances[rows, places[:, :, None], places[:, None, :]])
-    found = []
+            apart[parameter, weight].append(distances[users, places[:, :, None], places[:, None, :]])
+    rows = []
     for parameter, weight in settings:
         measures = shelf.measures(np.concatenate(lists[parameter, weight]), np.concatenate(apart[parameter, weight]))
         row: dict[str, Any] = {"parameter": parameter, "weight": weight}
         for metric, estimate in measures.items():
             row |= {metric: estimate.value, f"{metric} low": estimate.low, f"{metric} high": estimate.high}
-        found.append(row)
-    return pd.DataFrame(found)
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _pools(
@@ -65,11 +69,9 @@ def _pools(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Return the best candidates of users, their scores, and how far they are apart."""
     scores = np.array(recommender.rank_scores(users), dtype=np.float32)
-    mine = np.isin(shelf.train.user, users)
-    scores[np.searchsorted(users, shelf.train.user[mine]), shelf.train.item[mine]] = -np.inf
-    no_candidate = np.ones(scores.shape[1], dtype=bool)
-    no_candidate[shelf.candidates] = False
-    scores[:, no_candidate] = -np.inf
+    rated = np.isin(shelf.train.user, users)
+    scores[np.searchsorted(users, shelf.train.user[rated]), shelf.train.item[rated]] = -np.inf
+    scores[:, np.setdiff1d(np.arange(scores.shape[1]), shelf.candidates)] = -np.inf
     pool = pool_of(scores, min(max(POOL, 5 * LIST_LENGTH), len(shelf.candidates)))
     distances = np.stack([recommender.reranker.distances(items) for items in pool])
     return pool, np.take_along_axis(scores, pool, axis=1), distances
@@ -88,63 +90,39 @@ def write_trade_off(
     Returns:
         The files.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    files = [out / "trade-off.csv"]
-    write_file(files[0], rows.to_csv(index=False, float_format="%.6g"))
-    return [*files, *save_figure(trade_off_figure(rows, models), out, "trade-off")]
+    make_directory(out)
+    write_file(out / "trade-off.csv", rows.to_csv(index=False, float_format="%.6g"))
+    return [out / "trade-off.csv", *save_figure(trade_off_figure(rows, models), out, "trade-off")]
 
 
+@styled
 def trade_off_figure(rows: pd.DataFrame, models: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Any:
     """Return the curves as a `matplotlib.figure.Figure`: NDCG against diversity, and against novelty."""
-    # Here, for it takes half a second that no other command should wait.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.0, 5.0), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
-    words = {
-        "diversity": ("diversity", "mean distance of two listed items in text and concepts"),
-        "novelty": ("novelty", "mean self-information of listed items, in bits"),
-    }
-    for panel, (parameter, (metric, label)) in zip(axes, words.items(), strict=True):
-        _draw(panel, rows[rows["parameter"] == parameter], metric, parameter)
-        for name, found in models.items():
-            if name != OURS and metric in found:
-                x, y = found[metric]["value"], found[NDCG]["value"]
-                panel.scatter(x, y, color=GREY, marker="D", s=34, zorder=3)
-                panel.annotate(
-                    _NAMES.get(name, name), (x, y), xytext=(7, -4), textcoords="offset points", color=DARK, fontsize=9
-                )
-        panel.set_xlabel(label)
-        panel.set_title(f"weight of {parameter}, 0 to 1", loc="left", fontweight="bold")
-        panel.margins(x=0.12, y=0.08)
+    figure, axes = panels(2, (11.0, 5.0), sharey=True)
+    for axis, (metric, label) in zip(axes, _AXES.items(), strict=True):
+        curve = rows[rows["parameter"] == metric]
+        x, y = curve[metric], curve[NDCG]
+        axis.fill_between(x, curve[f"{NDCG} low"], curve[f"{NDCG} high"], color=BLUE, alpha=0.12, linewidth=0)
+        ends = [x - curve[f"{metric} low"], curve[f"{metric} high"] - x]
+        axis.errorbar(x, y, xerr=ends, color=BLUE, marker="o", markersize=5, linewidth=1.8, elinewidth=0.8)
+        for weight in (0.0, 0.5, 1.0):
+            for _, row in curve[curve["weight"] == weight].iterrows():
+                words = f"kgrec, {metric} 0" if weight == 0 else f"{weight:g}"
+                _name_point(axis, words, row[metric], row[NDCG], BLUE)
+        for name, measures in models.items():
+            if name != OURS and metric in measures:
+                at = measures[metric]["value"], measures[NDCG]["value"]
+                axis.scatter(*at, color=GREY, marker="D", s=34, zorder=3)
+                _name_point(axis, _NAMES.get(name, name), *at, DARK)
+        axis.set(xlabel=label, title=f"weight of {metric}, 0 to 1")
+        axis.margins(x=0.12, y=0.08)
     axes[0].set_ylabel(f"NDCG@{LIST_LENGTH} on the test ratings")
-    figure.text(
-        0.01,
-        -0.01,
+    under(
+        figure,
         "A dot a weight; bars and band: 95 % bootstrap intervals over users of both measures. Diamonds: baselines. The axes do not begin at 0.",
-        va="top",
-        fontsize=8,
-        color=GREY,
     )
     return figure
 
 
-def _draw(axes: Any, rows: pd.DataFrame, metric: str, parameter: str) -> None:
-    x, y = rows[metric].to_numpy(), rows[NDCG].to_numpy()
-    axes.fill_between(x, rows[f"{NDCG} low"], rows[f"{NDCG} high"], color=BLUE, alpha=0.12, linewidth=0)
-    ends = np.stack([x - rows[f"{metric} low"], rows[f"{metric} high"] - x])
-    axes.errorbar(x, y, xerr=ends, color=BLUE, marker="o", markersize=5, linewidth=1.8, elinewidth=0.8)
-    width, height = max(np.ptp(x), 1e-9), max(np.ptp(y), 1e-9)
-    named = (-np.inf, -np.inf)
-    for place, (weight, right, up) in enumerate(zip(rows["weight"], x, y, strict=True)):
-        # EntityLinker that would lie over each other are left out; the first one is long.
-        if np.hypot((right - named[0]) / width, (up - named[1]) / height) > (0.3 if place < 5 else 0.12):
-            named = (right, up)
-            words = f"kgrec, {parameter} 0" if place == 0 else f"{weight:g}"
-            above = 16 if place == 0 else 7
-            axes.annotate(
-                words, (right, up), xytext=(5, above), textcoords="offset points", color=BLUE, fontsize=9, zorder=4
-            )
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.grid(alpha=0.25)
+def _name_point(axis: Any, name: str, x: float, y: float, colour: str) -> None:
+    axis.annotate(name, (x, y), xytext=(6, 7), textcoords="offset points", color=colour, fontsize=9, zorder=4)

@@ -37,12 +37,12 @@ def test_a_profile_says_its_unit_and_whether_there_are_stars(runs: dict[str, Pat
 
 @pytest.mark.parametrize("kind", ["stars", "score"])
 def test_an_edit_holds_and_gives_a_list(runs: dict[str, Path], kgrec: Kgrec, kind: str) -> None:
-    arguments = ("profile", runs[kind], "--user", "000", "--set", "genre: War=0.4", "-k", "3")
+    arguments = ("profile", runs[kind], "--user", "000", "--set", "genre: War=0.4")
     code, out, _ = kgrec(*arguments, "--json")
     found = json.loads(out)
     assert code == 0
     assert found["edits"] == {"genre:war": 0.4}
-    assert len(found["items"]) == 3
+    assert 3 <= len(found["items"]) <= 10
     assert {one["name"]: one["weight"] for one in found["interests"]}["genre: War"] == pytest.approx(0.4, abs=1e-3)
     assert kgrec(*arguments)[0] == 0
 
