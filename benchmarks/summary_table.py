@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,19 +13,14 @@ from training.comparison.result_rows import OURS, THIS_RUN, largest_p
 
 __all__ = ["published_rows", "summary"]
 
+PUBLISHED = Path(__file__).with_name("published.csv")
+
 
 def published_rows(protocol: Protocol) -> list[dict[str, Any]]:
-    """Return the figures that others reported, as rows of the protocol's first part."""
-    return [
-        {
-            "model": found.model,
-            "part": protocol.parts[0],
-            **found.figures,
-            "source": found.source,
-            "uses_test_date": found.uses_test_date,
-        }
-        for found in protocol.published
-    ]
+    """Return what others reported of a protocol, as rows of its first part."""
+    table = pd.read_csv(PUBLISHED, true_values=["yes"], false_values=["no"])
+    rows = table[table["protocol"] == protocol.name].assign(part=protocol.parts[0]).drop(columns="protocol")
+    return [row.dropna().to_dict() for _, row in rows.iterrows()]
 
 
 def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) -> pd.DataFrame:
