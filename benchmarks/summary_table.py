@@ -20,7 +20,7 @@ def published_rows(protocol: Protocol) -> list[dict[str, Any]]:
     """Return what others reported of a protocol, as rows of its first part."""
     table = pd.read_csv(PUBLISHED, true_values=["yes"], false_values=["no"])
     rows = table[table["protocol"] == protocol.name].assign(part=protocol.parts[0]).drop(columns="protocol")
-    return [row.dropna().to_dict() for _, row in rows.iterrows()]
+    return [{str(name): value for name, value in row.dropna().items()} for _, row in rows.iterrows()]
 
 
 def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) -> pd.DataFrame:

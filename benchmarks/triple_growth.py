@@ -126,7 +126,7 @@ def _build(description: Path, num_triples: int, _: Progress) -> TripleGrowth:
     )
 
 
-def _load(file: Path, _: Progress) -> Loading:
+def _load(file: Path, _progress: Progress) -> Loading:
     import rdflib
 
     logging.getLogger("rdflib").setLevel(logging.ERROR)  # it warns of literals whose value it cannot read

@@ -14,7 +14,7 @@ __all__ = ["holm", "rmse_gain"]
 NUM_DRAWS = 1000
 
 
-def holm(p: Sequence[float]) -> NDArray[np.float64]:
+def holm(p: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
     """Adjust p-values of a family of tests so that the chance of any false alarm stays below the level.
 
     Step-down: the i-th smallest of m is multiplied by m - i + 1, and never falls below the one before it (Holm 1979,

@@ -63,10 +63,8 @@ def table_rows(
                 if isinstance(value, Mapping):
                     row |= {metric: value["value"], f"{metric} low": value["low"], f"{metric} high": value["high"]}
             if ours is not None and run.model != OURS:
-                both = (
-                    _by_user(each, ratings, relevant_from, lengths) for each in (ours.predictions[part], predictions)
-                )
-                row |= _compared(*both, tested)
+                by_user = _by_user(ours.predictions[part], ratings, relevant_from, lengths)
+                row |= _compared(by_user, _by_user(predictions, ratings, relevant_from, lengths), tested)
             if measurement.facts.get("chosen"):
                 row["chosen"] = measurement.facts["chosen"]
             software = measurement.facts["software"]

@@ -41,7 +41,7 @@ Rows = NDArray[np.int64]
 def with_holm(table: pd.DataFrame, *, family: Sequence[str]) -> pd.DataFrame:
     """Add `p_holm` beside `p`, adjusted over each group of rows with equal `family` columns; over all without any."""
     groups = table.groupby(list(family), sort=False)["p"] if family else table.groupby(lambda _: 0)["p"]
-    return table.assign(p_holm=groups.transform(holm))
+    return table.assign(p_holm=groups.transform(lambda p: pd.Series(holm(p.to_numpy()), p.index)))
 
 
 def part_gains(measured: Mapping[str, Measurement], parts: Mapping[str, Ratings]) -> pd.DataFrame:
