@@ -63,7 +63,7 @@ def part_gains(measured: Mapping[str, Measurement], parts: Mapping[str, Ratings]
     return with_holm(pd.DataFrame(lines), family=["part"])
 
 
-def few_shot_table(curves: Mapping[str, Curve], draw: Draw, part: Ratings, levels: NDArray[np.float32]) -> pd.DataFrame:
+def few_shot_table(curves: Mapping[str, Curve], draw: Draw, levels: NDArray[np.float32]) -> pd.DataFrame:
     """Return a row a model and number of given ratings, with intervals over the newcomers.
 
     Returns:
@@ -72,7 +72,7 @@ def few_shot_table(curves: Mapping[str, Curve], draw: Draw, part: Ratings, level
         baseline with the same ratings: `gain`, `gain_low`, `gain_high`, `p`, `p_holm` (over the numbers),
         also where the concepts of new users are known to it.
     """
-    values, owner = part.value[draw.test], draw.owner
+    values, owner = draw.part.value[draw.test], draw.owner
     lines = []
     for model, curve in curves.items():
         for number, served in curve.items():
