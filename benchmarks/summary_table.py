@@ -49,8 +49,8 @@ def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) ->
             better = group[f"{metrics[0]} {OURS} better"].dropna()
             line[f"{OURS} better"] = f"{int(better.sum())} of {len(better)}" if len(better) else ""
         for column, heading in (("train_seconds", "seconds"), ("peak_memory_mb", "MB")):
-            found = group[column].dropna() if column in group else pd.Series(dtype=float)
-            line[heading] = f"{found.median():.0f}" if len(found) else ""  # the first row may have read the texts
+            costs = group[column].dropna() if column in group else pd.Series(dtype=float)
+            line[heading] = f"{costs.median():.0f}" if len(costs) else ""  # the first row may have read the texts
         line["test date"] = "used" if group["uses_test_date"].any() else ""
         lines.append(line)
     return pd.DataFrame(lines)
