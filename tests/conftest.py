@@ -22,6 +22,7 @@ from kg.description import Description
 from kg.rdf.engine import open_engine
 from kg.rdf.statement_tables import Statements, read_statements
 from kg.report import FileAccount
+from models.text import TextEncoder
 
 settings.register_profile("kgrec", deadline=None, max_examples=40)
 settings.load_profile("kgrec")
@@ -182,3 +183,57 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The small world, built."""
     folder = write_small_world(tmp_path_factory.mktemp("small"))
     return build(Description.load(folder / "description.yaml"))
+
+
+TINY_WORDS = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] a film about and number love tears family letter tank soldier bomb front . , no "
+    + " ".join(str(number) for number in range(30))
+).split()
+
+
+def write_tiny_encoder(folder: Path, *, decoder: bool = False) -> Path:
+    """Write a BERT of two layers (or a Llama) with random weights and the words of a small world."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(TINY_WORDS)}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    if not decoder:
+        words.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+    names = {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "mask_token": "[MASK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+    }
+    PreTrainedTokenizerFast(tokenizer_object=words, **names).save_pretrained(folder)
+    sizes = {"vocab_size": len(TINY_WORDS), "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if decoder:
+            model = LlamaForCausalLM(LlamaConfig(**sizes, intermediate_size=64, num_key_value_heads=2, pad_token_id=0))
+        else:
+            model = BertModel(BertConfig(**sizes, intermediate_size=64, max_position_embeddings=64))
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
+    """A real encoder of the architecture of the default one, small enough to be trained in a second."""
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    return TextEncoder(
+        str(write_tiny_encoder(folder / "model")), cache=folder / "cache", max_length=32, precision="float32"
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
+    """A real decoder, whose last token reads the whole text."""
+    folder = tmp_path_factory.mktemp("tiny-decoder")
+    path = write_tiny_encoder(folder / "model", decoder=True)
+    return TextEncoder(str(path), cache=folder / "cache", max_length=32, precision="float32")

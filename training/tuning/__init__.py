@@ -1,0 +1,1 @@
+"""Tuning of the language model on what users did."""
