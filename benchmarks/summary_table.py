@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.protocols import Protocol
-from training.comparison.result_rows import OURS, THIS_RUN, largest_p
+from training.comparison.result_rows import OURS, THIS_RUN, largest_p, mean_and_spread
 
 __all__ = ["published_rows", "summary"]
 
@@ -39,10 +39,7 @@ def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) ->
     for model, group in frame.groupby("model", sort=False):
         source = str(group["source"].iloc[0])
         line: dict[str, str] = {"model": f"{model}{_about(group, source, repeated)}"}
-        for metric in metrics:
-            values = group[metric].dropna()
-            spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
-            line[metric] = f"{values.mean():.4f}{spread}" if len(values) else ""
+        line |= {metric: mean_and_spread(group[metric]) for metric in metrics}
         for metric in (metric for metric in metrics if f"{metric} p" in frame):
             line[f"p, {metric}"] = largest_p(group[f"{metric} p"].dropna())
         if repeated and f"{metrics[0]} {OURS} better" in frame:

@@ -21,7 +21,7 @@ from training.comparison.peers_implicit import ALS
 from training.comparison.peers_lightfm import LIGHTFM
 from training.comparison.peers_myfm import MYFM
 from training.comparison.peers_surprise import SURPRISE
-from training.comparison.result_rows import OURS, TESTED, largest_p, table_rows
+from training.comparison.result_rows import OURS, TESTED, largest_p, mean_and_spread, table_rows
 from training.config import RunConfig
 from training.experiment import Experiment
 from training.predictions import LIST_LENGTH, LIST_MEASURES
@@ -142,9 +142,6 @@ def compare(
 
 
 def _figure(group: pd.DataFrame, metric: str) -> list[str] | str:
-    values = group[metric].dropna()
-    if values.empty:
-        return ""
-    spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
+    mean = mean_and_spread(group[metric])
     low, high = (group[f"{metric} {end}"].mean() for end in ("low", "high"))
-    return [f"{values.mean():.4f}{spread}", f"{low:.3f} - {high:.3f}"]
+    return [mean, f"{low:.3f} - {high:.3f}"] if mean else ""

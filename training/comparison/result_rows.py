@@ -16,7 +16,7 @@ from training.evaluate import measure
 from training.metrics import paired_bootstrap_p
 from training.predictions import LIST_LENGTH, SEED, Predictions
 
-__all__ = ["LOWER_IS_BETTER", "OURS", "TESTED", "THIS_RUN", "largest_p", "table_rows"]
+__all__ = ["LOWER_IS_BETTER", "OURS", "TESTED", "THIS_RUN", "largest_p", "mean_and_spread", "table_rows"]
 
 OURS = "kgrec"
 THIS_RUN = "this run"
@@ -102,3 +102,10 @@ def largest_p(p: pd.Series) -> str:
     if not len(p):
         return ""
     return "< 0.001" if p.max() < 0.001 else f"{p.max():.3f}"
+
+
+def mean_and_spread(values: pd.Series) -> str:
+    """Return a mean in text, ± the standard deviation where there are several values; nothing of none."""
+    known = values.dropna()
+    spread = f" ± {known.std():.4f}" if len(known) > 1 else ""
+    return f"{known.mean():.4f}{spread}" if len(known) else ""
