@@ -12,12 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.gnn_explainer import edge_masks
+from benchmarks.removed_messages import predict_without
 from kg.errors import InputError
 from kg.ratings import Ratings
 from kg.schema import ITEM
 from models.attribution.attributions import Attribution, attributions
 from models.attribution.contributions import CONCEPT, NEIGHBOUR, PartKey
-from models.attribution.perturbations import predict_without
 from models.recommender import Recommender
 from training.metrics import bootstrap
 from training.progress import Progress, silent

@@ -60,7 +60,7 @@ def pair_model(recommender: Recommender, user: int, item: int, keys: list[PartKe
     train = learned_ratings(recommender)
     for place, (side, node) in enumerate(((USER, user), (ITEM, item))):
         contributions = contributions_to(samples, rows, recommender.data, train, side, node)
-        for key, message in zip(contributions.keys, contributions.messages().unbind(1), strict=True):
+        for key, message in zip(contributions.keys, contributions.messages.unbind(1), strict=True):
             if key in keys:
                 message_of[key] = message
                 base[place] = base[place] - message

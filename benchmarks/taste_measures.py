@@ -82,7 +82,7 @@ def coverage_of_weights(
     truth = (truth - truth.mean(axis=0)) * typical * stars_of_a_star(world.expected)
     held, of_profile = np.zeros(len(columns)), columns["column"].to_numpy()
     for user in users:
-        weights = recommender.behaviour.weights(recommender, int(user))
+        weights = recommender.behaviour.weights(int(user))
         held += (weights.low[of_profile] <= truth[user]) & (truth[user] <= weights.high[of_profile])
     shares = pd.Series(held / len(users)).groupby(columns["family"].to_numpy()).mean()
     return {"all": float(held.mean() / len(users)), **{str(name): float(share) for name, share in shares.items()}}

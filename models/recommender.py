@@ -23,14 +23,14 @@ from models.attribution.explanation import Explanation, explanation_of
 from models.cold.joining import placed, text_vectors
 from models.cold.questions import questions_for
 from models.cold.user_query_of_text import user_query_of_text
-from models.lists.boosts_and_filters import boosts_and_filters_of, with_rules
+from models.lists.boosts_and_filters import BoostsAndFilters, boosts_and_filters_of
 from models.lists.given import History, Pairs, history_of, ids_of, length_of, mapping_of, pairs_of, raw_id
 from models.lists.item_filter import items_with
-from models.lists.ranking import BoostsAndFilters, best_of, ranking
-from models.lists.reasons import Reason, concept_reasons, reasons_of_items
+from models.lists.ranking import best_of, ranking
+from models.lists.reasons import Reason, reasons_of_items
 from models.lists.recommendation_rows import (
     FEW,
-    listed,
+    recommendations,
     sources,
     sources_by_content,
     sources_of_pairs,
@@ -45,7 +45,6 @@ from models.lists.user_query import UserQuery, known_user_query, user_query_of_h
 from models.people.behaviour import Behaviour
 from models.people.profile import Profile, profile_of
 from models.people.segments import Segments, segments_of
-from models.posterior import Posterior
 from models.saved import check_run, read_run, save_run
 from models.trained import Trained
 
@@ -208,7 +207,9 @@ class Recommender(Trained):
             best = self.reranker.best(scores, k, diversity=diversity, novelty=novelty) if mixed else best_of(scores, k)
         else:
             best, _ = self._top(person, k, left_out)
-        rows = with_rules(self._listed(person, best, num_reasons), rules, best)
+        rows = self._listed(person, best, num_reasons)
+        if isinstance(rules, AppliedRules):
+            rows["rules"] = ["; ".join(map(str, rules.of_item(int(item)))) for item in best]
         return why_empty(rows, self._why_nothing(ruled_out))
 
     def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:
@@ -360,7 +361,7 @@ class Recommender(Trained):
         best = np.argsort(-chance, kind="stable")[:k]
         rows = probabilities[torch.from_numpy(best)]
         found = users[best]
-        rows_of_users = listed(
+        rows_of_users = recommendations(
             self.graph.users,
             found,
             rows,
@@ -378,11 +379,11 @@ class Recommender(Trained):
 
     def profile(self, user: str) -> Profile:
         """Return the profile of a user of the graph: interests with their evidence, habits, drift; see `models.people.profile`."""
-        return profile_of(self, self.behaviour, raw_id(user, "user"), self._unseen)
+        return profile_of(self.behaviour, raw_id(user, "user"), self._unseen)
 
     def segments(self, k: int, *, seed: int = 0) -> Segments:
         """Return `k` groups of users, described by what sets them apart; see `models.people.segments`."""
-        return segments_of(self, self.behaviour, length_of(k, "number of segments"), seed=seed)
+        return segments_of(self.behaviour, length_of(k, "number of segments"), seed=seed)
 
     def explain(
         self,
@@ -466,7 +467,7 @@ class Recommender(Trained):
 
     def _listed(self, person: UserQuery, best: NDArray[np.int64], num_reasons: int) -> pd.DataFrame:
         """Return the rows of some items for a person, in the order given."""
-        return listed(
+        return recommendations(
             self.graph.items,
             best,
             person.chances(self.predictor, torch.from_numpy(best)),
@@ -536,11 +537,8 @@ class Recommender(Trained):
         posterior, predictor = (
             (self.posterior.warm, self.predictor.warm) if warm else (self.posterior.cold, self.predictor.cold)
         )
-        return self._found(posterior, predictor.users[:, user], item, most=most)
-
-    def _found(self, posterior: Posterior, rows: Tensor, item: int, *, most: int) -> list[Reason]:
-        found = concept_reasons(posterior, self.data, self.graph, rows, item)
-        return [reason for reason in found if reason.score > 0][:most]
+        rows = predictor.users[:, user]
+        return reasons_of_items(posterior, self.data, self.graph, rows, np.array([item]), most=most)[0]
 
 
 load = Recommender.load

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.storage.atomic import make_directory, staged_file
-from models.lists.ranking import BoostsAndFilters
+from models.lists.boosts_and_filters import BoostsAndFilters
 from models.lists.recommendation_rows import sources_of_pairs, stars_of
 from models.recommender import Recommender
 from training.progress import Progress, silent

@@ -1,1 +1,1 @@
-"""Why a prediction is what it is: its parts, paths and a sentence."""
+"""Explanations of predictions: the parts they are sums of, paths and a sentence."""

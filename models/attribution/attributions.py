@@ -1,4 +1,4 @@
-"""The additive account: a predicted rating as a sum of parts, in stars."""
+"""Attribution of a prediction: the expected rating as a sum of parts, in stars."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ from models.attribution.contributions import (
     learned_ratings,
 )
 from models.attribution.secants import Secants
-from models.cold.cold_start_prior import EmbeddingPrior
 from models.lists.user_query import UserQuery
-from models.posterior import Posterior
 from models.trained import Trained
 
 __all__ = ["Attribution", "attribution_of_history", "attributions"]
@@ -67,7 +65,7 @@ class Attribution:
 
 @torch.no_grad()
 def attributions(recommender: Trained, user: NDArray[np.int64], item: NDArray[np.int64]) -> list[Attribution]:
-    """Take predictions of pairs apart, by the samples that make each; messages of a node are read once for all its pairs.
+    """Return the attributions of predictions, by the samples that make each; messages of a node are read once for all its pairs.
 
     Args:
         recommender: A trained model.
@@ -75,55 +73,51 @@ def attributions(recommender: Trained, user: NDArray[np.int64], item: NDArray[np
         item: Item indices, `[num_pairs]`.
     """
     predictor, posterior, levels = recommender.predictor, recommender.posterior, torch.tensor(recommender.levels)
-    known = predictor.known_users[user] & predictor.known_items[item]
+    known = (predictor.known_users[user] & predictor.known_items[item]).numpy()
     train = learned_ratings(recommender)
-    found: list[Attribution | None] = [None] * len(user)
-    for samples, rows, mask in ((posterior.warm, predictor.warm, known), (posterior.cold, predictor.cold, ~known)):
-        chosen = mask.nonzero()[:, 0].numpy()
-        if not len(chosen):
-            continue
-        u, i = user[chosen], item[chosen]
-        secants = [
-            Secants.of(rows, levels, rows.users[:, a], rows.preferences[:, a], b)
-            for a, b in zip(u.tolist(), i.tolist(), strict=True)
-        ]
-        parts: list[list[tuple[tuple[PartKey, ...], Tensor]]] = [[] for _ in chosen]
-        for side, nodes in ((USER, u), (ITEM, i)):
-            order = np.argsort(nodes, kind="stable")
-            for places in np.split(order, np.flatnonzero(np.diff(nodes[order])) + 1):
-                contributions = contributions_to(samples, rows, recommender.data, train, side, int(nodes[places[0]]))
-                weights = torch.stack([secants[place].weights(side) for place in places])
-                for place, stars in zip(places, contributions.weighed(weights), strict=True):
-                    parts[place].append((contributions.keys, stars))
-        for place, secant, mine in zip(chosen.tolist(), secants, parts, strict=True):
-            found[place] = _sum(secant, mine)
-    return [attribution for attribution in found if attribution is not None]
+    secants: dict[int, Secants] = {}
+    parts: list[list[tuple[tuple[PartKey, ...], Tensor]]] = [[] for _ in user]
+    for samples, rows, pairs in (
+        (posterior.warm, predictor.warm, np.flatnonzero(known)),
+        (posterior.cold, predictor.cold, np.flatnonzero(~known)),
+    ):
+        for pair in pairs.tolist():
+            of_user = rows.users[:, user[pair]], rows.preferences[:, user[pair]]
+            secants[pair] = Secants.of(rows, levels, *of_user, int(item[pair]))
+        for side, nodes in ((USER, user), (ITEM, item)):
+            for node in np.unique(nodes[pairs]).tolist():
+                of_node = pairs[nodes[pairs] == node]
+                contributions = contributions_to(samples, rows, recommender.data, train, side, node)
+                weights = torch.stack([secants[pair].weights(side) for pair in of_node])
+                for pair, stars in zip(of_node, contributions.weighed(weights), strict=True):
+                    parts[pair].append((contributions.keys, stars))
+    return [_sum(secants[pair], of_pair) for pair, of_pair in enumerate(parts)]
 
 
 @torch.no_grad()
 def attribution_of_history(
-    recommender: Trained, person: UserQuery, ratings: Mapping[int, float], item: int
+    recommender: Trained, user_query: UserQuery, ratings: Mapping[int, float], item: int
 ) -> Attribution:
-    """Take the prediction for someone new apart, who gave some ratings, by the samples that make it.
+    """Return the attribution of a prediction for someone new who gave some ratings, by the samples that make it.
 
     Args:
         recommender: A trained model.
-        person: What `user_query_of_history` made of the ratings.
+        user_query: What `user_query_of_history` made of the ratings.
         ratings: These ratings, item index -> stars, in the order they were given.
         item: Item index.
     """
-    samples, rows, taste = recommender.posterior.cold, recommender.predictor.cold, person.cold
-    if person.warm is not None and bool(recommender.predictor.known_items[item]):
-        samples, rows, taste = recommender.posterior.warm, recommender.predictor.warm, person.warm
+    samples, rows, embedding = recommender.posterior.cold, recommender.predictor.cold, user_query.cold
+    if user_query.warm is not None and bool(recommender.predictor.known_items[item]):
+        samples, rows, embedding = recommender.posterior.warm, recommender.predictor.warm, user_query.warm
     rated, stars = np.array(list(ratings), dtype=np.int64), np.array(list(ratings.values()), dtype=np.float32)
-    # The same level that the taste was made of: the nearest that training knows.
-    level = nearest_level(stars, recommender.levels)
-    given = torch.from_numpy(rated), torch.from_numpy(level)
-    secants = Secants.of(rows, torch.tensor(recommender.levels), taste.rows, taste.preferences, item)
+    # The same level that the embedding was made of: the nearest that training knows.
+    given = torch.from_numpy(rated), torch.from_numpy(nearest_level(stars, recommender.levels))
+    prior = recommender.cold_start_prior(USER, len(rated))
+    if prior is not None:
+        prior = prior.part(slice(len(samples)))
+    secants = Secants.of(rows, torch.tensor(recommender.levels), embedding.rows, embedding.preferences, item)
     sides = {
-        USER: contributions_of_history(
-            samples, rows, recommender.data, taste, *given, prior=_in(samples, recommender, len(rated))
-        ),
+        USER: contributions_of_history(samples, rows, recommender.data, embedding, *given, prior=prior),
         ITEM: contributions_to(samples, rows, recommender.data, learned_ratings(recommender), ITEM, item),
     }
     parts = [
@@ -133,14 +127,8 @@ def attribution_of_history(
     return _sum(secants, parts)
 
 
-def _in(samples: Posterior, recommender: Trained, number: int) -> EmbeddingPrior | None:
-    """Return the prior of someone with a number of ratings in these samples, which are all or the first."""
-    prior = recommender.cold_start_prior(USER, number)
-    return None if prior is None else prior.part(slice(len(samples)))
-
-
 def _sum(secants: Secants, parts: Sequence[tuple[tuple[PartKey, ...], Tensor]]) -> Attribution:
-    """Put the parts of both sides together with what is not a message."""
+    """Return the parts of both sides with what is not a message."""
     return Attribution(
         keys=(PartKey(MEAN), *(key for keys, _ in parts for key in keys), PartKey(LEVELS, USER)),
         stars=np.concatenate([[secants.mean], *(stars for _, stars in parts), [secants.use]]),

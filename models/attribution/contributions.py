@@ -1,4 +1,4 @@
-"""The messages that one node receives in every sample, each by itself: what a score is a sum of."""
+"""Contributions to a node's embedding: the messages it is a sum of, in every sample."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ __all__ = [
 
 # Kinds of parts.
 MEAN = "mean"  # the average of everything
-BIAS = "bias"  # bias column of a free row
-FACTORS = "factors"  # other columns of a free row
+BIAS = "bias"  # bias column of the latent factors
+FACTORS = "factors"  # their other columns
 CONCEPT = "concept"  # one concept, or one item that another names
 TEXTS = "text"
 NEIGHBOUR = "rated"  # one item that the user rated
@@ -74,48 +74,16 @@ class PartKey(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Direct:
-    """Messages of single senders.
-
-    Attributes:
-        owner: Position of the part that each message belongs to, int64 `[num_messages]`.
-        rows: The messages without their weights, `[num_samples, num_messages, size]`.
-        weight: Weight of each, float64 `[num_messages]`.
-    """
-
-    owner: Tensor
-    rows: Tensor
-    weight: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class TwoHops:
-    """A message over two hops, as a sum over the neighbours it comes through.
-
-    Attributes:
-        owner: Position of the part that each neighbour's share belongs to, int64 `[num_neighbours]`.
-        features: What each neighbour adds to the feature, `[num_neighbours, num_features]`.
-        table: Projection in every sample, `[num_samples, num_features, size]`.
-    """
-
-    owner: Tensor
-    features: Tensor
-    table: Tensor
-
-
-@dataclass(frozen=True, eq=False)
 class Contributions:
-    r"""Everything that adds up to a node's row: $z_v = \sum_m m$, in every sample.
+    r"""Everything that adds up to a node's embedding: $z_v = \sum_m m$, in every sample.
 
     Attributes:
-        keys: What each part is.
-        direct: Messages of single senders.
-        hops: Messages over two hops.
+        keys: What each part is, all different.
+        messages: The messages of each part, summed, float64 `[num_samples, num_parts, size]`.
     """
 
     keys: tuple[PartKey, ...]
-    direct: tuple[Direct, ...]
-    hops: tuple[TwoHops, ...] = ()
+    messages: Tensor
 
     def weighed(self, weights: Tensor) -> Tensor:
         r"""Return $\sum_s \langle m_s, x_s \rangle$ for each part $m$.
@@ -126,60 +94,36 @@ class Contributions:
         Returns:
             float64 `[num_pairs, num_parts]`.
         """
-        found = weights.new_zeros(len(weights), len(self.keys))
-        for part in self.direct:
-            found.index_add_(1, part.owner, _weighed(weights, part.rows) * part.weight)
-        for hop in self.hops:
-            found.index_add_(1, hop.owner, _weighed(weights, hop.table) @ hop.features.T)
-        return found
-
-    def messages(self) -> Tensor:
-        """Return every part's messages, summed, float64 `[num_samples, num_parts, size]`."""
-        rows = torch.cat([part.rows.double() * part.weight[:, None] for part in self.direct], dim=1)
-        hops = [hop.features @ hop.table.double() for hop in self.hops]
-        owner = torch.cat([*(part.owner for part in self.direct), *(hop.owner for hop in self.hops)])
-        found = rows.new_zeros(len(rows), len(self.keys), rows.shape[2])
-        return found.index_add_(1, owner, torch.cat([rows, *hops], dim=1))
-
-    def total(self) -> Tensor:
-        """Return the sum of all messages, float64 `[num_samples, size]`."""
-        parts = [(part.weight @ part.rows.double()) for part in self.direct]
-        parts += [hop.features.sum(0) @ hop.table.double() for hop in self.hops]
-        return torch.stack(parts).sum(0)
+        return torch.einsum("psd,smd->pm", weights, self.messages)
 
 
-def _weighed(weights: Tensor, rows: Tensor) -> Tensor:
-    return torch.einsum("psd,srd->pr", weights, rows.double())
-
-
-class _Collector:
-    """Gathers parts; those of one key are summed."""
+class _Messages:
+    """Gathers messages; those of one key are summed."""
 
     def __init__(self) -> None:
-        self.positions: dict[PartKey, int] = {}
-        self.direct: list[Direct] = []
-        self.hops: list[TwoHops] = []
-
-    def owner(self, keys: list[PartKey]) -> Tensor:
-        return torch.tensor([self.positions.setdefault(key, len(self.positions)) for key in keys], dtype=torch.int64)
+        self.keys: list[PartKey] = []
+        self.rows: list[Tensor] = []
 
     def add(self, keys: list[PartKey], rows: Tensor, weight: Tensor | None = None) -> None:
-        """Add messages `[num_samples, num_keys, size]`."""
-        ones = torch.ones(len(keys), dtype=torch.float64)
-        self.direct.append(Direct(self.owner(keys), rows, ones if weight is None else weight.double()))
+        """Add messages `[num_samples, num_keys, size]`, each times its weight."""
+        self.keys += keys
+        self.rows.append(rows.double() if weight is None else rows.double() * weight.double()[:, None])
 
-    def add_free(self, side: str, rows: Tensor) -> None:
-        """Add a free row `[num_samples, size]` as two parts: its bias, and what meets the other side."""
-        bias, rest = torch.zeros_like(rows), rows.clone()
-        bias[:, -1], rest[:, -1] = rows[:, -1], 0.0
-        self.add([PartKey(BIAS, side), PartKey(FACTORS, side)], torch.stack([bias, rest], dim=1))
+    def add_factors(self, side: str, rows: Tensor) -> None:
+        """Add latent factors `[num_samples, size]` as two parts: their bias, and what meets the other side."""
+        bias, factors = torch.zeros_like(rows), rows.clone()
+        bias[:, -1], factors[:, -1] = rows[:, -1], 0.0
+        self.add([PartKey(BIAS, side), PartKey(FACTORS, side)], torch.stack([bias, factors], dim=1))
 
-    def add_hop(self, owner: Tensor, features: Tensor, table: Tensor) -> None:
-        """Add a message over two hops; `table` is `[num_samples, num_features, size]`."""
-        self.hops.append(TwoHops(owner, features.double(), table))
+    def total(self) -> Tensor:
+        return sum((rows.sum(1) for rows in self.rows), torch.zeros(()))
 
     def contributions(self) -> Contributions:
-        return Contributions(tuple(self.positions), tuple(self.direct), tuple(self.hops))
+        position = {key: number for number, key in enumerate(dict.fromkeys(self.keys))}
+        owner = torch.tensor([position[key] for key in self.keys])
+        rows = torch.cat(self.rows, dim=1)
+        messages = rows.new_zeros(len(rows), len(position), rows.shape[2])
+        return Contributions(tuple(position), messages.index_add_(1, owner, rows))
 
 
 def learned_ratings(recommender: Trained) -> Ratings:
@@ -194,36 +138,42 @@ def learned_ratings(recommender: Trained) -> Ratings:
 def contributions_to(
     posterior: Posterior, predictor: Predictor, data: GraphInputs, train: Ratings, side: str, node: int
 ) -> Contributions:
-    """Take a known or new node of the graph apart into its messages.
+    """Return the messages to a known or new node of the graph.
 
     Args:
         posterior: Kept samples.
-        predictor: Rows of all nodes in them.
+        predictor: Embeddings of all nodes in them.
         data: Graph inputs.
         train: Ratings that messages are made of (`learned_ratings`).
         side: `user` or `item`.
         node: Index of the node.
     """
-    collect = _Collector()
-    _add_content(collect, posterior, data, side, node)
-    mine = train.user == node if side == USER else train.item == node
-    partners = torch.from_numpy((train.item if side == USER else train.user)[mine])
+    messages = _Messages()
+    for edge_type in data[side].content:
+        senders, rows, weight = _edge_rows(posterior, data, "content", edge_type, node)
+        if senders:
+            messages.add([PartKey(CONCEPT, side, edge_type, sender) for sender in senders], rows, weight)
+    for name, features in data[side].features["content"].items():
+        table = posterior.table(side, "content", name).double()
+        messages.add([PartKey(TEXTS, side)], features[node, None].double() @ table)
+    rated = train.user == node if side == USER else train.item == node
+    partners = torch.from_numpy((train.item if side == USER else train.user)[rated])
     if not len(partners):
-        collect.add([PartKey(NEW, side)], posterior.shared(side)[:, None])
-        collect.add_free(side, posterior.residual(side, node))
-        return collect.contributions()
-    _add_neighbours(collect, posterior, data, side, partners)
+        messages.add([PartKey(NEW, side)], posterior.shared(side)[:, None])
+        messages.add_factors(side, posterior.residual(side, node))
+        return messages.contributions()
+    _add_rated(messages, posterior, data, side, partners)
     for edge_type in data[side].interactions:
         if edge_type[1] not in (RATED, RATED_BY):
             senders, rows, weight = _edge_rows(posterior, data, "interactions", edge_type, node)
             over = edge_type[1].startswith(RATED_OVER)
             key = PartKey(RELATED, side, edge_type) if over else PartKey(DATES, side)
-            collect.add([key] * len(senders), rows, weight)
+            messages.add([key] * len(senders), rows, weight)
     if side == USER and predictor.dated is not None:
         days = predictor.users[:, node].double() - predictor.dated.users[:, node].double()
-        collect.add([PartKey(DATES, side)], days[:, None])
-    collect.add_free(side, posterior.factors(side, node))
-    return collect.contributions()
+        messages.add([PartKey(DATES, side)], days[:, None])
+    messages.add_factors(side, posterior.factors(side, node))
+    return messages.contributions()
 
 
 @torch.no_grad()
@@ -231,67 +181,51 @@ def contributions_of_history(
     posterior: Posterior,
     predictor: Predictor,
     data: GraphInputs,
-    taste: UserEmbedding,
+    embedding: UserEmbedding,
     item: Tensor,
     level: Tensor,
     *,
     prior: EmbeddingPrior | None = None,
 ) -> Contributions:
-    r"""Take someone new apart into what each of their ratings brings.
+    r"""Return what each rating of a new user brings to their embedding.
 
-    A newcomer's row beyond what the messages of these ratings are believed to say, $w$, maximises
-    $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps its uncertainty (`user_embedding_from_history`). Where the gradient vanishes
+    Beyond what the messages of these ratings are believed to say, the embedding is the $w$ that maximises
+    $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps its uncertainty
+    (`models.cold.user_embedding`). Where the gradient vanishes
 
     $$w = \mu + \Sigma \sum_j \frac{\partial \log P(r_j \mid f_j)}{\partial f_j} (z_j, 1),$$
 
-    so the row, too, is a sum over ratings: a rating higher than expected pulls it towards the item. $\mu$, which is what
+    so this, too, is a sum over ratings: a rating higher than expected pulls it towards the item. $\mu$, which is what
     people are like, counts as what anyone new is given. What is left is the draw, which stays with the factors.
 
     Args:
         posterior: Kept samples.
-        predictor: Rows of known nodes.
+        predictor: Embeddings of known nodes.
         data: Graph inputs.
-        taste: The newcomer's rows and preferences for levels.
+        embedding: The new user's embedding and preferences for levels.
         item: Rated items, int64 `[num_ratings]`, possibly none.
         level: Index of each rating's level, int64 `[num_ratings]`.
-        prior: What the taste was made with; by default $\mu = 0$ and the variance of the known free rows.
+        prior: What the embedding was made with; by default $\mu = 0$ and the variance of the known latent factors.
     """
-    rows = taste.rows
-    collect = _Collector()
+    rows = embedding.rows
+    messages = _Messages()
     if prior is not None:
-        collect.add([PartKey(NEW, USER)], prior.mean[:, None])
+        messages.add([PartKey(NEW, USER)], prior.mean[:, None])
     elif not len(item):
-        collect.add([PartKey(NEW, USER)], posterior.shared(USER)[:, None])
-    keys = [PartKey(NEIGHBOUR, USER, sender=one) for one in item.tolist()]
+        messages.add([PartKey(NEW, USER)], posterior.shared(USER)[:, None])
     if len(item):
+        keys = [PartKey(NEIGHBOUR, USER, sender=sender) for sender in item.tolist()]
         sent = messages_sent(posterior, data, USER, item) * len(item) ** -0.5
-        collect.add(keys, sent if prior is None else prior.believed(sent))
-    free = rows.double() - collect.contributions().total()
-    if len(item):
+        messages.add(keys, sent if prior is None else prior.believed(sent))
         partners = predictor.items[:, item].double()
         design = with_one(partners)
         score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
-        thresholds, preferences = (part.double()[:, None] for part in (predictor.thresholds, taste.preferences))
+        thresholds, preferences = (part.double()[:, None] for part in (predictor.thresholds, embedding.preferences))
         slope, _ = slopes(score, thresholds, preferences, level)
-        pulls = slope[..., None] * design
-        if prior is None:
-            pulls = pulls @ posterior.factor_covariance(USER).double()
-        else:
-            pulls = pulls @ prior.covariance.double()
-        collect.add(keys, pulls)
-        free = free - pulls.sum(1)
-    collect.add_free(USER, free)
-    return collect.contributions()
-
-
-def _add_content(collect: _Collector, posterior: Posterior, data: GraphInputs, side: str, node: int) -> None:
-    for edge_type in data[side].content:
-        senders, rows, weight = _edge_rows(posterior, data, "content", edge_type, node)
-        if senders:
-            collect.add([PartKey(CONCEPT, side, edge_type, sender) for sender in senders], rows, weight)
-    for name, features in data[side].features["content"].items():
-        table = posterior.table(side, "content", name)
-        collect.add_hop(collect.owner([PartKey(TEXTS, side)]), features[node, None], table)
+        covariance = posterior.factor_covariance(USER) if prior is None else prior.covariance
+        messages.add(keys, slope[..., None] * design @ covariance.double())
+    messages.add_factors(USER, rows.double() - messages.total())
+    return messages.contributions()
 
 
 def _edge_rows(
@@ -299,30 +233,26 @@ def _edge_rows(
 ) -> tuple[list[int], Tensor, Tensor]:
     """Return the senders of a relation's messages to a node, their rows `[num_samples, num_senders, size]`, the weights."""
     edges = data[edge_type]
-    mine = (edges.edge_index[1] == node).nonzero()[:, 0]
-    table = posterior.table(edge_type[2], group, relation_name(edge_type))
-    return edges.edge_index[0][mine].tolist(), table.index_select(1, edges.table_row[mine]), edges.edge_weight[mine]
+    to_node = (edges.edge_index[1] == node).nonzero()[:, 0]
+    rows = posterior.table(edge_type[2], group, relation_name(edge_type)).index_select(1, edges.table_row[to_node])
+    return edges.edge_index[0][to_node].tolist(), rows, edges.edge_weight[to_node]
 
 
-def _add_neighbours(collect: _Collector, posterior: Posterior, data: GraphInputs, side: str, partners: Tensor) -> None:
+def _add_rated(messages: _Messages, posterior: Posterior, data: GraphInputs, side: str, partners: Tensor) -> None:
     """Add what the items that a user rated say, each by itself, or the users who rated an item, together."""
-    share = len(partners) ** -0.5
     if side == USER:
-        edge_type, keys = (ITEM, RATED, USER), [PartKey(NEIGHBOUR, USER, sender=one) for one in partners.tolist()]
+        edge_type, keys = (ITEM, RATED, USER), [PartKey(NEIGHBOUR, USER, sender=item) for item in partners.tolist()]
     else:
         edge_type, keys = (USER, RATED_BY, ITEM), [PartKey(RATERS, ITEM)]
+    weight = torch.full((len(partners),), len(partners) ** -0.5, dtype=torch.float64)
     if edge_type in data[side].interactions:
         senders = data[edge_type].senders
         row = torch.searchsorted(senders, partners).clamp(max=len(senders) - 1)
+        rows = posterior.table(side, "interactions", relation_name(edge_type)).index_select(1, row).double()
         # Who has no training rating has no row in the table, and sends nothing.
-        weight = share * (senders[row] == partners).double()
-        table = posterior.table(side, "interactions", relation_name(edge_type))
-        rows = table.index_select(1, row)
-        if side == ITEM:
-            rows, weight = (weight @ rows.double())[:, None], torch.ones(1)
-        collect.add(keys, rows, weight)
-    owner = collect.owner(keys)
+        rows *= (weight * (senders[row] == partners))[:, None]
+        messages.add(keys, rows if side == USER else rows.sum(1, keepdim=True))
     for name, centred in data[side].hop_sources.items():
-        features = centred[partners].double() * share
-        table = posterior.table(side, "interactions", HOP + name)
-        collect.add_hop(owner, features if side == USER else features.sum(0, keepdim=True), table)
+        features = centred[partners].double() * weight[:, None]
+        table = posterior.table(side, "interactions", HOP + name).double()
+        messages.add(keys, (features if side == USER else features.sum(0, keepdim=True)) @ table)

@@ -1,4 +1,4 @@
-"""How stars follow from scores: the slope of the chord from nothing known to all that is known, in every sample."""
+"""Secants: how stars follow from scores, the slope of the secant from nothing known to all that is known, in every sample."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.posterior import Predictor
 
 __all__ = ["Secants"]
 
-_SMALL = 1e-6  # below it a chord is the tangent
+_SMALL = 1e-6  # below it the secant is the tangent
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

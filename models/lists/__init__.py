@@ -1,1 +1,1 @@
-"""From predictions to a list: exposure, order, variety, rules, and what each row says."""
+"""From predictions to a list: item-item model, order, variety, rules, and the rows of recommendations."""

@@ -1,4 +1,4 @@
-"""What is known of an item before anyone met it, and how alike that makes two items."""
+"""Content of items, texts and concepts, and the similarity of two items by it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.network.graph_inputs import GraphInputs
 
 __all__ = ["Content"]
 
-SHARED = 0.1  # what each concept that two items share adds to their likeness
+SHARED = 0.1  # what each concept that two items share adds to their similarity
 
 Indices = NDArray[np.int64]
 
@@ -83,11 +83,11 @@ class Content:
         return replace(self, text=self.text[items], concepts=self.concepts[items], shared=self.shared[items])
 
     def kernel(self, rows: Indices, columns: Indices) -> NDArray[np.float32]:
-        """Return how alike items are, `[num_rows, num_columns]`."""
-        found: NDArray[np.float32] = self.text[rows] @ self.text[columns].T
+        """Return the similarity of items, `[num_rows, num_columns]`."""
+        similarity: NDArray[np.float32] = self.text[rows] @ self.text[columns].T
         for part, weight in ((self.concepts, 1.0), (self.shared, SHARED)):
-            found += weight * (part[rows] @ part[columns].T).toarray()
-        return found
+            similarity += weight * (part[rows] @ part[columns].T).toarray()
+        return similarity
 
 
 def _shared(
@@ -100,14 +100,14 @@ def _shared(
     for edge_type, senders in columns.items():
         if edge_type in edges:
             sender, item = edges[edge_type]
-            there = np.isin(sender, senders)
-            items.append(item[there])
-            places.append(width + np.searchsorted(senders, sender[there]))
+            known = np.isin(sender, senders)
+            items.append(item[known])
+            places.append(width + np.searchsorted(senders, sender[known]))
         width += len(senders)
     item, place = np.concatenate(items), np.concatenate(places)
-    found = sparse.csr_array((np.ones(len(item), dtype=np.float32), (item, place)), shape=(size, width))
-    found.data[:] = 1.0
-    return found
+    shared = sparse.csr_array((np.ones(len(item), dtype=np.float32), (item, place)), shape=(size, width))
+    shared.data[:] = 1.0
+    return shared
 
 
 def _weighed(shared: sparse.csr_array, rarity: NDArray[np.float32]) -> sparse.csr_array:

@@ -1,4 +1,4 @@
-"""What Python calls are given: ids, pairs and histories in any common form, checked and made plain."""
+"""Arguments of Python calls: ids, pairs and histories in any common form, checked and made plain."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ids_of(given: Any, kind: str) -> list[str]:
     if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
         raise InputError(f"expected a list of {kind} ids, got {_shown(given)}")
     values = column_values(given)
-    return [raw_id(one, kind) for one in (given if values is None else values)]
+    return [raw_id(each, kind) for each in (given if values is None else values)]
 
 
 def pairs_of(given: Any) -> list[tuple[str, str]]:
@@ -62,19 +62,19 @@ def history_of(given: Any, *, implicit: bool) -> dict[str, float]:
     elif isinstance(given, Mapping):
         given = list(given.items())
     elif implicit and not isinstance(given, str) and isinstance(given, Iterable):
-        given = [(one, 1.0) for one in ids_of(given, "item")]
+        given = [(item, 1.0) for item in ids_of(given, "item")]
     else:
         form = "the ids of items" if implicit else "item id: stars, as in {'50': 5, '181': 4}"
         raise InputError(f"expected a history as {form}, got {_shown(given)}")
-    found: dict[str, float] = {}
+    history: dict[str, float] = {}
     for item, stars in given:
         name = raw_id(item, "item")
-        if name in found:
+        if name in history:
             raise InputError(f"item {name!r} stands twice in the history; give each item once")
         if isinstance(stars, bool | np.bool_) or not isinstance(stars, Real):
             raise InputError(f"expected a number of stars for item {name!r}, got {_shown(stars)}")
-        found[name] = float(stars)
-    return found
+        history[name] = float(stars)
+    return history
 
 
 def mapping_of(given: Any, what: str) -> Mapping[str, Any] | None:

@@ -12,6 +12,7 @@ from kg.graph import KnowledgeGraph
 from kg.growth.new_entities import EntityLinker
 from kg.hierarchy import with_wider_concepts
 from kg.schema import ITEM
+from kg.tabular.concepts import concept_id
 
 __all__ = ["items_with"]
 
@@ -21,34 +22,39 @@ def items_with(graph: KnowledgeGraph, filters: Mapping[str, str | Sequence[str]]
 
     Args:
         graph: The graph.
-        filters: Relation -> one value or several, of which an item needs at least one: labels, ids or IRIs. What belongs
-            to a concept belongs to all wider ones.
+        filters: Relation -> one value or several, of which an item needs at least one: labels, ids or IRIs, upper and lower
+            case alike. What belongs to a concept belongs to all wider ones.
 
     Raises:
-        UnknownNameError: If items have no such relation, or the graph no such concept.
+        UnknownNameError: If items have no such relation, or no item has such a concept.
     """
-    kept = np.ones(len(graph.items), dtype=bool)
-    names = EntityLinker(graph)
+    meets_all = np.ones(len(graph.items), dtype=bool)
+    linker = EntityLinker(graph)
     for relation, values in filters.items():
-        edge_types = [found for found in graph.edges if found.relation == relation and ITEM in found[::2]]
+        edge_types = [each for each in graph.edges if each.relation == relation and ITEM in (each.source, each.target)]
         if not edge_types:
-            known = sorted({found.relation for found in graph.edges if ITEM in found[::2]})
+            known = sorted({each.relation for each in graph.edges if ITEM in (each.source, each.target)})
             raise UnknownNameError(
                 f"items have no relation {relation!r}; they have {', '.join(known) or 'none'}.{did_you_mean(relation, known)}"
             )
-        listed = [values] if isinstance(values, str) else list(values)
-        mine, unknown = np.zeros(len(kept), dtype=bool), set(listed)
+        meets = np.zeros(len(graph.items), dtype=bool)
+        wanted = list(dict.fromkeys(map(str, [values] if isinstance(values, str) else values)))
+        unknown, labels = dict.fromkeys(wanted), set()
         for edge_type in edge_types:
-            forward = edge_type.source == ITEM
-            kind = edge_type.target if forward else edge_type.source
-            found = {value: names.find(kind, str(value)) for value in listed}
-            unknown -= {value for value, index in found.items() if index >= 0}
-            index = with_wider_concepts(graph, edge_type) if forward else graph.edges[edge_type].index[::-1]
-            mine[index[0][np.isin(index[1], list(found.values()))]] = True
+            if edge_type.source == ITEM:
+                kind, (item, concept) = edge_type.target, with_wider_concepts(graph, edge_type)
+            else:
+                kind, (concept, item) = edge_type.source, graph.edges[edge_type].index
+            label_of = {index: str(graph.nodes[kind].labels[index]) for index in np.unique(concept).tolist()}
+            labels |= set(label_of.values())
+            for value in wanted:
+                linked, spelling = linker.find(kind, value), concept_id(value)
+                fits = [index for index, label in label_of.items() if index == linked or concept_id(label) == spelling]
+                meets[item[np.isin(concept, fits)]] = True
+                if fits:
+                    unknown.pop(value, None)
         if unknown:
-            value = str(sorted(unknown, key=str)[0])
-            kind = edge_types[0].target if edge_types[0].source == ITEM else edge_types[0].source
-            hint = did_you_mean(value, (str(label) for label in graph.nodes[kind].labels))
-            raise UnknownNameError(f"no item has the {relation} {value!r}.{hint}")
-        kept &= mine
-    return kept
+            value = next(iter(unknown))
+            raise UnknownNameError(f"no item has the {relation} {value!r}.{did_you_mean(value, labels)}")
+        meets_all &= meets
+    return meets_all

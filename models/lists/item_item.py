@@ -1,15 +1,12 @@
-"""Who comes across what: the part of a ranking that stars do not tell."""
+"""Item-item model: who comes across what, the part of a ranking that stars do not tell."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from torch.nn.functional import embedding_bag
 
 from kg.ratings import Ratings
 from models.lists.content import Content
@@ -39,7 +36,7 @@ class ItemItemModel:
     $W$ is a ridge regression of every item on the others (`models.lists.item_regression`) that shrinks not to nothing, as
     EASE does (arXiv:1905.03375), but to what content says: $M_{ij} = -(n_j / n_i)^{1/4} A_{ij} / A_{jj}$ with
     $A = (K + \alpha I)^{-1}$, the kernel ridge regression of an item on the content of the others, and $n_i$ the number of
-    users of an item. An item that nobody chose is told from content by $M = A K_{\cdot c}$, around the user's share of
+    users of an item. An item that nobody chose follows from content by $M = A K_{\cdot c}$, around the user's share of
     items, and has no other term. So content speaks alone for new items and gives way as choices come in; and a new user
     needs no training: any set of items is a row $b$. What many chose is damped by $(n_j / \bar n)^{-\delta}$, which is
     part of $a$ and $W$; the ridge and $\delta$ are chosen on a tenth of the choices, where nothing but choices is known.
@@ -77,9 +74,8 @@ class ItemItemModel:
             settings: Ridge and damping; by default chosen on a tenth of the choices.
             content_ridge: $\alpha$.
         """
-        if train.num_items > LARGEST_CATALOGUE:
-            return cls._of_head(train, content, settings, content_ridge)
-        return cls._whole(train, content, settings, content_ridge)
+        of_part = cls._of_head if train.num_items > LARGEST_CATALOGUE else cls._whole
+        return of_part(train, content, settings, content_ridge)
 
     @classmethod
     def _whole(
@@ -123,7 +119,7 @@ class ItemItemModel:
         place[head] = np.arange(len(head))
         inside = train.select(place[train.item] >= 0)
         of_head = replace(inside, item=place[inside.item], num_items=len(head))
-        found = cls._whole(of_head, content.of_items(head), settings, content_ridge)
+        fitted = cls._whole(of_head, content.of_items(head), settings, content_ridge)
         num_users = max(int((train.user_counts > 0).sum()), 1)
         base = (counts / num_users).astype(np.float32)
         share = base[head].copy()
@@ -132,64 +128,33 @@ class ItemItemModel:
         for start in range(0, len(cold) if len(head) else 0, _ROWS):
             block = cold[start : start + _ROWS]
             base[block] = share @ regression.columns(content, block)
-        base[head] = found.base
-        return cls(found.weights, base, head=head)
+        base[head] = fitted.base
+        return cls(fitted.weights, base, head=head)
 
     def of_item(self, train: Ratings, item: int) -> Floats:
-        """Return the item_item of all users to one item by what they rated in training, `[num_users]`."""
-        size = len(self.base)
-        place = np.arange(size) if self.head is None else np.full(size, -1)
-        if self.head is not None:
-            place[self.head] = np.arange(len(self.head))
+        """Return the scores of all users for one item by what they rated in training, `[num_users]`."""
+        size, head = len(self.base), np.arange(len(self.base)) if self.head is None else self.head
         if item >= size:
             assert self.added is not None
             base, column = 0.0, self.added[:, item - size]
         else:
             base = float(self.base[item])
-            column = self.weights[:, place[item]] if place[item] >= 0 else np.zeros(len(self.weights), dtype=np.float32)
-        pairs = np.unique(np.stack([train.user, train.item]), axis=1)
-        pairs = pairs[:, pairs[1] < size]
-        user, row = pairs[0], place[pairs[1]]
-        added = np.bincount(user[row >= 0], weights=column[row[row >= 0]], minlength=train.num_users)
-        return np.maximum(base + added, _FLOOR).astype(np.float32)
-
-    @cached_property
-    def personal(self) -> Indices:
-        """Items that people come across differently, rising, `[num_personal_items]`: those that $W$ has columns of."""
-        size = len(self.base)
-        added = 0 if self.added is None else self.added.shape[1]
-        return np.concatenate([np.arange(size) if self.head is None else self.head, np.arange(size, size + added)])
-
-    @cached_property
-    def shared(self) -> tuple[Indices, Floats]:
-        """All other items and the item_item to them that everyone has, the highest last."""
-        others = np.setdiff1d(np.arange(len(self.base)), self.personal)
-        share = np.maximum(self.base[others], _FLOOR)
-        order = np.argsort(share, kind="stable")
-        return others[order], share[order]
+            column = self.weights[:, head == item].sum(axis=1)  # of an item beyond the head, zeros
+        rated = sparse.csr_array((np.ones(len(train)), (train.user, train.item)), (train.num_users, train.num_items))
+        return np.maximum(base + (rated[:, head] > 0) @ column, _FLOOR).astype(np.float32)
 
     def __call__(self, seen: Floats) -> Floats:
-        """Return item_item for rows of rated items, both `[num_users, num_items]`; at least 0.001 everywhere."""
-        found = self.of_personal(seen)
-        if self.head is None:
-            return found
-        whole = np.empty((len(seen), len(self.personal) + len(self.shared[0])), dtype=np.float32)
-        whole[:, self.personal] = found
-        whole[:, self.shared[0]] = self.shared[1]
-        return whole
-
-    def of_personal(self, seen: Floats) -> Floats:
-        """Return item_item to the `personal` items alone, `[num_users, num_personal_items]`, for rows of rated items."""
-        size = len(self.base)
-        chosen = seen[:, :size] if self.head is None else seen[:, self.head]
-        found = _added_up(chosen, self.weights)
-        found += self.base if self.head is None else self.base[self.head]
+        """Return the scores for rows of rated items, both `[num_users, num_items]`; at least 0.001 everywhere."""
+        # A sparse product reads only the rows of what was chosen.
+        chosen = sparse.csr_array(seen[:, : len(self.base)] if self.head is None else seen[:, self.head])
+        scores = np.tile(self.base, (len(seen), 1))
+        scores[:, slice(None) if self.head is None else self.head] += chosen @ self.weights
         if self.added is not None:
-            found = np.concatenate([found, _added_up(chosen, self.added)], axis=1)
-        return np.maximum(found, _FLOOR, out=found)
+            scores = np.concatenate([scores, chosen @ self.added], axis=1)
+        return np.maximum(scores, _FLOOR, out=scores)
 
     def extended(self, columns: Floats) -> ItemItemModel:
-        """Return the item_item to more items, whose columns of $W$ are given, `[num_items, num_new_items]`."""
+        """Return the model of more items, whose columns of $W$ are given, `[num_items, num_new_items]`."""
         return replace(self, added=columns if self.added is None else np.concatenate([self.added, columns], axis=1))
 
 
@@ -216,22 +181,6 @@ class ContentRegression:
         """Return what each chosen item adds to the item_item of others, `[num_warm_items, num_given_items]`."""
         regression: Floats = self.inverse @ content.kernel(self.warm, items)
         return regression + (1.0 - regression.sum(axis=0)) / max(len(self.warm), 1)
-
-
-def _added_up(seen: Floats, weights: Floats) -> Floats:
-    """Return `seen @ weights`; of someone who chose little only the rows of that are read."""
-    if len(seen) == 1:
-        chosen = np.flatnonzero(seen[0])
-        if not len(chosen):
-            return np.zeros((1, weights.shape[1]), dtype=np.float32)
-        if 4 * len(chosen) < len(weights):
-            rows = torch.from_numpy(chosen)[None]
-            values = torch.from_numpy(seen[:, chosen])
-            # Adds up rows where they lie, without a copy of them.
-            return np.asarray(
-                embedding_bag(rows, torch.from_numpy(weights), per_sample_weights=values, mode="sum").numpy()
-            )
-    return np.asarray(seen @ weights)
 
 
 def _chosen(train: Ratings) -> sparse.csr_array:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import cholesky, solve_triangular
 
 from models.lists.inverse import inverse_of
 
@@ -88,14 +87,14 @@ class ItemRegression:
 
     def weights(self) -> Floats:
         """Return $W$, `[num_items, num_items]`."""
-        found = np.empty_like(self.inverse)
-        for block in _blocks(len(found)):
-            found[block] = self._beyond_self(self.inverse[block])
-        np.fill_diagonal(found, 0.0)
-        return found
+        weights = np.empty_like(self.inverse)
+        for block in _blocks(len(weights)):
+            weights[block] = self._beyond_self(self.inverse[block])
+        np.fill_diagonal(weights, 0.0)
+        return weights
 
     def scores(self, seen: Floats) -> Floats:
-        """Return the item_item of users to all items by what they chose, both `[num_users, num_items]`, without $W$."""
+        """Return the scores of users for all items by what they chose, both `[num_users, num_items]`, without $W$."""
         propagated = np.asarray((seen - self.share) @ self.inverse, dtype=np.float32)
         return np.asarray(seen + self._beyond_self(propagated), dtype=np.float32)
 
@@ -117,7 +116,7 @@ def chosen_settings(
         chosen: Who chose what, ones `[num_users, num_items]`.
         prior: What the regression shrinks to.
         rng: Draws what is held out and, of more than 1,000 users, for whom lists are measured; with fewer than 100
-            users nothing can be told, and the usual settings stay.
+            users there is too little to choose by, and the usual settings stay.
     """
     rng = np.random.default_rng(rng)
     held = rng.random(chosen.nnz) < HELD_OUT
@@ -147,30 +146,20 @@ def chosen_settings(
 
 
 def damped(counts: NDArray[np.floating], damping: float) -> Floats:
-    """Return what the item_item to each item is multiplied by, `[num_items]`: less for what many chose, 1 for the mean."""
+    """Return what the scores of each item are multiplied by, `[num_items]`: less for what many chose, 1 for the mean."""
     at_least_one = np.maximum(counts, 1)
     return np.asarray((at_least_one / at_least_one.mean()) ** -damping, dtype=np.float32)
 
 
 def _inverse(chosen: sparse.csr_array, share: Floats, ridges: Floats) -> Floats:
-    """Return $P$; where users are fewer than half the items, by a matrix of users by users (Woodbury's identity)."""
+    """Return $P$."""
     num_users, size = chosen.shape
-    found = np.empty((size, size), dtype=np.float32)
-    if 2 * num_users < size:
-        roots = np.sqrt(ridges)
-        scaled = (chosen.toarray() - share) / roots
-        among_users = scaled @ scaled.T
-        among_users[np.diag_indices(num_users)] += 1
-        explained = solve_triangular(cholesky(among_users, lower=True), scaled, lower=True) / roots
-        for block in _blocks(size):
-            found[block] = -explained[:, block].T @ explained
-        found[np.diag_indices(size)] += 1 / ridges
-        return found
+    gram = np.empty((size, size), dtype=np.float32)
     by_item = chosen.T.tocsr()
     for block in _blocks(size):
-        found[block] = (by_item[block] @ chosen).toarray() - num_users * np.outer(share[block], share)
-    found[np.diag_indices(size)] += ridges
-    return inverse_of(found)
+        gram[block] = (by_item[block] @ chosen).toarray() - num_users * np.outer(share[block], share)
+    gram[np.diag_indices(size)] += ridges
+    return inverse_of(gram)
 
 
 def _counts(chosen: sparse.csr_array) -> Floats:

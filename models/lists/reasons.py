@@ -1,4 +1,4 @@
-"""Why an item stands in a list: the messages of the score that speak for it most."""
+"""Reasons for an item in a list: the concepts that add most to its score."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from kg.graph import KnowledgeGraph
 from kg.queries.provenance import Origin, origin_of
 from kg.schema import ITEM, EdgeType
 from models.inputs import relation_name
-from models.network.graph_inputs import GraphInputs
+from models.network.graph_inputs import GraphInputs, MessageType
 from models.posterior import Posterior, rows_of
 
-__all__ = ["Reason", "concept_reasons", "reasons_of_items", "relation_words"]
+__all__ = ["Reason", "origin_of_message", "reasons_of_items", "relation_words"]
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # countryOfOrigin -> country of origin
 
@@ -49,10 +49,10 @@ def relation_words(relation: str) -> str:
 
 
 @torch.no_grad()
-def concept_reasons(
-    posterior: Posterior, data: GraphInputs, graph: KnowledgeGraph, rows: Tensor, item: int
-) -> list[Reason]:
-    r"""Return what each concept of an item adds to someone's score, largest first.
+def reasons_of_items(
+    posterior: Posterior, data: GraphInputs, graph: KnowledgeGraph, rows: Tensor, items: NDArray[np.int64], *, most: int
+) -> list[list[Reason]]:
+    r"""Return the concepts of each of several items that speak for it most, largest first.
 
     The score is linear in the item's messages, so concept $c$ of relation $r$ adds exactly
     $w^r_{ic} (\langle z_u, T_r[c] \rangle + T_r[c]_{\mathrm{bias}})$.
@@ -62,42 +62,10 @@ def concept_reasons(
         data: Graph inputs.
         graph: Labels of the concepts.
         rows: The user's rows, `[num_samples, embedding_size + 1]`.
-        item: Item index.
-    """
-    found: list[Reason] = []
-    for edge_type in data[ITEM].content:
-        edges = data[edge_type]
-        mine = edges.edge_index[1] == item
-        if not mine.any():
-            continue
-        table = posterior.table(ITEM, "content", relation_name(edge_type))
-        messages = table[:, edges.table_row[mine]].float()
-        parts = (messages[..., :-1] @ rows[:, :-1, None])[..., 0] + messages[..., -1]
-        scores: NDArray[np.float32] = (parts.mean(0) * edges.edge_weight[mine]).numpy()
-        concepts = edges.edge_index[0][mine].tolist()
-        labels = graph.nodes[edge_type[0]].labels[concepts]
-        found += [
-            Reason(edge_type[1], str(label), float(score), _origin(graph, edge_type, concept, item))
-            for concept, label, score in zip(concepts, labels, scores, strict=True)
-        ]
-    return sorted(found, key=lambda reason: -reason.score)
-
-
-@torch.no_grad()
-def reasons_of_items(
-    posterior: Posterior, data: GraphInputs, graph: KnowledgeGraph, rows: Tensor, items: NDArray[np.int64], *, most: int
-) -> list[list[Reason]]:
-    """Return the concepts of each of several items that speak for it most, largest first: `concept_reasons`, all at once.
-
-    Args:
-        posterior: Kept samples.
-        data: Graph inputs.
-        graph: Labels of the concepts.
-        rows: The user's rows, `[num_samples, embedding_size + 1]`.
         items: Item indices, `[num_given_items]`, all different.
         most: Largest number of reasons of an item; those that speak against it are none.
     """
-    found: list[list[tuple[float, tuple[str, str, str], int]]] = [[] for _ in items]
+    messages_for: list[list[tuple[float, MessageType, int]]] = [[] for _ in items]
     if not most or not len(items):
         return [[] for _ in items]
     place = torch.full((int(data[ITEM].num_nodes),), -1)
@@ -105,37 +73,34 @@ def reasons_of_items(
     for edge_type in data[ITEM].content:
         edges = data[edge_type]
         of_edge = place[edges.edge_index[1]]
-        mine = torch.nonzero(of_edge >= 0)[:, 0]
-        if not len(mine):
+        chosen = torch.nonzero(of_edge >= 0)[:, 0]
+        if not len(chosen):
             continue
         table = posterior.table(ITEM, "content", relation_name(edge_type))
-        messages = rows_of(table, edges.table_row[mine]).float()
-        parts = torch.bmm(rows[:, None, :-1], messages[..., :-1].mT)[:, 0] + messages[..., -1]
-        scores = parts.mean(0) * edges.edge_weight[mine]
-        for where, concept, score in zip(
-            of_edge[mine].tolist(), edges.edge_index[0][mine].tolist(), scores.tolist(), strict=True
-        ):
-            found[where].append((score, edge_type, concept))
-    listed = []
-    for item, reasons in zip(items.tolist(), found, strict=True):
-        best = sorted((part for part in reasons if part[0] > 0), key=lambda part: -part[0])[:most]
-        listed.append(
-            [
-                Reason(
-                    edge_type[1],
-                    str(graph.nodes[edge_type[0]].labels[concept]),
-                    score,
-                    _origin(graph, edge_type, concept, item),
-                )
-                for score, edge_type, concept in best
-            ]
-        )
-    return listed
+        messages = rows_of(table, edges.table_row[chosen]).float()
+        products = torch.bmm(rows[:, None, :-1], messages[..., :-1].mT)[:, 0] + messages[..., -1]
+        scores = products.mean(0) * edges.edge_weight[chosen]
+        concepts = edges.edge_index[0][chosen].tolist()
+        for number, concept, score in zip(of_edge[chosen].tolist(), concepts, scores.tolist(), strict=True):
+            if score > 0:
+                messages_for[number].append((score, edge_type, concept))
+    return [
+        [
+            Reason(
+                edge_type[1],
+                str(graph.nodes[edge_type[0]].labels[concept]),
+                score,
+                origin_of_message(graph, edge_type, concept, item),
+            )
+            for score, edge_type, concept in sorted(messages, key=lambda message: -message[0])[:most]
+        ]
+        for item, messages in zip(items.tolist(), messages_for, strict=True)
+    ]
 
 
-def _origin(graph: KnowledgeGraph, message_type: tuple[str, str, str], concept: int, item: int) -> Origin | None:
-    """Find the edge behind a message: messages run against edges, or along one whose name got the ending `_of`."""
-    kind, relation, _ = message_type
-    return origin_of(graph, EdgeType(ITEM, relation, kind), item, concept) or origin_of(
-        graph, EdgeType(kind, relation.removesuffix("_of"), ITEM), concept, item
+def origin_of_message(graph: KnowledgeGraph, message: MessageType, sender: int, receiver: int) -> Origin | None:
+    """Return what states the edge behind a message: one against it, or along it where its name got the ending `_of`."""
+    kind, relation, side = message
+    return origin_of(graph, EdgeType(side, relation, kind), receiver, sender) or origin_of(
+        graph, EdgeType(kind, relation.removesuffix("_of"), side), sender, receiver
     )

@@ -1,10 +1,9 @@
-"""A list as people read it: ids, labels, stars, intervals, and what each row is based on."""
+"""Rows of recommendations: ids, labels, stars, intervals, and what each row is based on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +22,7 @@ __all__ = [
     "DEMOGRAPHICS",
     "FEW",
     "POPULARITY",
-    "listed",
+    "recommendations",
     "sources",
     "sources_by_content",
     "sources_of_pairs",
@@ -49,11 +48,10 @@ def sources(
     item_counts = recommender.train.item_counts[items]
     least = np.minimum(user_counts, item_counts)
     unknown_user = np.where(described, DEMOGRAPHICS, POPULARITY)
-    found = np.where(least == 0, unknown_user, np.where(least < FEW, "few ratings", "warm")).tolist()
-    new = np.flatnonzero(item_counts == 0)
-    for row, source in zip(new, sources_by_content(recommender, items[new]), strict=True):
-        found[row] = source
-    return found
+    based_on = np.where(least == 0, unknown_user, np.where(least < FEW, "few ratings", "warm")).astype(object)
+    new = item_counts == 0
+    based_on[new] = sources_by_content(recommender, items[new])
+    return list(based_on)
 
 
 def sources_of_pairs(recommender: Trained, users: NDArray[np.int64], items: NDArray[np.int64]) -> list[str]:
@@ -77,9 +75,9 @@ def stars_of(probabilities: Tensor, levels: NDArray[np.float32]) -> dict[str, ND
     return {"score": expected_value(probabilities, stars).numpy(), "low": low.numpy(), "high": high.numpy()}
 
 
-def listed(
+def recommendations(
     nodes: Nodes,
-    found: NDArray[np.int64],
+    indices: NDArray[np.int64],
     probabilities: Tensor,
     levels: NDArray[np.float32],
     based_on: Sequence[str],
@@ -88,20 +86,24 @@ def listed(
     """Return a list as a table: `id`, `label`, `score`, `low`, `high`, `source`, `reason`, `evidence`.
 
     Args:
-        nodes: The items or users that are listed.
-        found: Their indices, best first, `[num_rows]`.
+        nodes: The items or users that are recommended.
+        indices: Their indices, best first, `[num_rows]`.
         probabilities: Level probabilities of the rows, `[num_rows, num_levels]`.
         levels: Values of the levels, in stars.
         based_on: Source of each row.
-        reasons: Reasons of each row.
+        reasons: Reasons of each row; `evidence` says what states them.
     """
     return pd.DataFrame(
         {
-            "id": [nodes.vocabulary.id_of(int(index)) for index in found],
-            "label": nodes.labels[found],
+            "id": [nodes.vocabulary.id_of(int(index)) for index in indices],
+            "label": nodes.labels[indices],
             **stars_of(probabilities, levels),
             "source": list(based_on),
-            **_told(reasons),
+            "reason": ["; ".join(dict.fromkeys(map(str, some))) or "overall taste" for some in reasons],
+            "evidence": [
+                [{"reason": str(reason), **asdict(reason.origin)} for reason in some if reason.origin is not None]
+                for some in reasons
+            ],
         }
     )
 
@@ -111,14 +113,3 @@ def why_empty(rows: pd.DataFrame, note: str) -> pd.DataFrame:
     if rows.empty:
         rows.attrs["note"] = note
     return rows
-
-
-def _told(reasons: Sequence[Sequence[Reason]]) -> dict[str, list[Any]]:
-    """Return the columns `reason`, for people, and `evidence`, with what states each reason."""
-    return {
-        "reason": ["; ".join(dict.fromkeys(str(reason) for reason in found)) or "overall taste" for found in reasons],
-        "evidence": [
-            [{"reason": str(reason), **asdict(reason.origin)} for reason in found if reason.origin is not None]
-            for found in reasons
-        ],
-    }

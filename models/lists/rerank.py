@@ -1,4 +1,4 @@
-"""A list that gives up some certainty for variety: the greedy trade of relevance for diversity and novelty."""
+"""Re-ranking of a list: the greedy trade of relevance for diversity and novelty."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["POOL", "Reranker", "check_weights", "greedy", "pool_of", "self_infor
 
 POOL = 100  # best items among which a list is chosen, or five times its length
 _SAMPLE = 512  # items that tell how far apart two items usually are
-_LAST = np.float32(-1e9)  # an item that may not be listed: after all that may, before those taken
+_LAST = np.float32(-1e9)  # an item that may not be recommended: after all that may, before those taken
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -34,7 +34,7 @@ class Reranker:
     with $s$ the ranking score, $L$ the list so far, $d(i, j)$ the distance of content, $n$ the self-information of the
     item, and $\bar x = (x - \min x) / (\max x - \min x)$ over the candidates that are left: the three have different
     units, and distances of content differ little (normalised at each step as by Vargas & Castells, RecSys 2011). MMR takes the
-    nearest listed item where this takes the mean distance, which is what intra-list diversity measures. With both
+    nearest item of the list where this takes the mean distance, which is what intra-list diversity measures. With both
     weights 0 the list is that of the ranking.
 
     Attributes:
@@ -48,8 +48,9 @@ class Reranker:
     typical: float
 
     @classmethod
-    def fit(cls, content: Content, train: Ratings) -> Reranker:
-        """Take distances from content and novelty from training ratings."""
+    def of(cls, recommender: Trained) -> Reranker:
+        """Take distances from the content of a recommender's items and novelty from its training ratings."""
+        content, train = Content.of(recommender.data, recommender.item_vectors), recommender.train
         sample = np.random.default_rng(0).permutation(train.num_items)[:_SAMPLE].astype(np.int64)
         distances = _distances(content, sample, typical=np.nan)[np.triu_indices(len(sample), 1)]
         known = distances[np.isfinite(distances)]
@@ -58,11 +59,6 @@ class Reranker:
             novelty=self_information(train).astype(np.float32),
             typical=float(known.mean()) if len(known) else 1.0,
         )
-
-    @classmethod
-    def of(cls, recommender: Trained) -> Reranker:
-        """Take both from a recommender."""
-        return cls.fit(Content.of(recommender.data, recommender.item_vectors), recommender.train)
 
     def distances(self, items: Indices) -> Floats:
         r"""Return how far apart items are in content, `[num_items_given, num_items_given]`, in [0, 1]; 0 on the diagonal.
@@ -78,7 +74,7 @@ class Reranker:
         Args:
             scores: Ranking scores of all items, at least 0, `[num_items]`.
             k: Length of the list.
-            diversity: Weight of the distance to what is listed already, in [0, 1].
+            diversity: Weight of the distance to what the list has already, in [0, 1].
             novelty: Weight of how few people know the item, in [0, 1]; the two sum to at most 1.
 
         Raises:
@@ -126,7 +122,7 @@ def greedy(
     left = np.isfinite(scores)
     finite = np.where(left, scores, 0.0).astype(np.float32)
     users = np.arange(len(scores))
-    apart = np.zeros_like(finite)  # summed distance to what is listed
+    apart = np.zeros_like(finite)  # summed distance to the list so far
     chosen = np.empty((len(scores), k), dtype=np.int64)
     for place in range(k):
         value = (1 - diversity - novelty_weight) * _spread(finite, left)
@@ -145,18 +141,17 @@ def _spread(values: Floats, left: NDArray[np.bool_]) -> Floats:
     """Return values as places between the least (0) and the most (1) of the candidates that are left; 0 where all are equal."""
     low = np.where(left, values, np.inf).min(axis=1, keepdims=True)
     width = np.where(left, values, -np.inf).max(axis=1, keepdims=True) - low
-    spread = np.isfinite(width) & (width > 0)
-    found = np.zeros_like(values)
-    return np.divide(values - np.where(spread, low, 0.0), width, out=found, where=spread & left)
+    differ = np.isfinite(width) & (width > 0)
+    return np.divide(values - np.where(differ, low, 0.0), width, out=np.zeros_like(values), where=differ & left)
 
 
 def pool_of(scores: Floats, size: int) -> Indices:
     """Return each user's `size` items of highest score, best first, equal ones by index, `[num_users, size]`."""
     if size >= scores.shape[1]:
         return np.argsort(-scores, axis=1, kind="stable").astype(np.int64)
-    found = np.sort(np.argpartition(-scores, size - 1, axis=1)[:, :size], axis=1)
-    order = np.argsort(-np.take_along_axis(scores, found, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(found, order, axis=1).astype(np.int64)
+    best = np.sort(np.argpartition(-scores, size - 1, axis=1)[:, :size], axis=1)
+    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(best, order, axis=1).astype(np.int64)
 
 
 def self_information(train: Ratings) -> NDArray[np.float64]:
@@ -168,11 +163,9 @@ def _distances(content: Content, items: Indices, *, typical: float) -> Floats:
     texts, concepts = content.text[items], content.concepts[items]
     has_text = texts.any(axis=1)
     has_concepts = np.diff(concepts.indptr) > 0
-    likeness = np.maximum(texts @ texts.T, 0.0)
-    likeness += (concepts @ concepts.T).toarray()
-    known = np.outer(has_text, has_text).astype(np.float32) + np.outer(has_concepts, has_concepts)
-    found = np.full(likeness.shape, typical, dtype=np.float32)
-    np.divide(likeness, known, out=found, where=known > 0)
-    found = np.where(known > 0, np.clip(1.0 - found, 0.0, 1.0), found).astype(np.float32)
-    np.fill_diagonal(found, 0.0)
-    return found
+    similarity = np.maximum(texts @ texts.T, 0.0) + (concepts @ concepts.T).toarray()
+    num_known = np.outer(has_text, has_text).astype(np.float32) + np.outer(has_concepts, has_concepts)
+    mean = np.divide(similarity, num_known, out=np.zeros_like(similarity), where=num_known > 0)
+    distances = np.where(num_known > 0, np.clip(1.0 - mean, 0.0, 1.0), typical).astype(np.float32)
+    np.fill_diagonal(distances, 0.0)
+    return distances

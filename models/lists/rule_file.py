@@ -1,4 +1,4 @@
-"""Rules as people write them: a YAML file that says what to hide, what to rank higher, and what alone to keep."""
+"""File of rules: YAML that says what to hide, what to rank higher, and what alone to keep."""
 
 from __future__ import annotations
 
@@ -52,16 +52,11 @@ class Rule(BaseModel):
     def _one_action(self) -> Self:
         given = [action for action in ("hide", "boost", "only") if getattr(self, action) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"a rule has exactly one of hide, boost and only; this one has {' and '.join(given) or 'none'}"
-            )
+            has = " and ".join(given) or "none"
+            raise ValueError(f"a rule has exactly one of hide, boost and only; this one has {has}")
         if (self.boost is None) != (self.stars is None):
-            missing = (
-                "boost needs stars, for example stars: 0.3"
-                if self.boost
-                else f"stars belong to boost, not to {given[0]}"
-            )
-            raise ValueError(missing)
+            wrong = f"stars belong to boost, not to {given[0]}"
+            raise ValueError("boost needs stars, for example stars: 0.3" if self.boost else wrong)
         if self.stars == 0:
             raise ValueError("a boost of 0 stars moves nothing; leave the rule out")
         return self
@@ -74,12 +69,12 @@ class Rule(BaseModel):
     @property
     def condition(self) -> dict[str, list[str]]:
         """Which items it is about."""
-        found = self.hide or self.boost or self.only
-        assert found is not None
-        return found
+        condition = self.hide or self.boost or self.only
+        assert condition is not None
+        return condition
 
     def __str__(self) -> str:
-        """Say in short what the rule does, for lists; its own name where it has one."""
+        """Return in short what the rule does, for lists; its own name where it has one."""
         if self.name is not None:
             return self.name
         parts = [

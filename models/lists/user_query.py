@@ -1,4 +1,4 @@
-"""The person a list is for: someone the model knows, someone with a few ratings, or someone with a wish in words."""
+"""User query: whom a list is for, someone the model knows, or someone new with a few ratings or words."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def user_query_of_history(
         recommender: What answers.
         history: Ratings, item id -> stars.
         concepts: What else is known, relation -> value or values, such as age and occupation; what is too rare for the
-            model to have learned counts as not said.
+            model to have learned counts as unknown.
 
     Raises:
         InputError: If an item, relation or concept is unknown, or a rating is off the scale.
@@ -95,13 +95,7 @@ def user_query_of_history(
     warm, cold = user_embeddings_of(recommender, item, level, content)
     seen = np.zeros(recommender.train.num_items, dtype=np.float32)
     seen[item] = 1.0
-    return UserQuery(
-        warm=warm,
-        cold=cold,
-        seen=seen,
-        num_ratings=len(history),
-        described=content is not None,
-    )
+    return UserQuery(warm=warm, cold=cold, seen=seen, num_ratings=len(history), described=content is not None)
 
 
 def levels_of(recommender: Trained, history: Mapping[str, float]) -> NDArray[np.int64]:
@@ -111,10 +105,9 @@ def levels_of(recommender: Trained, history: Mapping[str, float]) -> NDArray[np.
         InputError: If a rating is off the scale.
     """
     low, high = recommender.scale
-    for raw_id, value in history.items():
-        if not low <= value <= high:
-            if recommender.implicit:
-                raise InputError(f"item {raw_id!r} has the value {value:g}; a choice has the value 1")
-            raise InputError(f"item {raw_id!r} has {value:g} stars; the scale is {low:g} to {high:g}")
-    stars = np.array(list(history.values()), dtype=np.float32)
-    return nearest_level(stars, recommender.levels)
+    wrong = next(((raw_id, stars) for raw_id, stars in history.items() if not low <= stars <= high), None)
+    if wrong is not None and recommender.implicit:
+        raise InputError(f"item {wrong[0]!r} has the value {wrong[1]:g}; a choice has the value 1")
+    if wrong is not None:
+        raise InputError(f"item {wrong[0]!r} has {wrong[1]:g} stars; the scale is {low:g} to {high:g}")
+    return nearest_level(np.array(list(history.values()), dtype=np.float32), recommender.levels)

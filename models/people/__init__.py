@@ -1,1 +1,1 @@
-"""Who the users are: interests, habits, change over time, groups."""
+"""Profiles and segments of users: interests, habits, change over time."""

@@ -1,4 +1,4 @@
-"""What the analysis of people's behaviour needs, computed once a run."""
+"""Behaviour of all users: what profiles and segments are read from, computed once a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from kg.ratings import Ratings
 from models.baselines import Biases
 from models.network.bilinear import bilinear
 from models.network.head import slopes
@@ -21,7 +20,6 @@ from models.people.interests import TasteSpace, unit_of_score
 from models.people.own_tastes import OwnTastes
 from models.people.relation_ridges import relation_ridges
 from models.people.user_similarity import UserSimilarity
-from models.posterior import Predictor
 from models.trained import Trained
 
 __all__ = ["Behaviour"]
@@ -34,24 +32,26 @@ class Behaviour:
     """Concepts, directions of taste, habits and expectations.
 
     Attributes:
+        recommender: The model they are of.
         concepts: The concepts of the items.
         warm: Directions in the samples for known users.
         cold: Directions in the samples for everyone else; the same object where training had one phase.
-        own: How large tastes are that no row can say; None of implicit feedback, where what was not chosen says nothing of it.
+        own: Tastes beyond embeddings; None of implicit feedback, where what was not chosen says nothing of them.
         habits: `habits_table` of all users.
         expected: What the biases of user and item expect of each training rating, in stars; None of implicit feedback.
-        by_user: Positions of the training ratings, those of one user together.
+        share: Share of the training ratings whose item has each concept, `[num_concepts]`.
         common: Which concepts have at least five items and a hundredth of the training ratings, `[num_concepts]`.
-        similarity: How alike tastes are.
+        similarity: Similarity of tastes.
     """
 
+    recommender: Trained
     concepts: ConceptTable
     warm: TasteSpace
     cold: TasteSpace
     own: OwnTastes | None
     habits: pd.DataFrame
     expected: NDArray[np.float64] | None
-    by_user: NDArray[np.int64]
+    share: NDArray[np.float64]
     common: NDArray[np.bool_]
     similarity: UserSimilarity
 
@@ -69,8 +69,10 @@ class Behaviour:
         if not recommender.implicit:
             own = OwnTastes.of(concepts, predictor.warm, train, recommender.levels)
             biases = Biases(recommender.scale).fit(train)
-        items, share = np.asarray(concepts.holds.sum(axis=0)), _share_of_ratings(concepts, train)
+        num_items = np.asarray(concepts.holds.sum(axis=0))
+        share = np.asarray(train.item_counts @ concepts.holds, dtype=np.float64) / max(len(train), 1)
         return cls(
+            recommender=recommender,
             concepts=concepts,
             warm=warm,
             cold=cold,
@@ -82,73 +84,53 @@ class Behaviour:
                 None if biases is None else biases.of_user,
             ),
             expected=None if biases is None else biases.unclipped(train.user, train.item),
-            by_user=np.argsort(train.user, kind="stable"),
-            common=(items >= LEAST_ITEMS) & (share >= LEAST_SHARE) & (share < 1),
+            share=share,
+            common=(num_items >= LEAST_ITEMS) & (share >= LEAST_SHARE) & (share < 1),
             similarity=UserSimilarity.of(predictor.warm, warm.average, torch.from_numpy(train.item_counts > 0)),
         )
 
-    def share_of_ratings(self, recommender: Trained) -> NDArray[np.float64]:
-        """Return the share of the training ratings whose item has each concept, `[num_concepts]`."""
-        return _share_of_ratings(self.concepts, recommender.train)
-
-    def ratings_of(self, recommender: Trained, user: int) -> NDArray[np.int64]:
+    def ratings_of(self, user: int) -> NDArray[np.int64]:
         """Return the positions of a user's training ratings."""
-        counts = recommender.train.user_counts
-        end = int(counts[: user + 1].sum())
-        return self.by_user[end - int(counts[user]) : end]
+        return np.flatnonzero(self.recommender.train.user == user)
+
+    def above_expected(self, ratings: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Return how far training ratings are above what the biases expect, in stars `[num_ratings]`; None without stars."""
+        return None if self.expected is None else self.recommender.train.value[ratings] - self.expected[ratings]
 
     @torch.no_grad()
-    def weights(
-        self,
-        recommender: Trained,
-        user: int,
-        rows: torch.Tensor | None = None,
-        settled: Sequence[int] = (),
-    ) -> ConceptWeights:
+    def weights(self, user: int, rows: torch.Tensor | None = None, settled: Sequence[int] = ()) -> ConceptWeights:
         """Return what all concepts add for a user beyond what they add for the average user.
 
-        The intervals count three doubts: what the user's row is, what direction a concept is, and what the user
-        thinks of it beyond anything a row can say.
+        The intervals count three doubts: what the user's embedding is, what direction a concept is, and what the user
+        thinks of it beyond anything an embedding can say.
 
         Args:
-            recommender: The model.
             user: Whose weights they are.
             rows: An edited taste, in the samples that answer for the user.
             settled: Positions of concepts whose weights were set, and so are certain.
         """
-        mine = self.ratings_of(recommender, user)
-        space, phase = self.warm, recommender.predictor.warm
-        if not len(mine):
-            space, phase = self.cold, recommender.predictor.cold
+        item = self.recommender.train.item[self.ratings_of(user)]
+        space, phase = self.warm, self.recommender.predictor.warm
+        if not len(item):
+            space, phase = self.cold, self.recommender.predictor.cold
         rows = phase.users[:, user] if rows is None else rows
         beyond = space.open_variance(rows)
         if self.own is not None:
-            item = recommender.train.item[mine]
-            information = _information(phase, user, torch.from_numpy(item))
-            beyond = beyond + self.own.left_open(self.concepts.membership[item], information) * space.scale**2
+            rated = torch.from_numpy(item)
+            scores, preferences = bilinear(phase.users[:, [user]], phase.items[:, rated]), phase.preferences[:, [user]]
+            _, information = slopes(scores, phase.thresholds[:, None], preferences, torch.zeros_like(rated))
+            of_ratings = information.double().mean(dim=0).numpy()
+            beyond = beyond + self.own.left_open(self.concepts.membership[item], of_ratings) * space.scale**2
         beyond[list(settled)] = 0.0
         return ConceptWeights.of(space.weights(rows), beyond)
 
-    def similar(self, recommender: Trained, user: int, rows: torch.Tensor) -> NDArray[np.float32]:
-        """Return how alike each user's taste is to a taste, in [-1, 1], NaN for the user and those without ratings.
+    def similar(self, user: int, rows: torch.Tensor) -> NDArray[np.float32]:
+        """Return the similarity of each user to a taste, in [-1, 1], NaN for the user and those without ratings.
 
         Args:
-            recommender: The model.
             user: Whose taste it is.
             rows: The taste in the warm samples, `[num_samples, embedding_size + 1]`.
         """
-        found = self.similarity.to_all(rows)
-        found[user] = np.nan
-        found[recommender.train.user_counts == 0] = np.nan
-        return found
-
-
-def _information(phase: Predictor, user: int, item: torch.Tensor) -> NDArray[np.float64]:
-    """Return what a rating of each item tells of a user's score for it, mean over samples, `[num_ratings]`."""
-    scores = bilinear(phase.users[:, [user]], phase.items[:, item])
-    _, information = slopes(scores, phase.thresholds[:, None], phase.preferences[:, [user]], torch.zeros_like(item))
-    return np.asarray(information.double().mean(dim=0).numpy(), dtype=np.float64)
-
-
-def _share_of_ratings(concepts: ConceptTable, train: Ratings) -> NDArray[np.float64]:
-    return np.asarray(train.item_counts @ concepts.holds, dtype=np.float64) / max(len(train), 1)
+        similarity = self.similarity.to_all(rows)
+        similarity[(self.recommender.train.user_counts == 0) | (np.arange(len(similarity)) == user)] = np.nan
+        return similarity

@@ -1,4 +1,4 @@
-"""What a concept means to a user, and the ratings behind it."""
+"""Interest of a user in a concept, and the ratings behind it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import inv
 
-__all__ = ["ConceptRegression", "Fitted"]
+__all__ = ["ConceptRegression"]
 
 BLOCK = 1_000  # concepts at once
 
@@ -17,22 +17,8 @@ Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    r"""What a regression leaves of the rows of each sample.
-
-    Attributes:
-        duals: $K^{-1} (Z - \bar z)$, `[num_samples, num_items, size]`.
-        beside: $\Psi = (Z - \bar z)^\top K^{-1} (Z - \bar z) / \mathrm{num\_items}$, what items are beside their concepts,
-            `[num_samples, size, size]`.
-    """
-
-    duals: Floats
-    beside: Floats
-
-
-@dataclass(frozen=True, eq=False)
 class ConceptRegression:
-    r"""The part of the regression that all samples share.
+    r"""Ridge regression of embeddings $Z$ of items on their concepts $X$, the part that all samples share.
 
     $z_i = \bar z + \sum_c w_{ic} A_c + \eta_i$ with $\eta_i \sim N(0, \Psi)$ and $A_c \sim N(0, \Psi / \lambda_c)$ has the mean
 
@@ -59,15 +45,20 @@ class ConceptRegression:
         gram[np.diag_indices_from(gram)] += 1.0
         return cls(held, ridge, inv(gram, overwrite_a=True, assume_a="pos"))
 
-    def fit(self, rows: Floats) -> Fitted:
-        """Fit the rows of these items in every sample, `[num_samples, num_items, size]`."""
-        num_items, one = len(self.inverse), self.inverse.sum(axis=1)
+    def fit(self, rows: Floats) -> tuple[Floats, Floats]:
+        r"""Fit the rows of these items in every sample, `[num_samples, num_items, size]`.
+
+        Returns:
+            $K^{-1} (Z - \bar z)$, `[num_samples, num_items, size]`, and what items are beyond their concepts,
+            $\Psi = (Z - \bar z)^\top K^{-1} (Z - \bar z) / \mathrm{num\_items}$, `[num_samples, size, size]`.
+        """
+        num_items, row_sums = len(self.inverse), self.inverse.sum(axis=1)
         by_item = rows.transpose(1, 0, 2).astype(self.inverse.dtype)
         flat = by_item.reshape(num_items, -1)
-        flat = flat - one @ flat / one.sum()
-        duals, centred = (found.reshape(by_item.shape) for found in (self.inverse @ flat, flat))
-        beside = np.einsum("isd,ise->sde", duals, centred, optimize=True) / max(num_items, 1)
-        return Fitted(duals.transpose(1, 0, 2), beside)
+        flat = flat - row_sums @ flat / row_sums.sum()
+        duals, centred = (self.inverse @ flat).reshape(by_item.shape), flat.reshape(by_item.shape)
+        residual = np.einsum("isd,ise->sde", duals, centred, optimize=True) / max(num_items, 1)
+        return duals.transpose(1, 0, 2), residual
 
     def doubt(self) -> NDArray[np.float64]:
         r"""Return the diagonal of $(X^\top X + \Lambda)^{-1}$: the covariance of $A_c$ is so much of $\Psi$, `[num_concepts]`."""

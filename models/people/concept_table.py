@@ -1,4 +1,4 @@
-"""The concepts that items have, side by side: what a profile is written in."""
+"""Concepts of items, those of all relations side by side: what a profile is written in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy import sparse
 from kg.errors import InputError, UnknownNameError, did_you_mean
 from kg.graph import KnowledgeGraph
 from kg.schema import ITEM
-from models.lists.reasons import Reason
+from models.lists.reasons import relation_words
 from models.network.graph_inputs import GraphInputs
 
 __all__ = ["ConceptTable"]
@@ -27,7 +27,7 @@ class ConceptTable:
     A concept of a single item cannot be told from the item, so it is not among them.
 
     Attributes:
-        relations: EntityLinker of the relations, as the graph has them.
+        relations: Names of the relations, as the graph has them.
         relation: Position of each concept's relation, rising, `[num_concepts]`.
         keys: `relation:id` of each concept, unique.
         labels: What people read.
@@ -52,10 +52,10 @@ class ConceptTable:
             place = (edges.edge_index[1].numpy(), edges.table_row.numpy())
             blocks.append(sparse.csr_array((edges.edge_weight.numpy(), place), shape=(len(graph.items), len(senders))))
             relation += [number] * len(senders)
-            mine = [str(label) for label in nodes.labels[senders]]
+            of_relation = [str(label) for label in nodes.labels[senders]]
             keys += [f"{edge_type[1]}:{raw_id}" for raw_id in nodes.vocabulary.ids[senders]]
-            names += [str(Reason(edge_type[1], label, 0.0)) for label in mine]
-            labels += mine
+            names += [f"{relation_words(edge_type[1])}: {label}" for label in of_relation]
+            labels += of_relation
         empty = sparse.csr_array((len(graph.items), 0), dtype=np.float32)
         return cls(
             relations=tuple(edge_type[1] for edge_type in data[ITEM].content),
@@ -87,19 +87,18 @@ class ConceptTable:
         Only relations of 2 to 100 concepts that cover half of the items are asked; where there is none, these are
         the 30 most frequent concepts of the relation with the most edges.
         """
-        best, found = 0.0, np.zeros(0, dtype=np.int64)
+        best, broad = 0.0, np.zeros(0, dtype=np.int64)
         for number in range(len(self.relations)):
-            mine = np.flatnonzero(self.relation == number)
-            held = np.asarray(self.holds[:, mine].sum(axis=1))
+            concepts = np.flatnonzero(self.relation == number)
+            held = np.asarray(self.holds[:, concepts].sum(axis=1))
             covered = np.count_nonzero(held)
-            if 2 <= len(mine) <= BROAD_MOST and covered >= 0.5 * len(held) and held.sum() / covered > best + 1e-9:
-                best, found = held.sum() / covered, mine
-        if not len(found) and len(self):
-            edges = np.asarray(self.holds.sum(axis=0))
-            largest = np.bincount(self.relation, edges).argmax()
-            mine = np.flatnonzero(self.relation == largest)
-            found = np.sort(mine[np.argsort(-edges[mine], kind="stable")[:30]])
-        return found
+            if 2 <= len(concepts) <= BROAD_MOST and 2 * covered >= len(held) and held.sum() / covered > best + 1e-9:
+                best, broad = held.sum() / covered, concepts
+        if not len(broad) and len(self):
+            num_edges = np.asarray(self.holds.sum(axis=0))
+            concepts = np.flatnonzero(self.relation == np.bincount(self.relation, num_edges).argmax())
+            broad = np.sort(concepts[np.argsort(-num_edges[concepts], kind="stable")[:30]])
+        return broad
 
     def find(self, name: str) -> int:
         """Return the position of a concept by `relation:id`, by `relation: label`, or by its label alone.
@@ -113,18 +112,18 @@ class ConceptTable:
         if name in self._by_key:
             return self._by_key[name]
         wanted = _folded(name)
-        found = self._by_name.get(wanted, [])
-        if not found:
+        fits = self._by_name.get(wanted, [])
+        if not fits:
             raise UnknownNameError(
                 f"there is no concept {name!r} among those of at least two items; name one as 'genre: Drama' or by its "
                 f"label.{did_you_mean(wanted, self._by_name)}"
             )
-        own = [one for one in found if ":" not in self.relations[self.relation[one]]]
-        found = own if len(own) == 1 else found
-        if len(found) > 1:
-            options = ", ".join(repr(self.keys[one]) for one in found[:5])
-            raise InputError(f"{name!r} names {len(found)} concepts; say which one: {options}")
-        return found[0]
+        of_tables = [concept for concept in fits if ":" not in self.relations[self.relation[concept]]]
+        fits = of_tables if len(of_tables) == 1 else fits
+        if len(fits) > 1:
+            options = ", ".join(repr(self.keys[concept]) for concept in fits[:5])
+            raise InputError(f"{name!r} names {len(fits)} concepts; say which one: {options}")
+        return fits[0]
 
     @cached_property
     def _by_key(self) -> dict[str, int]:
@@ -132,11 +131,11 @@ class ConceptTable:
 
     @cached_property
     def _by_name(self) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
+        by_name: dict[str, list[int]] = {}
         for number, (name, label) in enumerate(zip(self.names, self.labels, strict=True)):
-            for spelling in dict.fromkeys((_folded(name), _folded(label))):
-                found.setdefault(spelling, []).append(number)
-        return found
+            for spelling in {_folded(name), _folded(label)}:
+                by_name.setdefault(spelling, []).append(number)
+        return by_name
 
 
 def _folded(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What all concepts mean to one person, with how sure that is."""
+"""Weights of all concepts for one person, with their intervals."""
 
 from __future__ import annotations
 

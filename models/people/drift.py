@@ -1,9 +1,9 @@
-"""Whether what a person rates, and how, changed over time; said only where time and sessions allow it."""
+"""Change over time in what a person rates, and how; stated only where time and sessions allow it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,47 +97,38 @@ def drift_of(
     Args:
         time: Unix times of the ratings, `[num_ratings]`, in any order; None where the data has none.
         concepts: Which concepts the rated items have, `[num_ratings, num_concepts]`.
-        labels: EntityLinker of the concepts.
+        labels: Labels of the concepts.
         above_expected: Ratings above what biases expect, in stars `[num_ratings]`; None without stars.
         seed: Seed of the random orders.
     """
     if time is None:
         return Drift(status="no times", days=0.0, num_sessions=0)
     order = np.argsort(time, kind="stable")
-    time, concepts = time[order], concepts[order]
-    above = None if above_expected is None else above_expected[order]
+    time, features = time[order], {"choice": (concepts[order].astype(np.float64), list(labels))}
+    if above_expected is not None:
+        features["stars"] = (above_expected[order, None], ["stars above expectation"])
     session = sessions_of(time)
-    days = float(time[-1] - time[0]) / 86_400 if len(time) else 0.0
-    num_sessions = int(session[-1]) + 1 if len(time) else 0
-    windows = _windows(time, concepts, labels, above)
-    if num_sessions < LEAST_SESSIONS or len(time) < LEAST_RATINGS or days < LEAST_DAYS:
-        return Drift(status="too short a time to tell", days=days, num_sessions=num_sessions, windows=windows)
-    tests = {"choice": (concepts.astype(np.float64), list(labels))}
-    if above is not None:
-        tests["stars"] = (above[:, None], ["stars above expectation"])
-    found = []
-    for what, (features, names) in tests.items():
-        places = change_points(features, session, level=LEVEL / len(tests), rng=np.random.default_rng(seed))
-        ends = [0, *(place for place, _ in places), len(time)]
-        for number, (place, p_value) in enumerate(places):
-            before, after = features[ends[number] : place].mean(0), features[place : ends[number + 2]].mean(0)
-            most = np.argsort(-np.abs(after - before), kind="stable")[:SHOWN]
-            found.append(
-                ChangePoint(
-                    time=int(time[place]),
-                    what=what,
-                    p_value=p_value,
-                    before={names[one]: float(before[one]) for one in most},
-                    after={names[one]: float(after[one]) for one in most},
-                )
-            )
-    return Drift(
-        status="changed" if found else "steady",
-        days=days,
-        num_sessions=num_sessions,
-        windows=windows,
-        change_points=tuple(sorted(found, key=lambda change: change.time)),
+    drift = Drift(
+        status="too short a time to tell",
+        days=float(time[-1] - time[0]) / 86_400 if len(time) else 0.0,
+        num_sessions=len(np.unique(session)),
+        windows=_windows(time, features),
     )
+    if drift.num_sessions < LEAST_SESSIONS or len(time) < LEAST_RATINGS or drift.days < LEAST_DAYS:
+        return drift
+    changes = []
+    for what, (columns, names) in features.items():
+        places = change_points(columns, session, level=LEVEL / len(features), rng=np.random.default_rng(seed))
+        ends = [0, *(place for place, _ in places), len(time)]
+        for start, (place, p_value), end in zip(ends, places, ends[2:], strict=False):
+            before, after = columns[start:place].mean(axis=0), columns[place:end].mean(axis=0)
+            most = np.argsort(-np.abs(after - before), kind="stable")[:SHOWN]
+            means = [{names[column]: float(mean[column]) for column in most} for mean in (before, after)]
+            changes.append(
+                ChangePoint(time=int(time[place]), what=what, p_value=p_value, before=means[0], after=means[1])
+            )
+    changes.sort(key=lambda change: change.time)
+    return replace(drift, status="changed" if changes else "steady", change_points=tuple(changes))
 
 
 def sessions_of(time: Indices) -> Indices:
@@ -170,30 +161,30 @@ def change_points(
     """
     spread = features.std(axis=0)
     features = features[:, spread > 0] / spread[spread > 0]
-    borders = np.flatnonzero(np.diff(session, prepend=session[:1] - 1)) if len(session) else np.zeros(0, np.int64)
-    ends = np.append(borders, len(session))
-    sums = np.add.reduceat(features, borders, axis=0) if len(borders) else features[:0]
-    counts = np.diff(ends)
-    found: list[tuple[int, float]] = []
-    waiting = [(0, len(counts))] if features.shape[1] else []
-    while waiting:
-        start, stop = waiting.pop()
+    if not features.size:
+        return []
+    starts = np.unique(session, return_index=True)[1]
+    sums, counts = np.add.reduceat(features, starts, axis=0), np.diff(np.append(starts, len(session)))
+    changes: list[tuple[int, float]] = []
+    stretches = [(0, len(counts))]
+    while stretches:
+        start, stop = stretches.pop()
         if stop - start < LEAST_SESSIONS:
             continue
-        mine, sizes = sums[start:stop], counts[start:stop]
-        gains = _gains(mine, sizes)
+        part, sizes = sums[start:stop], counts[start:stop]
+        gains = _gains(part, sizes)
         orders = rng.permuted(np.tile(np.arange(stop - start), (permutations, 1)), axis=1)
-        drawn = _gains(mine[orders], sizes[orders]).max(axis=1)
-        p_value = float(1 + np.count_nonzero(drawn >= gains.max() - 1e-9)) / (1 + permutations)
+        by_chance = _gains(part[orders], sizes[orders]).max(axis=1)
+        p_value = float(1 + np.count_nonzero(by_chance >= gains.max() - 1e-9)) / (1 + permutations)
         if p_value <= level:
             split = start + 1 + int(gains.argmax())
-            found.append((int(ends[split]), p_value))
-            waiting += [(start, split), (split, stop)]
-    return sorted(found)
+            changes.append((int(starts[split]), p_value))
+            stretches += [(start, split), (split, stop)]
+    return sorted(changes)
 
 
 def _gains(sums: Floats, counts: Indices) -> Floats:
-    """Return what a split after each session but the last explains.
+    """Return what a split after each session but the last explains, `[..., num_sessions - 1]`.
 
     Args:
         sums: Sums of the features of each session, `[..., num_sessions, num_features]`.
@@ -209,17 +200,16 @@ def _gains(sums: Floats, counts: Indices) -> Floats:
     return gains
 
 
-def _windows(
-    time: Indices, concepts: NDArray[np.bool_], labels: Sequence[str], above: Floats | None
-) -> tuple[Window, ...]:
+def _windows(time: Indices, features: Mapping[str, tuple[Floats, list[str]]]) -> tuple[Window, ...]:
     number = min(MOST_WINDOWS, len(time) // 5) if len(time) >= 10 else min(1, len(time))
+    concepts, labels = features["choice"]
     return tuple(
         Window(
             start=int(time[part[0]]),
             end=int(time[part[-1]]),
             num_ratings=len(part),
-            shares={label: float(share) for label, share in zip(labels, concepts[part].mean(axis=0), strict=True)},
-            above_expected=None if above is None else float(above[part].mean()),
+            shares=dict(zip(labels, concepts[part].mean(axis=0).tolist(), strict=True)),
+            above_expected=float(features["stars"][0][part].mean()) if "stars" in features else None,
         )
         for part in (np.array_split(np.arange(len(time)), number) if number else [])
     )

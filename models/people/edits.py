@@ -1,4 +1,4 @@
-"""A taste that its owner changes: the least change of a row that gives concepts the wanted weights."""
+"""Edits of a taste: the least change of an embedding that gives concepts the wanted weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def with_weights(
     $$z' = z + \Sigma A^\top (A \Sigma A^\top)^{-1} (w - A (z - \bar z))$$
 
     with the directions of the concepts in the rows of $A$. It is the least change in the metric of $\Sigma$: what
-    the ratings leave open moves, what they settle stays. All wishes hold at once, in any order.
+    the ratings leave open moves, what they settle stays. All weights hold at once, in any order.
 
     Args:
         taste: As it was.
@@ -39,7 +39,7 @@ def with_weights(
         wanted: Weight of each concept, by its position.
 
     Raises:
-        InputError: If the wishes cannot hold together.
+        InputError: If the weights cannot hold together.
     """
     if not wanted:
         return taste
@@ -49,11 +49,10 @@ def with_weights(
     gap = goal - (directions @ (taste.rows - space.average).double()[..., None])[..., 0]
     spread = torch.linalg.solve(precision.double(), directions.mT)
     gram = directions @ spread
-    # Wishes of one size: a weak concept is no reason to call a system singular.
+    # Rows and columns of one size: a weak concept is no reason to call a system singular.
     size = gram.diagonal(dim1=1, dim2=2).clamp_min(1e-300).rsqrt()
-    solved = (
-        size * (torch.linalg.pinv(size[:, :, None] * gram * size[:, None], rtol=1e-9) @ (size * gap)[..., None])[..., 0]
-    )
+    inverse = torch.linalg.pinv(size[:, :, None] * gram * size[:, None], rtol=1e-9)
+    solved = size * (inverse @ (size * gap)[..., None])[..., 0]
     rows = taste.rows.double() + (spread @ solved[..., None])[..., 0]
     reached = (directions @ (rows - space.average.double())[..., None])[..., 0]
     if not bool((reached - goal).abs().max() <= TOLERANCE):
@@ -66,12 +65,12 @@ def with_weights(
 
 @torch.no_grad()
 def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, item: Tensor, level: Tensor) -> Tensor:
-    r"""Return the precision of a user's row, `[num_samples, embedding_size + 1, embedding_size + 1]`, in double precision.
+    r"""Return the precision of a user's embedding, `[num_samples, embedding_size + 1, embedding_size + 1]`, in double precision.
 
     $$\Sigma^{-1} = \sum_j h_j \tilde z_j \tilde z_j^\top + S^{-1}$$
 
     the Laplace approximation at the sample, with $h_j$ the Fisher information of rating $j$ in the score and
-    $S$ the covariance of the free rows.
+    $S$ the covariance of the latent factors.
 
     Args:
         posterior: Kept samples.

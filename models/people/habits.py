@@ -1,4 +1,4 @@
-"""How people rate: how much, how strictly, how mainstream, how broadly."""
+"""Habits of users: how much, how strictly, how mainstream and how broadly they rate."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.special import entr
 
 from kg.ratings import Ratings
 
@@ -56,28 +57,31 @@ def habits_table(
         relevant_from: Least rating, in stars, that counts as liking.
         of_user: Bias of each user in stars; None of implicit feedback.
     """
-    counts = train.user_counts
-    rated = counts > 0
-    popularity = (_ranks(train.item_counts) - 0.5) / max(train.num_items, 1)
+    counts, rated = train.user_counts, train.user_counts > 0
+    popularity = (pd.Series(train.item_counts).rank().to_numpy() - 0.5) / max(train.num_items, 1)
+    ratings = pd.DataFrame(
+        {"user": train.user, "stars": train.value.astype(np.float64), "popularity": popularity[train.item]}
+    )
+    means = ratings.groupby("user").mean().reindex(np.arange(train.num_users)).astype(np.float64)
     liked = train.value >= relevant_from
-    ones = np.ones(int(liked.sum()), dtype=np.float32)
-    by_user = sparse.csr_array((ones, (train.user[liked], train.item[liked])), shape=(train.num_users, train.num_items))
-    found = pd.DataFrame(
+    liked_by = sparse.csr_array(
+        (np.ones(int(liked.sum()), dtype=np.float32), (train.user[liked], train.item[liked])),
+        shape=(train.num_users, train.num_items),
+    )
+    table = pd.DataFrame(
         {
             "num_ratings": counts,
-            "activity": _rank(counts.astype(np.float64), rated),
-            "mean_stars": _mean(train.user, train.value, counts),
-            "generosity": np.where(rated, of_user if of_user is not None else np.nan, np.nan),
-            "popularity": _mean(train.user, popularity[train.item], counts),
-            "popularity_correlation": _correlation(train, popularity),
-            "breadth": _effective_number((by_user @ kinds).toarray()),
+            "activity": _place(pd.Series(counts).where(rated)),
+            "mean_stars": np.nan if of_user is None else means["stars"],
+            "generosity": np.nan if of_user is None else np.where(rated, of_user, np.nan),
+            "popularity": means["popularity"],
+            "popularity_correlation": _correlation(ratings).reindex(np.arange(train.num_users)),
+            "breadth": _effective_number((liked_by @ kinds).toarray()),
         }
     )
     for name in ("generosity", "popularity", "breadth"):
-        found[f"{name}_rank"] = _rank(found[name].to_numpy(), found[name].notna().to_numpy())
-    if of_user is None:
-        found["mean_stars"] = np.nan
-    return found
+        table[f"{name}_rank"] = _place(table[name])
+    return table
 
 
 def habits_of(table: pd.DataFrame, user: int) -> Habits:
@@ -89,38 +93,28 @@ def habits_of(table: pd.DataFrame, user: int) -> Habits:
     )
 
 
-def _mean(user: NDArray[np.int64], values: NDArray[np.floating], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    total = np.bincount(user, values, len(counts)).astype(np.float64)
-    return np.divide(total, counts, out=np.full(len(counts), np.nan), where=counts > 0)
-
-
-def _ranks(values: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Return the rank of each value, from 1; equal ones share the mean of theirs."""
-    return np.asarray(pd.Series(values).rank(), dtype=np.float64)
-
-
-def _rank(values: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    found = np.full(len(values), np.nan)
-    found[known] = (_ranks(values[known]) - 0.5) / max(known.sum(), 1)
-    return found
+def _place(values: pd.Series) -> pd.Series:
+    """Return the share of the known values that are lower, counting half of those that are equal."""
+    return (values.rank() - 0.5) / max(values.notna().sum(), 1)
 
 
 def _effective_number(amounts: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return exp of the entropy of each row's shares; NaN for a row of zeros."""
     total = amounts.sum(axis=1, keepdims=True, dtype=np.float64)
-    shares = np.divide(amounts, total, out=np.zeros(amounts.shape), where=total > 0)
-    logs = np.log(shares, out=np.zeros(shares.shape), where=shares > 0)
-    return np.where(total[:, 0] > 0, np.exp(-(shares * logs).sum(axis=1)), np.nan)
+    shares = np.divide(amounts, total, out=np.full(amounts.shape, np.nan), where=total > 0)
+    return np.exp(entr(shares).sum(axis=1)) if shares.shape[1] else np.full(len(amounts), np.nan)
 
 
-def _correlation(train: Ratings, popularity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each user's Spearman correlation of stars with popularity; NaN where it says nothing."""
-    order = np.argsort(train.user, kind="stable")
-    ends = np.cumsum(train.user_counts)
-    found = np.full(train.num_users, np.nan)
-    for user in np.flatnonzero(train.user_counts >= LEAST_FOR_CORRELATION):
-        mine = order[ends[user] - train.user_counts[user] : ends[user]]
-        stars, known = train.value[mine], popularity[train.item[mine]]
-        if np.ptp(stars) > 0 and np.ptp(known) > 0:
-            found[user] = np.corrcoef(_ranks(stars), _ranks(known))[0, 1]
-    return found
+def _correlation(ratings: pd.DataFrame) -> pd.Series:
+    """Return the Spearman correlation of stars with popularity, by user; none where it says nothing."""
+    by_user = ratings.groupby("user")
+    enough = by_user["stars"].transform("size") >= LEAST_FOR_CORRELATION
+    for name in ("stars", "popularity"):
+        enough &= by_user[name].transform("max") > by_user[name].transform("min")
+    ranks = ratings[enough].groupby("user")[["stars", "popularity"]].rank()
+    ranks = ranks - ranks.groupby(ratings["user"]).transform("mean")
+    products = pd.DataFrame(
+        {"both": ranks.prod(axis=1), "stars": ranks["stars"] ** 2, "popularity": ranks["popularity"] ** 2}
+    )
+    sums = products.groupby(ratings["user"]).sum()
+    return sums["both"] / np.sqrt(sums["stars"] * sums["popularity"])

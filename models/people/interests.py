@@ -1,4 +1,4 @@
-"""What rows of users say of concepts: weights, linear in a row, in every sample."""
+"""Taste space: weights of concepts, linear in a user's embedding, in every sample."""
 
 from __future__ import annotations
 
@@ -29,13 +29,9 @@ SLOPE_PAIRS = 2_000  # ratings at which the worth of a unit of score is taken
 class TasteSpace:
     r"""Directions in which a user's row means a taste for a concept, in the samples of one phase.
 
-    The rows of the rated items are read as sums over their concepts, by ridge regression in every sample
-    (`models.people.concept_regression`):
-
-    $$A = \Lambda^{-1} X^\top K^{-1} (Z - \bar z), \qquad K = X \Lambda^{-1} X^\top + I$$
-
-    with $X$ the weights $w_{ic}$ of the model's edges. So a concept answers for all that its items have in common (what
-    its table says, and what text, neighbours and free rows say of them) beyond their other concepts. With
+    The embeddings of the rated items are read as sums over their concepts, $A = \Lambda^{-1} X^\top K^{-1} (Z - \bar z)$, by
+    ridge regression in every sample (`models.people.concept_regression`) on the weights $w_{ic}$ of the model's edges. So a concept answers for all that its items have in common (what
+    its table says, and what text, neighbours and latent factors say of them) beyond their other concepts. With
     $\bar w_c$ the mean weight of its edges and $s$ the stars that a unit of score is worth at a typical rating, it adds
 
     $$s\, \bar w_c \left(\langle z_u, A_c \rangle + A_{c,\mathrm{bias}}\right)$$
@@ -47,8 +43,7 @@ class TasteSpace:
         concepts: The concepts.
         read: $X \Lambda^{-1}$, `[num_items, num_concepts]`.
         duals: $K^{-1} (Z - \bar z)$, zero for items nobody rated, `[num_samples, num_items, embedding_size + 1]`.
-        beside: $\Psi = (Z - \bar z)^\top K^{-1} (Z - \bar z) / \mathrm{num\_items}$, what items are beside their concepts,
-            `[num_samples, embedding_size, embedding_size]`.
+        residual: $\Psi$, what items are beyond their concepts, `[num_samples, embedding_size, embedding_size]`.
         doubt: Diagonal of $(X^\top X + \Lambda)^{-1}$: the covariance of $A_c$ is so much of $\Psi$, `[num_concepts]`.
         average: Mean row of the users with ratings, `[num_samples, embedding_size + 1]`.
         unit: Stars (of implicit feedback: score in [0, 1]) that a unit of score is worth.
@@ -57,7 +52,7 @@ class TasteSpace:
     concepts: ConceptTable
     read: sparse.csr_array
     duals: Tensor
-    beside: Tensor
+    residual: Tensor
     doubt: NDArray[np.float64]
     average: Tensor
     unit: float
@@ -88,14 +83,14 @@ class TasteSpace:
         pull = np.broadcast_to(np.asarray(ridge, dtype=np.float64), (len(concepts),))
         regression = ConceptRegression.of(concepts.membership[rated], pull, precision)
         chosen = torch.from_numpy(rated)
-        fitted = regression.fit(predictor.items[:, chosen].numpy())
+        fitted, residual = regression.fit(predictor.items[:, chosen].numpy())
         duals = torch.zeros_like(predictor.items)
-        duals[:, chosen] = torch.from_numpy(fitted.duals.astype(np.float32))
+        duals[:, chosen] = torch.from_numpy(fitted.astype(np.float32))
         return cls(
             concepts=concepts,
             read=sparse.csr_array(concepts.membership.multiply(1 / pull)),
             duals=duals,
-            beside=torch.from_numpy(fitted.beside[:, :-1, :-1].astype(np.float32)),
+            residual=torch.from_numpy(residual[:, :-1, :-1].astype(np.float32)),
             doubt=regression.doubt(),
             average=predictor.users[:, known].mean(dim=1),
             unit=unit,
@@ -104,7 +99,7 @@ class TasteSpace:
     def part(self, chosen: slice, unit: float) -> TasteSpace:
         """Return the directions in some of the samples, in the same memory, with what a unit of score is worth in these."""
         return replace(
-            self, duals=self.duals[chosen], beside=self.beside[chosen], average=self.average[chosen], unit=unit
+            self, duals=self.duals[chosen], residual=self.residual[chosen], average=self.average[chosen], unit=unit
         )
 
     @property
@@ -148,7 +143,7 @@ class TasteSpace:
             rows: A user's rows, `[num_samples, embedding_size + 1]`.
         """
         own = (rows - self.average)[:, None, :-1]
-        spread = (own @ self.beside @ own.mT).mean()
+        spread = (own @ self.residual @ own.mT).mean()
         return float(spread) * self.doubt * self.scale**2
 
     @cached_property
@@ -160,13 +155,13 @@ class TasteSpace:
     @torch.no_grad()
     def directions(self, chosen: Sequence[int]) -> Tensor:
         """Return rows `a_c` with `weight = <z_u - average, a_c>`, `[num_samples, num_chosen, embedding_size + 1]`, bias 0."""
-        found = torch.zeros(len(self.duals), len(chosen), self.duals.shape[2])
+        directions = torch.zeros(len(self.duals), len(chosen), self.duals.shape[2])
         for number, concept in enumerate(chosen):
             column = self.read[:, [concept]].tocoo()
             items, weights = torch.from_numpy(column.coords[0].astype(np.int64)), torch.from_numpy(column.data)
-            found[:, number] = (weights[:, None] * self.duals[:, items]).sum(dim=1) * float(self.scale[concept])
-        found[..., -1] = 0.0
-        return found
+            directions[:, number] = (weights[:, None] * self.duals[:, items]).sum(dim=1) * float(self.scale[concept])
+        directions[..., -1] = 0.0
+        return directions
 
 
 @torch.no_grad()
@@ -181,9 +176,6 @@ def unit_of_score(predictor: Predictor, train: Ratings, levels: NDArray[np.float
     """
     some = np.random.default_rng(seed).permutation(len(train))[:SLOPE_PAIRS]
     user, item = torch.from_numpy(train.user[some]), torch.from_numpy(train.item[some])
-    stars, total = torch.from_numpy(np.array(levels, dtype=np.float32))[:, None], 0.0
-    for number in range(len(predictor.users)):
-        score = bilinear(predictor.users[number, user], predictor.items[number, item])
-        chances = chances_of(score, predictor.thresholds[number, None], predictor.preferences[number, user])
-        total += float(chances.slope_of_mean(stars).mean())
-    return total / len(predictor.users)
+    scores = bilinear(predictor.users[:, user], predictor.items[:, item])
+    chances = chances_of(scores, predictor.thresholds[:, None], predictor.preferences[:, user])
+    return float(chances.slope_of_mean(torch.from_numpy(np.array(levels, dtype=np.float32))[:, None, None]).mean())

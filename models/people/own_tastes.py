@@ -1,4 +1,4 @@
-r"""What someone thinks of a concept beyond what their row can say: how large that is, and what their ratings settle of it."""
+"""Tastes for concepts beyond what embeddings can say: how large they are, and what ratings settle of them."""
 
 from __future__ import annotations
 
@@ -63,16 +63,17 @@ class OwnTastes:
         held = concepts.membership[part.item].astype(np.float64)
         squared = sparse.csr_array(held.multiply(held))
         of_user = sparse.csr_array((np.ones(len(part)), (part.user, np.arange(len(part)))))
-        together, alone = np.zeros(len(concepts)), np.zeros(len(concepts))
+        together, expected = np.zeros(len(concepts)), np.zeros(len(concepts))
         for sample in np.unique(np.linspace(0, len(predictor) - 1, MOST_SAMPLES).astype(np.int64)):
             score = bilinear(predictor.users[sample, user], predictor.items[sample, item])
-            told = slopes(score, predictor.thresholds[sample, None], predictor.preferences[sample, user], level)
-            slope, information = (part.double().numpy() for part in told)
-            together += _pairs(of_user, held, slope)
-            alone += _pairs(of_user, squared, information)
+            slope, information = slopes(
+                score, predictor.thresholds[sample, None], predictor.preferences[sample, user], level
+            )
+            together += _pairs(of_user, held, slope.double().numpy())
+            expected += _pairs(of_user, squared, information.double().numpy())
         relation, count = concepts.relation, len(concepts.relations)
-        found = np.bincount(relation, together, count) / np.maximum(np.bincount(relation, alone, count), 1e-12)
-        return cls(np.maximum(found, 0.0)[relation])
+        variance = np.bincount(relation, together, count) / np.maximum(np.bincount(relation, expected, count), 1e-12)
+        return cls(np.maximum(variance, 0.0)[relation])
 
     def left_open(self, held: sparse.csr_array, information: NDArray[np.float64]) -> NDArray[np.float64]:
         r"""Return what someone's ratings leave of the variance, $(1 / \sigma_r^2 + \sum_j w_j^2 h_j)^{-1}$, `[num_concepts]`.

@@ -1,9 +1,10 @@
-"""Who a user is to the model: interests with their evidence, habits, drift, and a taste that can be edited."""
+"""Profiles of users: interests with their evidence, habits, change over time, and a taste that can be edited."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,16 +25,16 @@ from models.people.drift import Drift, drift_of
 from models.people.edits import what_ratings_settle, with_weights
 from models.people.habits import Habits, habits_of
 from models.people.interests import TasteSpace
-from models.people.portrait import sentence_of, tags_of
+from models.people.profile_summary import sentence_of, tags_of
 from models.posterior import Posterior, Predictor
 from models.trained import Trained
 
 __all__ = ["Profile", "profile_of"]
 
-LISTED = 12  # interests, and dislikes, of a profile
+SHOWN = 12  # interests, and dislikes, of a profile
 LEAST_EVIDENCE = 2  # own ratings that a concept of few items needs: the best of thousands is good by chance
 SIMILAR = 10  # users named
-LEAST_CHANCE = 0.8  # of the sign of a listed interest
+LEAST_CHANCE = 0.8  # of the sign of an interest
 
 Lists = Callable[[UserQuery, int, int], pd.DataFrame]
 
@@ -49,8 +50,8 @@ class Profile:
         source: What the taste is based on: `warm`, `few ratings`, `cold: demographics`, or `average` where nothing is known.
         groups: What the graph says of the user, as `age: 25-34`.
         interests: At most twelve that are positive with a chance of at least 80 %, by the lower end of the interval: what
-            has no evidence has a wide one. Concepts of few items are listed from two own ratings on, since the highest of thousands of
-            uncertain weights is high by chance.
+            has no evidence has a wide one. Concepts of few items are among them from two own ratings on, since the highest of thousands
+            of uncertain weights is high by chance.
         dislikes: The same by the upper end.
         tags: Short words for the taste.
         sentence: The profile in plain English.
@@ -77,10 +78,10 @@ class Profile:
 
     def weight(self, concept: str) -> float:
         """Return the weight of any concept, by `relation:id`, `genre: Drama`, or its label alone."""
-        return float(self._reader.weights.mean[self._reader.behaviour.concepts.find(concept)])
+        return self.interest(concept).weight
 
     def interest(self, concept: str) -> Interest:
-        """Return all that is known of one concept, whether listed or not."""
+        """Return all that is known of one concept, whether among the interests or not."""
         return self._reader.interest(self._reader.behaviour.concepts.find(concept))
 
     def set(self, concept: str, weight: float) -> Profile:
@@ -99,8 +100,8 @@ class Profile:
         most = 1.0 if recommender.implicit else high - low
         if not abs(weight) <= most:
             raise InputError(f"the weight of {concept!r} is {weight:g}; expected {-most:g} to {most:g} {self.unit}")
-        edits = {**self.edits, concepts.keys[concepts.find(concept)]: float(weight)}
-        return self._reader.edited(edits).profile(self)
+        reader = self._reader.edited({**self.edits, concepts.keys[concepts.find(concept)]: float(weight)})
+        return replace(self, **reader.taste(self.habits, self.drift, self.groups))
 
     def recommend(self, k: int = 10, *, num_reasons: int = 2) -> pd.DataFrame:
         """Return the best unrated items for this taste, edited or not; columns as of `Recommender.recommend`."""
@@ -113,134 +114,125 @@ class Profile:
 
     def as_json(self) -> dict[str, Any]:
         """Return the profile as JSON values."""
-        names = [name for name in self.__dataclass_fields__ if not name.startswith("_")]
-        plain = {name: getattr(self, name) for name in names}
-        for name in ("interests", "dislikes"):
-            plain[name] = [asdict(one) for one in plain[name]]
+        plain = {field.name: getattr(self, field.name) for field in fields(self) if not field.name.startswith("_")}
         return plain | {
-            "groups": list(self.groups),
-            "tags": list(self.tags),
+            "interests": [asdict(interest) for interest in self.interests],
+            "dislikes": [asdict(interest) for interest in self.dislikes],
             "habits": asdict(self.habits),
             "drift": asdict(self.drift),
-            "similar": list(self.similar),
             "edits": dict(self.edits),
         }
 
 
-def profile_of(recommender: Trained, behaviour: Behaviour, user: str, lists: Lists) -> Profile:
+def profile_of(behaviour: Behaviour, user: str, lists: Lists) -> Profile:
     """Return the profile of a user of the graph.
 
     Args:
-        recommender: The model.
-        behaviour: What it says of people.
+        behaviour: What the model says of people.
         user: Id of the user.
         lists: UserQuery, length and number of reasons -> the best items that the person has not rated.
 
     Raises:
         UnknownNameError: If the graph does not know the user.
     """
-    return _Reader.of(recommender, behaviour, recommender.graph.users.vocabulary.index_of(user), lists).profile()
+    recommender, graph = behaviour.recommender, behaviour.recommender.graph
+    index = graph.users.vocabulary.index_of(user)
+    reader = _Reader(
+        behaviour=behaviour,
+        user=index,
+        warm=UserEmbedding.learned(recommender.predictor.warm, index),
+        cold=UserEmbedding.learned(recommender.predictor.cold, index),
+        weights=behaviour.weights(index),
+        edits={},
+        lists=lists,
+    )
+    unrated = DEMOGRAPHICS if recommender.with_concepts[USER][index] else AVERAGE
+    habits, drift = habits_of(behaviour.habits, index), reader.drift()
+    groups = tuple(
+        f"{edge_type.relation}: {label}"
+        for edge_type, concepts in graph.concepts_of(USER, index)
+        for label in graph.nodes[edge_type.target].labels[concepts]
+    )
+    return Profile(
+        user=user,
+        label=str(graph.users.labels[index]),
+        unit="score" if recommender.implicit else "stars",
+        source=unrated if not habits.num_ratings else "few ratings" if habits.num_ratings < FEW else "warm",
+        groups=groups,
+        habits=habits,
+        drift=drift,
+        **reader.taste(habits, drift, groups),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Reader:
     """Reads a taste, as it is or as it was edited."""
 
-    recommender: Trained
     behaviour: Behaviour
     user: int
-    mine: NDArray[np.int64]
     warm: UserEmbedding
     cold: UserEmbedding
     weights: ConceptWeights
     edits: Mapping[str, float]
     lists: Lists
 
-    @classmethod
-    def of(cls, recommender: Trained, behaviour: Behaviour, user: int, lists: Lists) -> _Reader:
-        cold = warm = UserEmbedding.learned(recommender.predictor.cold, user)
-        if recommender.predictor.warm is not recommender.predictor.cold:
-            warm = UserEmbedding.learned(recommender.predictor.warm, user)
-        return cls(
-            recommender=recommender,
-            behaviour=behaviour,
-            user=user,
-            mine=behaviour.ratings_of(recommender, user),
-            warm=warm,
-            cold=cold,
-            weights=behaviour.weights(recommender, user),
-            edits={},
-            lists=lists,
-        )
+    @cached_property
+    def ratings(self) -> NDArray[np.int64]:
+        """Positions of the user's training ratings."""
+        return self.behaviour.ratings_of(self.user)
+
+    @property
+    def recommender(self) -> Trained:
+        """The model."""
+        return self.behaviour.recommender
 
     def edited(self, edits: Mapping[str, float]) -> _Reader:
         """Return the reader of the unedited taste with all these weights set."""
-        behaviour, posterior, predictor = self.behaviour, self.recommender.posterior, self.recommender.predictor
+        recommender, behaviour = self.recommender, self.behaviour
         wanted = {behaviour.concepts.find(key): weight for key, weight in edits.items()}
-        warm = self._edited(posterior.warm, predictor.warm, behaviour.warm, wanted)
-        cold = warm
+        item = torch.from_numpy(recommender.train.item[self.ratings])
+        level = torch.from_numpy(nearest_level(recommender.train.value[self.ratings], recommender.levels))
+        if recommender.implicit:
+            level = torch.full_like(level, len(recommender.levels) - 1)
+
+        def with_wanted(posterior: Posterior, phase: Predictor, space: TasteSpace) -> UserEmbedding:
+            precision = what_ratings_settle(posterior, phase, self.user, item, level)
+            return with_weights(UserEmbedding.learned(phase, self.user), precision, space, wanted)
+
+        posterior, predictor = recommender.posterior, recommender.predictor
+        cold = warm = with_wanted(posterior.warm, predictor.warm, behaviour.warm)
         if predictor.warm is not predictor.cold:
-            cold = self._edited(posterior.cold, predictor.cold, behaviour.cold, wanted)
-        rows = (warm if len(self.mine) else cold).rows
-        weights = behaviour.weights(self.recommender, self.user, rows, list(wanted))
+            cold = with_wanted(posterior.cold, predictor.cold, behaviour.cold)
+        rows = (warm if len(self.ratings) else cold).rows
+        weights = behaviour.weights(self.user, rows, list(wanted))
         return replace(self, warm=warm, cold=cold, weights=weights, edits=edits)
 
-    def _edited(
-        self, posterior: Posterior, phase: Predictor, space: TasteSpace, wanted: Mapping[int, float]
-    ) -> UserEmbedding:
-        train, levels = self.recommender.train, self.recommender.levels
-        item = torch.from_numpy(train.item[self.mine])
-        level = torch.from_numpy(nearest_level(train.value[self.mine], levels))
-        if self.recommender.implicit:
-            level = torch.full_like(level, len(levels) - 1)
-        precision = what_ratings_settle(posterior, phase, self.user, item, level)
-        return with_weights(UserEmbedding.learned(phase, self.user), precision, space, wanted)
-
-    def profile(self, before: Profile | None = None) -> Profile:
-        """Put the profile together; what an edit does not move is taken from the profile before it."""
-        recommender, behaviour = self.recommender, self.behaviour
-        concepts, nodes = behaviour.concepts, recommender.graph.users
-        rated = np.asarray(concepts.holds[recommender.train.item[self.mine]].sum(axis=0))
-        fit = behaviour.common | (rated >= LEAST_EVIDENCE)
-        weights, chance = self.weights, self.weights.chance
-        loved = self._listed(np.argsort(-weights.low, kind="stable"), fit & (chance >= LEAST_CHANCE))
-        avoided = self._listed(np.argsort(weights.high, kind="stable"), fit & (chance <= 1 - LEAST_CHANCE))
-        count = len(self.mine)
-        habits = before.habits if before else habits_of(behaviour.habits, self.user)
-        drift = before.drift if before else self._drift()
-        groups = before.groups if before else self._groups()
-        unrated = DEMOGRAPHICS if recommender.with_concepts[USER][self.user] else AVERAGE
-        source = unrated if not count else "few ratings" if count < FEW else "warm"
-        label = str(nodes.labels[self.user])
-        return Profile(
-            user=nodes.vocabulary.id_of(self.user),
-            label=label,
-            unit="score" if recommender.implicit else "stars",
-            source=source,
-            groups=groups,
-            interests=loved,
-            dislikes=avoided,
-            tags=tags_of(loved, habits),
-            sentence=sentence_of(
-                loved,
-                avoided,
-                habits,
-                drift,
-                implicit=recommender.implicit,
-                groups=groups,
-                edited=bool(self.edits),
+    def taste(self, habits: Habits, drift: Drift, groups: tuple[str, ...]) -> dict[str, Any]:
+        """Return the fields of a profile that an edit moves."""
+        item = self.recommender.train.item[self.ratings]
+        num_rated = np.asarray(self.behaviour.concepts.holds[item].sum(axis=0))
+        fit = self.behaviour.common | (num_rated >= LEAST_EVIDENCE)
+        chance = self.weights.chance
+        interests = self._first(-self.weights.low, fit & (chance >= LEAST_CHANCE))
+        dislikes = self._first(self.weights.high, fit & (chance <= 1 - LEAST_CHANCE))
+        implicit, edited = self.recommender.implicit, bool(self.edits)
+        return {
+            "interests": interests,
+            "dislikes": dislikes,
+            "tags": tags_of(interests, habits),
+            "sentence": sentence_of(
+                interests, dislikes, habits, drift, implicit=implicit, groups=groups, edited=edited
             ),
-            habits=habits,
-            drift=drift,
-            similar=self._similar(),
-            edits=dict(self.edits),
-            _reader=self,
-        )
+            "similar": self._similar(),
+            "edits": dict(self.edits),
+            "_reader": self,
+        }
 
     def interest(self, concept: int) -> Interest:
         """Return all that is known of one concept."""
         concepts, weights = self.behaviour.concepts, self.weights
-        space = self.behaviour.warm if len(self.mine) else self.behaviour.cold
+        space = self.behaviour.warm if len(self.ratings) else self.behaviour.cold
         name, label = concepts.names[concept], concepts.labels[concept]
         return Interest(
             concept=concepts.keys[concept],
@@ -256,67 +248,53 @@ class _Reader:
         )
 
     def recommend(self, k: int, num_reasons: int) -> pd.DataFrame:
-        """Rank as `Recommender.recommend` does, by the rows of this taste."""
-        known = known_user_query(self.recommender, self.recommender.graph.users.vocabulary.id_of(self.user))
-        person = replace(known, warm=None if known.warm is None else self.warm, cold=self.cold)
-        return self.lists(person, k, num_reasons)
+        """Rank as `Recommender.recommend` does, by this taste."""
+        query = known_user_query(self.recommender, self.recommender.graph.users.vocabulary.id_of(self.user))
+        query = replace(query, warm=None if query.warm is None else self.warm, cold=self.cold)
+        return self.lists(query, k, num_reasons)
 
-    def _listed(self, order: NDArray[np.int64], clear: NDArray[np.bool_]) -> tuple[Interest, ...]:
-        """Return the first interests in an order, those that are clear, each name once."""
-        found: dict[str, Interest] = {}
-        for concept in order:
-            if len(found) == LISTED:
-                break
-            name = self.behaviour.concepts.names[concept]
-            if clear[concept] and name not in found:
-                found[name] = self.interest(int(concept))
-        return tuple(found.values())
-
-    def _evidence(self, concept: int) -> Evidence:
-        train, behaviour = self.recommender.train, self.behaviour
-        column = behaviour.concepts.holds[:, [concept]].tocoo().coords[0]
-        having = np.zeros(train.num_items, dtype=bool)
-        having[column] = True
-        mine = self.mine[having[train.item[self.mine]]]
-        above = None
-        if behaviour.expected is not None and len(mine):
-            above = float((train.value[mine] - behaviour.expected[mine]).mean())
-        lift = None
-        if len(self.mine):
-            usual = float(train.item_counts[having].sum()) / len(train)
-            lift = len(mine) / len(self.mine) / usual if usual else None
-        ids = self.recommender.graph.items.vocabulary
-        items = tuple(ids.id_of(int(item)) for item in train.item[mine])
-        return Evidence(count=len(mine), above_expected=above, lift=lift, items=items)
-
-    def _groups(self) -> tuple[str, ...]:
-        graph = self.recommender.graph
-        return tuple(
-            f"{edge_type.relation}: {label}"
-            for edge_type, concepts in graph.concepts_of(USER, self.user)
-            for label in graph.nodes[edge_type.target].labels[concepts]
-        )
-
-    def _drift(self) -> Drift:
+    def drift(self) -> Drift:
+        """Return whether the ratings changed over time."""
         train, behaviour = self.recommender.train, self.behaviour
         broad = behaviour.concepts.broad
-        having = behaviour.concepts.holds[:, broad].tocsr()[train.item[self.mine]].toarray() > 0
-        above = None
-        if behaviour.expected is not None:
-            above = train.value[self.mine].astype(np.float64) - behaviour.expected[self.mine]
-        time = None if train.time is None else train.time[self.mine]
-        return drift_of(time, having, [behaviour.concepts.labels[one] for one in broad], above)
+        holds = behaviour.concepts.holds[:, broad].tocsr()[train.item[self.ratings]].toarray() > 0
+        time = None if train.time is None else train.time[self.ratings]
+        labels = [behaviour.concepts.labels[concept] for concept in broad]
+        return drift_of(time, holds, labels, behaviour.above_expected(self.ratings))
+
+    def _first(self, order: NDArray[np.float64], clear: NDArray[np.bool_]) -> tuple[Interest, ...]:
+        """Return the first interests in rising order, those that are clear, each name once."""
+        first: dict[str, int] = {}
+        for concept in np.argsort(order, kind="stable"):
+            if clear[concept]:
+                first.setdefault(self.behaviour.concepts.names[concept], int(concept))
+            if len(first) == SHOWN:
+                break
+        return tuple(self.interest(concept) for concept in first.values())
+
+    def _evidence(self, concept: int) -> Evidence:
+        train = self.recommender.train
+        holds = self.behaviour.concepts.holds[:, [concept]].toarray()[:, 0] > 0
+        own = self.ratings[holds[train.item[self.ratings]]]
+        above = self.behaviour.above_expected(own)
+        usual = float(train.item_counts[holds].sum()) / max(len(train), 1)
+        return Evidence(
+            count=len(own),
+            above_expected=None if above is None or not len(own) else float(above.mean()),
+            lift=len(own) / len(self.ratings) / usual if len(self.ratings) and usual else None,
+            items=tuple(self.recommender.graph.items.vocabulary.ids[train.item[own]].tolist()),
+        )
 
     def _similar(self) -> tuple[dict[str, Any], ...]:
         nodes = self.recommender.graph.users
-        similarity = self.behaviour.similar(self.recommender, self.user, self.warm.rows)
-        best = np.argsort(-np.nan_to_num(similarity, nan=-2.0), kind="stable")[:SIMILAR]
+        similarity = self.behaviour.similar(self.user, self.warm.rows)
+        best = np.argsort(-similarity, kind="stable")[:SIMILAR]  # NaN last
         return tuple(
             {
-                "id": nodes.vocabulary.id_of(int(one)),
-                "label": str(nodes.labels[one]),
-                "similarity": float(similarity[one]),
+                "id": nodes.vocabulary.id_of(int(user)),
+                "label": str(nodes.labels[user]),
+                "similarity": float(similarity[user]),
             }
-            for one in best
-            if np.isfinite(similarity[one])
+            for user in best
+            if np.isfinite(similarity[user])
         )

@@ -1,4 +1,4 @@
-r"""How far the concepts of each relation speak in the rows of items: a ridge a relation, read off the rows themselves."""
+"""Ridges of relations: how far the concepts of each shape the embeddings of items, estimated from these themselves."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from models.posterior import Predictor
 
 __all__ = ["RIDGE", "relation_ridges"]
 
-RIDGE = (
-    3.0  # of 0.3, 1, 3, 10 and 30 the best single one on a simulated audience (seed 1) that no figure is reported of
-)
+# Of 0.3, 1, 3, 10 and 30 the best single one on a simulated audience (seed 1) that no figure is reported of.
+RIDGE = 3.0
 STEPS = 10
 MOST_ITEMS, MOST_SAMPLES = 1_000, 16
 WIDEST = 100.0  # by how much an estimate may differ from RIDGE: few items can say anything
@@ -61,11 +60,12 @@ def _second_moments(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     r"""Return $A_c^\top \Psi^{-1} A_c / d$, mean over samples, and $v_c$ of every concept, each `[num_concepts]`."""
     regression = ConceptRegression.of(held, ridge)
-    fitted, size = regression.fit(rows), rows.shape[2]
-    found = np.zeros(len(ridge))
-    for duals, beside in zip(fitted.duals, fitted.beside, strict=True):
+    all_duals, residuals = regression.fit(rows)
+    size = rows.shape[2]
+    lengths = np.zeros(len(ridge))
+    for duals, residual in zip(all_duals, residuals, strict=True):
         spoken = regression.held.T @ duals
-        # Of a single item nothing is left beside the mean: the metric is zero, and so is what is spoken.
-        metric = beside + (1e-6 * np.trace(beside) / size + 1e-12) * np.eye(size)
-        found += (spoken * np.linalg.solve(metric, spoken.T).T).sum(axis=1) / size
-    return found / len(rows) / ridge, regression.doubt()
+        # Of a single item nothing is left beyond the mean: the metric is zero, and so is what is spoken.
+        metric = residual + (1e-6 * np.trace(residual) / size + 1e-12) * np.eye(size)
+        lengths += (spoken * np.linalg.solve(metric, spoken.T).T).sum(axis=1) / size
+    return lengths / len(rows) / ridge, regression.doubt()

@@ -1,8 +1,7 @@
-"""Groups of users by taste, described by what sets each apart."""
+"""Segments: groups of users by taste, described by what sets each apart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +13,6 @@ from scipy import sparse
 from kg.errors import InputError
 from kg.schema import USER
 from models.people.behaviour import Behaviour
-from models.trained import Trained
 
 __all__ = ["GroupShare", "Segment", "Segments", "Trait", "cluster", "segments_of", "wilson"]
 
@@ -24,12 +22,12 @@ STARTS = 40  # of k-means, the best of which counts
 OTHER_SEEDS = 5
 DRAWS = 400  # of the bootstrap over users
 LIKED, DISLIKED, GROUPS = 6, 4, 6
-Z_95 = 1.96
+WITHIN = (0.025, 0.975)  # the 95 % interval
 
 Floats = NDArray[np.floating]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Trait:
     """What a concept means to a segment.
 
@@ -54,7 +52,7 @@ class Trait:
     lift_high: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class GroupShare:
     """How common a group of people is in a segment: `share` with its 95 % Wilson interval, and among all users."""
 
@@ -120,66 +118,54 @@ class Segments:
         }
 
 
-def segments_of(recommender: Trained, behaviour: Behaviour, k: int, *, seed: int = 0) -> Segments:
+def segments_of(behaviour: Behaviour, k: int, *, seed: int = 0) -> Segments:
     """Group the users with training ratings by taste.
 
-    A user is the vector of the posterior-mean weights of all concepts that matter (of at least five items and a
-    hundredth of the ratings).
+    A user is the vector of the posterior-mean weights of all common concepts (of at least five items and a hundredth of
+    the ratings).
 
     Args:
-        recommender: The model.
-        behaviour: What is read from it of its users.
+        behaviour: What the model says of its users.
         k: Number of groups.
         seed: Seed of the clustering.
 
     Raises:
-        InputError: If k is not from 2 to the number of users, or no concept matters.
+        InputError: If k is not from 2 to the number of users, or no concept is common.
     """
     from sklearn.metrics import adjusted_rand_score  # as in `cluster`
 
-    train = recommender.train
+    recommender, train = behaviour.recommender, behaviour.recommender.train
     users = np.flatnonzero(train.user_counts)
     if len(users) < 2:
         raise InputError(f"segments need at least two users with ratings; this run has {len(users)}")
     if not 2 <= k <= len(users):
         raise InputError(f"the number of segments must be from 2 to the {len(users):,} users with ratings, got {k}")
-    concepts = behaviour.concepts
-    mass, matter = behaviour.share_of_ratings(recommender), np.flatnonzero(behaviour.common)
-    if not len(matter):
+    chosen = np.flatnonzero(behaviour.common)
+    if not len(chosen):
         raise InputError(
             "no concept has five items and a hundredth of the ratings, so nothing can set users apart; "
             "describe the items by concepts and build the graph again"
         )
     rows = recommender.predictor.warm.users[:, users]
-    weights = behaviour.warm.mean_weights(rows)[:, matter]
+    weights, num_samples = behaviour.warm.mean_weights(rows)[:, chosen], len(rows)
     labels = cluster(weights, k, seed=seed)
     others = [cluster(weights, k, seed=seed + 1 + number) for number in range(OTHER_SEEDS)]
-    num_samples = len(rows)
     halves = None
     if num_samples > 1:
-        parts = (range(num_samples // 2), range(num_samples // 2, num_samples))
-        found = [cluster(behaviour.warm.mean_weights(rows, part)[:, matter], k, seed=seed) for part in parts]
-        halves = float(adjusted_rand_score(*found))
-    seen = sparse.csr_array((np.ones(len(train)), (train.user, train.item)), shape=(train.num_users, train.num_items))
-    counts = np.asarray((seen[users] @ concepts.holds[:, matter]).todense())
+        parts = range(num_samples // 2), range(num_samples // 2, num_samples)
+        by_half = [cluster(behaviour.warm.mean_weights(rows, part)[:, chosen], k, seed=seed) for part in parts]
+        halves = float(adjusted_rand_score(*by_half))
+    ones = np.ones(len(train))
+    rated = sparse.csr_array((ones, (train.user, train.item)), shape=(train.num_users, train.num_items))[users]
+    counts = (rated @ behaviour.concepts.holds[:, chosen]).toarray()
+    clustered = _Clustered(behaviour, users, labels, chosen, weights, counts)
     rng = np.random.default_rng(seed)
-    traits = [
-        _traits(
-            weights[labels == number],
-            counts[labels == number],
-            train.user_counts[users[labels == number]],
-            mass[matter],
-            [(concepts.keys[one], concepts.names[one]) for one in matter],
-            rng,
-        )
-        for number in range(k)
-    ]
     return Segments(
         unit="score" if recommender.implicit else "stars",
         num_users=len(users),
         stability_seeds=float(np.mean([adjusted_rand_score(labels, other) for other in others])),
         stability_samples=halves,
-        segments=tuple(_segment(recommender, behaviour, number, users, labels, traits[number]) for number in range(k)),
+        segments=tuple(clustered.segment(number, rng) for number in range(k)),
         members=pd.DataFrame(
             {"user": recommender.graph.users.vocabulary.ids[users].astype(str), "segment": labels + 1}
         ),
@@ -211,103 +197,95 @@ def cluster(weights: Floats, k: int, *, seed: int) -> NDArray[np.int64]:
     rows = pca.transform(scaled)[:, :kept]
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     rows = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
-    found = KMeans(n_clusters=k, n_init=STARTS, random_state=seed % 2**32).fit_predict(rows)
-    order = np.argsort(-np.bincount(found, minlength=k), kind="stable")
-    return np.argsort(order)[found].astype(np.int64)
+    groups = KMeans(n_clusters=k, n_init=STARTS, random_state=seed % 2**32).fit_predict(rows)
+    order = np.argsort(-np.bincount(groups, minlength=k), kind="stable")
+    return np.argsort(order)[groups].astype(np.int64)
 
 
 def wilson(hits: int, total: int) -> tuple[float, float]:
     """Return the 95 % Wilson interval of a share."""
+    from scipy.stats import binomtest
+
     if not total:
         return 0.0, 1.0
-    share, square = hits / total, Z_95**2
-    middle = (share + square / (2 * total)) / (1 + square / total)
-    half = Z_95 / (1 + square / total) * np.sqrt(share * (1 - share) / total + square / (4 * total**2))
-    return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
+    interval = binomtest(hits, total).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
-def _traits(
-    weights: Floats,
-    counts: Floats,
-    num_ratings: NDArray[np.int64],
-    mass: Floats,
-    named: Sequence[tuple[str, str]],
-    rng: np.random.Generator,
-) -> tuple[tuple[Trait, ...], tuple[Trait, ...]]:
-    """Return what the members of a segment like and dislike, the clearest first."""
-    size = len(weights)
-    if not size:
-        return (), ()
-    drawn = rng.multinomial(size, np.full(size, 1 / size), size=DRAWS).astype(np.float64)
-    means = drawn @ weights / size
-    lifts = (drawn @ counts) / (drawn @ num_ratings)[:, None] / mass
-    mean, lift = weights.mean(axis=0), counts.sum(axis=0) / num_ratings.sum() / mass
-    ends = [np.quantile(values, (0.025, 0.975), axis=0) for values in (means, lifts)]
+@dataclass(frozen=True, eq=False)
+class _Clustered:
+    """Users with ratings, their segments from 0, the common concepts, and weights and numbers of ratings by user and concept."""
 
-    def chosen(order: NDArray[np.int64], wanted: NDArray[np.bool_], most: int) -> tuple[Trait, ...]:
-        found: dict[str, Trait] = {}
-        for one in order[wanted[order]]:
-            key, name = named[one]
-            if name not in found and len(found) < most:
-                found[name] = Trait(
-                    concept=key,
-                    name=name,
-                    weight=float(mean[one]),
-                    weight_low=float(ends[0][0, one]),
-                    weight_high=float(ends[0][1, one]),
-                    lift=float(lift[one]),
-                    lift_low=float(ends[1][0, one]),
-                    lift_high=float(ends[1][1, one]),
-                )
-        return tuple(found.values())
+    behaviour: Behaviour
+    users: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    concepts: NDArray[np.int64]
+    weights: Floats
+    counts: Floats
 
-    return (
-        chosen(np.argsort(-ends[0][0], kind="stable"), ends[0][0] > 0, LIKED),
-        chosen(np.argsort(ends[0][1], kind="stable"), ends[0][1] < 0, DISLIKED),
-    )
+    def segment(self, number: int, rng: np.random.Generator) -> Segment:
+        """Return the description of one segment."""
+        members = self.users[self.labels == number]
+        likes, dislikes = self._traits(number, rng) if len(members) else ((), ())
+        names = list(dict.fromkeys(trait.name.partition(": ")[2] for trait in likes))[:3]
+        means = self.behaviour.habits.iloc[members].mean()
+        return Segment(
+            number=number + 1,
+            name=", ".join(names) or "no clear taste",
+            size=len(members),
+            share=len(members) / len(self.users),
+            likes=likes,
+            dislikes=dislikes,
+            groups=self._groups(members),
+            habits={str(name): None if np.isnan(value) else float(value) for name, value in means.items()},
+        )
 
+    def _traits(self, number: int, rng: np.random.Generator) -> tuple[tuple[Trait, ...], tuple[Trait, ...]]:
+        """Return what the members of a segment like and dislike, the clearest first."""
+        inside, usual = self.labels == number, self.behaviour.share[self.concepts]
+        weights, counts = self.weights[inside], self.counts[inside]
+        num_ratings, size = self.behaviour.recommender.train.user_counts[self.users[inside]], int(inside.sum())
+        drawn = rng.multinomial(size, np.full(size, 1 / size), size=DRAWS).astype(np.float64)
+        means, lifts = drawn @ weights / size, (drawn @ counts) / (drawn @ num_ratings)[:, None] / usual
+        (weight_low, weight_high), (lift_low, lift_high) = (
+            np.quantile(values, WITHIN, axis=0) for values in (means, lifts)
+        )
+        table = pd.DataFrame(
+            {
+                "concept": np.array(self.behaviour.concepts.keys, dtype=object)[self.concepts],
+                "name": np.array(self.behaviour.concepts.names, dtype=object)[self.concepts],
+                "weight": weights.mean(axis=0).astype(np.float64),
+                "weight_low": weight_low,
+                "weight_high": weight_high,
+                "lift": counts.sum(axis=0) / num_ratings.sum() / usual,
+                "lift_low": lift_low,
+                "lift_high": lift_high,
+            }
+        )
 
-def _segment(
-    recommender: Trained,
-    behaviour: Behaviour,
-    number: int,
-    users: NDArray[np.int64],
-    labels: NDArray[np.int64],
-    traits: tuple[tuple[Trait, ...], tuple[Trait, ...]],
-) -> Segment:
-    members = users[labels == number]
-    likes, dislikes = traits
-    means = behaviour.habits.iloc[members].mean()
-    names = list(dict.fromkeys(trait.name.partition(": ")[2] for trait in likes))[:3]
-    return Segment(
-        number=number + 1,
-        name=", ".join(names) or "no clear taste",
-        size=len(members),
-        share=len(members) / len(users),
-        likes=likes,
-        dislikes=dislikes,
-        groups=_groups(recommender, users, members),
-        habits={str(name): None if np.isnan(value) else float(value) for name, value in means.items()},
-    )
+        def first(rows: pd.DataFrame, most: int) -> tuple[Trait, ...]:
+            first_rows = rows.drop_duplicates("name").head(most)
+            return tuple(Trait(*row) for row in first_rows.itertuples(index=False, name=None))
 
+        liked = table[weight_low > 0].sort_values("weight_low", ascending=False, kind="stable")
+        disliked = table[weight_high < 0].sort_values("weight_high", kind="stable")
+        return first(liked, LIKED), first(disliked, DISLIKED)
 
-def _groups(recommender: Trained, users: NDArray[np.int64], members: NDArray[np.int64]) -> tuple[GroupShare, ...]:
-    """Return the groups of people that are more or less common among members, the farthest from their share first."""
-    graph, found = recommender.graph, []
-    for (source, relation, target), edges in graph.edges.items():
-        if source != USER:
-            continue
-        pairs = np.unique(edges.index, axis=1)
-        size = len(graph.nodes[target])
-        of_all = np.bincount(pairs[1][np.isin(pairs[0], users)], minlength=size)
-        of_members = np.bincount(pairs[1][np.isin(pairs[0], members)], minlength=size)
-        for concept in np.flatnonzero(of_all):
-            share = float(of_all[concept]) / len(users)
-            low, high = wilson(int(of_members[concept]), len(members))
-            if not low <= share <= high:
-                label = str(graph.nodes[target].labels[concept])
-                mine = float(of_members[concept]) / max(len(members), 1)
-                found.append(
-                    GroupShare(name=f"{relation}: {label}", share=mine, low=low, high=high, share_of_all=share)
-                )
-    return tuple(sorted(found, key=lambda one: -abs(one.share - one.share_of_all))[:GROUPS])
+    def _groups(self, members: NDArray[np.int64]) -> tuple[GroupShare, ...]:
+        """Return the groups of people that are more or less common among members, the farthest from their share first."""
+        graph, groups = self.behaviour.recommender.graph, []
+        for (source, relation, target), edges in graph.edges.items():
+            if source != USER:
+                continue
+            user, group = np.unique(edges.index, axis=1)
+            num_all, num_members = (
+                np.bincount(group[np.isin(user, some)], minlength=len(graph.nodes[target])).tolist()
+                for some in (self.users, members)
+            )
+            for label, of_all, of_members in zip(graph.nodes[target].labels, num_all, num_members, strict=True):
+                share_of_all = of_all / len(self.users)
+                low, high = wilson(of_members, len(members))
+                if of_all and not low <= share_of_all <= high:
+                    share = of_members / max(len(members), 1)
+                    groups.append(GroupShare(f"{relation}: {label}", share, low, high, share_of_all))
+        return tuple(sorted(groups, key=lambda group: -abs(group.share - group.share_of_all))[:GROUPS])

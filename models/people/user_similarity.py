@@ -1,4 +1,4 @@
-"""How alike two people's tastes are."""
+"""Similarity of two users' tastes."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ class UserSimilarity:
 
     @torch.no_grad()
     def to_all(self, rows: Tensor) -> NDArray[np.float32]:
-        """Return how alike each user is to a taste, in [-1, 1], `[num_users]`.
+        """Return the similarity of each user to a taste, in [-1, 1], `[num_users]`.
 
         Args:
             rows: The taste, `[num_samples, embedding_size + 1]`.
         """
-        mine = self._directions(rows[:, None], slice(None)).flatten()
-        return np.asarray((self._of_users @ mine / len(rows)).numpy())
+        own = self._directions(rows[:, None], slice(None)).flatten()
+        return np.asarray((self._of_users @ own / len(rows)).numpy())
 
     @cached_property
     def _of_users(self) -> Tensor:
         """Directions of all users, those of one user side by side, `[num_users, num_samples * embedding_size]`."""
         num_samples, num_users, size = self.users[..., :-1].shape
-        found = torch.empty(num_users, num_samples, size)
+        directions = torch.empty(num_users, num_samples, size)
         for number in range(num_samples):  # one after the other: all at once would lie in memory twice
             chosen = slice(number, number + 1)
-            found[:, number] = self._directions(self.users[chosen], chosen)[0]
-        return found.flatten(1)
+            directions[:, number] = self._directions(self.users[chosen], chosen)[0]
+        return directions.flatten(1)
 
     def _directions(self, rows: Tensor, chosen: slice) -> Tensor:
         """Return unit vectors whose products are the correlations, of rows of some samples `[num_chosen, num_users, embedding_size + 1]`."""

@@ -116,7 +116,7 @@ def test_the_coverage_of_weights_is_the_share_of_intervals_that_hold_the_truth(s
     middle = np.full(len(columns), 50.0 * (spread == 0))
     weights = ConceptWeights(mean=middle, low=middle - spread, high=middle + spread, chance=np.ones(len(columns)))
     silent = SimpleNamespace(
-        behaviour=SimpleNamespace(weights=lambda recommender, user: weights),
+        behaviour=SimpleNamespace(weights=lambda user: weights),
         graph=SimpleNamespace(users=SimpleNamespace(vocabulary=SimpleNamespace(ids=world.users["id"].to_numpy()))),
     )
     found = coverage_of_weights(cast(Recommender, silent), world, columns, np.arange(5))

@@ -15,7 +15,7 @@ import torch
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError, UnknownNameError
-from models.lists.ranking import BoostsAndFilters
+from models.lists.boosts_and_filters import BoostsAndFilters
 from models.recommender import FEW, Recommender
 from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
@@ -347,7 +347,6 @@ def test_a_list_is_the_head_of_all_scores_whatever_is_left_out(
 ) -> None:
     """Items that cannot enter a list are not scored; with few scored at a time that is so in this small world, too."""
     monkeypatch.setattr("models.lists.top_items.FIRST", 2)
-    monkeypatch.setattr("models.lists.top_items.STEP", 3)
     person, ids = recommender.user_query(**wish), recommender.graph.items.vocabulary.ids
     hidden = np.isin(ids, ["w2", "d7", "007"])
     allowed = np.isin(ids, [*WAR[:9], *DRAMA[:9]])

@@ -138,19 +138,20 @@ def search(
     Example: kgrec search graphs/ml-100k "films about memory loss" --kind item
     """
     from kg.dataset import Dataset
-    from models.lists.search import NodeSearch
+    from models.lists.search import search_nodes
     from models.text import TextEncoder
     from training.commands import console
 
     dataset = Dataset.load(graph)
     with console.progress_bar() as progress:
-        nodes = NodeSearch(
+        nearest = search_nodes(
             dataset.graph,
             TextEncoder(),
+            text,
+            k=count,
             kinds=kind,
             progress=lambda done, all_: progress("encode", done, all_, "texts"),
         )
-        nearest = nodes.search(text, k=count)
     if as_json:
         console.print_json({"query": text, "nodes": nearest})
         return

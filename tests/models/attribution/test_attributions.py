@@ -1,4 +1,4 @@
-"""Accounts on a tiny world: their parts sum to what `predict` says, and each is what a plain computation finds."""
+"""Attributions on a tiny world: their parts sum to what `predict` says, and each is what a plain computation finds."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchmarks.removed_messages import predict_without
 from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
@@ -38,7 +39,6 @@ from models.attribution.contributions import (
     TEXTS,
     PartKey,
 )
-from models.attribution.perturbations import predict_without
 from models.attribution.secants import Secants
 from models.inputs import InputLimits, graph_inputs, hybrid_inputs, relation_name
 from models.network.encoder import parameter_key
@@ -190,7 +190,7 @@ def index(recommender: Recommender, user: str, item: str) -> tuple[int, int]:
     return recommender.graph.users.vocabulary.index_of(user), recommender.graph.items.vocabulary.index_of(item)
 
 
-def one_account(recommender: Recommender, user: int, item: int) -> Attribution:
+def attribution_of_pair(recommender: Recommender, user: int, item: int) -> Attribution:
     return attributions(recommender, np.array([user]), np.array([item]))[0]
 
 
@@ -213,7 +213,7 @@ def test_the_world_asks_both_phases_for_known_and_new(recommender: Recommender) 
     assert recommender.predictor.known_items.sum() == NUM_ITEMS - 2
 
 
-def test_joined_items_and_users_with_and_without_ratings_are_accounted_for(recommender: Recommender) -> None:
+def test_joined_items_and_users_with_and_without_ratings_are_attributed(recommender: Recommender) -> None:
     extended = recommender.add_items(
         [
             {"id": "rated", "title": "A", "genre": "War", "ratings": {"u0": 5, "u1": 1}},
@@ -257,7 +257,7 @@ def test_boosts_are_parts_of_their_own(recommender: Recommender) -> None:
 
 def test_a_known_pair_has_the_parts_that_make_its_rows(recommender: Recommender) -> None:
     user, item = index(recommender, "u2", "i0")
-    found = one_account(recommender, user, item)
+    found = attribution_of_pair(recommender, user, item)
     kinds = {(key.kind, key.side) for key in found.keys}
     own = {(kind, side) for kind in (BIAS, FACTORS, DATES) for side in (USER, ITEM)}
     assert kinds == own | {
@@ -276,7 +276,7 @@ def test_a_known_pair_has_the_parts_that_make_its_rows(recommender: Recommender)
 
 
 def test_a_new_pair_has_what_is_known_of_the_new(recommender: Recommender) -> None:
-    found = one_account(recommender, *index(recommender, "u13", "i15"))
+    found = attribution_of_pair(recommender, *index(recommender, "u13", "i15"))
     kinds = {(key.kind, key.side) for key in found.keys}
     assert {(NEW, USER), (NEW, ITEM), (CONCEPT, ITEM), (TEXTS, ITEM)} < kinds
     assert not {kind for kind, _ in kinds} & {NEIGHBOUR, RATERS, DATES}
@@ -300,7 +300,7 @@ def test_what_the_related_rated_is_one_part_of_each_relation(related: Recommende
     pair = index(related, "u0", "i1")
     key = PartKey(RELATED, USER, (ITEM, "rated_over_friend", USER))
     silent = without_row(related, "users.interactions.tables.rated_over_friend<item", slice(None))
-    before, after = one_account(related, *pair), one_account(silent, *pair)
+    before, after = attribution_of_pair(related, *pair), attribution_of_pair(silent, *pair)
     assert stars_of(before)[key] == pytest.approx(found[of_friends])
     assert stars_of(after)[key] == 0
     user, item = every_pair(related)
@@ -366,7 +366,7 @@ def test_the_part_of_a_concept_is_what_its_message_adds_along_the_path(
     assert np.abs(message).max() > 1e-3
     latent = message[:, -1] + 0.5 * (message[:, :-1] * phase.users[:, u, :-1].double().numpy()).sum(1)
     wanted = integrated(phase, recommender.levels, u, i, latent)
-    assert stars_of(one_account(recommender, u, i))[key] == pytest.approx(wanted, abs=1e-5)
+    assert stars_of(attribution_of_pair(recommender, u, i))[key] == pytest.approx(wanted, abs=1e-5)
 
 
 @pytest.mark.parametrize("item", ["i0", "i15"])
@@ -443,7 +443,7 @@ def numbers(count: int, low: float, high: float) -> st.SearchStrategy[Tensor]:
 
 
 @given(numbers(8, -3, 3), numbers(8, -3, 3), numbers(8, -9, 9), numbers(2, -2, 2), numbers(4, -3, 2))
-def test_chords_sum_to_the_expected_rating_and_share_it_by_the_shapley_value(
+def test_secants_sum_to_the_expected_rating_and_share_it_by_the_shapley_value(
     users: Tensor, items: Tensor, of_user: Tensor, first: Tensor, distances: Tensor
 ) -> None:
     levels = torch.tensor([1.0, 2.0, 4.0, 5.0], dtype=torch.float64)
@@ -460,7 +460,9 @@ def test_chords_sum_to_the_expected_rating_and_share_it_by_the_shapley_value(
         for at in (np.zeros(2), score)
     )
     assert (found.mean, found.score) == pytest.approx((neither, both), abs=1e-9)
-    assert of_score == pytest.approx((scored - neither + both - used) / 2, abs=1e-5)  # a tangent where chords are short
+    assert of_score == pytest.approx(
+        (scored - neither + both - used) / 2, abs=1e-5
+    )  # a tangent where secants are short
     assert found.use == pytest.approx((used - neither + both - scored) / 2, abs=1e-9)
 
 

@@ -41,7 +41,7 @@ def test_equally_popular_items_are_not_damped() -> None:
 
 
 def test_few_users_and_many_items_have_the_same_weights_as_column_by_column() -> None:
-    """The matrix of users by users says what that of items by items says: 20 users, 60 items."""
+    """20 users, 60 items: a matrix that only the ridge makes invertible."""
     rng = np.random.default_rng(3)
     chosen = choices(rng, np.full(60, 0.6), 20)
     seen = chosen.toarray().astype(float)

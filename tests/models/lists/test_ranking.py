@@ -1,4 +1,4 @@
-"""Adjustments: the nearest distribution with a mean moved by the boost, found here by another way."""
+"""Boosts: the nearest distribution with a mean moved by the boost, found here by another way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from models.lists.ranking import BoostsAndFilters, best_of, ranking
+from models.lists.boosts_and_filters import BoostsAndFilters
+from models.lists.ranking import best_of, ranking
 
 LEVELS = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
 CHANCES = torch.tensor([[0.1, 0.2, 0.4, 0.2, 0.1], [0.02, 0.08, 0.2, 0.4, 0.3], [0.6, 0.2, 0.1, 0.05, 0.05]])
@@ -46,17 +47,8 @@ def test_the_boosted_distribution_is_the_nearest_one_of_its_mean() -> None:
     assert np.array_equal(found[1], CHANCES[1].numpy())
 
 
-def test_adjustments_add_up() -> None:
-    one = BoostsAndFilters(hidden=np.array([True, False, False]), boost=np.array([0.0, 0.3, 0.0]))
-    other = BoostsAndFilters(hidden=np.array([False, False, True]), boost=np.array([0.0, 0.2, -1.0]))
-    both = one + other + BoostsAndFilters.none(3)
-    assert both.hidden.tolist() == [True, False, True]
-    np.testing.assert_allclose(both.boost, [0.0, 0.5, -1.0])
-    assert both.of_items(np.array([2, 1])).hidden.tolist() == [True, False]
-
-
 @pytest.mark.parametrize(("hidden", "stars"), [([True], [0.0, 1.0]), ([True, False], [0.0, np.nan])])
-def test_adjustments_that_do_not_fit(hidden: list[bool], stars: list[float]) -> None:
+def test_boosts_and_filters_that_do_not_fit(hidden: list[bool], stars: list[float]) -> None:
     with pytest.raises(ValueError, match="one flag and one finite boost an item"):
         BoostsAndFilters(hidden=np.array(hidden), boost=np.array(stars))
 

@@ -103,8 +103,8 @@ def test_rules_that_leave_nothing_are_refused(
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ("hide: {gender: War}", ("no relation of", "genre")),
-        ("hide: {genre: Wat}", ("no item of this graph has the genre 'Wat'", "Did you mean 'War'?")),
+        ("hide: {gender: War}", ("items have no relation 'gender'", "Did you mean 'genre'?")),
+        ("hide: {genre: Wat}", ("no item has the genre 'Wat'", "Did you mean 'War'?")),
         ("hide: {item: 99}", ("99",)),
         ("{boost: {genre: War}}", ("boost needs stars",)),
         ("{hide: {genre: War}, stars: 1}", ("stars belong to boost",)),

@@ -1,140 +1,91 @@
-"""The pruned head of a list against scoring everything."""
+"""The head of a list against scoring everything."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.cold.fold_in import UserEmbedding
 from models.lists.item_item import ItemItemModel
-from models.lists.relevance import Part
-from models.lists.top_items import best_by_bound, top_items
+from models.lists.top_items import FIRST, top_items
 from models.lists.user_query import UserQuery
 from models.posterior import PhasedPredictor, Predictor
 
-ITEMS, SIZE, LEVELS = 3_000, 4, 5
+ITEMS, SIZE, LEVELS, SAMPLES, COLD = 3_000, 4, 5, 7, 3
 
 
-@given(
-    st.integers(0, 2**32 - 1),
-    st.sampled_from(["steep", "flat", "ties", "nobody"]),
-    st.integers(1, 40),
-    st.sampled_from([1, 5, 300]),
-)
-def test_it_is_the_head_of_the_whole_list(seed: int, shape: str, k: int, num_items: int) -> None:
-    rng = np.random.default_rng(seed)
-    weight = {
-        "steep": rng.pareto(1.0, num_items),
-        "flat": 1 + 1e-3 * rng.random(num_items),
-        "ties": rng.integers(0, 3, num_items).astype(float),
-        "nobody": np.full(num_items, -np.inf),
-    }[shape].astype(np.float32)
-    weight[rng.random(num_items) < 0.2] = -np.inf
-    relevance = np.round(rng.random(num_items), 1).astype(np.float32)
-    items, scores = best_by_bound(weight, lambda some, _: relevance[some], k)
-    there = np.isfinite(weight)
-    whole = np.where(there, np.where(there, weight, 0) * relevance, -np.inf).astype(np.float32)
-    order = np.lexsort((np.arange(num_items), -whole))[: min(k, int(np.isfinite(weight).sum()))]
-    assert items.tolist() == order.tolist()
-    assert np.array_equal(scores, whole[order])
-
-
-def test_few_items_are_scored_where_weights_fall_steeply() -> None:
-    scored: list[int] = []
-
-    def relevance(some: NDArray[np.int64], _: Part) -> NDArray[np.float32]:
-        scored.extend(some.tolist())
-        return np.full(len(some), 0.6, dtype=np.float32)
-
-    weight = (1 / np.arange(1, 100_001)).astype(np.float32)
-    items, _ = best_by_bound(weight, relevance, 10)
-    assert items.tolist() == list(range(10))
-    assert len(scored) == len(set(scored)) < 100
-
-
-@given(
-    st.integers(0, 2**32 - 1),
-    st.sampled_from([1, 2, 7, 40]),
-    st.sampled_from([((0.0, 1.0),), ((0.0, 0.5), (0.5, 1.0)), ((0.0, 0.1), (0.1, 0.3), (0.3, 1.0))]),
-    st.sampled_from([1.0, 0.1, 2.0]),
-    st.integers(1, 40),
-)
-def test_items_ruled_out_by_a_part_of_the_samples_are_not_in_the_list(
-    seed: int, num_samples: int, parts: tuple[Part, ...], power: float, k: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    weight = (1 + rng.random(600)).astype(np.float32)
-    # Halves: sums are exact, and many items are alike.
-    chances = rng.integers(0, 3, (600, num_samples)) / 2
-
-    def relevance(some: NDArray[np.int64], part: Part) -> NDArray[np.float32]:
-        first, last = (round(end * num_samples) for end in part)
-        return (chances[some, first:last].sum(1) / num_samples).astype(np.float32)
-
-    weight[rng.random(600) < 0.5] = 1.5
-    items, scores = best_by_bound(weight, relevance, k, parts=parts, slack=0.5 / num_samples, power=power)
-    whole = weight * chances.mean(1) ** power
-    np.testing.assert_allclose(whole[items], np.sort(whole)[::-1][:k], rtol=1e-6)
-    np.testing.assert_allclose(scores, whole[items], rtol=1e-6)
-    assert len(set(items.tolist())) == k
-
-
-def test_half_of_the_samples_are_enough_where_they_dislike() -> None:
-    asked: list[tuple[int, Part]] = []
-    weight = np.ones(5_000, dtype=np.float32)
-    liked = np.where(np.arange(5_000) < 64, 0.8, 0.1).astype(np.float32)
-
-    def relevance(some: NDArray[np.int64], part: Part) -> NDArray[np.float32]:
-        asked.append((len(some), part))
-        return liked[some] * np.float32(part[1] - part[0])
-
-    weight[:64] = 1.1  # these come first
-    best_by_bound(weight, relevance, 10, parts=((0.0, 0.5), (0.5, 1.0)))
-    assert sum(number for number, part in asked if part == (0.0, 0.5)) == 4_936
-    assert not [number for number, part in asked if part == (0.5, 1.0)]
-
-
-@pytest.mark.parametrize(("num_samples", "num_cold"), [(5, 2), (70, 33)])
-@pytest.mark.parametrize("k", [25, ITEMS])
-def test_the_top_of_a_person_is_that_of_all_chances(num_samples: int, num_cold: int, k: int) -> None:
+def world(base: NDArray[np.floating]) -> tuple[PhasedPredictor, ItemItemModel, UserQuery, UserQuery]:
+    """Items of which three in ten are new, and two users: one whom all samples know, one whom only the first know."""
     generator = torch.Generator().manual_seed(0)
-
-    def predictor() -> Predictor:
-        return Predictor(
-            users=torch.zeros(num_samples, 1, SIZE),
-            items=torch.randn(num_samples, ITEMS, SIZE, generator=generator),
-            thresholds=torch.tensor([-2.0, -1.0, 0.0, 1.0]).expand(num_samples, LEVELS - 1),
-            preferences=torch.zeros(num_samples, 1, LEVELS),
-        )
-
+    samples = Predictor(
+        users=torch.zeros(SAMPLES, 1, SIZE),
+        items=torch.randn(SAMPLES, ITEMS, SIZE, generator=generator),
+        thresholds=torch.tensor([-2.0, -1.0, 0.0, 1.0]).expand(SAMPLES, LEVELS - 1),
+        preferences=torch.zeros(SAMPLES, 1, LEVELS),
+    )
     known = torch.rand(ITEMS, generator=generator) < 0.7
-    phased = PhasedPredictor(predictor(), num_cold, torch.ones(1, dtype=torch.bool), known)
+    predictor = PhasedPredictor(samples, COLD, torch.ones(1, dtype=torch.bool), known)
     rng = np.random.default_rng(0)
-    item_item = ItemItemModel(
-        rng.normal(0, 0.02, (50, 50)).astype(np.float32),
-        rng.pareto(1.5, ITEMS).astype(np.float32),
-        head=np.arange(0, 500, 10),
-    )
+    weights = rng.normal(0, 0.02, (50, 50)).astype(np.float32)
+    item_item = ItemItemModel(weights, base.astype(np.float32), head=np.arange(0, 500, 10))
     seen = (rng.random(ITEMS) < 0.05).astype(np.float32)
-    rows, preferences = (
-        torch.randn(num_samples, SIZE, generator=generator),
-        torch.randn(num_samples, LEVELS, generator=generator),
+    rows = torch.randn(SAMPLES, SIZE, generator=generator)
+    preferences = torch.randn(SAMPLES, LEVELS, generator=generator)
+    cold = UserEmbedding(rows[:COLD], preferences[:COLD])
+    users = UserQuery(warm=UserEmbedding(rows, preferences), cold=cold, seen=seen), UserQuery(cold=cold, seen=seen)
+    return predictor, item_item, *users
+
+
+@pytest.mark.parametrize("falls", ["steeply", "hardly", "in steps"])
+@pytest.mark.parametrize("k", [1, 25, ITEMS])
+def test_it_is_the_head_of_the_whole_list(falls: str, k: int) -> None:
+    rng = np.random.default_rng(1)
+    base = {"steeply": rng.pareto(1.5, ITEMS), "hardly": 1 + 0.01 * rng.random(ITEMS)}.get(
+        falls, rng.integers(1, 3, ITEMS)
     )
-    warm, cold = UserEmbedding(rows, preferences), UserEmbedding(rows[:num_cold], preferences[:num_cold])
-    left_out = (seen > 0) | (rng.random(ITEMS) < 0.1)
-    for person in (UserQuery(warm=warm, cold=cold, seen=seen), UserQuery(cold=cold, seen=seen)):
-        items, scores = top_items(phased, item_item, person, level=3, power=0.7, k=k, left_out=left_out)
-        chances = person.chances(phased)
-        whole = chances[:, 3:].sum(1).numpy() ** 0.7 * item_item(seen[None])[0]
+    predictor, item_item, *users = world(base)
+    for user in users:
+        left_out = (user.seen > 0) | (rng.random(ITEMS) < 0.1)
+        items, scores = top_items(predictor, item_item, user, level=3, power=0.7, k=k, left_out=left_out)
+        whole = user.chances(predictor)[:, 3:].sum(1).numpy() ** 0.7 * item_item(user.seen[None])[0]
         whole[left_out] = -np.inf
         best = np.argsort(-whole, kind="stable")[: min(k, int(np.isfinite(whole).sum()))]
-        assert {int(item) for item in items} - set(
-            item_item.personal.tolist()
-        )  # what all come across alike is listed, too
-        np.testing.assert_allclose(whole[items], whole[best], rtol=5e-5)  # nearly equal ones may swap
-        assert set(items.tolist()) == set(best.tolist())
-        np.testing.assert_allclose(scores, whole[best], rtol=5e-5)  # preferences of e^2 and more cost a digit
+        np.testing.assert_allclose(scores, whole[best], rtol=1e-6)
+        np.testing.assert_allclose(whole[items], whole[best], rtol=1e-6)  # what differs by rounding alone may swap
+        assert len(set(items.tolist())) == len(best)
+
+
+def test_equal_items_stand_in_their_order() -> None:
+    predictor, item_item, user, _ = world(np.full(ITEMS, 0.5))
+    equal = Predictor(
+        users=predictor.warm.users,
+        items=predictor.warm.items[:, :1].expand(-1, ITEMS, -1),
+        thresholds=predictor.warm.thresholds,
+        preferences=predictor.warm.preferences,
+    )
+    alike = PhasedPredictor(equal, SAMPLES, predictor.known_users, torch.ones(ITEMS, dtype=torch.bool))
+    left_out = np.arange(ITEMS) < 500  # those with a score of their own
+    items, scores = top_items(alike, item_item, user, level=3, power=1.0, k=30, left_out=left_out)
+    assert items.tolist() == list(range(500, 530))
+    assert np.ptp(scores) == 0
+
+
+def test_few_items_are_scored_where_scores_fall_steeply(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor, item_item, user, _ = world(0.5 ** np.arange(ITEMS))
+    scored: list[int] = []
+    chances = UserQuery.chances
+
+    def recorded(self: UserQuery, predictor: PhasedPredictor, items: Any = None) -> torch.Tensor:
+        scored.extend(items.tolist())
+        return chances(self, predictor, items)
+
+    monkeypatch.setattr(UserQuery, "chances", recorded)
+    top_items(predictor, item_item, user, level=1, power=1.0, k=3, left_out=np.zeros(ITEMS, dtype=bool))
+    assert len(scored) == len(set(scored)) == FIRST
+    assert not top_items(predictor, item_item, user, level=1, power=1.0, k=3, left_out=np.ones(ITEMS, dtype=bool))[
+        0
+    ].size

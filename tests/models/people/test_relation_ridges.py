@@ -70,7 +70,7 @@ def test_directions_are_the_ridge_regression_and_the_doubt_is_its_inverse_gram_m
     wanted = np.linalg.solve(gram, held.T @ rows)
     np.testing.assert_allclose((space.read.T @ space.duals[0].double().numpy())[:, :-1], wanted[:, :-1], atol=1e-4)
     left = rows - held @ wanted
-    np.testing.assert_allclose(space.beside[0].numpy(), (rows.T @ left / ITEMS)[:-1, :-1], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(space.residual[0].numpy(), (rows.T @ left / ITEMS)[:-1, :-1], rtol=1e-3, atol=1e-4)
 
 
 def test_what_directions_leave_open_is_the_variance_of_drawn_ones() -> None:
@@ -79,6 +79,6 @@ def test_what_directions_leave_open_is_the_variance_of_drawn_ones() -> None:
         concepts, replace(predictor, items=predictor.items[:1], users=predictor.users[:1]), ratings, 0.5, ridge=2.0
     )
     user = space.average + torch.tensor([[0.3, -1.0, 0.5, 9.0]])  # the bias is no taste
-    draws = np.random.default_rng(0).multivariate_normal(np.zeros(SIZE - 1), space.beside[0].numpy(), 100_000)
+    draws = np.random.default_rng(0).multivariate_normal(np.zeros(SIZE - 1), space.residual[0].numpy(), 100_000)
     wanted = (draws @ np.array([0.3, -1.0, 0.5])).var() * space.doubt * space.scale**2
     np.testing.assert_allclose(space.open_variance(user), wanted, rtol=0.02)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
-from models.lists.ranking import BoostsAndFilters
+from models.lists.boosts_and_filters import BoostsAndFilters
 from models.text import TextEncoder
 from training.bundle import load_run
 from training.cli import app

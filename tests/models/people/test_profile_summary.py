@@ -9,7 +9,7 @@ import pytest
 from models.people.concept_interest import Evidence, Interest
 from models.people.drift import ChangePoint, Drift
 from models.people.habits import Habits
-from models.people.portrait import enumeration, sentence_of, tags_of
+from models.people.profile_summary import enumeration, sentence_of, tags_of
 
 STEADY = Drift(status="steady", days=100.0, num_sessions=9)
 HABITS = Habits(num_ratings=50, activity=0.5)

@@ -1,4 +1,4 @@
-"""What the model predicts once some messages are gone: the inputs are made without them, and all is computed again."""
+"""Predictions without some messages: the inputs are made without them, and all is computed again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def predict_without(
 
     Every altered user and item becomes a node of its own, whose edges and two-hop features are built without what was
     removed; then the network encodes them and the head reads the scores, as for any prediction. Nothing is subtracted
-    from a score, so this can be held against an account. Free rows and dates stay as training left them.
+    from a score, so this can be held against an attribution. Latent factors and dates stay as training left them.
 
     Args:
         recommender: A trained model.

@@ -1,4 +1,4 @@
-"""A profile in words: tags and one sentence, made of its real parts by templates."""
+"""Summary of a profile: tags and one sentence, made of its figures by templates."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ OUTER = 0.2  # share of users at either end who are called mainstream, or the li
 
 def tags_of(interests: Sequence[Interest], habits: Habits) -> tuple[str, ...]:
     """Return short words: the labels of the surest interests that the user's own ratings bear out, and habits."""
-    own = [one.label for one in interests if one.evidence.count]
-    tags = list(dict.fromkeys(own or [one.label for one in interests]))[:TAGS]
+    own = [interest.label for interest in interests if interest.evidence.count]
+    tags = list(dict.fromkeys(own or [interest.label for interest in interests]))[:TAGS]
     if habits.generosity is not None and abs(habits.generosity) >= CLEAR:
         tags.append("strict" if habits.generosity < 0 else "generous")
     for rank, least, most in (
@@ -45,28 +45,28 @@ def sentence_of(
     edited: bool,
 ) -> str:
     """Return the profile as a sentence; every part of it is a figure of the profile, and what is not clear is not said."""
+    rated, verb = ("chosen", "chooses") if implicit else ("rated", "rates")
+    liked, avoided = (_grouped([interest for interest in some if _sure(interest)]) for some in (interests, dislikes))
+    leaning = _grouped(interests)
     parts = []
-    liked, avoided = (_grouped([one for one in some if _sure(one)]) for some in (interests, dislikes))
     if not habits.num_ratings:
         known = f" ({enumeration(groups)})" if groups else ""
-        parts.append(
-            f"has {'chosen' if implicit else 'rated'} nothing yet, so that this is the taste of people like them{known}"
-        )
-    leaning = _grouped(interests)
-    parts.append(
-        f"prefers {liked}" if liked else f"perhaps leans to {leaning}" if leaning else "shows no clear preference yet"
-    )
+        parts.append(f"has {rated} nothing yet, so that this is the taste of people like them{known}")
+    if liked:
+        parts.append(f"prefers {liked}")
+    else:
+        parts.append(f"perhaps leans to {leaning}" if leaning else "shows no clear preference yet")
     if avoided:
         parts.append(f"avoids {avoided}")
     if habits.generosity is not None and abs(habits.generosity) >= CLEAR:
         how, where = ("strictly", "below") if habits.generosity < 0 else ("generously", "above")
         parts.append(f"rates {how}, {abs(habits.generosity):.1f} stars {where} others on the same items")
-    rank = habits.popularity_rank
-    verb = "chooses" if implicit else "rates"
-    if rank is not None and not OUTER <= rank <= 1 - OUTER:
-        parts.append(f"{verb} {'less' if rank < OUTER else 'more'} popular items than most")
-    if habits.breadth_rank is not None and not OUTER <= habits.breadth_rank <= 1 - OUTER:
-        parts.append("likes few kinds of items" if habits.breadth_rank < OUTER else "likes many kinds of items")
+    for rank, least, most in (
+        (habits.popularity_rank, f"{verb} less popular items than most", f"{verb} more popular items than most"),
+        (habits.breadth_rank, "likes few kinds of items", "likes many kinds of items"),
+    ):
+        if rank is not None and not OUTER <= rank <= 1 - OUTER:
+            parts.append(least if rank < OUTER else most)
     parts.append(_change(drift, implicit))
     if edited:
         parts.append("has edited this profile")
@@ -85,31 +85,30 @@ def _sure(interest: Interest) -> bool:
 
 def _grouped(interests: Sequence[Interest]) -> str:
     """Return `Drama and War (genre), 1960s (decade)`: labels under their relation, in the order of the list, each once."""
+    by_label: dict[str, str] = {}
+    for interest in interests:
+        by_label.setdefault(interest.label, interest.relation)  # who directs often writes, too
     by_relation: dict[str, list[str]] = {}
-    by_label: dict[str, Interest] = {}
-    for one in interests:
-        by_label.setdefault(one.label, one)  # who directs often writes, too
-    for one in list(by_label.values())[:NAMED]:
-        by_relation.setdefault(one.relation, []).append(one.label)
+    for label, relation in list(by_label.items())[:NAMED]:
+        by_relation.setdefault(relation, []).append(label)
     return enumeration([f"{enumeration(labels)} ({relation})" for relation, labels in by_relation.items()])
 
 
 def _change(drift: Drift, implicit: bool) -> str:
     if drift.status == "changed":
-        return enumeration([_told(change, implicit) for change in drift.change_points])
-    return {
-        "steady": "shows no change over time",
-        "too short a time to tell": f"{'chose' if implicit else 'rated'} over too short a time to tell of change"
-        if drift.num_sessions
-        else "",
-    }.get(drift.status, "")
+        return enumeration([_change_words(change, implicit) for change in drift.change_points])
+    if drift.status == "steady":
+        return "shows no change over time"
+    if not drift.num_sessions:
+        return ""
+    return f"{'chose' if implicit else 'rated'} over too short a time to tell of change"
 
 
-def _told(change: ChangePoint, implicit: bool) -> str:
+def _change_words(change: ChangePoint, implicit: bool) -> str:
     when = datetime.fromtimestamp(change.time, tz=UTC).strftime("%B %Y")
     gap = {label: change.after[label] - change.before[label] for label in change.after}
     if change.what == "stars":
         return f"rates {'higher' if next(iter(gap.values())) > 0 else 'lower'} than before since {when}"
     more, less = ([label for label, value in gap.items() if sign * value > 0] for sign in (1, -1))
-    said = [f"{word} {enumeration(labels)}" for word, labels in (("more", more), ("less", less)) if labels]
-    return f"{'chooses' if implicit else 'rates'} {enumeration(said)} since {when}"
+    words = [f"{word} {enumeration(labels)}" for word, labels in (("more", more), ("less", less)) if labels]
+    return f"{'chooses' if implicit else 'rates'} {enumeration(words)} since {when}"
