@@ -27,7 +27,7 @@ from kg.storage.manifest import canonical, file_sha256, pretty, refuse_foreign, 
 
 __all__ = ["FORMAT_VERSION", "Dataset", "read_manifest", "refuse_other"]
 
-FORMAT_VERSION = 3  # 2: splits of several parts, validation ratings; 3: lines of edges, tombstones, forgotten people
+FORMAT_VERSION = 3  # 2: splits of several parts, validation ratings; 3: lines of edges, empty places, forgotten people
 _FORMAT = "kgrec graph"
 _ARTEFACTS = ("edges.parquet", "kg.nq.gz", "nodes.parquet", "ratings.parquet", "splits.parquet")
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "pyoxigraph", "rdflib")
@@ -70,7 +70,7 @@ class Dataset:
                     f"ratings know {ratings.num_users} users and {ratings.num_items} items; the graph has {sizes[0]} and {sizes[1]}"
                 )
             for nodes, index in ((self.graph.users, ratings.user), (self.graph.items, ratings.item)):
-                if nodes.vocabulary.removed[index].any():
+                if not nodes.present[index].all():
                     raise ValueError(f"ratings touch a {nodes.vocabulary.kind} that was removed")
         if self.shown is not None and (self.scale != (1.0, 1.0) or self.shown.value.any()):
             raise ValueError("what was shown and not taken goes with implicit feedback, and its values are 0")

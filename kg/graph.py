@@ -14,6 +14,7 @@ from kg.vocabulary import Vocabulary
 
 __all__ = ["Edges", "KnowledgeGraph", "Nodes"]
 
+_COLUMNS = ("labels", "texts", "iris")
 _UNKNOWN = np.zeros(0, dtype=np.int64)
 
 
@@ -36,7 +37,7 @@ class Nodes:
     iris: NDArray[np.object_]
 
     def __post_init__(self) -> None:
-        for name in ("labels", "texts", "iris"):
+        for name in _COLUMNS:
             column = np.array(getattr(self, name), dtype=object)
             if column.shape != (len(self.vocabulary),):
                 raise ValueError(
@@ -57,6 +58,13 @@ class Nodes:
     def num_present(self) -> int:
         """Number of nodes that are there."""
         return int(self.present.sum())
+
+    def concat(self, others: Nodes) -> Nodes:
+        """Return these nodes with others of the same kind behind them."""
+        one, other = self.vocabulary, others.vocabulary
+        removed = np.concatenate([one.removed, other.removed])
+        columns = {name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in _COLUMNS}
+        return Nodes(vocabulary=Vocabulary(one.kind, [*one, *other], removed=removed), **columns)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -157,6 +165,14 @@ class KnowledgeGraph:
     def num_edges(self) -> int:
         """Number of edges of all types."""
         return sum(len(edges) for edges in self.edges.values())
+
+    def degrees(self) -> dict[str, NDArray[np.int64]]:
+        """Return how many edges each node has, by kind, `[num_nodes]`; one to itself counts twice."""
+        degrees = {kind: np.zeros(len(nodes), dtype=np.int64) for kind, nodes in self.nodes.items()}
+        for edge_type, edges in self.edges.items():
+            for row, kind in enumerate((edge_type.source, edge_type.target)):
+                degrees[kind] += np.bincount(edges.index[row], minlength=len(degrees[kind]))
+        return degrees
 
     def concepts_of(self, kind: str, node: int) -> Iterator[tuple[EdgeType, NDArray[np.int64]]]:
         """Yield the relations in which a node's own edges lead to concepts, with the indices of these, in the order of the edges."""

@@ -15,7 +15,7 @@ from rdflib.term import Node
 from kg.checks.findings import Finding, kind_words
 from kg.checks.measures import Measure, Neighbour, Value, measures
 from kg.checks.shape_results import ShapeResults
-from kg.checks.shapes import ShapesFile, targets
+from kg.checks.shapes import ShapesFile
 from kg.dataset import Dataset
 from kg.saved.store import quads
 from kg.schema import DEFAULT_NAMESPACE, ITEM, USER, Namespace
@@ -89,9 +89,7 @@ def validate_own(
     sizes: dict[tuple[Node, str], int] = defaultdict(int)
     idle: list[Finding] = []
     for shape in shapes.with_targets:
-        found = targets(shapes.graph, shape, data)
-        about = sorted(node for node in found if isinstance(node, URIRef))
-        name = shapes.name(shape)
+        about, name = shapes.focus_nodes(shape, data), shapes.name(shape)
         if not about:
             sentence = f"The shape {name!r} is about no node of this graph"
             idle.append(

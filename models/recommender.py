@@ -427,7 +427,7 @@ class Recommender(Trained):
         )
 
     def rank_scores(self, users: NDArray[np.int64], *, rules: BoostsAndFilters | None = None) -> NDArray[np.float32]:
-        """Return ranking scores of all items for users, `[num_users, num_items]`; tombstones and what rules hide have `-inf`."""
+        """Return ranking scores of all items for users, `[num_users, num_items]`; items that are gone and what rules hide have `-inf`."""
         relevance = self.predictor.at_least(torch.from_numpy(users), self.relevant_level).numpy()
         if rules is not None and rules.boost.any():
             moved = np.flatnonzero(rules.boost)

@@ -1,17 +1,21 @@
-"""What several test files share: the real data where it is, and a small world whose answers are known."""
+"""What several test files share: small worlds, runs trained on them, a stand-in of the language model."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
 import os
+import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import settings
@@ -22,10 +26,14 @@ from kg.description import Description
 from kg.rdf.engine import open_engine
 from kg.rdf.statement_tables import Statements, read_statements
 from kg.report import FileAccount
-from models.text import TextEncoder
+
+if TYPE_CHECKING:
+    from models.text import TextEncoder
 
 settings.register_profile("kgrec", deadline=None, max_examples=40)
 settings.load_profile("kgrec")
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is loaded: sums come out the same, cores are shared out
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -39,6 +47,56 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first, so that no core waits for one of them at the end."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
+
+@pytest.fixture(scope="session", autouse=True)
+def disks_do_not_fail() -> Iterator[None]:
+    """Processes die in tests, machines do not: nothing waits for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda handle: None)
+        yield
+
+
+# The language model
+
+DIMENSION = 16
+
+
+@cache
+def direction(word: str) -> np.ndarray:
+    return np.random.default_rng(list(sha256(word.encode()).digest())).normal(size=DIMENSION)
+
+
+def stand_in_vector(text: str) -> np.ndarray:
+    total = sum(direction(word) for word in re.findall(r"\w+", text.lower()) or [text])
+    return np.asarray(total / np.linalg.norm(total), dtype=np.float32)
+
+
+def stand_in_vectors(encoder: object, texts: Sequence[str], **_: Any) -> np.ndarray:
+    return np.array([stand_in_vector(text) for text in texts], dtype=np.float32).reshape(-1, DIMENSION)
+
+
+def replace_encoder(patch: pytest.MonkeyPatch) -> None:
+    encoder = "models.text.TextEncoder"  # by name: tests of tables load no torch
+    patch.setattr(f"{encoder}.encode", stand_in_vectors)
+    patch.setattr(f"{encoder}.encode_query", lambda _, text: stand_in_vector(text))
+    patch.setattr(f"{encoder}.fingerprint", "stand-in")
+
+
+@pytest.fixture(scope="session", name="replace_encoder")
+def replace_encoder_with() -> Callable[[pytest.MonkeyPatch], None]:
+    """A function that puts the stand-in in the place of the language model, for as long as the patch lasts."""
+    return replace_encoder
+
+
+@pytest.fixture(scope="module")
+def stand_in_encoder() -> Iterator[None]:
+    """A language model without a language: a text is the sum of a direction for each word, whatever its case, of length 1."""
+    with pytest.MonkeyPatch.context() as patch:
+        replace_encoder(patch)
+        yield
+
+
+# The small world, as files
 
 DESCRIPTION = r"""name: small
 ratings:
@@ -95,6 +153,9 @@ FACTS = """<http://wiki.example/Alpha> <http://wiki.example/o/starring> <http://
 """
 
 
+# Readers of RDF
+
+
 @dataclass(frozen=True, kw_only=True)
 class Read:
     """What was read of an RDF file, in memory: statements in order, each with its line, and the label of each node."""
@@ -102,7 +163,7 @@ class Read:
     triples: list[tuple[str, str, str, int]]
     literals: list[tuple[str, str, str, str, str | None, int]]
     labels: dict[str, str]
-    attribution: FileAccount
+    account: FileAccount
 
 
 def decoded(statements: Statements) -> ibis.Table:
@@ -122,8 +183,8 @@ def read_rdf() -> Iterator[Callable[..., Read]]:
 
         def read(file: Path, content: str | bytes, *, lenient: bool = True, **options: Any) -> Read:
             file.write_bytes(content.encode() if isinstance(content, str) else content)
-            attribution = FileAccount()
-            found = read_statements(file, engine, lenient=lenient, attribution=attribution, **options)
+            account = FileAccount()
+            found = read_statements(file, engine, lenient=lenient, account=account, **options)
             triples = engine.rows(decoded(found).order_by("position"))
             literals = engine.rows(found.literals.order_by("position"))
             names = engine.rows(found.labels.order_by([ibis.desc("rank"), ibis.desc("position")]))
@@ -136,7 +197,7 @@ def read_rdf() -> Iterator[Callable[..., Read]]:
                 triples=list(zip(*columns[0], strict=True)),
                 literals=list(zip(*columns[1], strict=True)),
                 labels=dict(zip(names["iri"].to_pylist(), names["label"].to_pylist(), strict=True)),
-                attribution=attribution,
+                account=account,
             )
 
         yield read
@@ -181,9 +242,64 @@ def small_world(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The small world, built."""
-    folder = write_small_world(tmp_path_factory.mktemp("small"))
-    return build(Description.load(folder / "description.yaml"))
+    return build(Description.load(write_small_world(tmp_path_factory.mktemp("small")) / "description.yaml"))
 
+
+# A tiny world with a trained run
+
+TINY = """name: tiny
+ratings: {{file: ratings.csv, {feedback}}}
+items:
+  - {{file: items.csv, id: id, label: title, text: "{{title}}", concepts: {{genre: {{column: genre}}}}}}
+users:
+  - {{file: users.csv, id: id, concepts: {{job: {{column: job}}}}}}
+"""
+TINY_USERS = ("007", "1", "2", "3", "a b", "5", "ann", "7", "8")
+
+
+def write_tiny(folder: Path, *, implicit: bool = False) -> Path:
+    folder.mkdir(exist_ok=True)
+    rows = ["user,item" if implicit else "user,item,rating,time"]
+    for number, user in enumerate(TINY_USERS[:8]):
+        for item in range(6):
+            if not implicit:
+                rows.append(f"{user},{item},{1 + (3 * number + 2 * item) % 5},{86_400 * (number + item)}")
+            elif (number + item) % 3:
+                rows.append(f"{user},{item}")
+    items = [f"{item},Film {item},{'Drama' if item % 2 else 'War'}" for item in range(8)]
+    jobs = [f"{user},{'cook' if number % 2 else 'spy'}" for number, user in enumerate(TINY_USERS)]
+    for name, lines in (("ratings", rows), ("items", ["id,title,genre", *items]), ("users", ["id,job", *jobs])):
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    (folder / "tiny.yaml").write_text(TINY.format(feedback="feedback: implicit" if implicit else "scale: [1, 5]"))
+    build(Description.load(folder / "tiny.yaml")).save(folder / "graph")
+    return folder / "graph"
+
+
+@pytest.fixture(scope="session")
+def write_tiny_graph() -> Callable[..., Path]:
+    """A function that writes the tiny world, with stars or choices, and builds it: user `8`, items `6` and `7` are unrated."""
+    return write_tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run on the tiny world, beside its graph and description; not to be spoilt."""
+    from training.config import LangevinConfig, ModelConfig, RunConfig, TextConfig
+    from training.runs import train_run
+
+    graph = write_tiny(tmp_path_factory.mktemp("tiny"))
+    config = RunConfig(
+        text=TextConfig(num_features=2),
+        model=ModelConfig(embedding_size=2),
+        training=LangevinConfig(epochs=12, burn_in=4, hold=1, keep_every=1),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        replace_encoder(patch)
+        train_run(graph, config, graph.parent / "run")
+    return graph.parent / "run"
+
+
+# Real encoders, but tiny
 
 TINY_WORDS = (
     "[PAD] [UNK] [CLS] [SEP] [MASK] a film about and number love tears family letter tank soldier bomb front . , no "
@@ -225,6 +341,8 @@ def write_tiny_encoder(folder: Path, *, decoder: bool = False) -> Path:
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
     """A real encoder of the architecture of the default one, small enough to be trained in a second."""
+    from models.text import TextEncoder
+
     folder = tmp_path_factory.mktemp("tiny-bert")
     return TextEncoder(
         str(write_tiny_encoder(folder / "model")), cache=folder / "cache", max_length=32, precision="float32"
@@ -234,6 +352,8 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
 @pytest.fixture(scope="session")
 def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
     """A real decoder, whose last token reads the whole text."""
+    from models.text import TextEncoder
+
     folder = tmp_path_factory.mktemp("tiny-decoder")
     path = write_tiny_encoder(folder / "model", decoder=True)
     return TextEncoder(str(path), cache=folder / "cache", max_length=32, precision="float32")

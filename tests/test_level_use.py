@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +27,6 @@ CONFIG = RunConfig(
 HALVES = np.arange(1, 11) / 2
 
 Stars = NDArray[np.float64]
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    monkeypatch.setattr("os.fsync", lambda handle: None)
-    yield
-    torch.set_num_threads(threads)
 
 
 def nodes(kind: str, number: int) -> Nodes:

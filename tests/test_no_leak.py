@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,16 +27,6 @@ from training.objective import TrainingBatch
 
 USERS, ITEMS, RATINGS = 14, 16, 130
 TRAINING = LangevinConfig(epochs=14, burn_in=6, hold=3, keep_every=4)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.fsync", lambda handle: None)
-        yield
-    torch.set_num_threads(threads)
 
 
 def nodes(kind: str, number: int) -> Nodes:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
 from models.recommender import Recommender
-from models.text import TextEncoder
 from training.bundle import load_run
 from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.runs import train_run
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 CONFIG = RunConfig(
     text=TextConfig(num_features=2, synthetic_texts=0),
     model=ModelConfig(embedding_size=2),
@@ -45,19 +44,6 @@ KINDS = [  # world, with texts and concepts, of choices
     ("two users", True, True),
 ]
 Kind = tuple[str, bool, bool]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stand_in_encoder() -> Iterator[None]:
-    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-        rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=4) for text in texts]
-        return np.array([row / np.linalg.norm(row) for row in rows], dtype=np.float32).reshape(-1, 4)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", encode)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
-        patch.setattr("os.fsync", lambda handle: None)
-        yield
 
 
 def write_run(folder: Path, rows: list[tuple[str, str, int]], *, described: bool, implicit: bool) -> Path:

@@ -100,7 +100,7 @@ class Predictions:
             levels: Levels of the training ratings, in stars, rising.
             relevant_from: A rating of at least so many stars says that the item was liked.
             dates: Tell the model when the ratings of the part were made. Lists never know a date.
-            removed: Items of which only a tombstone is left, which are no candidates, `[num_items]`; by default none.
+            removed: Items that have left the graph, which are no candidates, `[num_items]`; by default none.
             length: Length of the lists, where there are so many candidates.
 
         Raises:

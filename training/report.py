@@ -36,7 +36,7 @@ def evaluation_report(
             "another one with a split, such as random",
             file=run.directory,
         )
-    removed = experiment.dataset.graph.items.vocabulary.removed
+    removed = ~experiment.dataset.graph.items.present
     found = evaluate(
         run.trained,
         parts,

@@ -1,1 +1,1 @@
-"""What is wrong with a graph, told in sentences."""
+"""Faults of a graph in sentences."""

@@ -22,7 +22,7 @@ def duplicates(graph: KnowledgeGraph) -> dict[tuple[int, int], str]:
         " ".join(str(label).casefold().split()) if label != raw_id else None
         for label, raw_id in zip(items.labels, items.vocabulary, strict=True)
     )
-    found: dict[tuple[int, int], list[str]] = defaultdict(list)
+    shared_by: dict[tuple[int, int], list[str]] = defaultdict(list)
     shared: tuple[tuple[str, Iterable[str | None]], ...] = (("link", items.iris), ("label", labels), ("text", texts))
     for what, keys in shared:
         groups: dict[str, list[int]] = defaultdict(list)
@@ -32,5 +32,5 @@ def duplicates(graph: KnowledgeGraph) -> dict[tuple[int, int], str]:
         for members in groups.values():
             if 1 < len(members) <= _LARGEST:
                 for pair in permutations(members, 2):
-                    found[pair].append(what)
-    return {pair: " and ".join(what) for pair, what in sorted(found.items())}
+                    shared_by[pair].append(what)
+    return {pair: " and ".join(what) for pair, what in sorted(shared_by.items())}

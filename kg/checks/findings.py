@@ -1,4 +1,4 @@
-"""What a check found, as plain sentences with counts and examples, and for machines."""
+"""Findings of a check: plain sentences with counts and examples, and the same for machines."""
 
 from __future__ import annotations
 

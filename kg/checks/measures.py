@@ -1,4 +1,4 @@
-"""What can only be seen in the whole graph, stated of each node: counts, shares, who shares what with whom."""
+"""Measures of nodes that only the whole graph can tell: counts, shares, partners that share a label, text or link."""
 
 from __future__ import annotations
 
@@ -73,10 +73,7 @@ def measures(dataset: Dataset, *, now: float | None = None) -> list[Measure]:
 
 
 def _edge_counts(graph: KnowledgeGraph) -> Iterator[Measure]:
-    counts = {kind: np.zeros(len(nodes), dtype=np.int64) for kind, nodes in graph.nodes.items()}
-    for edge_type, edges in graph.edges.items():
-        for row, kind in enumerate((edge_type.source, edge_type.target)):
-            counts[kind] += np.bincount(edges.index[row], minlength=len(counts[kind]))
+    counts = graph.degrees()
     for kind, count in counts.items():
         yield Measure(kind, "numEdges", dict(enumerate(count.tolist())))
     if counts[USER].any():

@@ -1,4 +1,4 @@
-"""What pySHACL reports over many batches, gathered by shape and kind of node, and told in sentences."""
+"""Reports of pySHACL over many batches, gathered by shape and kind of node, in sentences."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class ShapeResults:
     def read(self, report: rdflib.Graph, data: rdflib.Graph, holder: Node | None = None) -> None:
         """Take in the report on one batch; `holder` is the shape that it was about, if only one was."""
         for result in report.objects(None, SH.result):
-            said = dict(report.predicate_objects(result))
-            focus, shape, component = said[SH.focusNode], said[SH.sourceShape], said[SH.sourceConstraintComponent]
+            facts = dict(report.predicate_objects(result))
+            focus, shape, component = facts[SH.focusNode], facts[SH.sourceShape], facts[SH.sourceConstraintComponent]
             kind, raw_id = self.place(focus)
-            value, path = said.get(SH.value), said.get(SH.resultPath)
+            value, path = facts.get(SH.value), facts.get(SH.resultPath)
             if value is None and isinstance(path, URIRef):
                 value = min(data.objects(focus, path), key=str, default=None)
             key = (holder or shape, shape, component, kind)
@@ -63,8 +63,8 @@ class ShapeResults:
                 key,
                 _Group(
                     component=component,
-                    severity=said.get(SH.resultSeverity),
-                    message=str(said.get(SH.resultMessage, "")),
+                    severity=facts.get(SH.resultSeverity),
+                    message=str(facts.get(SH.resultMessage, "")),
                 ),
             )
             group.values.setdefault(raw_id, value)
@@ -90,14 +90,14 @@ class ShapeResults:
         what = kind_words(kind) if kind else "other nodes"
         if built_in:
             total_of_values = sum(int(str(value)) for value in group.values.values()) if "{sum}" in message else 0
-            said = " " + agree(message, count).replace("{sum}", f"{total_of_values:,}")
+            words = " " + agree(message, count).replace("{sum}", f"{total_of_values:,}")
         else:
-            said = ": " + " ".join(message.split()).rstrip(".")
+            words = ": " + " ".join(message.split()).rstrip(".")
         examples = self._examples(kind, ids, group, self.shapes.text(shape, self._term("example")))
         return Finding(
             check=self.shapes.name(shape),
             severity=severity_of(group.severity),
-            sentence=f"{count:,} of {total:,} {what}{said}, for example {'; '.join(examples)}.",
+            sentence=f"{count:,} of {total:,} {what}{words}, for example {'; '.join(examples)}.",
             remedy=self.shapes.text(shape, self._term("remedy")) or "",
             count=count,
             total=total,

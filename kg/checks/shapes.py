@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import rdflib
+from pyshacl.shapes_graph import ShapesGraph
 from rdflib import RDF, RDFS, SH, XSD, BNode, Literal, URIRef
 from rdflib.collection import Collection
 from rdflib.compare import to_canonical_graph
@@ -16,26 +17,11 @@ from rdflib.term import Node
 from kg.checks.findings import Severity
 from kg.errors import InputError
 
-__all__ = ["ShapesFile", "severity_of", "targets"]
+__all__ = ["ShapesFile", "severity_of"]
 
 _SEVERITIES: dict[Node, Severity] = {SH.Violation: "error", SH.Warning: "warning", SH.Info: "note"}
 _TARGETS = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.targetObjectsOf)
 _UNNAMED = "urn:kgrec:unnamed-shape:"
-_LIMITS = {
-    SH.minCount: "at least {} of",
-    SH.maxCount: "at most {} of",
-    SH.datatype: "the datatype {} of",
-    SH["class"]: "the class {} of",
-    SH.nodeKind: "the node kind {} of",
-    SH.pattern: "the pattern {} in",
-    SH.minLength: "at least {} letters in",
-    SH.maxLength: "at most {} letters in",
-    SH.minInclusive: "at least {} as",
-    SH.maxInclusive: "at most {} as",
-    SH.minExclusive: "more than {} as",
-    SH.maxExclusive: "less than {} as",
-    SH.hasValue: "the value {} among",
-}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,29 +66,28 @@ class ShapesFile:
                 file=file,
                 line=None if line is None else int(line) + 1,
             ) from None
-        found = cls(graph=_named(graph), file=file)
-        if not found.with_targets:
+        shapes = cls(graph=_named(graph), file=file)
+        if not shapes.with_targets:
             hint = (
                 "its shapes have no target; give one, for example sh:targetClass"
                 if set(graph.subjects(SH.path)) or set(graph.subjects(RDF.type, SH.NodeShape))
                 else "found none; write at least one sh:NodeShape with sh:targetClass"
             )
             raise InputError(f"expected SHACL shapes that say which nodes they are about, {hint}", file=file)
-        return found
+        return shapes
 
     @property
     def with_targets(self) -> list[URIRef]:
         """The shapes that say which nodes they are about, in alphabetical order."""
-        found = {shape for target in _TARGETS for shape in self.graph.subjects(target)}
-        found |= {
-            shape
-            for shape in self.graph.subjects(RDF.type, RDFS.Class)
-            if (shape, RDF.type, SH.NodeShape) in self.graph
-        }
-        off = Literal(True)
-        return sorted(
-            shape for shape in found if isinstance(shape, URIRef) and (shape, SH.deactivated, off) not in self.graph
-        )
+        shapes = {shape for target in _TARGETS for shape in self.graph.subjects(target)}
+        shapes |= {*self.graph.subjects(RDF.type, RDFS.Class)} & {*self.graph.subjects(RDF.type, SH.NodeShape)}
+        shapes -= {*self.graph.subjects(SH.deactivated, Literal(True))}
+        return sorted(shape for shape in shapes if isinstance(shape, URIRef))
+
+    def focus_nodes(self, shape: URIRef, data: rdflib.Graph) -> list[URIRef]:
+        """Return the nodes with an IRI that a shape is about, in alphabetical order."""
+        known = next(known for known in ShapesGraph(self.graph).shapes if known.node == shape)
+        return sorted(node for node in known.focus_nodes(data) if isinstance(node, URIRef))
 
     def about(self, shape: URIRef, nodes: Iterable[URIRef]) -> rdflib.Graph:
         """Return the shapes with all targets taken away, and these nodes given to one shape instead."""
@@ -117,9 +102,7 @@ class ShapesFile:
     def name(self, shape: Node) -> str:
         """Return the local name of a shape, or of the shape that holds it where it has none of its own."""
         while str(shape).startswith(_UNNAMED):
-            holder = next(iter(self.graph.subjects(SH.property, shape)), None) or next(
-                iter(self.graph.subjects(SH.node, shape)), None
-            )
+            holder = self.graph.value(None, SH.property, shape) or self.graph.value(None, SH.node, shape)
             if holder is None:
                 return "a shape without a name"
             shape = holder
@@ -132,23 +115,21 @@ class ShapesFile:
         return str(ranked[0]) if ranked else None
 
     def wording(self, shape: Node, component: Node) -> str | None:
-        """Return in words what a constraint expects, or None where there are no words for it."""
-        path = self._path(shape)
+        """Return what a constraint expects, in the words of SHACL: `expected minInclusive 2 of numRatings`."""
         parameter = str(component).rpartition("#")[2].removesuffix("ConstraintComponent")
-        for limit, words in _LIMITS.items():
-            if _local(limit).lower() == parameter.lower():
-                value = next(iter(self.graph.objects(shape, limit)), None)
-                shown = _local(value) if isinstance(value, URIRef) else str(value)
-                return f"expected {words.format(shown)} {path}"
-        return None
+        name = parameter[:1].lower() + parameter[1:]
+        value = self.graph.value(shape, SH[name], any=True)
+        if value is None or isinstance(value, BNode):
+            return None
+        return f"expected {name} {_local(value)} of {self._path(shape)}"
 
     def _path(self, shape: Node) -> str:
-        path = next(iter(self.graph.objects(shape, SH.path)), None)
+        path = self.graph.value(shape, SH.path)
         if path is None:
             return "the node itself"
         if (path, RDF.first, None) in self.graph:
             return " / ".join(_local(step) for step in Collection(self.graph, path))
-        inverse = next(iter(self.graph.objects(path, SH.inversePath)), None)
+        inverse = self.graph.value(path, SH.inversePath)
         return _local(path) if inverse is None else f"{_local(inverse)} backwards"
 
 
@@ -170,25 +151,6 @@ def _named(graph: rdflib.Graph) -> rdflib.Graph:
 def severity_of(value: Node | None) -> Severity:
     """Return our word for a SHACL severity; one that SHACL does not know counts as an error."""
     return _SEVERITIES.get(value, "error") if value is not None else "error"
-
-
-def targets(shapes: rdflib.Graph, shape: URIRef, data: rdflib.Graph) -> set[Node]:
-    """Return the nodes that a shape is about, as SHACL defines it."""
-    found: set[Node] = set(shapes.objects(shape, SH.targetNode))
-    classes = set(shapes.objects(shape, SH.targetClass))
-    if (shape, RDF.type, RDFS.Class) in shapes:
-        classes.add(shape)
-    for parent in classes:
-        for class_ in {parent, *data.transitive_subjects(RDFS.subClassOf, parent)}:
-            found |= set(data.subjects(RDF.type, class_))
-    ends: tuple[tuple[URIRef, Callable[[Node], Iterator[Node]]], ...] = (
-        (SH.targetSubjectsOf, lambda predicate: data.subjects(predicate)),
-        (SH.targetObjectsOf, lambda predicate: data.objects(None, predicate)),
-    )
-    for target, of in ends:
-        for predicate in shapes.objects(shape, target):
-            found |= set(of(predicate))
-    return found
 
 
 def _local(node: Node | None) -> str:

@@ -1,1 +1,1 @@
-"""How a graph changes while it is in use: additions, updates, merging, forgetting."""
+"""Changes of a graph that is in use: additions, updates, forgetting."""

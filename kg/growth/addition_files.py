@@ -1,10 +1,8 @@
-"""Files that say what is new: records of items or users as YAML, JSON or a table."""
+"""Files of new items or users: records as YAML, JSON or a table."""
 
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,12 @@ from kg.storage.packed import plain_suffix, read_bytes
 from kg.tabular.json_records import JSON_LINES, read_json_records
 from kg.tabular.tables import LIST_SEPARATOR, read_table
 
-__all__ = ["Told", "first_wrong", "read_records"]
+__all__ = ["RecordFile", "read_records"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What a file says of new items or users.
+class RecordFile:
+    """Records of new items or users from a file.
 
     Attributes:
         records: One a new node, as `kg.growth.new_entities.NewEntities.of` takes them.
@@ -48,7 +46,7 @@ class Told:
         ]
 
 
-def read_records(file: Path, kind: str) -> Told:
+def read_records(file: Path, kind: str) -> RecordFile:
     """Read new items or users.
 
     YAML and JSON hold a list of records, JSON Lines a record a line. A table (CSV, TSV, Parquet) has a row each; a column that is neither `id`, `label`,
@@ -59,69 +57,37 @@ def read_records(file: Path, kind: str) -> Told:
     """
     suffix = plain_suffix(file)
     if suffix in (".yaml", ".yml", ".json", *JSON_LINES):
-        found, lines = _structured(file, suffix)
-        if not isinstance(found, list):
+        content, lines = _structured(file, suffix)
+        if not isinstance(content, list):
             raise InputError(
-                f'expected a list of {kind}s with ids, as in [{{"id": "1", "title": "..."}}]; found {type(found).__name__}',
+                f'expected a list of {kind}s with ids, as in [{{"id": "1", "title": "..."}}]; found {type(content).__name__}',
                 file=file,
             )
         try:
-            records = records_of(found, kind)
-        except InputError:
-            raise first_wrong(found, lines, file, lambda some: records_of(some, kind)) from None
-        return Told(records=records, lines=lines)
+            return RecordFile(records=records_of(content, kind), lines=lines)
+        except InputError as error:
+            line = lines[error.line - 1] if lines and error.line else None
+            raise InputError(str(error), file=file, line=line) from None
     table = read_table(file)
     table.column("id", remedy=f"name the column of the {kind} ids so")
-    rows: list[dict[str, Any]] = [
+    records: list[dict[str, Any]] = [
         {str(name): cell.replace(LIST_SEPARATOR, SEPARATOR) for name, cell in row.items() if cell.strip()}
         for row in table.frame.to_dict("records")
     ]
-    lines = [table.line(number) for number in range(len(rows))]
-    records = [
-        {**row, "ratings": _ratings(row["ratings"], file, line)} if "ratings" in row else row
-        for row, line in zip(rows, lines, strict=True)
-    ]
-    return Told(records=records, lines=lines)
-
-
-def first_wrong(
-    records: Sequence[Any], lines: Sequence[int], file: Path, check: Callable[[Sequence[Any]], object]
-) -> InputError:
-    """Return what is wrong with the first record that a check refuses, with its place.
-
-    Args:
-        records: The records, of which the check refuses some.
-        lines: Line of each; empty where the file has no lines.
-        file: Where they stand.
-        check: Raises `InputError` if any of the records it is given is wrong.
-    """
-
-    def refused(number: int) -> InputError | None:
-        try:
-            check(records[:number])
-        except InputError as error:
-            return error
-        return None
-
-    number = 1 + bisect_left(range(1, len(records)), True, key=lambda some: refused(some) is not None)
-    error = refused(number)
-    assert error is not None, "the check refuses some of all records"
-    return type(error)(str(error), file=file, line=lines[number - 1] if lines else None)
+    lines = [table.line(number) for number in range(len(records))]
+    for record, line in zip(records, lines, strict=True):
+        if "ratings" in record:
+            record["ratings"] = _ratings(record["ratings"], file, line)
+    return RecordFile(records=records, lines=lines)
 
 
 def _structured(file: Path, suffix: str) -> tuple[object, list[int]]:
     """Return what a YAML or JSON file holds, and the line of each member of its list where it has lines."""
     content = read_bytes(file)
+    if suffix in JSON_LINES:
+        return read_json_records(content, file, by_lines=True)
     try:
-        if suffix in JSON_LINES:
-            return read_json_records(content, file, by_lines=True)
-        if suffix == ".json":
-            return json.loads(content), []
-        # Ids stay the text that they are written as: 007 is no number.
-        loader = _TextLoader(content.decode())
-        node = loader.get_single_node()
-        lines = [member.start_mark.line + 1 for member in node.value] if isinstance(node, yaml.SequenceNode) else []
-        return None if node is None else loader.construct_document(node), lines
+        return (json.loads(content), []) if suffix == ".json" else _of_yaml(content.decode())
     except UnicodeDecodeError:
         raise InputError("expected UTF-8, found bytes that are not", file=file) from None
     except json.JSONDecodeError as error:
@@ -135,16 +101,7 @@ def _structured(file: Path, suffix: str) -> tuple[object, list[int]]:
 
 
 class _TextLoader(yaml.SafeLoader):
-    """Reads every plain value as text, but the stars of a rating as a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        found: dict[Any, Any] = super().construct_mapping(node, deep=True)
-        return {
-            name: {rated: _number(stars) for rated, stars in part.items()}
-            if name == "ratings" and isinstance(part, dict)
-            else part
-            for name, part in found.items()
-        }
+    """Reads every plain value as the text that it is written as: 007 is no number."""
 
 
 _TextLoader.yaml_implicit_resolvers = {
@@ -155,6 +112,17 @@ _TextLoader.yaml_implicit_resolvers = {
 }
 
 
+def _of_yaml(text: str) -> tuple[object, list[int]]:
+    loader = _TextLoader(text)
+    node = loader.get_single_node()
+    lines = [member.start_mark.line + 1 for member in node.value] if isinstance(node, yaml.SequenceNode) else []
+    records = None if node is None else loader.construct_document(node)
+    for record in records if isinstance(records, list) else ():
+        if isinstance(record, dict) and isinstance(record.get("ratings"), dict):
+            record["ratings"] = {rated: _number(stars) for rated, stars in record["ratings"].items()}
+    return records, lines
+
+
 def _number(text: object) -> object:
     try:
         return float(str(text))
@@ -163,13 +131,13 @@ def _number(text: object) -> object:
 
 
 def _ratings(cell: str, file: Path, line: int) -> dict[str, float]:
-    found: dict[str, float] = {}
+    ratings: dict[str, float] = {}
     for part in filter(str.strip, cell.split(SEPARATOR)):
         other, equals, stars = part.rpartition("=")
         try:
-            found[other.strip()] = float(stars)
+            ratings[other.strip()] = float(stars)
         except ValueError:
             equals = ""
         if not equals:
             raise InputError(f"expected ratings as id=stars{SEPARATOR}id=stars, got {part!r}", file=file, line=line)
-    return found
+    return ratings

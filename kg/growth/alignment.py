@@ -1,4 +1,4 @@
-"""A newer state of a data set in the indices of an older one: what stays keeps its index, what goes leaves a tombstone."""
+"""A newer state of a data set in the indices of an older one: an id that stays keeps its index, one that goes leaves a tombstone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kg.dataset import Dataset
-from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.graph import KnowledgeGraph, Nodes
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
@@ -47,24 +47,19 @@ def aligned(old: Dataset, new: Dataset) -> Dataset:
         graph, place = old.graph, {kind: np.arange(len(nodes)) for kind, nodes in old.graph.nodes.items()}
     else:
         graph, place = _graph(old.graph, new.graph)
-    same = graph is old.graph and old.namespace == new.namespace
 
     def moved(ratings: Ratings) -> Ratings:
-        return replace(
-            ratings,
-            user=place[USER][ratings.user],
-            item=place[ITEM][ratings.item],
-            num_users=len(graph.users),
-            num_items=len(graph.items),
-        )
+        user, item = place[USER][ratings.user], place[ITEM][ratings.item]
+        return replace(ratings, user=user, item=item, num_users=len(graph.users), num_items=len(graph.items))
 
     ratings = moved(new.ratings)
     order = _order(old.ratings, ratings)
     row_of = np.argsort(order)
     splits = {name: _split(new.splits[name], row_of, place[ITEM]) for name in _in_order(old.splits, new.splits)}
     shown = None if new.shown is None else moved(new.shown)
-    found = replace(new, graph=graph, ratings=ratings.select(order), shown=shown, splits=splits)
-    return replace(found, ledger_version=old.ledger_version + (not (same and _same_ratings(old, found))))
+    present = replace(new, graph=graph, ratings=ratings.select(order), shown=shown, splits=splits)
+    same = graph is old.graph and old.namespace == new.namespace and _same_ratings(old, present)
+    return replace(present, ledger_version=old.ledger_version + (not same))
 
 
 def buried(nodes: Nodes, which: NDArray[np.bool_], ids: Iterable[str] | None = None) -> Nodes:
@@ -93,8 +88,10 @@ def _graph(old: KnowledgeGraph, new: KnowledgeGraph) -> tuple[KnowledgeGraph, di
     source_place = np.array([sources.index(source) for source in new.sources], dtype=np.int16)
     edges = {}
     for edge_type in _in_order(old.edges, new.edges):
-        places = place[edge_type.source], place[edge_type.target]
-        edges[edge_type] = _edges(new.edges[edge_type], *places, source_place)
+        before = new.edges[edge_type]
+        start, end = place[edge_type.source][before.index[0]], place[edge_type.target][before.index[1]]
+        moved = replace(before, index=np.stack([start, end]), provenance=source_place[before.provenance])
+        edges[edge_type] = moved.select(np.lexsort((moved.provenance, end, start)))  # as a build leaves them
     graph = KnowledgeGraph(name=new.name, nodes=nodes, edges=edges, sources=sources)
     return old if _same_graph(old, graph) else graph, place
 
@@ -123,13 +120,6 @@ def _nodes(kind: str, old: Nodes | None, new: Nodes | None) -> tuple[Nodes, Indi
     for name, column in columns.items():
         column[place] = getattr(new, name)
     return Nodes(vocabulary=Vocabulary(kind, ids, removed=removed), **columns), place
-
-
-def _edges(edges: Edges, start: Indices, end: Indices, source: NDArray[np.int16]) -> Edges:
-    """Return edges between other indices, in the order in which a build leaves them."""
-    index = np.stack([start[edges.index[0]], end[edges.index[1]]])
-    moved = replace(edges, index=index, provenance=source[edges.provenance])
-    return moved.select(np.lexsort((moved.provenance, index[1], index[0])))
 
 
 def _order(old: Ratings, new: Ratings) -> Indices:
@@ -161,8 +151,7 @@ def _same_ratings(one: Dataset, other: Dataset) -> bool:
         return {name: {role: rows.tolist() for role, rows in of.roles.items()} for name, of in dataset.splits.items()}
 
     def shown(dataset: Dataset) -> Ratings:
-        none = dataset.ratings.select(np.zeros(len(dataset.ratings), dtype=bool))
-        return none if dataset.shown is None else dataset.shown
+        return dataset.ratings.select(np.zeros(0, dtype=np.int64)) if dataset.shown is None else dataset.shown
 
     ratings = ((one.ratings, other.ratings), (shown(one), shown(other)))
     return one.scale == other.scale and all(_same(*both) for both in ratings) and roles(one) == roles(other)

@@ -1,4 +1,4 @@
-"""A person leaves a graph: every file and every index, with proof."""
+"""Forgetting: a person leaves every file and every index of a graph, with proof."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset, refuse_other
 from kg.errors import InputError
-from kg.graph import Edges, KnowledgeGraph, Nodes
+from kg.graph import Edges, KnowledgeGraph
 from kg.growth.alignment import buried
 from kg.growth.traces import standing_alone, traces
 from kg.named_split import NamedSplit
 from kg.report import summary
-from kg.schema import ITEM, USER
+from kg.schema import ITEM, USER, EdgeType
 from kg.storage.atomic import clear_leftovers
 
 __all__ = ["Forgetting", "forget", "forget_in_graph", "prove"]
@@ -41,8 +41,8 @@ class Forgetting:
 def forget(dataset: Dataset, people: Sequence[str]) -> Forgetting:
     """Remove people from a data set; the indices of all others stay.
 
-    A person's ratings, edges and rows of splits go. Their index becomes a tombstone with a placeholder instead of the id;
-    so do concepts that belong to nobody else any more, such as a rare post code. Their ids join the list of those an update
+    A person's ratings, edges and rows of splits go. Their index stays empty, with a placeholder instead of the id;
+    so do the indices of concepts that belong to nobody else any more, such as a rare post code. Their ids join the list of those an update
     leaves out. The report keeps totals and the day, and loses every example that names them. Counts of file accounts stay:
     they say what the build once read. An item that only these people have rated stays, without a rating.
 
@@ -52,41 +52,36 @@ def forget(dataset: Dataset, people: Sequence[str]) -> Forgetting:
     """
     graph, ratings = dataset.graph, dataset.ratings
     forgotten = dataset.forgotten.adding(people)
-    place = graph.users.vocabulary.places(
-        list(people)
-    )  # also of those whom an update has removed: their id is still there
+    place = graph.users.vocabulary.places(list(people))  # of those whom an update has removed, too
     users = np.zeros(len(graph.users), dtype=bool)
     users[place[place >= 0]] = True
-    edges, touched = _without(graph, users)
-    gone = {USER: users, **_orphans(graph, edges, touched)}
-
-    def tombstones(kind: str, nodes: Nodes) -> Nodes:
-        if kind not in gone:
-            return nodes
-        return buried(
-            nodes, gone[kind], [forgotten.placeholder(kind, int(index)) for index in np.flatnonzero(gone[kind])]
-        )
-
-    left = replace(graph, nodes={kind: tombstones(kind, nodes) for kind, nodes in graph.nodes.items()}, edges=edges)
+    left = replace(graph, edges=_without(graph, users))
+    before, after = graph.degrees(), left.degrees()
+    orphans = {kind: (before[kind] > 0) & (after[kind] == 0) for kind in graph.nodes if kind not in (USER, ITEM)}
+    gone = {USER: users, **orphans}
+    nodes = dict(graph.nodes)
+    for kind, mask in gone.items():
+        placeholders = [forgotten.placeholder(kind, index) for index in np.flatnonzero(mask).tolist()]
+        nodes[kind] = buried(nodes[kind], mask, placeholders)
+    left = replace(left, nodes=nodes)
     kept = ~users[ratings.user]
     row_of = np.cumsum(kept) - 1
-    splits = {name: _split(split, kept, row_of) for name, split in dataset.splits.items()}
     counts = {
         "people": int(users.sum()),
         "ratings": int((~kept).sum()),
         "edges": graph.num_edges - left.num_edges,
         "concepts": sum(int(mask.sum()) for kind, mask in gone.items() if kind != USER),
     }
-    found = replace(
+    rest = replace(
         dataset,
         graph=left,
         ratings=ratings.select(kept),
         shown=None if dataset.shown is None else dataset.shown.select(~users[dataset.shown.user]),
-        splits=splits,
+        splits={name: _split(split, kept, row_of) for name, split in dataset.splits.items()},
         forgotten=forgotten,
         ledger_version=dataset.ledger_version + bool(users.any()),
     )
-    return Forgetting(dataset=replace(found, report=_report(found, people, counts)), counts=counts)
+    return Forgetting(dataset=replace(rest, report=_report(rest, people, counts)), counts=counts)
 
 
 def forget_in_graph(
@@ -109,17 +104,17 @@ def forget_in_graph(
     """
     dataset = Dataset.load(directory)
     refuse_other(directory)
+    known = (dataset, *elsewhere)
     for raw_id in people:
-        if raw_id not in joined and not any(
-            raw_id in place.forgotten or _ever_in(place, raw_id) for place in (dataset, *elsewhere)
-        ):
+        ever = any(raw_id in data.forgotten or data.graph.users.vocabulary.places([raw_id])[0] >= 0 for data in known)
+        if not ever and raw_id not in joined:
             dataset.graph.users.vocabulary.index_of(raw_id)
-    found = forget(dataset, people)
-    if found.counts["people"] or not all(raw_id in dataset.forgotten for raw_id in people):
-        found.dataset.save(directory, check=lambda folder: prove(folder, people, dataset.namespace))
+    forgetting = forget(dataset, people)
+    if forgetting.counts["people"] or not all(raw_id in dataset.forgotten for raw_id in people):
+        forgetting.dataset.save(directory, check=lambda folder: prove(folder, people, dataset.namespace))
     clear_leftovers(directory)
     prove(directory, people, dataset.namespace)
-    return found
+    return forgetting
 
 
 def prove(directory: Path, people: Sequence[str], namespace: str) -> None:
@@ -132,36 +127,17 @@ def prove(directory: Path, people: Sequence[str], namespace: str) -> None:
         )
 
 
-def _ever_in(dataset: Dataset, raw_id: str) -> bool:
-    return bool(dataset.graph.users.vocabulary.places([raw_id])[0] >= 0)
-
-
-def _without(graph: KnowledgeGraph, users: NDArray[np.bool_]) -> tuple[dict[Any, Edges], dict[str, NDArray[np.bool_]]]:
-    """Return the edges that touch none of the users, and what the others touch at their other end."""
-    touched = {kind: np.zeros(len(nodes), dtype=bool) for kind, nodes in graph.nodes.items()}
+def _without(graph: KnowledgeGraph, users: NDArray[np.bool_]) -> dict[EdgeType, Edges]:
+    """Return the edges that touch none of the users."""
     left = {}
     for edge_type, edges in graph.edges.items():
         gone = np.zeros(len(edges), dtype=bool)
         for row, kind in enumerate((edge_type.source, edge_type.target)):
             if kind == USER:
                 gone |= users[edges.index[row]]
-        for row, kind in enumerate((edge_type.source, edge_type.target)):
-            touched[kind][edges.index[row][gone]] = True
         if not gone.all() or not len(edges):
             left[edge_type] = edges.select(~gone)
-    return left, touched
-
-
-def _orphans(
-    graph: KnowledgeGraph, edges: Mapping[Any, Edges], touched: Mapping[str, NDArray[np.bool_]]
-) -> dict[str, NDArray[np.bool_]]:
-    """Return the concepts that were touched and have no edge left, by kind."""
-    alone = {kind: mask.copy() for kind, mask in touched.items() if kind not in (USER, ITEM) and mask.any()}
-    for edge_type, left in edges.items():
-        for row, kind in enumerate((edge_type.source, edge_type.target)):
-            if kind in alone:
-                alone[kind][left.index[row]] = False
-    return {kind: mask for kind, mask in alone.items() if mask.any()}
+    return left
 
 
 def _split(split: NamedSplit, kept: NDArray[np.bool_], row_of: NDArray[np.int64]) -> NamedSplit:
@@ -189,10 +165,10 @@ def _report(dataset: Dataset, people: Sequence[str], counts: Mapping[str, int]) 
 
 def _anonymous(account: Mapping[str, Any], alone: Sequence[re.Pattern[str]]) -> dict[str, Any]:
     """Return the account of a file without the examples that name one of the people."""
-    left = {
-        reason: [text for text in texts if not any(pattern.search(text) for pattern in alone)]
+    examples = {
+        reason: left
         for reason, texts in account.get("examples", {}).items()
+        if (left := [text for text in texts if not any(pattern.search(text) for pattern in alone)])
     }
-    examples = {reason: texts for reason, texts in left.items() if texts}
     rest = {name: part for name, part in account.items() if name != "examples"}
-    return {**rest, **({"examples": examples} if examples else {})}
+    return {**rest, "examples": examples} if examples else rest

@@ -1,4 +1,4 @@
-"""Where a person still stands in what kgrec wrote: the proof of forgetting looks into every file, decoded."""
+"""Traces of a person in files that kgrec wrote: the proof of forgetting looks into all of them, decoded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def traces(directory: Path, people: Sequence[str], namespace: str) -> list[str]:
 
     An id alone proves nothing, as user `17` and item `17` are two nodes. A trace is
 
-    - in a Parquet or Arrow file: the id as that of a user; or the id in the dictionary of a column none of whose rows has it;
+    - in a Parquet or Arrow file: the id as that of a user;
     - in RDF: the IRI that is minted for the person;
     - in a report: an example that holds the id as a word, a note that quotes it.
 
@@ -37,39 +37,29 @@ def traces(directory: Path, people: Sequence[str], namespace: str) -> list[str]:
         people: User ids.
         namespace: Beginning of the IRIs of nodes.
     """
-    found = []
+    places = []
     for path in sorted(path for path in Path(directory).rglob("*") if path.is_file()):
         name = str(path.relative_to(directory))
         if path.suffix in (".parquet", ".arrow"):
-            found += [f"{name}, column {column!r}" for column in _in_columns(path, people)]
+            places += [f"{name}, column {column!r}" for column in _in_columns(path, people)]
         elif path.name.endswith(".nq.gz"):
             content = gzip.decompress(path.read_bytes())
             iris = (f"<{Namespace(namespace).node(USER, raw_id)}>" for raw_id in people)
-            found += [f"{name}, an IRI" for iri in iris if iri.encode() in content]
+            places += [f"{name}, an IRI" for iri in iris if iri.encode() in content]
         elif path.suffix == ".json":
-            found += [f"{name}, {where}" for where in _in_report(json.loads(path.read_bytes()), people)]
-    return found
+            places += [f"{name}, {where}" for where in _in_report(json.loads(path.read_bytes()), people)]
+    return places
 
 
 def _in_columns(path: Path, people: Sequence[str]) -> Iterator[str]:
+    table = pq.read_table(path) if path.suffix == ".parquet" else pa.ipc.open_file(path).read_all()
+    if "kind" not in table.column_names:
+        return  # users are their indices there
+    of_users = table.filter(pc.equal(table["kind"].cast(pa.string()), USER))
     wanted = pa.array(list(people), pa.string())
-    if path.suffix == ".parquet":
-        names = [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
-        table = pq.read_table(path, read_dictionary=names)
-    else:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        types = {field.name: field.type for field in table.schema}
-        names = [name for name, kind in types.items() if pa.types.is_string(kind) or pa.types.is_dictionary(kind)]
-        for name in names:
-            table = table.set_column(table.column_names.index(name), name, table.column(name).dictionary_encode())
-    mine = pc.equal(table.column("kind").cast(pa.string()), USER) if "kind" in names else None
-    for name in names:
-        column = table.column(name)
-        rows = column.cast(pa.string())
-        stored = pa.concat_arrays([chunk.dictionary for chunk in column.chunks]) if column.num_chunks else wanted[:0]
-        unused = stored.filter(pc.invert(pc.is_in(stored, value_set=rows.unique())))
-        held = [unused, rows.filter(mine) if mine is not None else rows[:0]]
-        if any(pc.any(pc.is_in(values, value_set=wanted)).as_py() for values in held):
+    for name in of_users.column_names:
+        column = of_users[name]
+        if pa.types.is_string(column.type) and pc.any(pc.is_in(column, value_set=wanted)).as_py():
             yield name
 
 

@@ -17,13 +17,16 @@ from kg.errors import InputError
 from kg.graph import Nodes
 from kg.growth.alignment import aligned
 from kg.origin import Origin
+from kg.ratings import Ratings
 
 __all__ = ["Update", "change_lines", "update"]
+
+_NO_EDGES = np.empty((2, 0), dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Update:
-    """What an update did.
+    """A data set after an update.
 
     Attributes:
         dataset: The data set as it now lies in its directory.
@@ -46,7 +49,7 @@ def update(
 ) -> Update:
     """Bring a graph directory to the present state of its sources; indices stay as they are.
 
-    The result equals a fresh build up to the order of indices and the tombstones of what is gone (see `kg.growth.alignment`).
+    The result equals a fresh build up to the order of indices and the empty places of what is gone (see `kg.growth.alignment`).
     People whom the graph has forgotten stay forgotten. If no source changed, no file is touched; if only ratings or
     splits did, nothing else is read; and if nodes and edges stay the same, their RDF is not written again.
 
@@ -74,7 +77,6 @@ def update(
     again = refresh or snapshots is not None
     if not again and Origin.of(description, folder).is_of(old):
         return Update(dataset=old, read=False)
-    known = None if again else old
     fresh = build(
         description,
         data=folder,
@@ -83,14 +85,14 @@ def update(
         engine=engine,
         scratch=scratch,
         forgotten=old.forgotten,
-        known=known,
+        known=None if again else old,
     )
-    found = aligned(old, fresh)
-    changes = {"ledger_version": found.ledger_version, **_changes(old, found)}
+    new = aligned(old, fresh)
+    changes = {"ledger_version": new.ledger_version, **_changes(old, new)}
     kept = {"forgotten": old.report["forgotten"]} if "forgotten" in old.report else {}
-    found = replace(found, report={**found.report, "update": changes, **kept})
-    found.save(directory, same_graph=directory if found.graph is old.graph else None)
-    return Update(dataset=found, read=True)
+    new = replace(new, report={**new.report, "update": changes, **kept})
+    new.save(directory, same_graph=directory if new.graph is old.graph else None)
+    return Update(dataset=new, read=True)
 
 
 def change_lines(update: Update) -> list[str]:
@@ -123,17 +125,18 @@ def _changes(old: Dataset, new: Dataset) -> dict[str, Any]:
     for edge_type in {**old.graph.edges, **new.graph.edges}:
         width = len(new.graph.nodes[edge_type.target])
         before, after = (
-            np.empty(0, dtype=np.int64)
-            if edge_type not in dataset.graph.edges
-            else dataset.graph.edges[edge_type].index[0] * width + dataset.graph.edges[edge_type].index[1]
-            for dataset in (old, new)
+            index[0] * width + index[1]
+            for index in (
+                dataset.graph.edges[edge_type].index if edge_type in dataset.graph.edges else _NO_EDGES
+                for dataset in (old, new)
+            )
         )
         edges["new"] += int((~np.isin(after, before)).sum())
         edges["gone"] += int((~np.isin(before, after)).sum())
     return {
         "nodes": {kind: _node_changes(old.graph.nodes.get(kind), nodes) for kind, nodes in new.graph.nodes.items()},
         "edges": edges,
-        "ratings": _rating_changes(old, new),
+        "ratings": _rating_changes(old.ratings, new.ratings),
     }
 
 
@@ -151,23 +154,13 @@ def _node_changes(old: Nodes | None, new: Nodes) -> dict[str, int]:
     }
 
 
-def _rating_changes(old: Dataset, new: Dataset) -> dict[str, int]:
-    width = new.ratings.num_items
-    frames = [
-        pd.DataFrame(
-            {
-                "value": ratings.value,
-                "time": 0 if ratings.time is None else ratings.time,
-                "weight": 1 if ratings.weight is None else ratings.weight,
-            }
-        ).set_axis(ratings.user * width + ratings.item)
-        for ratings in (old.ratings, new.ratings)
-    ]
-    before, after = frames[0].index, frames[1].index
-    both = before.intersection(after)
-    changed = (frames[0].loc[both] != frames[1].loc[both]).any(axis=1)
-    return {
-        "new": len(after) - len(both),
-        "changed": int(changed.sum()),
-        "gone": len(before) - len(both),
-    }
+def _rating_changes(old: Ratings, new: Ratings) -> dict[str, int]:
+    def by_pair(ratings: Ratings) -> pd.DataFrame:
+        time, weight = 0 if ratings.time is None else ratings.time, 1 if ratings.weight is None else ratings.weight
+        pairs = ratings.user * new.num_items + ratings.item
+        return pd.DataFrame({"value": ratings.value, "time": time, "weight": weight}).set_axis(pairs)
+
+    before, after = by_pair(old), by_pair(new)
+    both = before.index.intersection(after.index)
+    changed = (before.loc[both] != after.loc[both]).any(axis=1)
+    return {"new": len(after) - len(both), "changed": int(changed.sum()), "gone": len(before) - len(both)}

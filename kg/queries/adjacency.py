@@ -1,4 +1,4 @@
-"""Who is next to whom: a graph as one sparse matrix over the nodes of all kinds."""
+"""Neighbours of nodes: a graph as one sparse matrix over the nodes of all kinds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import dijkstra
 
 from kg.errors import InputError
 from kg.graph import KnowledgeGraph
@@ -28,22 +29,18 @@ class Adjacency:
     Attributes:
         graph: The graph.
         offsets: Number of the first node of each kind.
-        starts: Where the neighbours of a node begin in `neighbours`, int64 `[num_nodes + 1]`.
-        neighbours: Numbers of neighbours, rising within a node, int64 `[2 * number of connected pairs]`.
+        matrix: The symmetric matrix of zeros and ones, int8 `[num_nodes, num_nodes]`.
     """
 
     graph: KnowledgeGraph
     offsets: dict[str, int]
-    starts: NDArray[np.int64]
-    neighbours: NDArray[np.int64]
+    matrix: sp.csr_array
 
     @classmethod
     def of(cls, graph: KnowledgeGraph, ratings: Ratings | None = None) -> Adjacency:
         """Return who is next to whom; with `ratings`, a user is next to the items it rated."""
-        offsets, size = {}, 0
-        for kind, nodes in graph.nodes.items():
-            offsets[kind] = size
-            size += len(nodes)
+        sizes = [len(nodes) for nodes in graph.nodes.values()]
+        offsets = dict(zip(graph.nodes, np.cumsum([0, *sizes]).tolist(), strict=False))
         ends = [
             edges.index + np.array([[offsets[edge_type.source]], [offsets[edge_type.target]]])
             for edge_type, edges in graph.edges.items()
@@ -53,32 +50,23 @@ class Adjacency:
         start, end = np.concatenate([np.zeros((2, 0), dtype=np.int64), *ends], axis=1)
         other = start != end
         rows, columns = np.concatenate([start[other], end[other]]), np.concatenate([end[other], start[other]])
-        matrix = sp.csr_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(size, size))
+        matrix = sp.csr_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(sum(sizes), sum(sizes)))
         matrix.sum_duplicates()
-        return cls(
-            graph=graph,
-            offsets=offsets,
-            starts=matrix.indptr.astype(np.int64),
-            neighbours=matrix.indices.astype(np.int64),
-        )
+        matrix.data[:] = 1
+        return cls(graph=graph, offsets=offsets, matrix=matrix)
 
     def __len__(self) -> int:
-        return len(self.starts) - 1
+        return int(self.matrix.shape[0])
 
     @property
     def degree(self) -> NDArray[np.int64]:
         """Number of different neighbours, `[num_nodes]`."""
-        return np.diff(self.starts)
-
-    @property
-    def matrix(self) -> sp.csr_array:
-        """The symmetric matrix of zeros and ones, `[num_nodes, num_nodes]`."""
-        ones = np.ones(len(self.neighbours), dtype=np.int8)
-        return sp.csr_array((ones, self.neighbours, self.starts), shape=(len(self), len(self)))
+        return np.asarray(np.diff(self.matrix.indptr), dtype=np.int64)
 
     def beside(self, number: int) -> NDArray[np.int64]:
-        """Return the neighbours of one node."""
-        return self.neighbours[self.starts[number] : self.starts[number + 1]]
+        """Return the neighbours of one node, rising."""
+        part = slice(self.matrix.indptr[number], self.matrix.indptr[number + 1])
+        return np.asarray(self.matrix.indices[part], dtype=np.int64)
 
     def number(self, node: Node) -> int:
         """Return the number of a node; raises `UnknownNameError` if there is no such kind or id."""
@@ -99,15 +87,8 @@ class Adjacency:
         """
         if hops < 0:
             raise ValueError(f"hops must be 0 or more, got {hops}")
-        distance = np.full(len(self), -1, dtype=np.int64)
-        distance[self.number(node)] = 0
-        matrix = self.matrix
-        for hop in range(hops):
-            reached = (matrix @ (distance == hop).astype(np.int64) > 0) & (distance < 0)
-            if not reached.any():
-                break
-            distance[reached] = hop + 1
-        return distance
+        distance = dijkstra(self.matrix, indices=self.number(node), unweighted=True, limit=hops)
+        return np.where(np.isfinite(distance), distance, -1).astype(np.int64)
 
 
 def parse_node(graph: KnowledgeGraph, text: str) -> Node:

@@ -1,4 +1,4 @@
-"""How two nodes hang together: simple paths, best first, by number of edges or by how rare what they pass is."""
+"""Paths between two nodes, best first, by number of edges or by how rare the nodes are that they pass."""
 
 from __future__ import annotations
 
@@ -107,15 +107,15 @@ def _remaining(adjacency: Adjacency, end: int, cost: NDArray[np.float64], cutoff
 
     Leaving a node costs its cost; to have arrived costs nothing. Where there is no way, it is infinite.
     """
-    found = np.full((cutoff + 1, len(adjacency)), np.inf)
-    found[:, end] = 0.0
-    connected = np.flatnonzero(adjacency.degree)
+    least = np.full((cutoff + 1, len(adjacency)), np.inf)
+    least[:, end] = 0.0
+    matrix, connected = adjacency.matrix, np.flatnonzero(adjacency.degree)
     for edges in range(1, cutoff + 1):
         if len(connected):
-            best = np.minimum.reduceat(found[edges - 1][adjacency.neighbours], adjacency.starts[connected])
-            found[edges, connected] = best + cost[connected]
-        found[edges, end] = 0.0
-    return found
+            best = np.minimum.reduceat(least[edges - 1][matrix.indices], matrix.indptr[connected])
+            least[edges, connected] = best + cost[connected]
+        least[edges, end] = 0.0
+    return least
 
 
 def path_page(graph: KnowledgeGraph, path: Path, ratings: Ratings | None = None) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ from typing import Any
 import pyoxigraph as ox
 
 from kg.errors import InputError, did_you_mean
-from kg.queries.sparql import calls_service, names_in, shorten, syntax_error
+from kg.queries.sparql import XSD, calls_service, names_in, shorten, syntax_error
+from kg.triples import is_iri
 
 __all__ = ["Answer", "Question", "answer"]
+
+_OF_TRIPLES = ("subject", "predicate", "object")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,7 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a query found.
+    """The answer to a query.
 
     Attributes:
         variables: Names of the columns; `subject`, `predicate` and `object` for CONSTRUCT and DESCRIBE.
@@ -89,56 +92,44 @@ def answer(store: ox.Store | Path, question: Question) -> Answer:
             "it is part of a text); name the server as `endpoint` under knowledge in the description instead",
             file=question.file,
         )
-    found = store if isinstance(store, ox.Store) else ox.Store.read_only(str(store))
     try:
-        result = found.query(text, prefixes=prefixes, use_default_graph_as_union=True)
+        opened = store if isinstance(store, ox.Store) else ox.Store.read_only(str(store))
+        result = opened.query(text, prefixes=prefixes, use_default_graph_as_union=True)
         answered = _taken(result, question.limit)
     except SyntaxError as error:
         raise syntax_error(text, str(error), prefixes, file=question.file) from None
     except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"the query cannot be answered: {error}", file=question.file) from None
+        damaged = isinstance(store, Path) and "Corruption" in str(error)
+        remedy = f"; delete {store}, which is made anew by the next query" if damaged else ""
+        raise InputError(f"the query cannot be answered: {error}{remedy}", file=question.file) from None
     templates = isinstance(result, ox.QueryTriples)  # may name what is yet to be
-    notes = () if templates and answered.rows else _notes(found, question)
-    return Answer(
-        variables=answered.variables,
-        rows=answered.rows,
-        boolean=answered.boolean,
-        cut=answered.cut,
-        notes=notes,
-    )
+    notes = () if templates and answered.rows else _notes(opened, question)
+    return replace(answered, notes=notes)
 
 
 def _taken(result: ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples, limit: int) -> Answer:
     if isinstance(result, ox.QueryBoolean):
         return Answer(boolean=bool(result))
-    if isinstance(result, ox.QuerySolutions):
-        variables = tuple(variable.value for variable in result.variables)
-        solutions = list(islice(result, limit + 1))
-        rows = [
-            {name: _term(value) for name in variables if (value := solution[name]) is not None}
-            for solution in solutions
-        ]
-    else:
-        variables = ("subject", "predicate", "object")
-        rows = [{name: _term(getattr(triple, name)) for name in variables} for triple in islice(result, limit + 1)]
-    return Answer(variables=variables, rows=tuple(rows[:limit]), cut=len(rows) > limit)
+    names = (
+        _OF_TRIPLES if isinstance(result, ox.QueryTriples) else tuple(variable.value for variable in result.variables)
+    )
+    rows = []
+    for row in islice(result, limit + 1):
+        values = {name: getattr(row, name) if isinstance(row, ox.Triple) else row[name] for name in names}
+        rows.append({name: _term(value) for name, value in values.items() if value is not None})
+    return Answer(variables=names, rows=tuple(rows[:limit]), cut=len(rows) > limit)
 
 
 def _term(value: object) -> dict[str, Any]:
-    if isinstance(value, ox.NamedNode):
-        return {"type": "uri", "value": value.value}
-    if isinstance(value, ox.BlankNode):
-        return {"type": "bnode", "value": value.value}
+    if isinstance(value, ox.NamedNode | ox.BlankNode):
+        return {"type": "uri" if isinstance(value, ox.NamedNode) else "bnode", "value": value.value}
     if isinstance(value, ox.Triple):
-        parts = {name: _term(getattr(value, name)) for name in ("subject", "predicate", "object")}
-        return {"type": "triple", "value": parts}
+        return {"type": "triple", "value": {name: _term(getattr(value, name)) for name in _OF_TRIPLES}}
     assert isinstance(value, ox.Literal)
     term = {"type": "literal", "value": value.value}
     if value.language is not None:
         return {**term, "xml:lang": value.language}
-    if value.datatype.value == "http://www.w3.org/2001/XMLSchema#string":
-        return term
-    return {**term, "datatype": value.datatype.value}
+    return term if value.datatype.value == XSD + "string" else {**term, "datatype": value.datatype.value}
 
 
 def _readable(term: Mapping[str, Any], prefixes: Mapping[str, str]) -> str:
@@ -162,14 +153,9 @@ def _notes(store: ox.Store, question: Question) -> tuple[str, ...]:
 
 
 def _occurs(store: ox.Store, iri: str) -> bool:
-    try:
-        node = ox.NamedNode(iri)
-    except ValueError:
+    if not is_iri(iri):
         return False
-    patterns: Iterable[tuple[Any, ...]] = (
-        (None, node, None, None),
-        (node, None, None, None),
-        (None, None, node, None),
-        (None, None, None, node),
-    )
-    return any(next(iter(store.quads_for_pattern(*pattern)), None) is not None for pattern in patterns)
+    places: list[list[Any]] = [[None] * 4 for _ in range(4)]
+    for number, pattern in enumerate(places):
+        pattern[number] = ox.NamedNode(iri)
+    return any(next(iter(store.quads_for_pattern(*pattern)), None) is not None for pattern in places)

@@ -1,4 +1,4 @@
-"""What can be asked of a graph: its prefixes, names, and example queries that fit it."""
+"""A guide to the queries of a graph: its prefixes, its names, and examples that fit it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Guide:
 
     @cached_property
     def examples(self) -> dict[str, str]:
-        """What a person may want to know -> the query that tells it, with names of the graph itself."""
+        """Example queries with names of the graph itself, by their titles."""
         return _examples(Dataset.load(self.directory))
 
     def question(self, text: str | None, *, file: Path | None, limit: int) -> Question:
@@ -99,7 +99,7 @@ def _own(name: str) -> str:
 
 def _examples(dataset: Dataset) -> dict[str, str]:
     graph, namespace = dataset.graph, Namespace(dataset.namespace)
-    found = {
+    examples = {
         "items without a text": "SELECT ?item ?label { ?item a kv:item ; rdfs:label ?label "
         "FILTER NOT EXISTS { ?item schema:description ?text } } ORDER BY ?label",
         "how much each source states": "SELECT ?source (COUNT(*) AS ?triples) { GRAPH ?source { ?from ?relation ?to } } "
@@ -107,27 +107,29 @@ def _examples(dataset: Dataset) -> dict[str, str]:
     }
     concepts = {edge_type: edges for edge_type, edges in graph.edges.items() if _about_items(edge_type) and len(edges)}
     if concepts:
-        edge_type = max(concepts, key=lambda found: len(concepts[found]))
+        edge_type = max(concepts, key=lambda known: len(concepts[known]))
         relation = _own(edge_type.relation)
         common = int(np.bincount(concepts[edge_type].index[1]).argmax())
         label = ox.Literal(graph.nodes[edge_type.target].labels[common])
-        found[f"the most frequent concepts of {edge_type.relation}"] = (
+        examples[f"the most frequent concepts of {edge_type.relation}"] = (
             f"SELECT ?concept (COUNT(?item) AS ?items) {{ ?item {relation} ?node . ?node rdfs:label ?concept }} "
             "GROUP BY ?node ?concept ORDER BY DESC(?items) LIMIT 20"
         )
-        found[f"items of one {edge_type.relation}"] = (
+        examples[f"items of one {edge_type.relation}"] = (
             f"SELECT ?item ?label {{ ?item {relation}/rdfs:label {label} ; rdfs:label ?label }} ORDER BY ?label"
         )
     if len(dataset.ratings):
         raw_id = graph.users.vocabulary.id_of(int(dataset.ratings.user[0]))
         user = shorten(namespace.node(USER, raw_id), prefixes_of(namespace, graph.nodes))
-        found["what a user chose (needs --ratings)" if dataset.implicit else "a user's ratings (needs --ratings)"] = (
+        examples[
+            "what a user chose (needs --ratings)" if dataset.implicit else "a user's ratings (needs --ratings)"
+        ] = (
             f"SELECT ?label {{ ?choice schema:agent {user} ; schema:object/rdfs:label ?label }} ORDER BY ?label"
             if dataset.implicit
             else f"SELECT ?label ?stars {{ ?rating schema:author {user} ; schema:ratingValue ?stars ; "
             "schema:itemReviewed/rdfs:label ?label } ORDER BY DESC(?stars) ?label"
         )
-    return found
+    return examples
 
 
 def _about_items(edge_type: EdgeType) -> bool:

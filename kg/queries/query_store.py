@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import gzip
-import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -24,23 +23,21 @@ import pyoxigraph as ox
 from kg.dataset import Dataset, read_manifest
 from kg.saved.store import rating_quads
 from kg.schema import Namespace
-from kg.storage.atomic import staged_directory, write_file
-from kg.storage.manifest import canonical, file_sha256, pretty, sha256
+from kg.storage.atomic import staged_directory
+from kg.storage.manifest import canonical, sha256
 
-__all__ = ["FOLDER", "distrust", "store_of"]
+__all__ = ["FOLDER", "store_of"]
 
 logger = logging.getLogger(__name__)
 
 FOLDER = ".store"
-_SEAL = "sealed.json"
-_SMALL_BYTES = 1 << 20
 
 
 @contextmanager
 def store_of(directory: Path, *, ratings: bool = False) -> Iterator[Path]:
     """Yield the directory of a store with all that a graph holds, to be opened read-only.
 
-    The first call makes the store, and one that is damaged is made anew; a second process that comes meanwhile waits for it. A process that is killed while
+    The first call makes the store; a second process that comes meanwhile waits for it. A process that is killed while
     it loads leaves nothing that counts. Where the graph directory cannot be written to, the store is made in a
     temporary place for this once.
 
@@ -52,10 +49,10 @@ def store_of(directory: Path, *, ratings: bool = False) -> Iterator[Path]:
         InputError: If it is no graph directory, or damaged.
     """
     manifest = read_manifest(directory)
-    wanted, other = (_key(manifest, ratings=choice) for choice in (ratings, not ratings))
+    name, other = (_key(manifest, ratings=choice) for choice in (ratings, not ratings))
     home = directory / FOLDER
-    final = home / wanted
-    if not _is_whole(final):
+    final = home / name
+    if not final.exists():
         try:
             home.mkdir(exist_ok=True)
             lock = (home / "lock").open("w")
@@ -67,45 +64,17 @@ def store_of(directory: Path, *, ratings: bool = False) -> Iterator[Path]:
             return
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for found in home.iterdir():
+            for path in home.iterdir():
                 # Only stores of this very graph may stay; an unfinished one belongs to a process that is no more.
-                if found.is_dir() and found.name not in (wanted, other):
-                    shutil.rmtree(found)
-            if not _is_whole(final):
-                why = "its store is damaged and made anew" if final.exists() else "first query of this graph"
-                logger.info("%s: its %s edges go into a store", why, f"{manifest['counts']['edges']:,}")
+                if path.is_dir() and path.name not in (name, other):
+                    shutil.rmtree(path)
+            if not final.exists():
+                logger.info(
+                    "first query of this graph: its %s edges go into a store", f"{manifest['counts']['edges']:,}"
+                )
                 with staged_directory(final) as partial:
                     _load(directory, manifest, partial, ratings=ratings)
-                    write_file(partial / _SEAL, pretty(_state(partial)))
     yield final
-
-
-def distrust(directory: Path) -> None:
-    """Let the stores of a graph be made anew: the engine has found a damaged block in one."""
-    for seal in (directory / FOLDER).glob(f"*/{_SEAL}"):
-        seal.unlink()
-
-
-def _is_whole(store: Path) -> bool:
-    """Whether a store has all its files as they were when it was made."""
-    try:
-        return bool(json.loads((store / _SEAL).read_bytes()) == _state(store))
-    except (OSError, ValueError):
-        return False
-
-
-def _state(store: Path) -> dict[str, Any]:
-    """Return the size of each file, and the hash of small ones, among them those that name the others.
-
-    The blocks of large files have checksums of their own, which the engine checks when it reads them.
-    """
-    found = {}
-    for path in sorted(store.iterdir()):
-        if not path.name.startswith(("LOG", "LOCK", _SEAL)):  # the engine writes into these when it opens a store
-            facts = path.stat()
-            small = file_sha256(path) if facts.st_size <= _SMALL_BYTES else None
-            found[path.name] = [facts.st_size, small]
-    return found
 
 
 def _key(manifest: dict[str, Any], *, ratings: bool) -> str:

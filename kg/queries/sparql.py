@@ -1,4 +1,4 @@
-"""The text of a SPARQL query: the prefixes it may use, the names in it, and what is wrong with it in a sentence."""
+"""The text of a SPARQL query: the prefixes it may use, the names in it, and its mistakes in a sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from kg.errors import InputError, did_you_mean
 from kg.schema import Namespace
 
-__all__ = ["calls_service", "names_in", "prefixes_of", "shorten", "syntax_error"]
+__all__ = ["XSD", "calls_service", "names_in", "prefixes_of", "shorten", "syntax_error"]
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
 _STANDARD = {
@@ -53,7 +53,7 @@ def shorten(iri: str, prefixes: Mapping[str, str]) -> str:
 
 def names_in(query: str, prefixes: Mapping[str, str]) -> dict[str, str]:
     """Return the IRIs that a query names, as they are written there -> in full; prefix declarations apart."""
-    known, found = dict(prefixes), {}
+    known, names = dict(prefixes), {}
     tokens = [token for token in _TOKEN.finditer(query) if token.lastgroup not in ("comment", "text", "long")]
     declared = False
     for before, token in zip([None, *tokens], tokens, strict=False):
@@ -64,11 +64,11 @@ def names_in(query: str, prefixes: Mapping[str, str]) -> dict[str, str]:
             if declared:
                 known[name] = token["iri"]
             elif before is None or (before["word"] or "").lower() != "base":
-                found[token[0]] = token["iri"]
+                names[token[0]] = token["iri"]
             declared = False
         elif token["local"] and (token["prefix"] or "") in known:
-            found[token[0]] = known[token["prefix"] or ""] + re.sub(r"\\(.)", r"\1", token["local"])
-    return {written: iri for written, iri in found.items() if not iri.startswith(XSD)}
+            names[token[0]] = known[token["prefix"] or ""] + re.sub(r"\\(.)", r"\1", token["local"])
+    return {written: iri for written, iri in names.items() if not iri.startswith(XSD)}
 
 
 def calls_service(query: str) -> bool:

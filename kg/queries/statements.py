@@ -1,15 +1,16 @@
-"""What a graph states about single nodes: their edges, each with the file and the line it comes from."""
+"""Statements about single nodes: their edges, each with the file and the line it comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kg.graph import KnowledgeGraph
 from kg.queries.adjacency import Adjacency, Node
+from kg.queries.provenance import links_of
 from kg.ratings import Ratings
 from kg.schema import ITEM, RATED, USER
 
@@ -40,13 +41,8 @@ class Statement:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values; what is not known is left out."""
-        found = {**asdict(self), "other": ":".join(self.other)}
-        return {name: value for name, value in found.items() if value is not None and (name != "line" or value)}
-
-    @property
-    def place(self) -> str:
-        """The source with its line, `u.item, line 50`."""
-        return f"{self.source}, line {self.line}" if self.line else self.source
+        values = {**asdict(self), "other": ":".join(self.other), "line": self.line or None}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def statements(graph: KnowledgeGraph, node: Node, ratings: Ratings | None = None) -> list[Statement]:
@@ -55,69 +51,47 @@ def statements(graph: KnowledgeGraph, node: Node, ratings: Ratings | None = None
     Raises:
         UnknownNameError: If there is no such kind or node.
     """
-    kind, raw_id = node
-    index = graph.nodes[graph.schema.kind(kind)].vocabulary.index_of(raw_id)
-    found = list(_stated(graph, kind, index))
-    if ratings is not None:
-        found += _rated(graph, ratings, kind, index)
-    return sorted(found, key=lambda one: (one.relation, not one.forward, one.label, one.other))
+    return _stated(graph, node, ratings)
 
 
 def between(graph: KnowledgeGraph, one: Node, other: Node, ratings: Ratings | None = None) -> list[Statement]:
     """Return every edge between two nodes, seen from the first."""
-    kind, raw_id = one
-    index = graph.nodes[kind].vocabulary.index_of(raw_id)
-    target = graph.nodes[other[0]].vocabulary.index_of(other[1])
-    found = list(_stated(graph, kind, index, to=(other[0], target)))
-    if ratings is not None:
-        found += _rated(graph, ratings, kind, index, to=(other[0], target))
-    return sorted(found, key=lambda edge: (edge.relation, not edge.forward))
+    return _stated(graph, one, ratings, {other[0]: graph.nodes[other[0]].vocabulary.indices([other[1]])})
 
 
-def _stated(graph: KnowledgeGraph, kind: str, index: int, to: tuple[str, int] | None = None) -> Iterator[Statement]:
-    for edge_type, edges in graph.edges.items():
-        for row, here, there in ((0, edge_type.source, edge_type.target), (1, edge_type.target, edge_type.source)):
-            if here != kind or (to is not None and there != to[0]):
-                continue
-            mine = edges.index[row] == index
-            if to is not None:
-                mine &= edges.index[1 - row] == to[1]
-            if row == 1 and edge_type.source == edge_type.target:
-                mine &= edges.index[0] != edges.index[1]  # an edge to itself is one edge
-            others = graph.nodes[there]
-            for place in np.flatnonzero(mine).tolist():
-                position = int(edges.index[1 - row, place])
-                yield Statement(
-                    relation=edge_type.relation,
-                    forward=row == 0,
-                    other=(there, others.vocabulary.id_of(position)),
-                    label=str(others.labels[position]),
-                    source=graph.sources[edges.provenance[place]],
-                    line=int(edges.lines[place]),
-                )
-
-
-def _rated(
-    graph: KnowledgeGraph, ratings: Ratings, kind: str, index: int, to: tuple[str, int] | None = None
-) -> Iterator[Statement]:
-    if kind not in (USER, ITEM):
-        return
-    there = ITEM if kind == USER else USER
-    mine, others = (ratings.user, ratings.item) if kind == USER else (ratings.item, ratings.user)
-    chosen = mine == index
-    if to is not None:
-        chosen &= (others == to[1]) if to[0] == there else False
-    nodes, starred = graph.nodes[there], bool((ratings.value != 1).any())
-    for place in np.flatnonzero(chosen).tolist():
-        position = int(others[place])
-        yield Statement(
-            relation=RATED,
-            forward=kind == USER,
-            other=(there, nodes.vocabulary.id_of(position)),
-            label=str(nodes.labels[position]),
-            source="ratings",
-            value=float(ratings.value[place]) if starred else None,
+def _stated(
+    graph: KnowledgeGraph, node: Node, ratings: Ratings | None, wanted: dict[str, NDArray[np.int64]] | None = None
+) -> list[Statement]:
+    kind, raw_id = node
+    index = graph.nodes[graph.schema.kind(kind)].vocabulary.indices([raw_id])
+    stated = [
+        Statement(
+            relation=link.edge_type.relation,
+            forward=link.forward,
+            other=(link.kind, graph.nodes[link.kind].vocabulary.id_of(link.node)),
+            label=str(graph.nodes[link.kind].labels[link.node]),
+            source=link.origin.source,
+            line=link.origin.line,
         )
+        for _, link in links_of(graph, kind, index, wanted)
+    ]
+    there = {USER: ITEM, ITEM: USER}.get(kind)
+    if ratings is not None and there is not None and (wanted is None or there in wanted):
+        own, others = (ratings.user, ratings.item) if kind == USER else (ratings.item, ratings.user)
+        chosen = own == index[0] if wanted is None else (own == index[0]) & (others == wanted[there][0])
+        nodes, starred = graph.nodes[there], bool((ratings.value != 1).any())
+        stated += [
+            Statement(
+                relation=RATED,
+                forward=kind == USER,
+                other=(there, nodes.vocabulary.id_of(int(others[place]))),
+                label=str(nodes.labels[others[place]]),
+                source="ratings",
+                value=float(ratings.value[place]) if starred else None,
+            )
+            for place in np.flatnonzero(chosen).tolist()
+        ]
+    return sorted(stated, key=lambda edge: (edge.relation, not edge.forward, edge.label, edge.other))
 
 
 def node_page(graph: KnowledgeGraph, node: Node, hops: int = 1, ratings: Ratings | None = None) -> dict[str, Any]:
@@ -145,9 +119,9 @@ def node_page(graph: KnowledgeGraph, node: Node, hops: int = 1, ratings: Ratings
     far = np.flatnonzero(distance >= 2)
     near = []
     for number in far[np.lexsort((far, degree[far], distance[far]))].tolist():
-        name, found = adjacency.node(number)
-        label = graph.nodes[name].labels[number - adjacency.offsets[name]]
-        near.append({"hops": int(distance[number]), "kind": name, "id": found, "label": str(label)})
+        other_kind, other_id = adjacency.node(number)
+        label = graph.nodes[other_kind].labels[number - adjacency.offsets[other_kind]]
+        near.append({"hops": int(distance[number]), "kind": other_kind, "id": other_id, "label": str(label)})
     edges = statements(graph, node, ratings) if hops else []
     return {
         "node": {

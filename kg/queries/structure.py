@@ -43,7 +43,7 @@ def structure(graph: KnowledgeGraph, ratings: Ratings | None = None, *, hubs: in
         "name": graph.name,
         "nodes": size,
         "edges": sum(len(edges) for edges in by_type.values()),
-        "density": float(len(adjacency.neighbours) / max(size * (size - 1), 1)),
+        "density": float(adjacency.matrix.nnz / max(size * (size - 1), 1)),
         "components": _components(adjacency),
         "kinds": {
             kind: _degrees(degree[adjacency.offsets[kind] : adjacency.offsets[kind] + len(nodes)])
@@ -87,28 +87,26 @@ def _degrees(degree: NDArray[np.int64]) -> dict[str, Any]:
 
 def _relation(graph: KnowledgeGraph, edge_type: EdgeType, edges: Edges) -> dict[str, Any]:
     sizes = len(graph.nodes[edge_type.source]), len(graph.nodes[edge_type.target])
-    found: dict[str, Any] = {**edge_type._asdict(), "edges": len(edges)}
-    found["density"] = float(len(edges) / max(sizes[0] * sizes[1], 1))
+    density = float(len(edges) / max(sizes[0] * sizes[1], 1))
+    facts: dict[str, Any] = {**edge_type._asdict(), "edges": len(edges), "density": density}
     for row, end in enumerate(("source", "target")):
         counts = np.bincount(edges.index[row], minlength=sizes[row])
-        found[f"per_{end}"] = {"mean": float(counts.mean()), "highest": int(counts.max())} if len(counts) else {}
-    return found
+        facts[f"per_{end}"] = {"mean": float(counts.mean()), "highest": int(counts.max())} if len(counts) else {}
+    return facts
 
 
 def _hubs(adjacency: Adjacency, number: int) -> list[dict[str, Any]]:
     graph, first = adjacency.graph, adjacency.offsets[ITEM]
-    items = len(graph.items)
-    is_item = (adjacency.neighbours >= first) & (adjacency.neighbours < first + items)
-    before = np.concatenate([[0], np.cumsum(is_item)])
-    connected = before[adjacency.starts[1:]] - before[adjacency.starts[:-1]]
-    connected[first : first + items] = 0
-    order = np.lexsort((np.arange(len(connected)), -connected))[:number]
-    found = []
-    for place in order[connected[order] > 0].tolist():
+    of_items = slice(first, first + len(graph.items))
+    num_items = np.asarray(adjacency.matrix[:, of_items].sum(axis=1)).ravel()
+    num_items[of_items] = 0
+    order = np.lexsort((np.arange(len(num_items)), -num_items))[:number]
+    hubs = []
+    for place in order[num_items[order] > 0].tolist():
         kind, raw_id = adjacency.node(place)
-        label = graph.nodes[kind].labels[place - adjacency.offsets[kind]]
-        share = float(connected[place] / items)
-        found.append(
-            {"kind": kind, "id": raw_id, "label": str(label), "items": int(connected[place]), "share_of_items": share}
+        label = str(graph.nodes[kind].labels[place - adjacency.offsets[kind]])
+        share = float(num_items[place] / len(graph.items))
+        hubs.append(
+            {"kind": kind, "id": raw_id, "label": label, "items": int(num_items[place]), "share_of_items": share}
         )
-    return found
+    return hubs

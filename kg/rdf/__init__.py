@@ -1,1 +1,1 @@
-"""From RDF of any format and size to statements about linked items."""
+"""Readers of RDF of any format and size: statements about linked items come out."""

@@ -1,9 +1,9 @@
-"""How a SPARQL endpoint is asked for knowledge: the part of a description, and the queries it stands for."""
+"""The part of a description that names a SPARQL endpoint, and the queries that it stands for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import pyoxigraph as ox
 from pydantic import Field, field_validator
@@ -37,9 +37,9 @@ class Endpoint(Part):
     items are subjects of, and the labels of what is reached so; texts without language or in English."""
     batch: int = Field(default=200, ge=1, le=10_000)
     """IRIs in one request."""
-    page_size: int | None = Field(default=None, ge=1)
-    """Triples in one answer: LIMIT and OFFSET are added to the query, until an answer brings nothing new. By default
-    10,000, and none for a query of your own, which needs ORDER BY for it."""
+    page_size: int = Field(default=10_000, ge=1)
+    """Triples in one answer: LIMIT and OFFSET are added, until an answer brings nothing new. A query of your own is sent
+    as it stands; a smaller batch keeps its answers small."""
     timeout: float = Field(default=60.0, gt=0, le=3600)
     """Seconds to wait for one answer."""
     retries: int = Field(default=4, ge=0, le=20)
@@ -67,11 +67,6 @@ class Endpoint(Part):
         """Whether the query names the linked items; if not, it is asked once as it stands."""
         return self.query is None or _IRIS in self.query
 
-    @property
-    def page(self) -> int | None:
-        """Triples in one answer, or None if there are no pages."""
-        return self.page_size or (10_000 if self.query is None else None)
-
     def queries(self, iris: Iterable[str], *, labels: bool = False) -> Iterator[str]:
         """Yield the queries about items, a batch each, without LIMIT and OFFSET.
 
@@ -83,9 +78,7 @@ class Endpoint(Part):
         if not self.asks_about_items:
             yield template
             return
-        for batch in _batches(sorted(set(iris)), self.batch):
-            yield template.replace(_IRIS, " ".join(str(ox.NamedNode(iri)) for iri in batch))
-
-
-def _batches(iris: Sequence[str], size: int) -> Iterable[Sequence[str]]:
-    return (iris[start : start + size] for start in range(0, len(iris), size))
+        ordered = sorted(set(iris))
+        for start in range(0, len(ordered), self.batch):
+            nodes = (str(ox.NamedNode(iri)) for iri in ordered[start : start + self.batch])
+            yield template.replace(_IRIS, " ".join(nodes))

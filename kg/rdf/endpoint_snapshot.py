@@ -1,4 +1,4 @@
-"""What a SPARQL endpoint says, kept as a file: fetched once, then the same for every build, with or without network."""
+"""The answers of a SPARQL endpoint as a file: fetched once, then the same for every build, with or without network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import gzip
 import logging
 import shutil
 from collections.abc import Iterable, Sequence
-from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -16,11 +15,12 @@ import urllib3
 
 from kg.errors import InputError
 from kg.rdf.endpoint import Endpoint
-from kg.rdf.parser_process import ParserLimitError, parsed
+from kg.rdf.rdf_file import write_as_nquads
 from kg.storage.atomic import make_directory, write_file
 from kg.storage.cache_directory import default_cache_directory
 from kg.storage.kept import kept
 from kg.storage.manifest import canonical, sha256
+from kg.triples import is_iri
 
 __all__ = ["snapshot_of"]
 
@@ -58,7 +58,7 @@ def snapshot_of(
     Raises:
         InputError: If the endpoint cannot be reached, refuses the query, or answers with something else than RDF.
     """
-    asked = [endpoint.url, list(endpoint.queries(iris)), endpoint.page, None if keep is None else sorted(keep)]
+    asked = [endpoint.url, list(endpoint.queries(iris)), endpoint.page_size, None if keep is None else sorted(keep)]
     folder = default_cache_directory() / "endpoints"
     make_directory(folder)
     key = sha256(canonical(asked))[:32]
@@ -84,22 +84,14 @@ def snapshot_of(
 def _reached(triples: Iterable[ox.Triple], keep: Sequence[str] | None) -> set[str]:
     """Return the objects of predicates that are kept; a name in `keep` may be local, whole, or behind a prefix."""
     names = None if keep is None or any(name.endswith("*") for name in keep) else set(keep)
-    locally = names and {name.rpartition(":")[2] for name in names if "/" not in name}
-    found = set()
+    local_names = {name.rpartition(":")[2] for name in names or () if "/" not in name}
+    reached = set()
     for triple in triples:
         predicate = triple.predicate.value
-        kept = not names or predicate in names or predicate.replace("#", "/").rpartition("/")[2] in (locally or ())
-        if kept and isinstance(triple.object, ox.NamedNode):
-            found.add(triple.object.value)
-    return {iri for iri in found if _valid(iri)}
-
-
-def _valid(iri: str) -> bool:
-    try:
-        ox.NamedNode(iri)
-    except ValueError:
-        return False
-    return True
+        wanted = not names or predicate in names or predicate.replace("#", "/").rpartition("/")[2] in local_names
+        if wanted and isinstance(triple.object, ox.NamedNode) and is_iri(triple.object.value):
+            reached.add(triple.object.value)
+    return reached
 
 
 class _Client:
@@ -108,7 +100,7 @@ class _Client:
     def __init__(self, endpoint: Endpoint, parts: Path) -> None:
         self.endpoint = endpoint
         self.parts = parts
-        self.requests = 0
+        self.num_requests = 0
         # Reading queries may be repeated even though they are sent by POST, which has room for long ones.
         retry = urllib3.Retry(
             total=endpoint.retries,
@@ -120,65 +112,48 @@ class _Client:
             raise_on_status=False,
         )
         address = urlsplit(endpoint.url)
-        proxy = getproxies().get(address.scheme)
-        behind = proxy is not None and not proxy_bypass(address.hostname or "")
+        proxy = None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
         timeout = urllib3.Timeout(total=endpoint.timeout)
         self.pool = (
-            urllib3.ProxyManager(proxy, retries=retry, timeout=timeout)
-            if behind and proxy is not None
-            else urllib3.PoolManager(retries=retry, timeout=timeout)
+            urllib3.PoolManager(retries=retry, timeout=timeout)
+            if proxy is None
+            else urllib3.ProxyManager(proxy, retries=retry, timeout=timeout)
         )
 
     def ask_all(self, queries: Iterable[str]) -> set[ox.Triple]:
-        found: set[ox.Triple] = set()
-        for query in queries:
-            found |= self._pages(query)
-        return found
+        return {triple for query in queries for triple in self._pages(query)}
 
     def _pages(self, query: str) -> set[ox.Triple]:
-        """Turn pages until one is empty or, in our own queries, brings nothing new.
+        """Turn pages until one brings nothing new; a query of the user's own has none.
 
         LIMIT and OFFSET count solutions. Each solution of our queries is one triple, so the next page starts behind
-        what came, even if the server gives fewer a page than it was asked for; other queries may make any number.
+        what came, even if the server gives fewer a page than it was asked for.
         """
-        size, ours = self.endpoint.page, self.endpoint.query is None
-        if size is None:
+        if self.endpoint.query is not None:
             return self._triples(query)
-        found: set[ox.Triple] = set()
-        before: set[ox.Triple] = set()
-        turned = 0
-        while more := self._triples(f"{query}\nLIMIT {size} OFFSET {len(found) if ours else turned}"):
-            if ours and more <= found:
-                break
-            if more == before:
-                raise InputError(
-                    f"{self.endpoint.url} gives the same page twice; it does not know OFFSET, or the query makes the same "
-                    "triples again and again: leave out page_size, or take DISTINCT solutions"
-                )
-            if any(isinstance(term, ox.BlankNode) for triple in more for term in (triple.subject, triple.object)):
-                raise InputError(
-                    f"{self.endpoint.url} answers with blank nodes, which have other names on each page; leave out "
-                    "page_size, or let the query filter them"
-                )
-            found |= more
-            before, turned = more, turned + size
-        return found
+        together: set[ox.Triple] = set()
+        while page := self._triples(f"{query}\nLIMIT {self.endpoint.page_size} OFFSET {len(together)}") - together:
+            together |= page
+        return together
 
     def _triples(self, query: str) -> set[ox.Triple]:
-        part = self.parts / f"{sha256(query.encode())[:32]}.nt"
-        self.requests += 1
-        if part.exists():
-            return {quad.triple for quad in ox.parse(part.read_bytes(), format=ox.RdfFormat.N_TRIPLES, lenient=True)}
-        if self.requests == 1 or self.requests % 10 == 0:
-            logger.info("%s is asked, request %d", self.endpoint.url, self.requests)
-        triples = {self._told_apart(triple) for triple in self._request(query)}
-        content = ox.serialize(triples, format=ox.RdfFormat.N_TRIPLES)
-        assert content is not None
-        write_file(part, content)
-        return triples
+        key = sha256(query.encode())[:32]
+        part = self.parts / f"{key}.nq"
+        if not part.exists():
+            self._fetch(query, part)
 
-    def _request(self, query: str) -> Iterable[ox.Triple]:
+        def own(term: object) -> object:
+            """Give blank nodes names of this answer: every answer names its own from the beginning."""
+            return ox.BlankNode(f"r{key}x{term.value}") if isinstance(term, ox.BlankNode) else term
+
+        triples = (quad.triple for quad in ox.parse(part.read_bytes(), format=ox.RdfFormat.N_QUADS, lenient=True))
+        return {ox.Triple(own(one.subject), one.predicate, own(one.object)) for one in triples}  # type: ignore[arg-type]
+
+    def _fetch(self, query: str, part: Path) -> None:
         url = self.endpoint.url
+        self.num_requests += 1
+        if self.num_requests == 1 or self.num_requests % 10 == 0:
+            logger.info("%s is asked, request %d", url, self.num_requests)
         try:
             response = self.pool.request(
                 "POST",
@@ -194,25 +169,21 @@ class _Client:
                 "the network, give more timeout, or a file with an earlier answer"
             ) from None
         if response.status != 200:
-            said = " ".join(response.data[:300].decode(errors="replace").split())
-            raise InputError(f"{url} answers {response.status} {response.reason or ''}: {said}; correct the query")
+            words = " ".join(response.data[:300].decode(errors="replace").split())
+            raise InputError(f"{url} answers {response.status} {response.reason or ''}: {words}; correct the query")
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind not in _FORMATS:
             raise InputError(
                 f"{url} answers with {kind or 'an unnamed format'}; expected RDF ({', '.join(_FORMATS)}); is this the "
                 "address of a SPARQL endpoint?"
             )
+        raw, flat = part.with_suffix(".raw"), part.with_suffix(".flat")
+        raw.write_bytes(response.data)
         try:
             # Servers send IRIs that are none; they are refused and counted where the snapshot is read.
-            stream, size = BytesIO(response.data), len(response.data)
-            return [quad.triple for quad in parsed(stream, _FORMATS[kind], size=size, base=url, lenient=True)]
-        except (SyntaxError, ParserLimitError) as error:
-            raise InputError(f"{url} answers with {kind} that is not valid: {error}") from None
-
-    def _told_apart(self, triple: ox.Triple) -> ox.Triple:
-        """Give blank nodes names of this request: every answer names its own from the beginning."""
-
-        def own(term: object) -> object:
-            return ox.BlankNode(f"r{self.requests}x{term.value}") if isinstance(term, ox.BlankNode) else term
-
-        return ox.Triple(own(triple.subject), triple.predicate, own(triple.object))  # type: ignore[arg-type]
+            write_as_nquads(raw, _FORMATS[kind], flat, base=url, lenient=True)
+        except InputError as error:
+            problem = str(error).removeprefix(str(raw))
+            raise InputError(f"{url} answers with {kind} that is not valid{problem}") from None
+        flat.replace(part)
+        raw.unlink()

@@ -1,4 +1,4 @@
-"""Where joins and counts over triples run: DuckDB on this machine, or Spark on a cluster, behind the same Ibis expressions."""
+"""The engine of joins and counts over triples: DuckDB on this machine, or Spark on a cluster, behind the same Ibis expressions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kg.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     import ibis
 
-__all__ = ["ENGINES", "MEMORY_LIMIT", "Engine", "EngineName", "open_engine", "without_progress_bar"]
+__all__ = ["ENGINES", "Engine", "EngineName", "open_engine", "without_progress_bar"]
 
 EngineName = Literal["duckdb", "pyspark"]
 ENGINES: tuple[str, ...] = get_args(EngineName)
 # What DuckDB may hold before it spills to disk: the rest of a build needs its share of 4 GB.
-MEMORY_LIMIT = "1500MB"
+_MEMORY_LIMIT = "1500MB"
 
 
 class Engine:
@@ -58,8 +58,8 @@ class Engine:
         # Spark numbers rows in 32 bits, whatever the expression says.
         others = {
             name: types[name]
-            for name, found in kept.schema().items()
-            if found(nullable=True) != types[name](nullable=True)
+            for name, kind in kept.schema().items()
+            if kind(nullable=True) != types[name](nullable=True)
         }
         return kept.cast(others) if others else kept
 
@@ -89,7 +89,8 @@ def without_progress_bar(connection: Any) -> None:
 
     In a notebook without ipywidgets DuckDB draws none, and refuses even to be told so.
     """
-    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone()[0]:
+    [(drawn,)] = connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+    if drawn:
         connection.execute("SET enable_progress_bar = false")
 
 
@@ -119,7 +120,7 @@ def _duckdb(folder: Path) -> Iterator[Any]:
 
     # Nothing here depends on the order of rows that no expression orders, and keeping it would cost memory.
     backend = ibis.duckdb.connect(
-        memory_limit=MEMORY_LIMIT, temp_directory=str(folder / "spill"), preserve_insertion_order=False
+        memory_limit=_MEMORY_LIMIT, temp_directory=str(folder / "spill"), preserve_insertion_order=False
     )
     without_progress_bar(backend.con)
     try:

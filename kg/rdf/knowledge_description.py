@@ -1,4 +1,4 @@
-"""How a description speaks of a source of knowledge: RDF files, tables of triples, SPARQL endpoints."""
+"""The part of a description that names a source of knowledge: RDF files, tables of triples, SPARQL endpoints."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LinkTable(Part):
 
 
 class TripleTable(TableFormat):
-    """How a table of triples is split, and which columns they are in; its ids need not be IRIs."""
+    """The form of a table of triples, and its columns; ids need not be IRIs."""
 
     head: Text = "head"
     """Column with the subject."""
@@ -47,11 +47,11 @@ class TripleTable(TableFormat):
     tail: Text = "tail"
     """Column with the object."""
     namespace: str | None = None
-    """What makes IRIs of the ids, in this table and in its links, by standing before them."""
+    """Beginning that makes IRIs of the ids, in this table and in its links."""
 
 
 class LiteralUse(Part):
-    """What becomes of the literals of one predicate: concepts of the item they are about, or text."""
+    """The use of the literals of one predicate: concepts of the item they are about, or text."""
 
     kind: Name | None = None
     """Node kind of the concepts; by default the name of the predicate, `release_date` for `dbo:releaseDate`."""
@@ -60,7 +60,7 @@ class LiteralUse(Part):
     bins: tuple[float, ...] | None = Field(default=None, min_length=1)
     """Borders that turn a number into a range: 90 and 120 give `under 90`, `90-119`, `120+`."""
     wording: str = "{}"
-    """How the name of the concept is written, with `{}` for the value."""
+    """The name of the concept, with `{}` for the value."""
     text: bool = False
     """Instead of concepts: the literal is text that the language model reads, English where there is a choice."""
 
@@ -100,7 +100,7 @@ class Knowledge(Part):
     min_degree: int = Field(default=1, ge=1)
     """An entity that fewer different items reach is left out."""
     literals: dict[str, LiteralUse] = Field(default_factory=dict)
-    """What becomes of literals, by predicate; others are left out."""
+    """The use of literals, by predicate; others are left out."""
     links: LinkTable | None = None
     """A table that links the items to this source; columns `same_as` of items and `owl:sameAs` count as well."""
     lenient: bool = True
@@ -122,7 +122,7 @@ class Knowledge(Part):
 
     @property
     def choice(self) -> PredicateChoice:
-        """Which predicates are kept."""
+        """The predicates that are kept."""
         return PredicateChoice(keep=self.keep, drop=self.drop, prefixes=self.prefixes)
 
     def literal_kind(self, predicate: str) -> str | None:

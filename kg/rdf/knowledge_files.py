@@ -1,4 +1,4 @@
-"""Where the triples of each source of knowledge lie: in the user's file, or in the snapshot of an endpoint."""
+"""The files of sources of knowledge: the user's own, or the snapshot of an endpoint."""
 
 from __future__ import annotations
 
@@ -48,15 +48,14 @@ class KnowledgeFiles:
         Raises:
             InputError: If an endpoint that is not optional gives no answer, or a snapshot cannot be written.
         """
-        path = None if knowledge.file is None else self.folder / knowledge.file
-        if path is not None and (path.exists() or knowledge.endpoint is None):
-            assert knowledge.file is not None
-            if knowledge.optional and not path.exists():
-                notes.append(f"{knowledge.file} is not there; the graph goes without triples of {knowledge.source}.")
-                return None
-            return knowledge.file, path
-        assert knowledge.endpoint is not None
-        return self._ask(knowledge, knowledge.endpoint, iris, notes)
+        if knowledge.file is not None:
+            path = self.folder / knowledge.file
+            if path.exists() or (knowledge.endpoint is None and not knowledge.optional):
+                return knowledge.file, path
+        if knowledge.endpoint is not None:
+            return self._ask(knowledge, knowledge.endpoint, iris, notes)
+        notes.append(f"{knowledge.file} is not there; the graph goes without triples of {knowledge.source}.")
+        return None
 
     def _ask(
         self, knowledge: Knowledge, endpoint: Endpoint, iris: Sequence[str], notes: list[str]
@@ -74,7 +73,7 @@ class KnowledgeFiles:
             notes.append(f"The graph goes without triples of {knowledge.source}: {error}.")
             return None
         if self.snapshots is not None:
-            self._hand_out(snapshot, self.snapshots / Path(knowledge.file or f"{knowledge.source}.nt.gz").name)
+            _hand_out(snapshot, self.snapshots / Path(knowledge.file or f"{knowledge.source}.nt.gz").name)
         name, number = endpoint.url, 1
         while self.fetched.get(name, snapshot) != snapshot:  # the same address, asked something else
             number += 1
@@ -82,15 +81,16 @@ class KnowledgeFiles:
         self.fetched[name] = snapshot
         return name, snapshot
 
-    def _hand_out(self, snapshot: Path, target: Path) -> None:
-        """Copy a snapshot to where the user wants it, never over something else."""
-        content = snapshot.read_bytes()
-        make_directory(target.parent)
-        if target.exists() and target.read_bytes() != content:
-            raise InputError("another file of this name is there and is not replaced; give another folder", file=target)
-        if not target.name.endswith(".nt.gz"):
-            raise InputError(
-                "what an endpoint answered is written as packed N-Triples; let the file of this source end in .nt.gz",
-                file=target,
-            )
-        write_file(target, content)
+
+def _hand_out(snapshot: Path, target: Path) -> None:
+    """Copy a snapshot to where the user wants it, never over something else."""
+    content = snapshot.read_bytes()
+    if target.exists() and target.read_bytes() != content:
+        raise InputError("another file of this name is there and is not replaced; give another folder", file=target)
+    if not target.name.endswith(".nt.gz"):
+        raise InputError(
+            "what an endpoint answered is written as packed N-Triples; let the file of this source end in .nt.gz",
+            file=target,
+        )
+    make_directory(target.parent)
+    write_file(target, content)

@@ -1,4 +1,4 @@
-"""Which statements of an RDF source speak about linked items, which entities they bring, and their codes.
+"""The statements of an RDF source about linked items, the entities that they bring, and the codes of these.
 
 Everything here is Ibis expressions over a table of statements (`position`, `subject`, `predicate`, `object`), so that a source
 may be larger than memory and the same code runs on DuckDB and on Spark. Nodes are codes, so that all joins but those with the
@@ -29,7 +29,7 @@ __all__ = ["LinkedTriples", "link_statements"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LinkedTriples:
-    """What one source says about linked items, in the order of the source.
+    """Triples of one source about linked items, in the order of the source.
 
     Attributes:
         predicates: IRIs of the predicates kept.
@@ -209,7 +209,7 @@ def _edges(engine: Engine, triples: ibis.Table, items: ibis.Table, entities: ibi
 
 def _named(engine: Engine, entities: ibis.Table, statements: Statements) -> pa.Table:
     """Return the name and the label of each entity, in order."""
-    mine = engine.keep(entities.inner_join(statements.nodes, [("id", "code")]).select("node", "entity"))
+    known = engine.keep(entities.inner_join(statements.nodes, [("id", "code")]).select("node", "entity"))
     order = _["rank"].cast("int64") * (1 << 60) + _.position  # the best rank, and of these the first
-    best = statements.labels.inner_join(mine, [("iri", "node")]).group_by("entity").agg(label=_.label.argmin(order))
-    return engine.rows(mine.left_join(best, "entity").order_by("entity").select("node", "label"))
+    best = statements.labels.inner_join(known, [("iri", "node")]).group_by("entity").agg(label=_.label.argmin(order))
+    return engine.rows(known.left_join(best, "entity").order_by("entity").select("node", "label"))

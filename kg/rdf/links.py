@@ -1,10 +1,9 @@
-"""Which nodes of RDF sources the items are: by a column, by a table of links, by `owl:sameAs`, by their own IRI."""
+"""Links from items to nodes of RDF sources: by a column, by a table of links, by `owl:sameAs`, by their own IRI."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +16,6 @@ from kg.tabular.entities import Entities
 from kg.tabular.link_cells import link_cells
 from kg.tabular.tables import read_table
 from kg.triples import is_iri
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 __all__ = ["SAME_AS", "ItemNames"]
 
@@ -141,13 +137,14 @@ class ItemNames:
     def clashes(self) -> list[str]:
         """Return sentences on names of several items, and on items of several links."""
         notes: list[str] = []
-        groups: dict[tuple[int, ...], str] = {}
+        id_of = self.items.vocabulary.id_of
         shared = {name: members for name, members in self.items_of.items() if len(members) > 1}
-        for name, members in shared.items():
-            groups.setdefault(tuple(members), name)
-        if groups:
+        if shared:
+            groups: dict[tuple[int, ...], str] = {}
+            for name, members in shared.items():
+                groups.setdefault(tuple(members), name)
             examples = "; ".join(
-                f"{name} of {' and '.join(repr(self.items.vocabulary.id_of(item)) for item in members)}"
+                f"{name} of {' and '.join(repr(id_of(item)) for item in members)}"
                 for members, name in list(groups.items())[:_EXAMPLES]
             )
             consequence = (
@@ -166,7 +163,7 @@ class ItemNames:
             consequence = "all count" if self.merge else "the first counts; merge: true uses all"
             notes.append(
                 f"{len(several):,} items have different links in different tables, for example "
-                f"{self.items.vocabulary.id_of(item)!r}: {' and '.join(iris)}; {consequence}."
+                f"{id_of(item)!r}: {' and '.join(iris)}; {consequence}."
             )
         return notes
 
@@ -174,16 +171,10 @@ class ItemNames:
         """Return for each item the first of those that share a name with it, over any number of steps; itself if alone."""
         import networkx as nx
 
+        same = nx.Graph()
+        for members in self.items_of.values():
+            nx.add_path(same, members)
         into = np.arange(len(self.items.vocabulary), dtype=np.int64)
-        for group in nx.connected_components(_chains(self.items_of.values())):
+        for group in nx.connected_components(same):
             into[list(group)] = min(group)
         return into
-
-
-def _chains(groups: Iterable[Sequence[int]]) -> nx.Graph:
-    import networkx as nx
-
-    graph = nx.Graph()
-    for members in groups:
-        nx.add_path(graph, members)
-    return graph

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from kg.errors import InputError, did_you_mean
 from kg.rdf.engine import Engine
 from kg.rdf.knowledge_description import LiteralUse
-from kg.rdf.predicates import find_predicates, local_name, relation_name
+from kg.rdf.predicates import meant_predicates, relation_name
 from kg.rdf.source import Source
 from kg.report import FileAccount
 from kg.tabular.concepts import concept_values
@@ -68,9 +67,7 @@ def literal_texts(source: Source, engine: Engine) -> dict[str, list[str]]:
             continue
         wanted = _predicates(entry, source)
         literals = _literals(source, wanted, engine)
-        rank = [
-            0 if language == "en" else 1 if not isinstance(language, str) else 2 for language in literals["language"]
-        ]
+        rank = np.select([literals["language"] == "en", literals["language"].isna()], [0, 1], 2)
         best = literals.assign(rank=rank).sort_values("rank", kind="stable").drop_duplicates(["subject", "predicate"])
         for subject, value in best.sort_index()[["subject", "value"]].itertuples(index=False):
             if plain := " ".join(value.split()):
@@ -79,24 +76,18 @@ def literal_texts(source: Source, engine: Engine) -> dict[str, list[str]]:
 
 
 def _predicates(entry: str, source: Source) -> list[str]:
-    known = source.statements.literal_predicates
-    found = find_predicates(entry, known, source.knowledge.prefixes)
-    if not found and len(known):
-        names = sorted({local_name(predicate) for predicate in known})
-        raise InputError(
-            f"no literal has the predicate {entry!r} that the description reads; the file has literals of "
-            f"{', '.join(names[:20])}.{did_you_mean(local_name(entry.rpartition(':')[2]), names)}",
-            file=source.path,
-        )
-    return sorted(found)
+    known, prefixes = source.statements.literal_predicates, source.knowledge.prefixes
+    if not known:
+        return []
+    return sorted(meant_predicates(entry, known, prefixes, noun="literal", verb="reads", file=source.path))
 
 
 def _literals(source: Source, predicates: Sequence[str], engine: Engine) -> pd.DataFrame:
     """Return `subject`, `predicate`, `value`, `language` and `line` of literals, in the order of the source."""
     literals = source.statements.literals
-    found = engine.rows(literals.filter(_.predicate.isin(list(predicates))).order_by("position", "value"))
-    frame = pd.DataFrame({name: found[name].to_pylist() for name in ("subject", "predicate", "value", "language")})
-    position = found["position"].to_numpy().astype(np.int64)
+    rows = engine.rows(literals.filter(_.predicate.isin(list(predicates))).order_by("position", "value"))
+    frame = pd.DataFrame({name: rows[name].to_pylist() for name in ("subject", "predicate", "value", "language")})
+    position = rows["position"].to_numpy().astype(np.int64)
     return frame.astype(object).assign(line=source.statements.lines_of(position))
 
 

@@ -7,34 +7,27 @@ a blank node, odd spaces or an error, goes through pyoxigraph one by one. So the
 
 from __future__ import annotations
 
-import os
 import re
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyoxigraph as ox
-from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.rdf.rdf_file import invalid
-from kg.rdf.statement_files import StatementFiles
-from kg.rdf.term_codes import quoted, write_coded
-from kg.report import FileAccount
+from kg.rdf.statement_files import StatementFiles, quoted
 from kg.storage.packed import PackedFile
 
 __all__ = ["read_ntriples"]
 
-_CHUNK = 16 << 20  # bytes of text that are taken apart at once, by one thread
-_MOST_WORKERS = 4  # each holds a few times the text
+_CHUNK = 64 << 20  # bytes of text that are taken apart at once
+_BATCH = 1 << 15  # lines that a core takes apart at once
 _LONGEST_LINE = 64 << 20
 _MOST_NESTED = 16  # the parser goes down by recursion, and thousands would end the process
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _STRING = "http://www.w3.org/2001/XMLSchema#string"
 _TAGGED = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
 _LETTER = r"[A-Za-z0-9\-._~!$&'()*+,;=:@/\x{A0}-\x{D7FF}]|%[0-9A-Fa-f][0-9A-Fa-f]"
@@ -45,105 +38,67 @@ _END = r"\.\r?\n?$"
 _NOTHING = r"^[ \t]*(?:#[^\r\n]*)?\r?\n?$"
 
 
-def read_ntriples(
-    file: Path, form: ox.RdfFormat, files: StatementFiles, *, lenient: bool, account: FileAccount
-) -> None:
+def read_ntriples(file: Path, form: ox.RdfFormat, files: StatementFiles, *, lenient: bool) -> None:
     """Read a file of lines; memory is bounded whatever its size.
 
     Args:
         file: N-Triples or N-Quads, plain or packed.
         form: Which of both.
-        files: Receives the statements; their position is the line, from 1.
+        files: Receives the statements, whose position is the line, from 1, and the counts.
         lenient: Refuse and count invalid lines instead of stopping at the first.
-        account: Receives the counts.
 
     Raises:
         InputError: If the file is missing or damaged, or not valid, with the line.
     """
-    reader = _Reader(file, form, files, lenient=lenient, account=account)
-    workers = min(os.cpu_count() or 1, _MOST_WORKERS)
-    waiting: deque[Future[_Chunk]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for first, content in _chunks(file):
-                waiting.append(pool.submit(reader.take_apart, first, content))
-                if len(waiting) > workers:
-                    reader.add(waiting.popleft().result())
-            while waiting:
-                reader.add(waiting.popleft().result())
-            files.flush()
-        finally:
-            for chunk in waiting:
-                chunk.cancel()
+    account = files.account
+    for first, content in _chunks(file):
+        number, in_graphs, doubtful = _take_apart(first, content, form, files)
+        account.rows += number
+        account.count("statements in named graphs, taken as well", in_graphs)
+        for position, line in doubtful:
+            if line.count(b"<<") > _MOST_NESTED and _QUOTED.sub(b"", line).count(b"<<") > _MOST_NESTED:
+                account.rows += 1
+                account.drop("a statement about a statement", 1)
+                continue
+            try:
+                for quad in ox.parse(line, format=form):
+                    files.take(position, quad)
+            except (SyntaxError, ValueError) as error:
+                if not lenient:
+                    raise invalid(getattr(error, "msg", None) or str(error), form, file, position) from None
+                account.rows += 1
+                account.drop(f"the line is not valid {form.name}", 1, [f"line {position}"])
+    files.flush()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Chunk:
-    """What came of a part of the file: how many statements are written, in named graphs, and the lines left to the parser."""
-
-    written: int
-    named: int
-    doubtful: Sequence[tuple[int, bytes]]
-
-
-class _Reader:
-    """Takes chunks of lines apart, several side by side, and adds them up in their order."""
-
-    def __init__(
-        self, file: Path, form: ox.RdfFormat, files: StatementFiles, *, lenient: bool, account: FileAccount
-    ) -> None:
-        self.file, self.format, self.files, self.lenient, self.account = file, form, files, lenient, account
-        graph = f"(?:<({_IRI})> )?" if form == ox.RdfFormat.N_QUADS else "()"
-        self.triple = f"^<({_IRI})> <({_IRI})> <({_IRI})> {graph}{_END}"
-        self.literal = f"^<({_IRI})> <({_IRI})> {_LITERAL} {graph}{_END}"
-
-    def take_apart(self, first: int, content: bytes) -> _Chunk:
-        """Write what the plain lines of a chunk state to files; `first` is the number of its first line."""
-        text, unreadable = _decoded(first, _lines(content))
-        position = np.arange(first, first + len(text), dtype=np.int64)
-        with self.files.database.cursor() as connection:
-            connection.register("chunk", pa.table({"position": position, "text": text}))
-            connection.execute(_parsed("chunk", self.triple, "['s', 'p', 'o', 'g']"))
-            connection.unregister("chunk")
-            counts = _counts(connection)
-            plain = "(SELECT position, term.s AS subject, term.p AS predicate, term.o AS object FROM parsed WHERE term.s <> '')"
-            write_coded(connection, plain, self.files.salt, **self.files.parts())
-            rest = f"(FROM parsed WHERE text IS NOT NULL AND NOT regexp_matches(text, {quoted(_NOTHING)}))"
-            connection.execute(_parsed(rest, self.literal, "['s', 'p', 'v', 'l', 'd', 'g']"))
-            counts += _counts(connection)
-            connection.execute(
-                f"""COPY (
-                    SELECT position, term.s AS subject, term.p AS predicate, term.v AS value,
-                    CASE WHEN term.l <> '' THEN '{_TAGGED}' WHEN term.d = '' THEN '{_STRING}' ELSE term.d END AS datatype,
-                    nullif(term.l, '') AS language FROM parsed WHERE term.s <> ''
-                ) TO {quoted(str(self.files.part("literals")))} (FORMAT parquet)"""
-            )
-            found = connection.execute("SELECT position, text FROM parsed WHERE text IS NOT NULL").fetchall()
-        doubtful = sorted([*unreadable, *((place, line.encode()) for place, line in found)])
-        return _Chunk(written=int(counts[0]), named=int(counts[1]), doubtful=doubtful)
-
-    def add(self, chunk: _Chunk) -> None:
-        """Count what a chunk states, and read its doubtful lines with the full parser."""
-        self.account.rows += chunk.written
-        self.account.count("statements in named graphs, taken as well", chunk.named)
-        for position, line in chunk.doubtful:
-            self._parse(position, line)
-
-    def _parse(self, position: int, line: bytes) -> None:
-        try:
-            _refuse_nested(line)
-            for quad in ox.parse(line, format=self.format):
-                self.files.take(position, quad)
-        except (SyntaxError, ValueError, MemoryError) as error:
-            if not self.lenient:
-                raise invalid(error, self.format, self.file, position) from None
-            self.account.rows += 1
-            self.account.drop(f"the line is not valid {self.format.name}", 1, [f"line {position}"])
-
-
-def _refuse_nested(line: bytes) -> None:
-    if line.count(b"<<") > _MOST_NESTED and _TEXT.sub(b"", line).count(b"<<") > _MOST_NESTED:
-        raise SyntaxError(f"statements about statements are nested more than {_MOST_NESTED} deep")
+def _take_apart(
+    first: int, content: bytes, form: ox.RdfFormat, files: StatementFiles
+) -> tuple[int, int, list[tuple[int, bytes]]]:
+    """Write what the plain lines of a chunk state; return how many, how many in named graphs, and the other lines."""
+    text, unreadable = _decoded(first, content)
+    lines = pa.table({"position": np.arange(first, first + len(text), dtype=np.int64), "text": text})
+    graph = f"(?:<({_IRI})> )?" if form == ox.RdfFormat.N_QUADS else "()"
+    database = files.database
+    database.register("chunk", pa.Table.from_batches(lines.to_batches(_BATCH), lines.schema))
+    database.execute(_parsed("chunk", f"^<({_IRI})> <({_IRI})> <({_IRI})> {graph}{_END}", "['s', 'p', 'o', 'g']"))
+    database.unregister("chunk")
+    counts = _counts(database)
+    files.add_triples(
+        "(SELECT position, term.s AS subject, term.p AS predicate, term.o AS object FROM parsed WHERE term.s <> '')"
+    )
+    rest = f"(FROM parsed WHERE text IS NOT NULL AND NOT regexp_matches(text, {quoted(_NOTHING)}))"
+    database.execute(
+        _parsed(rest, f"^<({_IRI})> <({_IRI})> {_LITERAL} {graph}{_END}", "['s', 'p', 'v', 'l', 'd', 'g']")
+    )
+    literals = _counts(database)
+    files.add_literals(
+        f"""SELECT position, term.s AS subject, term.p AS predicate, term.v AS value,
+        CASE WHEN term.l <> '' THEN '{_TAGGED}' WHEN term.d = '' THEN '{_STRING}' ELSE term.d END AS datatype,
+        nullif(term.l, '') AS language FROM parsed WHERE term.s <> ''"""
+    )
+    others = database.execute("SELECT position, text FROM parsed WHERE text IS NOT NULL").fetchall()
+    doubtful = unreadable or sorted((position, line.encode()) for position, line in others)
+    return counts[0] + literals[0], counts[1] + literals[1], doubtful
 
 
 def _parsed(lines: str, pattern: str, groups: str) -> str:
@@ -154,10 +109,10 @@ def _parsed(lines: str, pattern: str, groups: str) -> str:
         )"""
 
 
-def _counts(connection: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
+def _counts(database: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
     """Return how many rows were taken apart, and how many of them are in named graphs."""
     query = "SELECT count(*), count(*) FILTER (term.g <> '') FROM parsed WHERE term.s <> ''"
-    return np.array(connection.execute(query).fetchone())
+    return tuple(database.execute(query).fetchall()[0])
 
 
 def _chunks(file: Path) -> Iterator[tuple[int, bytes]]:
@@ -189,29 +144,15 @@ def _plain_ends(content: bytes) -> bytes:
     return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _decoded(first: int, lines: pa.Array) -> tuple[pa.Array, list[tuple[int, bytes]]]:
-    """Return lines as text, empty where they are not UTF-8, and those with their numbers."""
-    text = lines.view(pa.large_string())
-    try:
-        text.validate(full=True)
-    except pa.ArrowInvalid:
-        unreadable = []
-        readable = []
-        for position, line in enumerate(lines.to_pylist(), start=first):
-            try:
-                readable.append(line.decode())
-            except UnicodeDecodeError:
-                readable.append("")
-                unreadable.append((position, line))
-        return pa.array(readable, pa.large_string()), unreadable
-    return text, []
-
-
-def _lines(content: bytes) -> pa.Array:
+def _decoded(first: int, content: bytes) -> tuple[pa.Array, list[tuple[int, bytes]]]:
+    """Return lines as text; if any is not UTF-8, no text, but all lines with their numbers."""
     ends = np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n")).astype(np.int64) + 1
     if not len(ends) or ends[-1] < len(content):
         ends = np.append(ends, len(content))
-    offsets = np.concatenate([np.zeros(1, np.int64), ends])
-    return pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(content)]
-    )
+    offsets = np.append(np.int64(0), ends)
+    text = pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(content))
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        return text[:0], list(enumerate(text.view(pa.large_binary()).to_pylist(), start=first))
+    return text, []

@@ -1,4 +1,4 @@
-"""Which predicates of an RDF source are wanted, as people write them in a description."""
+"""The choice of predicates of an RDF source, as people write it in a description."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from urllib.parse import unquote
 
 from kg.errors import InputError, did_you_mean
 
-__all__ = ["HIERARCHY", "PREFIXES", "PredicateChoice", "find_predicates", "local_name", "relation_name"]
+__all__ = [
+    "HIERARCHY",
+    "PREFIXES",
+    "PredicateChoice",
+    "find_predicates",
+    "local_name",
+    "meant_predicates",
+    "relation_name",
+]
 
 PREFIXES = {
     "dbo": "http://dbpedia.org/ontology/",
@@ -59,6 +67,22 @@ def find_predicates(entry: str, predicates: Iterable[str], prefixes: Mapping[str
     )
 
 
+def meant_predicates(
+    entry: str, predicates: Sequence[str], prefixes: Mapping[str, str], *, noun: str, verb: str, file: Path
+) -> frozenset[str]:
+    """Return what `find_predicates` does; raises `InputError`, about what the description wants, if that is nothing."""
+    meant = find_predicates(entry, predicates, prefixes)
+    if not meant:
+        names = sorted({local_name(predicate) for predicate in predicates})
+        others = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+        raise InputError(
+            f"no {noun} has the predicate {entry!r} that the description {verb}; those of the file have "
+            f"{', '.join(names[:_SHOWN])}{others}.{did_you_mean(local_name(entry.rpartition(':')[2]), names)}",
+            file=file,
+        )
+    return meant
+
+
 @dataclass(frozen=True, kw_only=True)
 class PredicateChoice:
     """The choice of predicates of one source.
@@ -91,18 +115,9 @@ class PredicateChoice:
         chosen = frozenset(predicates)
         if self.keep is not None:
             chosen = chosen.intersection(HIERARCHY).union(
-                *(self._found(entry, predicates, "keeps", file) for entry in self.keep)
+                *(self._meant(entry, predicates, "keeps", file) for entry in self.keep)
             )
-        return chosen.difference(*(self._found(entry, predicates, "drops", file) for entry in self.drop))
+        return chosen.difference(*(self._meant(entry, predicates, "drops", file) for entry in self.drop))
 
-    def _found(self, entry: str, predicates: Sequence[str], verb: str, file: Path) -> frozenset[str]:
-        found = find_predicates(entry, predicates, self.prefixes)
-        if not found:
-            names = sorted({local_name(predicate) for predicate in predicates})
-            others = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-            raise InputError(
-                f"no triple has the predicate {entry!r} that the description {verb}; the file has "
-                f"{', '.join(names[:_SHOWN])}{others}.{did_you_mean(local_name(entry.rpartition(':')[2]), names)}",
-                file=file,
-            )
-        return found
+    def _meant(self, entry: str, predicates: Sequence[str], verb: str, file: Path) -> frozenset[str]:
+        return meant_predicates(entry, predicates, self.prefixes, noun="triple", verb=verb, file=file)

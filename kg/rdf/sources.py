@@ -1,13 +1,12 @@
-"""Sources of knowledge, read and linked to the items: what RDF files, tables of triples and endpoints say about them."""
+"""Sources of knowledge, read and linked to the items: RDF files, tables of triples and endpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ibis
-import numpy as np
 import pyarrow as pa
 from ibis import _
 
@@ -18,7 +17,8 @@ from kg.rdf.linking import LinkedTriples, link_statements
 from kg.rdf.links import SAME_AS, ItemNames
 from kg.rdf.literals import literal_concepts, literal_texts
 from kg.rdf.source import GivenSource, Source
-from kg.rdf.statement_tables import Statements, read_statements, read_table_of_triples
+from kg.rdf.statement_files import codes_of
+from kg.rdf.statement_tables import read_statements, read_table_of_triples
 from kg.report import FileAccount
 from kg.tabular.entities import Entities
 
@@ -27,7 +27,7 @@ __all__ = ["LinkedSource", "gather"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LinkedSource:
-    """What one source says about linked items.
+    """One source with its triples about linked items.
 
     Attributes:
         knowledge: What the description says of it.
@@ -61,16 +61,9 @@ def gather(
     Raises:
         InputError: If a source is damaged or not valid, or lacks what the description asks of it.
     """
-    sources = []
-    for one in given:
-        account = files.setdefault(one.name, FileAccount())
-        statements = _statements(one, engine, account)
-        sources.append(
-            Source(knowledge=one.knowledge, name=one.name, path=one.path, statements=statements, account=account)
-        )
-    sources = _follow_same_as(sources, names, engine)
-    found = []
-    for source in sources:
+    sources = [_read(each, engine, files.setdefault(each.name, FileAccount())) for each in given]
+    linked_sources = []
+    for source in _follow_same_as(sources, names, engine):
         items.claims.append(literal_concepts(source, names.items_of, engine))
         texts = literal_texts(source, engine)
         for node in texts:
@@ -85,13 +78,12 @@ def gather(
             source.account,
             min_degree=source.knowledge.min_degree,
         )
-        found.append(LinkedSource(knowledge=source.knowledge, name=source.name, linked=linked, texts=texts))
-    return found
+        linked_sources.append(LinkedSource(knowledge=source.knowledge, name=source.name, linked=linked, texts=texts))
+    return linked_sources
 
 
-def _statements(given: GivenSource, engine: Engine, account: FileAccount) -> Statements:
-    knowledge = given.knowledge
-    read = FileAccount()
+def _read(given: GivenSource, engine: Engine, account: FileAccount) -> Source:
+    knowledge, read = given.knowledge, FileAccount()
     if isinstance(knowledge.format, TripleTable):
         statements = read_table_of_triples(given.path, knowledge.format, engine, read)
     else:
@@ -108,7 +100,7 @@ def _statements(given: GivenSource, engine: Engine, account: FileAccount) -> Sta
     if knowledge.endpoint is None:  # which may know nothing of these items
         _refuse_nothing(read, given.path)
     account.include(read)
-    return statements
+    return Source(knowledge=knowledge, name=given.name, path=given.path, statements=statements, account=account)
 
 
 def _refuse_nothing(read: FileAccount, file: Path) -> None:
@@ -135,52 +127,47 @@ def _follow_same_as(sources: Sequence[Source], names: ItemNames, engine: Engine)
         for node in engine.rows(minted)["node"].to_pylist():
             names.add_minted(node)
         same = source.statements.triples.filter(_.predicate == SAME_AS).select("position", "subject", "object")
-        ends = [nodes.select(**{end: "code", f"{end}_node": "node"}) for end in ("subject", "object")]
-        told = same.inner_join(ends[0], "subject").inner_join(ends[1], "object").order_by("position")
-        found = engine.rows(told.select("subject_node", "object_node"))
-        pairs += zip(found["subject_node"].to_pylist(), found["object_node"].to_pylist(), strict=True)
+        subjects, objects = (nodes.select(**{end: "code", f"{end}_node": "node"}) for end in ("subject", "object"))
+        stated = same.inner_join(subjects, "subject").inner_join(objects, "object").order_by("position")
+        pairs += zip(*engine.rows(stated.select("subject_node", "object_node")).to_pydict().values(), strict=True)
     followed = names.follow(pairs)
-    return [_without(source, followed, names, engine) for source in sources] if followed else list(sources)
+    if not followed:
+        return list(sources)
+    codes = engine.table(pa.table({"subject": codes_of(sorted(followed))}))
+    aliases = engine.table(
+        pa.table(
+            {
+                "old": pa.array(names.alias, pa.string()),
+                "new": pa.array(names.alias.values(), pa.string()),
+                "old_code": codes_of(list(names.alias)),
+                "new_code": codes_of(list(names.alias.values())),
+            }
+        )
+    )
+    return [_without(source, codes, aliases, engine) for source in sources]
 
 
-def _without(source: Source, followed: set[str], names: ItemNames, engine: Engine) -> Source:
-    """Return a source without the statements that were followed, and with the names of nodes that were merged."""
+def _without(source: Source, codes: ibis.Table, aliases: ibis.Table, engine: Engine) -> Source:
+    """Return a source without the statements that were followed, and with one name for nodes that are the same."""
     statements = source.statements
-    nodes = engine.table(pa.table({"node": pa.array(sorted(followed), pa.string())}))
-    codes = engine.keep(statements.nodes.semi_join(nodes, "node").select(subject="code"))
     stated = statements.triples.filter(_.predicate == SAME_AS)
     source.account.count("owl:sameAs followed", engine.count(stated.semi_join(codes, "subject")))
     triples = statements.triples.filter(_.predicate != SAME_AS).union(stated.anti_join(codes, "subject"))
-    statements = replace(statements, triples=engine.keep(triples))
-    return replace(source, statements=_renamed(statements, names.alias, engine) if names.alias else statements)
-
-
-def _renamed(statements: Statements, alias: Mapping[str, str], engine: Engine) -> Statements:
-    """Return statements with one name for nodes that have several."""
-    columns = {"old": pa.array(alias, pa.string()), "new": pa.array(alias.values(), pa.string())}
-    aliases = engine.table(pa.table(columns))
-    # A name that another source gives has no code here; codes of hashes are not negative.
-    given = dict.fromkeys(alias.values())
-    spare = engine.table(
-        pa.table({"node": pa.array(given, pa.string()), "spare": np.arange(-1, -1 - len(given), -1, dtype=np.int64)})
-    )
-    known = spare.left_join(statements.nodes, "node")
-    names = engine.keep(known.select("node", code=ibis.coalesce(known["code"], known["spare"])))
-    old = statements.nodes.select(old="node", old_code="code")
-    new = names.select(new="node", new_code="code")
-    changes = engine.keep(aliases.inner_join(old, "old").inner_join(new, "new").select("old_code", "new_code"))
-    triples = statements.triples
     for end in ("subject", "object"):
-        triples = _replaced(triples, end, changes, ("old_code", "new_code"))
+        triples = _replaced(triples, end, aliases, "_code")
+    names = aliases.select(code="new_code", node="new")
     return replace(
-        statements,
-        triples=engine.keep(triples),
-        nodes=engine.keep(statements.nodes.select("code", "node").union(names.select("code", "node"), distinct=True)),
-        literals=engine.keep(_replaced(statements.literals, "subject", aliases, ("old", "new"))),
+        source,
+        statements=replace(
+            statements,
+            triples=engine.keep(triples),
+            nodes=engine.keep(statements.nodes.select("code", "node").union(names, distinct=True)),
+            literals=engine.keep(_replaced(statements.literals, "subject", aliases, "")),
+        ),
     )
 
 
-def _replaced(table: ibis.Table, column: str, changes: ibis.Table, pair: tuple[str, str]) -> ibis.Table:
-    columns, (old, new) = list(table.columns), pair
-    joined = table.left_join(changes, [(column, old)])
+def _replaced(table: ibis.Table, column: str, aliases: ibis.Table, ending: str) -> ibis.Table:
+    columns, old, new = list(table.columns), f"old{ending}", f"new{ending}"
+    joined = table.left_join(aliases.select(old, new), [(column, old)])
     return joined.mutate(**{column: ibis.coalesce(joined[new], joined[column])}).select(*columns)

@@ -1,9 +1,14 @@
-"""Statements as columns on disk: triples between nodes, and literals about nodes, many at a time."""
+"""Statements as columns on disk: triples between nodes, and literals about nodes, many at a time.
+
+Integers stand in place of the nodes of triples, so that what follows joins and counts numbers instead of text. A code is
+63 bits of a hash, so that parts of a source are coded apart. Codes are made here by DuckDB whatever engine joins them,
+live as long as one build, and show in nothing that it writes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import duckdb
@@ -11,31 +16,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyoxigraph as ox
 
+from kg.rdf.engine import without_progress_bar
 from kg.rdf.rdf_file import RELATIVE
-from kg.rdf.term_codes import write_coded
 from kg.report import FileAccount
 from kg.triples import BLANK
 
-__all__ = ["StatementFiles"]
+__all__ = ["StatementFiles", "codes_of", "quoted"]
 
-_STATED = pa.schema(
-    [("position", pa.int64()), ("subject", pa.string()), ("predicate", pa.string()), ("object", pa.string())]
-)
-_TRIPLES = pa.schema(
-    [("position", pa.int64()), ("subject", pa.int64()), ("predicate", pa.string()), ("object", pa.int64())]
-)
-_NODES = pa.schema([("code", pa.int64()), ("node", pa.string())])
-_LITERALS = pa.schema(
-    [
-        ("position", pa.int64()),
-        ("subject", pa.string()),
-        ("predicate", pa.string()),
-        ("value", pa.string()),
-        ("datatype", pa.string()),
-        ("language", pa.string()),
-    ]
-)
+_TEXT, _INTEGER = pa.string(), pa.int64()
+_STATED = pa.schema([("position", _INTEGER), ("subject", _TEXT), ("predicate", _TEXT), ("object", _TEXT)])
+_TRIPLES = pa.schema([("position", _INTEGER), ("subject", _INTEGER), ("predicate", _TEXT), ("object", _INTEGER)])
+_NODES = pa.schema([("code", _INTEGER), ("node", _TEXT)])
+_LITERALS = pa.schema([*list(_STATED)[:3], ("value", _TEXT), ("datatype", _TEXT), ("language", _TEXT)])
 _MOST_ROWS = 1 << 17
+_CODE = "(hash({}) >> 1)::BIGINT"
 
 
 class StatementFiles:
@@ -48,7 +42,7 @@ class StatementFiles:
 
     TRIPLES, NODES, LITERALS = "triples-*.parquet", "nodes-*.parquet", "literals-*.parquet"
 
-    def __init__(self, folder: Path, name: str, account: FileAccount, *, labels: bool, salt: int = 0) -> None:
+    def __init__(self, folder: Path, name: str, account: FileAccount, *, labels: bool) -> None:
         """Begin with files that have all columns and no rows.
 
         Args:
@@ -57,33 +51,30 @@ class StatementFiles:
             account: Receives the counts.
             labels: Whether nodes without an IRI keep the labels that the source gives them; otherwise they are numbered
                 in order of mention, as parsers make up labels at random where a source gives none.
-            salt: Salt of the codes.
         """
-        self.folder, self.name, self.account, self.labels, self.salt = folder, name, account, labels, salt
+        self.folder, self.name, self.account, self.labels = folder, name, account, labels
+        self.database = duckdb.connect()
+        without_progress_bar(self.database)
         self._triples: list[tuple[Any, ...]] = []
         self._literals: list[tuple[Any, ...]] = []
         self._blanks: dict[str, int] = {}
-        self._numbers, self._lock = 0, Lock()
-        # One database for all parts, as opening one takes long; a query runs on the thread that asks it of a cursor.
-        self.database = duckdb.connect(config={"threads": 1})
+        self._num_files = 0
         for kind, schema in (("triples", _TRIPLES), ("nodes", _NODES), ("literals", _LITERALS)):
-            pq.write_table(schema.empty_table(), self.part(kind))
+            pq.write_table(schema.empty_table(), self._part(kind))
 
-    def part(self, name: str) -> Path:
-        """Return the path of a new file of `triples`, `nodes` or `literals`, for who has columns already; on any thread."""
-        with self._lock:
-            self._numbers += 1
-            return self.folder / f"{name}-{self._numbers:06}.parquet"
+    def add_triples(self, rows: str) -> None:
+        """Write triples of the database, from a table or a query in brackets: `position`, `subject`, `predicate`, `object`."""
+        subject, target = _CODE.format("subject"), _CODE.format("object")
+        self._copy(
+            f"SELECT position, {subject} AS subject, predicate, {target} AS object FROM {rows}",
+            "triples",
+        )
+        nodes = f"SELECT subject AS node FROM {rows} UNION SELECT object FROM {rows}"
+        self._copy(f"SELECT {_CODE.format('node')} AS code, node FROM ({nodes})", "nodes")
 
-    def parts(self) -> dict[str, Path]:
-        """Return new files of `triples` and `nodes`, as `write_coded` takes them."""
-        return {name: self.part(name) for name in ("triples", "nodes")}
-
-    def add(self, triples: pa.Table) -> None:
-        """Write triples whose nodes are text."""
-        with self.database.cursor() as connection:
-            connection.register("stated", triples)
-            write_coded(connection, "stated", self.salt, **self.parts())
+    def add_literals(self, query: str) -> None:
+        """Write literals that a query of the database finds, with the columns of the file in their order."""
+        self._copy(query, "literals")
 
     def take(self, position: int, quad: ox.Quad) -> None:
         """Add a statement, or count why it is not used."""
@@ -108,19 +99,45 @@ class StatementFiles:
         if len(self._triples) + len(self._literals) >= _MOST_ROWS:
             self.flush()
 
+    def add_table(self, triples: pa.Table) -> None:
+        """Write triples whose nodes are text."""
+        self.database.register("stated", triples)
+        self.add_triples("stated")
+        self.database.unregister("stated")
+
     def flush(self) -> None:
         """Write what was taken."""
         if self._triples:
-            self.add(_table(self._triples, _STATED))
+            self.add_table(_table(self._triples, _STATED))
         if self._literals:
-            pq.write_table(_table(self._literals, _LITERALS), self.part("literals"))
+            pq.write_table(_table(self._literals, _LITERALS), self._part("literals"))
         self._triples, self._literals = [], []
+
+    def _part(self, kind: str) -> Path:
+        self._num_files += 1
+        return self.folder / f"{kind}-{self._num_files:06}.parquet"
+
+    def _copy(self, query: str, kind: str) -> None:
+        self.database.execute(f"COPY ({query}) TO {quoted(str(self._part(kind)))} (FORMAT parquet)")
 
     def _node(self, node: ox.NamedNode | ox.BlankNode) -> str:
         if isinstance(node, ox.NamedNode):
             return node.value
         label = node.value if self.labels else str(self._blanks.setdefault(node.value, len(self._blanks)))
         return f"{BLANK}{self.name}#{label}"
+
+
+def codes_of(nodes: Sequence[str]) -> pa.Array:
+    """Return the codes of nodes, whichever source speaks of them, int64 `[num_nodes]`."""
+    with duckdb.connect() as connection:
+        connection.register("given", pa.table({"place": range(len(nodes)), "node": pa.array(nodes, _TEXT)}))
+        query = f"SELECT {_CODE.format('node')} AS code FROM given ORDER BY place"
+        return connection.sql(query).to_arrow_table()["code"].combine_chunks()
+
+
+def quoted(text: str) -> str:
+    """Return a text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

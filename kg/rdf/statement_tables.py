@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 
 import ibis
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyoxigraph as ox
 from ibis import _
 from numpy.typing import NDArray
 
+from kg.errors import InputError
 from kg.rdf.engine import Engine
 from kg.rdf.knowledge_description import TripleTable
 from kg.rdf.ntriples import read_ntriples
 from kg.rdf.predicates import find_predicates
-from kg.rdf.rdf_file import rdf_format, statements
+from kg.rdf.rdf_file import LINES, rdf_format, write_as_nquads
 from kg.rdf.statement_files import StatementFiles
-from kg.rdf.triple_table import read_triple_table
 from kg.report import FileAccount
+from kg.tabular.tables import read_table
 from kg.triples import LABELS
 
 __all__ = ["Statements", "read_statements", "read_table_of_triples"]
 
-_LINES = (ox.RdfFormat.N_TRIPLES, ox.RdfFormat.N_QUADS)
 _BLANK = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # str.isspace
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Statements:
-    """What a source states, as tables of an engine.
+    """Statements of a source, as tables of an engine.
 
     Attributes:
         triples: `position` (in the order of the source), `subject`, `predicate`, `object`; subject and object are codes.
@@ -53,7 +52,8 @@ class Statements:
     @property
     def labels(self) -> ibis.Table:
         """`position`, `iri`, `label`, `rank`: the label of a node is that of the lowest rank, the first of these."""
-        rank = ibis.cases((_.language.isnull(), 1), (_.language == "en", 0), else_=2)
+        language = _.language.fill_null("")
+        rank = ibis.cases((language == "en", 0), (language == "", 1), else_=2)
         return self.literals.filter(_is_label()).select("position", iri="subject", label="value", rank=rank)
 
     def lines_of(self, position: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -89,61 +89,69 @@ def read_statements(
     Raises:
         InputError: If the file is missing or damaged, or not valid RDF, with the line.
     """
-    parsed = rdf_format(file, form)
-
-    def read(folder: Path, salt: int) -> FileAccount:
-        found = FileAccount()
-        files = StatementFiles(folder, file.name, found, labels=parsed in _LINES, salt=salt)
-        if parsed in _LINES:
-            read_ntriples(file, parsed, files, lenient=lenient, account=found)
-        else:
-            for position, quad in enumerate(statements(file, parsed, base=base)):
-                files.take(position, quad)
-            files.flush()
-        return found
-
-    folder, nodes, found = _coded(engine, read)
-    account.include(found)
+    known = rdf_format(file, form)
+    has_lines, folder = known in LINES, engine.new_folder()
+    files = StatementFiles(folder, file.name, account, labels=has_lines)
+    if has_lines:
+        read_ntriples(file, known, files, lenient=lenient)
+    else:
+        flat = folder / "statements.nq"
+        write_as_nquads(file, known, flat, base=base)
+        read_ntriples(flat, ox.RdfFormat.N_QUADS, files, lenient=True)
+        flat.unlink()
     about = engine.files(folder, StatementFiles.LITERALS)
     return Statements(
         triples=engine.files(folder, StatementFiles.TRIPLES),
-        nodes=nodes,
+        nodes=_nodes(engine, folder, file),
         literals=about,
-        lines=None if parsed in _LINES else np.empty(0, dtype=np.int64),
+        lines=None if has_lines else np.empty(0, dtype=np.int64),
         literal_predicates=_account_for_literals(engine, about, literals, prefixes or {}, account),
     )
 
 
 def read_table_of_triples(file: Path, table_format: TripleTable, engine: Engine, account: FileAccount) -> Statements:
-    """Read a table of triples; raises `InputError` if it is missing, damaged, or lacks a column."""
-    frame = read_triple_table(file, table_format, account)
-    columns = {name: pa.array(frame[name], pa.string()) for name in ("subject", "predicate", "object")}
+    """Read a table of triples, whose ids may be IRIs or not.
 
-    def read(folder: Path, salt: int) -> FileAccount:
-        files = StatementFiles(folder, file.name, account, labels=True, salt=salt)
-        files.add(pa.table({"position": np.arange(len(frame)), **columns}))
-        return account
+    Args:
+        file: Delimited text, JSON or Parquet.
+        table_format: How it is split, and its columns; `namespace` goes before every id.
+        engine: Receives the tables.
+        account: Receives the counts: rows with an empty cell are dropped.
 
-    folder, nodes, _account = _coded(engine, read)
+    Raises:
+        InputError: If the file is missing, damaged, or lacks a column.
+    """
+    table = read_table(file, table_format)
+    account.rows += len(table)
+    account.count("bad bytes replaced", table.replaced)
+    names = {"subject": table_format.head, "predicate": table_format.relation, "object": table_format.tail}
+    frame = pd.DataFrame({name: table.column(column).astype(object).str.strip() for name, column in names.items()})
+    lines = table.lines(np.arange(len(table)))
+    empty = (frame == "").any(axis=1).to_numpy(dtype=bool)
+    account.drop("an empty cell", int(empty.sum()), [f"line {line}" for line in lines[empty][:3]])
+    frame = ((table_format.namespace or "") + frame[~empty]).astype(object)
+    columns = {name: pa.array(frame[name], pa.string()) for name in names}
+    folder = engine.new_folder()
+    files = StatementFiles(folder, file.name, account, labels=True)
+    files.add_table(pa.table({"position": np.arange(len(frame)), **columns}))
     return Statements(
         triples=engine.files(folder, StatementFiles.TRIPLES),
-        nodes=nodes,
+        nodes=_nodes(engine, folder, file),
         literals=engine.files(folder, StatementFiles.LITERALS),
-        lines=frame["line"].to_numpy(dtype=np.int64),
+        lines=lines[~empty],
     )
 
 
-def _coded(engine: Engine, read: Callable[[Path, int], FileAccount]) -> tuple[Path, ibis.Table, FileAccount]:
-    """Read a source, again with another salt if two nodes share a code; return its folder, its nodes, and the account."""
-    for salt in count():
-        folder = engine.new_folder()
-        found = read(folder, salt)
-        nodes = engine.keep(engine.files(folder, StatementFiles.NODES).distinct())
-        numbers = engine.numbers(nodes.agg(nodes=_.count(), codes=_.code.nunique()))
-        if numbers["nodes"] == numbers["codes"]:
-            return folder, nodes, found
-        shutil.rmtree(folder)
-    raise AssertionError("there is always another salt")
+def _nodes(engine: Engine, folder: Path, file: Path) -> ibis.Table:
+    """Return each node of a source once; of two million nodes some two share a code with a chance of 2e-7."""
+    nodes = engine.keep(engine.files(folder, StatementFiles.NODES).distinct())
+    twins = nodes.group_by("code").agg(one=_.node.min(), other=_.node.max()).filter(_.one != _.other).limit(1)
+    for clash in engine.rows(twins).to_pylist():
+        raise InputError(
+            f"{clash['one']} and {clash['other']} have the same 63-bit hash, by a rare chance; give one of them another name",
+            file=file,
+        )
+    return nodes
 
 
 def _is_label() -> ibis.Deferred:

@@ -73,22 +73,22 @@ def graph_of(nodes: pa.Table, edges: pa.Table, facts: Mapping[str, Any]) -> Know
         facts: Its `name`, its `kinds`, its `sources`, and its `edge_types` with the number of edges of each, in order.
     """
     numbers, names = _coded(nodes.column("kind"))
-    found = {}
+    nodes_of = {}
     for kind in facts["kinds"]:
         # Nodes lie kind after kind, so each kind is one slice.
-        mine = np.flatnonzero(numbers == names.index(kind)) if kind in names else np.zeros(0, dtype=np.int64)
-        rows = nodes.slice(int(mine[0]) if len(mine) else 0, len(mine))
+        places = np.flatnonzero(numbers == names.index(kind)) if kind in names else np.zeros(0, dtype=np.int64)
+        rows = nodes.slice(int(places[0]) if len(places) else 0, len(places))
         removed = rows.column("removed").to_numpy() if "removed" in nodes.column_names else None
-        found[kind] = Nodes(
+        nodes_of[kind] = Nodes(
             vocabulary=Vocabulary(kind, rows.column("id").to_numpy(), removed=removed),
             labels=rows.column("label").to_numpy(),
             texts=rows.column("text").to_numpy(),
             iris=rows.column("iri").to_numpy(),
         )
-    sources = {name: position for position, name in enumerate(facts["sources"])}
+    source_place = {name: position for position, name in enumerate(facts["sources"])}
     ends = np.stack([edges.column("source").to_numpy(), edges.column("target").to_numpy()])
-    places, stated_by = _coded(edges.column("provenance"))
-    provenance = np.array([sources[name] for name in stated_by], dtype=np.int16)[places]
+    stated_at, stated_by = _coded(edges.column("provenance"))
+    provenance = np.array([source_place[name] for name in stated_by], dtype=np.int16)[stated_at]
     # Format versions before 3 knew no lines.
     known = "line" in edges.column_names
     lines = edges.column("line").to_numpy() if known else np.zeros(len(provenance), dtype=np.int64)
@@ -100,7 +100,7 @@ def graph_of(nodes: pa.Table, edges: pa.Table, facts: Mapping[str, Any]) -> Know
             index=ends[:, part], provenance=provenance[part], lines=lines[part]
         )
         start += size
-    return KnowledgeGraph(name=facts["name"], nodes=found, edges=by_type, sources=tuple(facts["sources"]))
+    return KnowledgeGraph(name=facts["name"], nodes=nodes_of, edges=by_type, sources=tuple(facts["sources"]))
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:

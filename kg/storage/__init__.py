@@ -1,1 +1,1 @@
-"""Files that are whole or absent, their manifests, and a graph as columns."""
+"""Files that are whole or absent, and their manifests."""

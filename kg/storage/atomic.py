@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from kg.errors import InputError
 from kg.storage.only_writer import only_writer
@@ -44,12 +44,12 @@ def prepare(final: Path) -> Path:
         InputError: If `final` is there but is not a directory.
     """
     given, final = final, Path(os.path.realpath(final))
-    old = final.with_name(f".{final.name}.old")
+    old = _old_of(final)
     if final.exists() and not final.is_dir():
         raise InputError(
             "a directory shall be written here, but a file of this name is there; choose another name", file=given
         )
-    make_directory(final.parent, told=given)
+    make_directory(final.parent, given=given)
     if old.exists():
         if final.exists():
             shutil.rmtree(old)
@@ -59,13 +59,13 @@ def prepare(final: Path) -> Path:
     return final
 
 
-def _publish(final: Path) -> None:
-    """Give the finished `.NAME.partial` its name.
+def _old_of(final: Path) -> Path:
+    return final.with_name(f".{final.name}.old")
 
-    The old directory moves to `.NAME.old`, the new one takes its name, and the old one is removed; `prepare`
-    repairs what a kill between these two renames leaves.
-    """
-    partial, old = partial_of(final), final.with_name(f".{final.name}.old")
+
+def _publish(final: Path) -> None:
+    """Give the finished `.NAME.partial` its name; `prepare` repairs what a kill between the two renames leaves."""
+    partial, old = partial_of(final), _old_of(final)
     for path in partial.rglob("*"):
         if path.is_file():
             _sync(path)
@@ -102,7 +102,7 @@ def staged_directory(
         if partial.exists() and not (keep and (partial / keep).exists()):
             logger.warning("found an unfinished %s of a run that was cut off; starts clean", final.name)
             shutil.rmtree(partial)
-        make_directory(partial, told=given)
+        make_directory(partial, given=given)
         try:
             with unwritable_as(given, partial):
                 yield partial
@@ -136,7 +136,7 @@ def scratch_directory(final: Path) -> Iterator[Path]:
         final = Path(os.path.realpath(given))
         scratch = final.with_name(f".{final.name}.scratch")
         shutil.rmtree(scratch, ignore_errors=True)
-        make_directory(scratch, told=given)
+        make_directory(scratch, given=given)
         try:
             with unwritable_as(given, scratch):
                 yield scratch
@@ -159,20 +159,15 @@ def staged_file(path: Path) -> Iterator[Path]:
         raise InputError(
             "a file shall be written here, but a directory of this name is there; give the name of a file", file=given
         )
-    with (
-        unwritable_as(given, path.parent),
-        NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False) as temporary,
-    ):
-        name = Path(temporary.name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        with unwritable_as(given, name):
-            yield name
-            _sync(name)
-            # Temporary files are private by default; a finished file has the rights any new file gets.
-            name.chmod(0o666 & ~_umask())
-            name.replace(path)
+        with unwritable_as(given, temporary):
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
     except BaseException:
-        name.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     _sync(path.parent)
 
@@ -180,7 +175,7 @@ def staged_file(path: Path) -> Iterator[Path]:
 def clear_leftovers(final: Path) -> None:
     """Remove what a run that was cut off left beside a directory that is whole; raises `OSError` if it cannot be removed."""
     final = prepare(final)
-    for path in (partial_of(final), final.with_name(f".{final.name}.old")):
+    for path in (partial_of(final), _old_of(final)):
         if path.exists():
             logger.warning("found %s, left by a run that was cut off; it is removed", path.name)
             shutil.rmtree(path)
@@ -195,12 +190,6 @@ def write_file(path: Path, content: bytes | str) -> None:
     """
     with staged_file(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def _sync(path: Path) -> None:

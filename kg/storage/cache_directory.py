@@ -1,4 +1,4 @@
-"""Where lies what can be made again at any time."""
+"""The directory of files that can be made again at any time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stays of work that is cut off, said by the exception that ends it."""
+"""Notes on exceptions: the results that stay when work is cut off."""
 
 from __future__ import annotations
 

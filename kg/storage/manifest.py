@@ -155,13 +155,13 @@ def unseal(
         raise InputError(f"the manifest is damaged: it is not JSON; {remedy}", file=path) from None
     if not isinstance(content, dict) or content.get("format") != form:
         raise InputError(f"this is not the manifest of a {noun}; {remedy}", file=path)
-    found = content.get("format_version")
+    given = content.get("format_version")
     oldest = version if oldest is None else oldest
-    if not isinstance(found, int) or not oldest <= found <= version:
-        update = "update kgrec, or " if isinstance(found, int) and found > version else ""
+    if not isinstance(given, int) or not oldest <= given <= version:
+        update = "update kgrec, or " if isinstance(given, int) and given > version else ""
         readable = f"version {version}" if oldest == version else f"versions {oldest} to {version}"
         raise InputError(
-            f"this {noun} has format version {found}, this kgrec reads {readable}; {update}{remedy}", file=path
+            f"this {noun} has format version {given}, this kgrec reads {readable}; {update}{remedy}", file=path
         )
     if content.get("checksum") != sha256(
         canonical({name: part for name, part in content.items() if name != "checksum"})

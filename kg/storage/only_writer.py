@@ -48,7 +48,7 @@ def only_writer(final: Path) -> Iterator[None]:
         return
     parents = [parent for parent in final.parents if not parent.exists()]
     with unwritable_as(given, lock):
-        make_directory(final.parent, told=given)
+        make_directory(final.parent, given=given)
         handle = _locked(lock, given)
     _held[lock] = threading.get_ident()
     try:

@@ -24,7 +24,7 @@ def plain_suffix(file: Path) -> str:
 class PackedFile:
     """A file that is unpacked while it is read, if its name ends in `.gz`, `.bz2` or `.zst`.
 
-    A byte order mark of UTF-8 at its beginning is left out. Use it in a `with` statement.
+    A byte order mark of UTF-8 at its beginning is left out.
 
     Raises:
         InputError: On opening if there is no such file; on reading if it is cut off or damaged, or unpacks to more

@@ -1,4 +1,4 @@
-"""What the system says where nothing can be written, told with the path that people gave."""
+"""Errors of places where nothing can be written, with the path that people gave."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class UnwritableError(InputError):
         super().__init__(f"nothing can be written here: {reason}{limit}; make room, or choose another place", file=file)
 
 
-def make_directory(path: Path, *, told: Path | None = None) -> None:
-    """Make a directory with its parents; raises `InputError` where that cannot be, about the path `told` if it is given."""
+def make_directory(path: Path, *, given: Path | None = None) -> None:
+    """Make a directory with its parents; raises `InputError` where that cannot be, about the path `given` if it is given."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"no directory can be made here: {error.strerror}; choose another place", file=told or path
+            f"no directory can be made here: {error.strerror}; choose another place", file=given or path
         ) from None
 
 

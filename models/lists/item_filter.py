@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kg.errors import UnknownNameError, did_you_mean
 from kg.graph import KnowledgeGraph
-from kg.growth.new_entities import EntityLinker
+from kg.growth.entity_linker import EntityLinker
 from kg.hierarchy import with_wider_concepts
 from kg.schema import ITEM
 from kg.tabular.concepts import concept_id

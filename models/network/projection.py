@@ -41,7 +41,8 @@ class TextProjection:
         components *= np.sign(components[np.arange(kept), np.abs(components).argmax(axis=1)])[:, None]
         projected = exact @ components.T - mean @ components.T
         scale = float(np.sqrt(np.square(projected).sum(axis=1).mean())) or 1.0
-        return cls(mean.astype(np.float32), components.astype(np.float32), scale)
+        # In the order of a file: what joins in memory and what joins a run that was read come to the same bits.
+        return cls(mean.astype(np.float32), components.astype(np.float32, order="C"), scale)
 
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Project vectors `[num_texts, dimension]` to features `[num_texts, num_features]`."""

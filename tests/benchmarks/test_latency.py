@@ -14,6 +14,8 @@ from benchmarks.latency import measure_latency
 from models.lists.top_items import top_items
 from training.bundle import load_run
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
+
 
 def test_latency_is_measured_on_answers_that_are_exact(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 
 from benchmarks import summary_table
 from benchmarks.dot_figure import Dot, dots, write_figure
@@ -26,7 +25,6 @@ from kg.description import Description
 from kg.errors import InputError
 from kg.ratings import Ratings
 from models.baselines import Ease
-from models.text import TextEncoder
 from training.bundle import load_run
 from training.chosen_baselines import BASELINES, settings_sentence
 from training.comparison import benchmark_run
@@ -199,7 +197,7 @@ def fit_badly(material: BenchmarkData) -> Scorers:
 
 
 @pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def in_this_process(monkeypatch: pytest.MonkeyPatch, stand_in_encoder: None) -> list[str]:
     """Run the rows here, with stand-in texts; the list tells what was measured."""
     done: list[str] = []
 
@@ -211,12 +209,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         except ArithmeticError as error:
             raise ChildError(f"{type(error).__name__}: {error}") from None
 
-    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> NDArray[np.float32]:
-        return np.stack([np.array([len(text), 1.0, text.count("a")]) / len(text) for text in texts]).astype(np.float32)
-
     monkeypatch.setattr(benchmark_run, "in_child", here)
-    monkeypatch.setattr(TextEncoder, "encode", encode)
-    monkeypatch.setattr(TextEncoder, "fingerprint", "stand-in")
     return done
 
 

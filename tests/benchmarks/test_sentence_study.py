@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +16,12 @@ from benchmarks.sentence_study import sentence_study, strangers_of
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
-from models.text import TextEncoder
 from training.bundle import load_run
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.runs import train_run
 from training.synthetic_users import with_sentences
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 DESCRIPTION = """name: tastes
 ratings: {file: ratings.csv, scale: [1, 5]}
 items:
@@ -39,24 +36,6 @@ CONFIG = RunConfig(
     model=ModelConfig(embedding_size=2),
     training=LangevinConfig(epochs=40, burn_in=20, hold=10, keep_every=2),
 )
-
-
-def heard(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-    """The sum of a direction for each word, whatever its case."""
-    rows = []
-    for text in texts:
-        words = re.findall(r"\w+", text.lower()) or [text]
-        row = sum(np.random.default_rng(list(sha256(word.encode()).digest())).normal(size=64) for word in words)
-        rows.append(row / np.linalg.norm(row))
-    return np.stack(rows).astype(np.float32)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stand_in_encoder() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", heard)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
-        yield
 
 
 @pytest.fixture(scope="module")

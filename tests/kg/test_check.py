@@ -332,7 +332,7 @@ def test_own_shapes_walk_through_the_graph(sound: Dataset, tmp_path: Path) -> No
       [ sh:path :numRatings ; sh:minInclusive 2 ] ."""
     first, second = own(shapes, sound, tmp_path)
     assert (first.severity, first.check, first.count) == ("error", "FilmShape", ITEMS)
-    assert first.sentence.startswith("24 of 24 items: expected at least 2 as numRatings, for example i0 'Film A';")
+    assert first.sentence.startswith("24 of 24 items: expected minInclusive 2 of numRatings, for example i0 'Film A';")
     assert second.sentence.startswith("16 of 24 items: is it a drama?, for example i1 'Film B'; i2 'Film C'; i4")
     assert (second.severity, [row["id"] for row in second.rows[:2]]) == ("warning", ["i1", "i2"])
 
@@ -341,7 +341,7 @@ def test_own_shapes_may_look_backwards_and_at_other_nodes(sound: Dataset, tmp_pa
     shapes = """:S a sh:NodeShape ; sh:targetObjectsOf :job ; sh:property [ sh:path [ sh:inversePath :job ] ; sh:maxCount 2 ] ;
       sh:property [ sh:path [ sh:inversePath :job ] ; sh:class :user ] ."""
     (finding,) = own(shapes, sound, tmp_path)
-    assert finding.sentence.startswith("2 of 2 concepts of kind 'job': expected at most 2 of job backwards")
+    assert finding.sentence.startswith("2 of 2 concepts of kind 'job': expected maxCount 2 of job backwards")
 
 
 def test_own_shapes_that_hold_say_nothing(sound: Dataset, tmp_path: Path) -> None:

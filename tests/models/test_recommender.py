@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -17,10 +15,10 @@ from kg.description import Description
 from kg.errors import InputError, UnknownNameError
 from models.lists.boosts_and_filters import BoostsAndFilters
 from models.recommender import FEW, Recommender
-from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.experiment import Experiment
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 DESCRIPTION = """name: genres
 ratings: {file: ratings.csv, scale: [1, 5]}
 items:
@@ -36,24 +34,6 @@ COLD, RARE = {"d13", "w13"}, {"d12": 3, "w12": 2}  # nobody rated these; few rat
 LOVERS = {"Drama": [f"u {number}" for number in range(16)], "War": [f"v/{number}" for number in range(16)]}
 GENRE_OF = {**dict.fromkeys(DRAMA, "Drama"), **dict.fromkeys(WAR, "War")}
 ITEMS = (*DRAMA, *WAR)
-
-
-def stand_in_vectors(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-    """Drama points one way, war another, and each text a little its own way."""
-    rows = []
-    for text in texts:
-        own = 0.2 * np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=6)
-        own[0] += 2.0 * ("drama" in text.lower())
-        own[1] += 2.0 * ("war" in text.lower())
-        rows.append(own / np.linalg.norm(own))
-    return np.stack(rows).astype(np.float32)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stand_in_encoder() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", stand_in_vectors)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from kg.build import build
 from kg.dataset import Dataset
-from kg.description import Description
 from kg.errors import InputError
 from kg.storage.manifest import seal
 from models.posterior import PhasedPosterior, Posterior
 from models.recommender import Recommender
 from models.saved import FORMAT_VERSION
-from models.text import TextEncoder
 from training.bundle import load_run, write_run
 from training.config import LangevinConfig, ModelConfig, RunConfig, TextConfig
 from training.experiment import Experiment
 
-DESCRIPTION = """name: tiny
-ratings: {file: ratings.csv, scale: [1, 5]}
-items:
-  - {file: items.csv, id: id, label: title, text: "{title}", concepts: {genre: {column: genre}}}
-users:
-  - {file: users.csv, id: id}
-"""
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = RunConfig(
     text=TextConfig(num_features=2),
@@ -53,30 +43,9 @@ SEALED = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def stand_in_encoder() -> Iterator[None]:
-    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-        rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=4) for text in texts]
-        return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", encode)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
-        yield
-
-
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nine users, seven items; user 8 and item 6 have no rating."""
-    folder = tmp_path_factory.mktemp("bundle")
-    ratings = [f"{user},{item},{1 + (user * item) % 5}" for user in range(8) for item in range(6)]
-    (folder / "ratings.csv").write_text("\n".join(["user,item,rating", *ratings]) + "\n")
-    items = [f"{item},Film {item},{'Drama' if item % 2 else 'War'}" for item in range(7)]
-    (folder / "items.csv").write_text("\n".join(["id,title,genre", *items]) + "\n")
-    (folder / "users.csv").write_text("\n".join(["id", *map(str, range(9))]) + "\n")
-    (folder / "tiny.yaml").write_text(DESCRIPTION)
-    build(Description.load(folder / "tiny.yaml")).save(folder / "graph")
-    return folder / "graph"
+def graph(write_tiny_graph: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_graph(tmp_path_factory.mktemp("bundle"))
 
 
 def trained(graph: Path, folder: Path) -> Recommender:
@@ -113,9 +82,9 @@ def refusal(run: Path) -> InputError:
 def test_a_loaded_run_predicts_the_same_bits(original: tuple[Recommender, Path]) -> None:
     before, folder = original
     after = load_run(folder).recommender
-    user, item = (torch.from_numpy(index.ravel()) for index in np.indices((9, 7)))
+    user, item = (torch.from_numpy(index.ravel()) for index in np.indices((9, 8)))
     assert torch.equal(before.predictor.probabilities(user, item), after.predictor.probabilities(user, item))
-    pairs = [(str(u), str(i)) for u in range(9) for i in range(7)]
+    pairs = [(u, i) for u in before.graph.users.vocabulary for i in before.graph.items.vocabulary]
     pd.testing.assert_frame_equal(before.predict(pairs), after.predict(pairs), check_exact=True)
 
 

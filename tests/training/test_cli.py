@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 from typer.main import get_command
 
 from kg.description import ready_made
-from models.text import TextEncoder
 from training import cli
-from training.commands import console
 from training.config import RunConfig
 
-DESCRIPTION = """name: genres
-ratings: {file: ratings.csv, scale: [1, 5]}
-items:
-  - {file: items.csv, id: id, label: title, text: "{title}. {genre}.", concepts: {genre: {column: genre}}}
-users:
-  - {file: users.csv, id: id}
-"""
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 FAST = (
     *("--set", "training.epochs=8", "--set", "training.burn_in=4", "--set", "training.hold=2"),
     *("--set", "training.keep_every=1", "--set", "model.embedding_size=2"),
@@ -38,97 +25,18 @@ TRAIN = ("train", "{graph}", "--out", "{tmp}/new", *FAST)
 RECOMMEND = ("recommend", "{run}", "--json")
 
 
-@dataclass(frozen=True)
-class Finished:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The one object on standard output; text around it, or a NaN, is an error."""
-
-        def refuse(constant: str) -> float:
-            raise ValueError(f"{constant} is not JSON")
-
-        found = json.loads(self.out, parse_constant=refuse)
-        assert isinstance(found, dict)
-        return found
-
-
-Kgrec = Callable[..., Finished]
-
-
-def stand_in_vectors(
-    encoder: TextEncoder, texts: list[str], *, progress: Callable[[int, int], None] | None = None
-) -> NDArray[np.float32]:
-    rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8) for text in texts]
-    return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
-
-
-def write_world(folder: Path, *, step: float = 1.0) -> Path:
-    """Twelve users, ten items; even users love drama, odd ones war; ratings are multiples of `step`."""
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    items = [(f"{genre[0].lower()}{number}", genre) for genre in ("Drama", "War") for number in range(5)]
-    rows = ["user,item,rating"]
-    for user in range(12):
-        for item, _ in items:
-            if rng.random() < 0.8:
-                stars = (4.0 if item[0] == "dw"[user % 2] else 1.0) + step * rng.integers(int(1 / step) + 1)
-                rows.append(f"{user:03},{item},{stars:g}")
-    (folder / "ratings.csv").write_text("\n".join(rows) + "\n")
-    (folder / "items.csv").write_text("id,title,genre\n" + "".join(f"{item},Film {item},{g}\n" for item, g in items))
-    (folder / "users.csv").write_text("id\n" + "".join(f"{user:03}\n" for user in range(12)))
-    (folder / "description.yaml").write_text(DESCRIPTION)
-    return folder / "description.yaml"
-
-
-def run_command(patch: pytest.MonkeyPatch, *arguments: str) -> int:
-    patch.setattr(sys, "argv", ["kgrec", *arguments])
-    try:
-        cli.main()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
-    return 0
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stand_in_encoder() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", stand_in_vectors)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
-        patch.setattr(console, "set_up_logging", lambda: None)  # would outlive this file
-        yield
-
-
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A description, its graph and a run, made by the commands themselves."""
-    folder = tmp_path_factory.mktemp("cli")
-    description = write_world(folder / "world")
-    found = {"description": str(description), "graph": str(folder / "graph"), "run": str(folder / "run")}
-    with pytest.MonkeyPatch.context() as patch:
-        assert run_command(patch, "build", found["description"], "--out", found["graph"]) == 0
-        assert run_command(patch, "train", found["graph"], "--out", found["run"], *FAST) == 0
-    return found
+Kgrec = Callable[..., Any]
 
 
 @pytest.fixture
-def kgrec(
-    places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Kgrec:
+def places(tastes: dict[str, Path], tmp_path: Path) -> dict[str, str]:
+    return {"tmp": str(tmp_path)} | {name: str(path) for name, path in tastes.items()}
+
+
+@pytest.fixture(name="kgrec")
+def kgrec_with_places(kgrec: Kgrec, places: dict[str, str]) -> Kgrec:
     """Run a command line; `{graph}`, `{run}`, `{description}` and `{tmp}` stand for paths."""
-
-    def run(*arguments: str) -> Finished:
-        capsys.readouterr()
-        given = [argument.format(tmp=tmp_path, **places) for argument in arguments]
-        code = run_command(monkeypatch, *given)
-        return Finished(code, *capsys.readouterr())
-
-    return run
+    return lambda *arguments: kgrec(*(argument.format(**places) for argument in arguments))
 
 
 def refused(kgrec: Kgrec, folder: Path, *arguments: str) -> str:
@@ -160,7 +68,7 @@ def test_help_names_every_ready_made_description(kgrec: Kgrec) -> None:
 
 def test_the_version_is_that_of_the_project_file(kgrec: Kgrec) -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    assert kgrec("--version") == Finished(0, f"kgrec {project['version']}\n", "")
+    assert kgrec("--version") == (0, f"kgrec {project['version']}\n", "")
 
 
 def test_help_keeps_square_brackets(kgrec: Kgrec) -> None:
@@ -345,16 +253,18 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     assert sentence in refused(kgrec, tmp_path, *arguments)
 
 
-def test_a_scale_of_many_levels_trains(kgrec: Kgrec, tmp_path: Path) -> None:
-    write_world(tmp_path / "fine", step=0.05)
+def test_a_scale_of_many_levels_trains(kgrec: Kgrec, write_tastes: Callable[..., Path], tmp_path: Path) -> None:
+    write_tastes(tmp_path / "fine", step=0.05)
     assert kgrec("build", "{tmp}/fine/description.yaml", "--out", "{tmp}/graph").code == 0
     assert kgrec("train", "{tmp}/graph", "--out", "{tmp}/new", *FAST).code == 0
     shown = json.loads(kgrec("recommend", "{tmp}/new", "--user", "000", "--json").out)["items"][0]
     assert 1 <= shown["low"] <= shown["score"] <= shown["high"] <= 5
 
 
-def test_several_problems_are_a_line_each_and_a_line_break_of_the_data_is_none(kgrec: Kgrec, tmp_path: Path) -> None:
-    description = write_world(tmp_path / "spoilt")
+def test_several_problems_are_a_line_each_and_a_line_break_of_the_data_is_none(
+    kgrec: Kgrec, write_tastes: Callable[..., Path], tmp_path: Path
+) -> None:
+    description = write_tastes(tmp_path / "spoilt")
     with (description.parent / "ratings.csv").open("a") as file:
         file.write('000,d0,nine\n001,d1,"ni\nne"\n')
     finished = kgrec("build", str(description), "--out", "{tmp}/graph")
@@ -437,11 +347,11 @@ def rules(tmp_path: Path) -> str:
 
 def test_rules_say_how_many_items_they_are_about(kgrec: Kgrec, rules: str) -> None:
     found = kgrec("rules", "{graph}", rules, "--json").json
-    assert [(row["action"], row["items"]) for row in found["rules"]] == [("hide", 5), ("boost", 1), ("hide", 1)]
-    assert (found["items_left"], found["notes"]) == (4, [])
+    assert [(row["action"], row["items"]) for row in found["rules"]] == [("hide", 6), ("boost", 1), ("hide", 1)]
+    assert (found["items_left"], found["notes"]) == (5, [])
     table = kgrec("rules", "{graph}", rules).out
     assert "more of w3" in table
-    assert "4 of 10 items can be listed." in table
+    assert "5 of 12 items can be listed." in table
 
 
 @pytest.mark.parametrize("who", [("--user", "001"), ("--history", "d0=1,w0=5"), ("--text", "a war film")])
@@ -450,14 +360,14 @@ def test_lists_keep_to_rules_and_name_them(kgrec: Kgrec, rules: str, who: tuple[
     ruled = kgrec(*RECOMMEND, *who, "--rules", rules).json["items"]
     assert all("rules" not in row for row in plain)
     assert ruled
-    assert {row["id"] for row in ruled} <= {"w0", "w1", "w2", "w3"}
+    assert {row["id"] for row in ruled} <= {"w0", "w1", "w2", "w3", "w5"}
     told = {row["id"]: row["rules"] for row in ruled}
     assert all((text == "more of w3") == (item == "w3") for item, text in told.items())
 
 
 def test_the_lists_of_all_keep_to_rules_too(kgrec: Kgrec, rules: str, tmp_path: Path) -> None:
     assert kgrec("recommend", "{run}", "--all", "--out", "{tmp}/lists.parquet", "--rules", rules).code == 0
-    assert set(pd.read_parquet(tmp_path / "lists.parquet")["item"]) <= {"w0", "w1", "w2", "w3"}
+    assert set(pd.read_parquet(tmp_path / "lists.parquet")["item"]) <= {"w0", "w1", "w2", "w3", "w5"}
 
 
 def test_a_boost_is_a_part_of_an_explanation(kgrec: Kgrec, rules: str) -> None:

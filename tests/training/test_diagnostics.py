@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,13 +12,14 @@ import torch
 from arviz_stats.base import array_stats
 
 from kg.dataset import Dataset
-from models.text import TextEncoder
 from training import diagnostics
 from training.bundle import load_run
 from training.config import RunConfig
 from training.diagnostics import diagnose
 from training.report import evaluation_report
 from training.runs import train_run
+
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 
 
 def autoregression(phi: float, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -100,12 +100,7 @@ def test_wrong_input_is_refused() -> None:
         diagnose("all", np.array([[1.0, np.nan]]), np.zeros((1, 10, 3)))
 
 
-def short_run(dataset: Dataset, folder: Path, monkeypatch: pytest.MonkeyPatch, *settings: str) -> Path:
-    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-        return np.stack([np.array([len(text), 1.0, text.count("a")]) / len(text) for text in texts]).astype(np.float32)
-
-    monkeypatch.setattr(TextEncoder, "encode", encode)
-    monkeypatch.setattr(TextEncoder, "fingerprint", "stand-in")
+def short_run(dataset: Dataset, folder: Path, *settings: str) -> Path:
     dataset.save(folder / "graph")
     short = ["training.epochs=70", "training.burn_in=20", "training.hold=5", "training.keep_every=2"]
     config = RunConfig().updated(
@@ -125,7 +120,7 @@ def test_a_run_tells_of_both_phases_and_of_all_chains(
         return diagnose(phase, loss, predictions)
 
     monkeypatch.setattr(diagnostics, "diagnose", spy)
-    out = short_run(small_dataset, tmp_path, monkeypatch, "training.chains=2", "training.cold_phase=0.4")
+    out = short_run(small_dataset, tmp_path, "training.chains=2", "training.cold_phase=0.4")
     kept = json.loads((out / "metrics.json").read_bytes())["diagnostics"]
     assert list(kept) == ["cold", "warm"]
     run = load_run(out)
@@ -160,9 +155,9 @@ def test_chains_that_lost_samples_to_the_guard_are_not_told_apart() -> None:
 
 
 def test_one_phase_is_all_and_gradient_descent_has_no_samples_to_diagnose(
-    small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_dataset: Dataset, tmp_path: Path
 ) -> None:
-    out = short_run(small_dataset, tmp_path / "one", monkeypatch, "model.cold_weight=0")
+    out = short_run(small_dataset, tmp_path / "one", "model.cold_weight=0")
     assert list(json.loads((out / "metrics.json").read_bytes())["diagnostics"]) == ["all"]
     descent = ("training.method=adamw", "training.epochs=2", "split.validation_share=0.2")
     (tmp_path / "two").mkdir()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +16,6 @@ from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
 from kg.schema import ITEM, USER
-from models.text import TextEncoder
 from training.bundle import Run, load_run
 from training.cli import app
 from training.commands.console import recommendation_table
@@ -28,6 +25,7 @@ from training.films import simulate, write_source
 from training.report import evaluation_report
 from training.runs import train_run
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 SETTINGS = [
     "training.epochs=60",
     "training.burn_in=20",
@@ -35,20 +33,6 @@ SETTINGS = [
     "training.keep_every=2",
     "split.name=random",
 ]
-
-
-def vectors(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-    rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8) for text in texts]
-    return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _stand_in_encoder() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", vectors)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
-        patch.setattr("os.fsync", lambda handle: None)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import models.lists.item_item
@@ -19,6 +18,7 @@ from training.bundle import load_run
 from training.config import RunConfig
 from training.runs import train_run
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 SHORT = [
     "training.epochs=4",
     "training.burn_in=2",
@@ -26,15 +26,6 @@ SHORT = [
     "training.keep_every=1",
     "model.embedding_size=2",
 ]
-
-
-@pytest.fixture(autouse=True)
-def stand_in_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-        return np.stack([np.array([len(text), 1.0, text.count("a")]) / len(text) for text in texts]).astype(np.float32)
-
-    monkeypatch.setattr(TextEncoder, "encode", encode)
-    monkeypatch.setattr(TextEncoder, "fingerprint", "stand-in")
 
 
 @pytest.fixture

@@ -59,22 +59,7 @@ def query(
 
 
 def ask_within(graph: Path, question: Question, *, ratings: bool, seconds: float) -> Answer:
-    """Answer a question in a process of its own, the only way to stop the engine in the middle of one.
-
-    A store whose blocks turn out to be damaged is made anew, once.
-    """
-    from kg.queries.query_store import distrust
-
-    try:
-        return _asked(graph, question, ratings=ratings, seconds=seconds)
-    except InputError as error:
-        if "Corruption:" not in str(error):  # as the engine says it
-            raise
-    distrust(graph)
-    return _asked(graph, question, ratings=ratings, seconds=seconds)
-
-
-def _asked(graph: Path, question: Question, *, ratings: bool, seconds: float) -> Answer:
+    """Answer a question in a process of its own, the only way to stop the engine in the middle of one."""
     from kg.queries.query_store import store_of
     from training.isolation import ChildError, ChildTimeoutError, in_child
 

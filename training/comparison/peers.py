@@ -55,8 +55,8 @@ class BenchmarkData:
 
     @property
     def removed(self) -> NDArray[np.bool_]:
-        """Items of which only a tombstone is left, `[num_items]`: nobody's candidates."""
-        return self.dataset.graph.items.vocabulary.removed
+        """Items that have left the graph, `[num_items]`: nobody's candidates."""
+        return ~self.dataset.graph.items.present
 
     @cached_property
     def liked(self) -> Ratings:

@@ -223,7 +223,7 @@ def _predictions(run: Run, part: str, scorers: Scorers) -> Predictions:
         known=split.train,
         levels=recommender.levels,
         relevant_from=recommender.relevant_from,
-        removed=run.experiment.dataset.graph.items.vocabulary.removed,
+        removed=~run.experiment.dataset.graph.items.present,
     )
 
 

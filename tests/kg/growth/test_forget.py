@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,13 @@ from kg.growth.traces import traces
 from kg.growth.update import update
 from kg.report import report_lines
 from models.posterior import Posterior
-from models.text import TextEncoder
 from training.bundle import load_run
 from training.cli import app
 from training.config import LangevinConfig, ModelConfig, RunConfig, TextConfig
 from training.forgetting import RunForgetting
 from training.runs import train_run
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 JANE = "jane.doe/é@mail.example"
 DESCRIPTION = """name: club
 ratings: {file: ratings.csv, scale: [1, 5], unknown_ids: drop}
@@ -48,16 +47,6 @@ CONFIG = RunConfig(
     model=ModelConfig(embedding_size=2, rating_dates=True),
     training=LangevinConfig(epochs=6, burn_in=2, hold=1, keep_every=1),
 )
-
-
-@pytest.fixture(autouse=True)
-def stand_in_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-        rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=4) for text in texts]
-        return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
-
-    monkeypatch.setattr(TextEncoder, "encode", encode)
-    monkeypatch.setattr(TextEncoder, "fingerprint", "stand-in")
 
 
 @pytest.fixture

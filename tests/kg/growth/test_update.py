@@ -23,7 +23,8 @@ from kg.errors import InputError, UnknownNameError
 from kg.growth.alignment import aligned
 from kg.growth.forget import forget
 from kg.growth.update import change_lines, update
-from kg.queries.views import neighbourhood, to_networkx
+from kg.queries.statements import statements
+from kg.queries.views import to_networkx
 from kg.saved.nquads import write_nquads
 from kg.saved.store import from_rdf
 from kg.schema import Namespace
@@ -353,7 +354,7 @@ def test_tombstones_are_in_no_view_and_survive_rdf_and_parquet(shop: tuple[Sourc
     assert ("item", "2") not in to_networkx(graph)
     assert to_networkx(graph).number_of_nodes() == graph.num_nodes
     with pytest.raises(UnknownNameError):
-        neighbourhood(graph, "item", "2")
+        statements(graph, ("item", "2"))
     again = from_rdf(directory / "kg.nq.gz")
     for kind, nodes in graph.nodes.items():
         assert again.nodes[kind].vocabulary == nodes.vocabulary

@@ -54,7 +54,6 @@ class Server(ThreadingHTTPServer):
         self.queries: list[str] = []
         self.failures: list[str] = []  # what goes wrong with the next requests, in order
         self.most = 10**9  # triples in one answer, whatever the query says
-        self.deaf = False  # does not know OFFSET
         self.url = f"http://127.0.0.1:{self.server_address[1]}/sparql"
 
 
@@ -79,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         elif failure == "cut off":
             self.say(200, b"<http://a> <htt", self.server.kind, {"Content-Length": "1000"})
         else:
-            self.answer(re.sub(r"OFFSET \d+", "", query) if self.server.deaf else query)
+            self.answer(query)
 
     def answer(self, query: str) -> None:
         try:
@@ -183,7 +182,6 @@ def test_a_query_of_ones_own(server: Server) -> None:
     assert len(server.queries) == 2  # no pages, and no labels
     whole = "CONSTRUCT { ?a <http://p/> ?b . ?b <http://q/> ?a } WHERE { ?a ?p ?b FILTER(isIRI(?a) && isIRI(?b)) } ORDER BY ?a ?p ?b"
     once = lines_of(snapshot_of(endpoint(server, query=whole), []))
-    assert lines_of(snapshot_of(endpoint(server, query=whole, page_size=1), [])) == once
     assert len(once) == 12
 
 
@@ -295,19 +293,6 @@ def test_each_failure_has_its_sentence(server: Server, failures: list[str], sent
 def test_what_the_server_says_of_a_query_reaches_the_user(server: Server) -> None:
     with pytest.raises(InputError, match=r"answers 400 .*line 1: error at"):
         snapshot_of(endpoint(server, query="CONSTRUCT { ?a ?b ?c "), [W + "Alpha"])
-
-
-def test_a_server_that_does_not_turn_pages_is_found_out(server: Server) -> None:
-    server.deaf = True
-    query = "CONSTRUCT { ?a ?b ?c } WHERE { ?a ?b ?c FILTER(!isBlank(?a) && !isBlank(?c)) } ORDER BY ?a ?b ?c"
-    with pytest.raises(InputError, match="the same page twice"):
-        snapshot_of(endpoint(server, query=query, page_size=3), [])
-
-
-def test_blank_nodes_and_pages_do_not_go_together(server: Server) -> None:
-    query = f"CONSTRUCT {{ ?a <{W}o/filmedIn> ?b }} WHERE {{ ?a <{W}o/filmedIn> ?b }} ORDER BY ?a"
-    with pytest.raises(InputError, match="blank nodes"):
-        snapshot_of(endpoint(server, query=query, page_size=3), [])
 
 
 def test_an_endpoint_out_of_reach_is_an_error_or_a_note(

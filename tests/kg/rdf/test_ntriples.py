@@ -73,7 +73,7 @@ def columns(pattern: Path) -> list[tuple[object, ...]]:
 def read_into(file: Path, into: Path, account: FileAccount, *, lenient: bool = True) -> None:
     rdf_format = ox.RdfFormat.N_QUADS if file.name == "t.nq" else ox.RdfFormat.N_TRIPLES
     files = StatementFiles(into, "f", account, labels=True)
-    read_ntriples(file, rdf_format, files, lenient=lenient, account=account)
+    read_ntriples(file, rdf_format, files, lenient=lenient)
 
 
 def read(content: bytes, name: str = "t.nt") -> tuple[list[tuple[object, ...]], list[tuple[object, ...]], FileAccount]:

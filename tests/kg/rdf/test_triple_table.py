@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from kg.build import build
 from kg.description import Description, ready_made
 from kg.errors import InputError
+from kg.rdf.engine import open_engine
 from kg.rdf.knowledge_description import TripleTable
-from kg.rdf.triple_table import read_triple_table
+from kg.rdf.statement_tables import read_table_of_triples
 from kg.report import FileAccount
 
 
 def test_columns_lines_and_empty_cells(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("h,r,t\na,p,b\n\n a ,p,\nc,q,d e\n")
-    account = FileAccount()
-    triples = read_triple_table(tmp_path / "t.csv", TripleTable(head="h", relation="r", tail="t"), account)
-    assert triples.to_numpy().tolist() == [["a", "p", "b", 2], ["c", "q", "d e", 5]]
+    account, table = FileAccount(), TripleTable(head="h", relation="r", tail="t")
+    with open_engine() as engine:
+        read = read_table_of_triples(tmp_path / "t.csv", table, engine, account)
+        nodes = dict(zip(*engine.rows(read.nodes.select("code", "node")).to_pydict().values(), strict=True))
+        rows = engine.rows(read.triples.order_by("position")).to_pylist()
+        with pytest.raises(InputError, match="expected a column 'head', found only 'h', 'r', 't'"):
+            read_table_of_triples(tmp_path / "t.csv", TripleTable(), engine, FileAccount())
+    triples = [(nodes[row["subject"]], row["predicate"], nodes[row["object"]]) for row in rows]
+    assert triples == [("a", "p", "b"), ("c", "q", "d e")]
+    assert read.lines_of(np.arange(2)).tolist() == [2, 5]
     assert (account.rows, account.dropped, account.examples) == (3, {"an empty cell": 1}, {"an empty cell": ["line 4"]})
-    with pytest.raises(InputError, match="expected a column 'head', found only 'h', 'r', 't'"):
-        read_triple_table(tmp_path / "t.csv", TripleTable(), account)
 
 
 @pytest.mark.parametrize("namespace", ["", "http://n.example/"])

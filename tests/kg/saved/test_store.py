@@ -110,14 +110,12 @@ def as_dataset(graph: KnowledgeGraph) -> Dataset:
 @settings(max_examples=40)
 @given(
     graph=graphs(),
-    part=st.sampled_from([1, 10, 1000]),
-    block=st.sampled_from([100, 1 << 20]),
+    run=st.sampled_from([1, 10, 1 << 17]),
     namespace=st.sampled_from([Namespace(), Namespace("http://a.example/")]),  # after skos:Concept, and before it
 )
-def test_any_graph_survives_n_quads(graph: KnowledgeGraph, part: int, block: int, namespace: Namespace) -> None:
+def test_any_graph_survives_n_quads(graph: KnowledgeGraph, run: int, namespace: Namespace) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(nquads, "_PART", part)
-        patched.setattr(nquads, "_BLOCK", block)
+        patched.setattr(nquads, "_RUN", run)
         path = Path(folder) / "kg.nq.gz"
         write_nquads(graph, path, namespace)
         first = path.read_bytes()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,10 +43,10 @@ from models.network.encoder import parameter_key
 from models.network.message_names import HOP, RATED
 from models.posterior import Posterior, Predictor
 from models.recommender import Recommender
-from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.experiment import Experiment
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 DESCRIPTION = """name: world
 ratings: {file: ratings.csv, scale: [1, 5]}
 items:
@@ -62,18 +60,6 @@ NUM_USERS, NUM_ITEMS = 14, 16  # of each the last two have no ratings; the ids a
 SUMS = 1e-5  # stars
 FRIEND, SEQUEL = EdgeType(USER, "friend", USER), EdgeType(ITEM, "sequel", ITEM)
 GENRE = (EdgeType(ITEM, "genre", "genre"), ("genre", "genre", ITEM))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stand_in_encoder() -> Iterator[None]:
-    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-        rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=6) for text in texts]
-        return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", encode)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
-        yield
 
 
 @pytest.fixture(scope="module")

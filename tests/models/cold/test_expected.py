@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,10 +15,10 @@ from models.cold.expected_users import with_expected_users
 from models.cold.leave_one_out_content import leave_one_out_content
 from models.inputs import hybrid_inputs
 from models.recommender import Recommender
-from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.experiment import Experiment
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 DESCRIPTION = """name: clubs
 ratings: {file: ratings.csv, scale: [1, 5]}
 items: [{file: items.csv, id: id, concepts: {genre: {column: genre}}}]
@@ -31,11 +28,6 @@ splits: {last: {test: test.csv}}
 UNRATED = {"new veteran": "veterans", "new actor": "theatre", "nobody": ""}
 RATED = [f"i{j}" for j in range(40)]
 UNSEEN = {"new war": "war", "new drama": "drama", "anything": ""}
-
-
-def nothing(encoder: TextEncoder, texts: Sequence[str], **_: object) -> np.ndarray:
-    """The same vector for every text: this world has none."""
-    return np.ones((len(texts), 2), dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +55,8 @@ def recommender(tmp_path_factory: pytest.TempPathFactory) -> Recommender:
         model=ModelConfig(embedding_size=3, leave_out=("text",)),
         training=LangevinConfig(epochs=200, burn_in=100, hold=50, keep_every=4),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", nothing)
-        experiment = Experiment(build(Description.load(folder / "clubs.yaml")), config)
-        return experiment.recommender(experiment.run(Path(folder) / "checkpoint.safetensors"))
+    experiment = Experiment(build(Description.load(folder / "clubs.yaml")), config)
+    return experiment.recommender(experiment.run(folder / "checkpoint.safetensors"))
 
 
 def scores(listed: pd.DataFrame) -> np.ndarray:
@@ -116,7 +106,6 @@ def test_an_item_is_told_what_one_that_joins_with_its_concepts_is_told(
 ) -> None:
     """Their residuals are drawn by id: over many ids an item that joins stands where the one in the graph stands."""
     joined = [{"id": f"joined {number}"} | ({"genre": UNSEEN[item]} if UNSEEN[item] else {}) for number in range(20)]
-    monkeypatch.setattr(TextEncoder, "encode", nothing)
     extended = recommender.add_items(joined)
     users = [f"u{number}" for number in range(10)]
     in_graph = recommender.predict([(user, item) for user in users])["score"]

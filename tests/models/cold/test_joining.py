@@ -7,16 +7,13 @@ slicing; `add_items` must bring them back.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from kg.build import build
 from kg.description import Description
@@ -30,10 +27,10 @@ from models.lists.content import Content
 from models.lists.item_item import ItemItemModel
 from models.posterior import PhasedPosterior, Posterior
 from models.recommender import Recommender
-from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.experiment import Experiment
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 DESCRIPTION = """name: world
 ratings: {file: ratings.csv, scale: [1, 5]}
 items:
@@ -53,23 +50,6 @@ GENRES = {
     "bare": "",
 }
 USERS = [f"u{number}" for number in range(16)] + [f"v{number}" for number in range(16)]
-
-
-def stand_in_vectors(encoder: TextEncoder, texts: list[str], **_: Any) -> NDArray[np.float32]:
-    rows = []
-    for text in texts:
-        own = 0.2 * np.random.default_rng(list(sha256(text[:2000].encode()).digest())).normal(size=6)
-        own[0] += 2.0 * ("drama" in text.lower())
-        own[1] += 2.0 * ("war" in text.lower())
-        rows.append(own / np.linalg.norm(own))
-    return np.stack(rows).astype(np.float32)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stand_in_encoder() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", stand_in_vectors)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from copy import copy
 from dataclasses import FrozenInstanceError, replace
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -25,10 +23,10 @@ from models.people.interests import TasteSpace
 from models.people.own_tastes import OwnTastes
 from models.people.relation_ridges import relation_ridges
 from models.recommender import Recommender
-from models.text import TextEncoder
 from training.config import LangevinConfig, ModelConfig, RunConfig, SplitConfig, TextConfig
 from training.experiment import Experiment
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 DESCRIPTION = """name: genres
 ratings: {file: ratings.csv, scale: [1, 5]}
 items:
@@ -45,13 +43,8 @@ LOVERS = {"Drama": [f"u{number}" for number in range(16)], "War": [f"v{number}" 
 DAY = 86_400
 
 
-def stand_in_vectors(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-    rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=6) for text in texts]
-    return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
-def recommender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recommender]:
+def recommender(tmp_path_factory: pytest.TempPathFactory) -> Recommender:
     folder = tmp_path_factory.mktemp("world")
     rng = np.random.default_rng(0)
     rows = [
@@ -81,10 +74,8 @@ def recommender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recommende
         model=ModelConfig(embedding_size=3),
         training=LangevinConfig(epochs=200, burn_in=90, hold=50, keep_every=5),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", stand_in_vectors)
-        experiment = Experiment(build(Description.load(folder / "genres.yaml")), config)
-        yield experiment.recommender(experiment.run(folder / "checkpoint.safetensors"))
+    experiment = Experiment(build(Description.load(folder / "genres.yaml")), config)
+    return experiment.recommender(experiment.run(folder / "checkpoint.safetensors"))
 
 
 # What a profile says

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 import models.inputs
 import training.experiment
@@ -18,34 +21,85 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from models.cold.cold_start_prior import ColdStartPriors
 from models.cold.residuals import Residuals
+from models.cold.sentence_map import SentenceMap
 from models.cold.user_thresholds import UserThresholds
 from models.lists.item_item import ContentRegression, ItemItemModel
 from models.network.projection import TextProjection
 from models.posterior import PhasedPosterior, Posterior
 from models.recommender import Recommender
+from models.text import TextEncoder
 from training.bundle import load_run, write_run
 from training.config import LangevinConfig, ModelConfig, RunConfig, TextConfig
 from training.experiment import Experiment
 
 TRAINING = LangevinConfig(epochs=6, burn_in=2, hold=1, keep_every=1)
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 SIZES = {"text": TextConfig(num_features=2), "training": TRAINING}
 ITEM = [{"id": "new", "title": "Film new", "concepts": {"genre": "War"}, "ratings": {"1": 1.0, "2": 1.0}}]
 UNRATED = [{"id": "bare", "title": "Film bare"}]
 USER = [{"id": "late", "concepts": {"job": "spy"}, "ratings": {"3": 1.0, "0": 1.0}}, {"id": "later"}]
 
-Answers = Callable[[Recommender], dict[str, Any]]
+
+def with_a_map(recommender: Recommender) -> Recommender:
+    """Return a recommender with a map from sentences that say nothing in particular."""
+    rng = np.random.default_rng(0)
+    vectors = TextEncoder().encode([f"sentence {number}" for number in range(12)])
+    chosen = (rng.random((12, recommender.train.num_items)) < 0.5).astype(np.float32)
+    samples, _, size = recommender.predictor.cold.users.shape
+    rows = torch.from_numpy(rng.normal(size=(samples, 12, size)).astype(np.float32))
+    return recommender.with_map(SentenceMap.fit(vectors, chosen, rows))
+
+
+def answers(recommender: Recommender) -> dict[str, Any]:
+    """Ask all that can be asked, and return the answers as JSON values."""
+    items, users = (list(nodes.vocabulary) for nodes in (recommender.graph.items, recommender.graph.users))
+    value = 1.0 if recommender.implicit else 4.0
+    history = {"1": value, "6": value}
+    asks = {
+        "predict": lambda: recommender.predict([(user, item) for user in users for item in items]),
+        "known": lambda: recommender.recommend(user="3", k=5),
+        "unrated user": lambda: recommender.recommend(user="8", k=5),
+        "history": lambda: recommender.recommend(history=history, concepts={"job": "spy"}, k=5),
+        "nobody": lambda: recommender.recommend(history={}, k=5, diversity=0.3),
+        "sentence": lambda: recommender.recommend(text="A film about war.", k=5),
+        "histories": lambda: recommender.predict_for_histories({"n": history}, [("n", "2"), ("n", "6")]),
+        "similar": lambda: recommender.similar_items("2", k=3),
+        "audience": lambda: recommender.audience("6", k=3),
+        "questions": lambda: recommender.questions(k=3),
+        "explained": lambda: recommender.explain("4", user="3"),
+        "explained to someone new": lambda: recommender.explain("4", history=history),
+        "profile": lambda: recommender.profile("3"),
+        "ranking": lambda: recommender.rank_scores(np.arange(9)),
+    }
+    return {name: plain(ask()) for name, ask in asks.items()}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON knows it; numbers keep all their digits."""
+    if isinstance(value, pd.DataFrame):
+        return plain(value.to_dict("records"))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, np.ndarray | torch.Tensor | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return None if np.isnan(value) else float(value)
+    return value if isinstance(value, str | int | None) else repr(type(value))
 
 
 @pytest.fixture(scope="module", params=["stars", "days", "choices"])
 def trained(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    write_graph: Callable[..., Path],
-    with_a_map: Callable[[Recommender], Recommender],
+    write_tiny_graph: Callable[..., Path],
 ) -> tuple[Recommender, Path]:
     """A recommender in memory, and the run that was written of it."""
     folder = tmp_path_factory.mktemp("saved")
-    graph = write_graph(folder, implicit=request.param == "choices")
+    graph = write_tiny_graph(folder, implicit=request.param == "choices")
     config = RunConfig(model=ModelConfig(embedding_size=2, rating_dates=request.param == "days"), **SIZES)
     experiment = Experiment(Dataset.load(graph), config)
     recommender = experiment.recommender(experiment.run(folder / "checkpoint.safetensors"))
@@ -82,13 +136,13 @@ def nothing_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, module, None)
 
 
-def test_a_run_answers_as_in_memory(trained: tuple[Recommender, Path], answers: Answers, nothing_is_made: None) -> None:
+def test_a_run_answers_as_in_memory(trained: tuple[Recommender, Path], nothing_is_made: None) -> None:
     before, run = trained
     assert answers(Recommender.load(run)) == answers(before)
 
 
 def test_who_joins_a_run_is_placed_as_in_memory(
-    trained: tuple[Recommender, Path], answers: Answers, nothing_is_made: None, tmp_path: Path
+    trained: tuple[Recommender, Path], nothing_is_made: None, tmp_path: Path
 ) -> None:
     def joined(recommender: Recommender) -> Recommender:
         return recommender.add_items(ITEM).add_users(USER).add_items(UNRATED)
@@ -106,7 +160,7 @@ def test_who_joins_a_run_is_placed_as_in_memory(
 
 
 def test_a_recommender_saved_alone_is_a_run_without_its_training(
-    trained: tuple[Recommender, Path], answers: Answers, tmp_path: Path
+    trained: tuple[Recommender, Path], tmp_path: Path
 ) -> None:
     before, run = trained
     before.save(tmp_path / "alone")

@@ -3,106 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from hashlib import sha256
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from models.text import TextEncoder
-from training import cli
-from training.commands import console
-
-DESCRIPTION = """name: genres
-ratings: {file: ratings.csv, %s}
-items:
-  - {file: items.csv, id: id, label: title, text: "{title}. {genre}.", concepts: {genre: {column: genre}}}
-users:
-  - {file: users.csv, id: id, concepts: {job: {column: job}}}
-"""
-FAST = (
-    "--set",
-    "training.epochs=30",
-    "--set",
-    "training.burn_in=10",
-    "--set",
-    "training.hold=5",
-    "--set",
-    "model.embedding_size=2",
-)
-Finished = tuple[int, str, str]
-Kgrec = Callable[..., Finished]
-
-
-def stand_in_vectors(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-    rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8) for text in texts]
-    return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
-
-
-def write_world(folder: Path, kind: str) -> Path:
-    """Sixteen users, twelve items; even users love drama, odd ones war; the last user rates nothing."""
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    items = [(f"{genre[0].lower()}{number}", genre) for genre in ("Drama", "War") for number in range(6)]
-    rows = []
-    for user in range(15):
-        for item, _ in items:
-            loved = item[0] == "dw"[user % 2]
-            if rng.random() < (0.8 if loved or kind == "stars" else 0.1):
-                rows.append((f"{user:03}", item, int(rng.integers(4, 6) if loved else rng.integers(1, 3))))
-    table = pd.DataFrame(rows, columns=["user", "item", "rating"])
-    (table if kind == "stars" else table[["user", "item"]]).to_csv(folder / "ratings.csv", index=False)
-    pd.DataFrame([(item, f"Film {item}", g) for item, g in items], columns=["id", "title", "genre"]).to_csv(
-        folder / "items.csv", index=False
-    )
-    jobs = [(f"{user:03}", "<spy>") for user in range(16)]
-    pd.DataFrame(jobs, columns=["id", "job"]).to_csv(folder / "users.csv", index=False)
-    (folder / "genres.yaml").write_text(DESCRIPTION % ("scale: [1, 5]" if kind == "stars" else "feedback: implicit"))
-    return folder / "genres.yaml"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stand_in_encoder() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", stand_in_vectors)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
-        patch.setattr(console, "set_up_logging", lambda: None)  # would outlive this file
-        yield
-
-
-def call(patch: pytest.MonkeyPatch, *arguments: object) -> int:
-    patch.setattr(sys, "argv", ["kgrec", *map(str, arguments)])
-    try:
-        cli.main()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
-    return 0
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
+Kgrec = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("cli")
-    for kind in ("stars", "score"):
-        with pytest.MonkeyPatch.context() as patch:
-            assert call(patch, "build", write_world(folder / kind, kind), "--out", folder / f"{kind}-graph") == 0
-            assert call(patch, "train", folder / f"{kind}-graph", "--out", folder / f"{kind}-run", *FAST) == 0
-    return {kind: folder / f"{kind}-run" for kind in ("stars", "score")}
-
-
-@pytest.fixture
-def kgrec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Kgrec:
-    def run(*arguments: object) -> Finished:
-        capsys.readouterr()
-        code = call(monkeypatch, *arguments)
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return code, captured.out, captured.err
-
-    return run
+def runs(
+    tastes: dict[str, Path], train_tastes: Callable[..., dict[str, Path]], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    return {"stars": tastes["run"], "score": train_tastes(tmp_path_factory.mktemp("choices"), implicit=True)["run"]}
 
 
 @pytest.mark.parametrize("kind", ["stars", "score"])

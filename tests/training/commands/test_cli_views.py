@@ -3,53 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from kg.dataset import Dataset
-from models.text import TextEncoder
-from training import cli
-from training.commands import cli_views, console
+from training.commands import cli_views
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 Run = Callable[..., tuple[int, str, str]]
 
 
-def vector(text: str) -> NDArray[np.float32]:
-    row = np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8)
-    return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
-
-
 @pytest.fixture
-def run(
-    small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(small_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kgrec: Run) -> Run:
     """Run `kgrec COMMAND GRAPH ...`; gives exit code, standard output and errors."""
     small_dataset.save(tmp_path / "graph")
-    monkeypatch.setattr(console, "set_up_logging", lambda: None)  # would outlive this file
     monkeypatch.setenv("KGREC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(TextEncoder, "fingerprint", "stand-in")
-    monkeypatch.setattr(
-        TextEncoder, "encode", lambda _, texts, progress=None: np.stack([vector(text) for text in texts])
-    )
-    monkeypatch.setattr(TextEncoder, "encode_query", lambda _, text: vector(text))
-
-    def call(command: str, *arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["kgrec", command, str(tmp_path / "graph"), *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        return (code, *capsys.readouterr())
-
-    return call
+    return lambda command, *arguments: kgrec(command, tmp_path / "graph", *arguments)
 
 
 def test_show_names_the_line_of_each_edge(run: Run) -> None:

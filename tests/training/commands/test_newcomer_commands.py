@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +12,17 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from kg.build import build
-from kg.description import Description
 from kg.errors import InputError
 from models.lists.boosts_and_filters import BoostsAndFilters
-from models.text import TextEncoder
 from training.bundle import load_run
 from training.cli import app
-from training.config import LangevinConfig, ModelConfig, RunConfig, TextConfig
+from training.config import RunConfig
 from training.forgetting import RunForgetting
 from training.lists import block_of_lists, write_lists
 from training.report import evaluation_report
 from training.runs import train_run
 
-DESCRIPTION = """name: tiny
-ratings: {file: ratings.csv, scale: [1, 5]}
-items:
-  - {file: items.csv, id: id, label: title, text: "{title}", concepts: {genre: {column: genre}}}
-users:
-  - {file: users.csv, id: id, concepts: {job: {column: job}}}
-"""
-CONFIG = RunConfig(
-    text=TextConfig(num_features=2),
-    model=ModelConfig(embedding_size=2),
-    training=LangevinConfig(epochs=12, burn_in=4, hold=1, keep_every=1),
-)
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 YAML = """- id: 007
   title: The seventh
   text: A film about seven spies.
@@ -48,34 +32,9 @@ YAML = """- id: 007
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def stand_in_encoder() -> Iterator[None]:
-    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-        rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=4) for text in texts]
-        return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", encode)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
-        yield
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny")
-    users = ["ann", *map(str, range(1, 9))]
-    ratings = [
-        f"{user},{item},{1 + (3 * number + 2 * item) % 5}" for number, user in enumerate(users[:8]) for item in range(6)
-    ]
-    (folder / "ratings.csv").write_text("\n".join(["user,item,rating", *ratings]) + "\n")
-    items = [f"{item},Film {item},{'Drama' if item % 2 else 'War'}" for item in range(8)]
-    (folder / "items.csv").write_text("\n".join(["id,title,genre", *items]) + "\n")
-    jobs = [f"{user},{'cook' if number % 2 else 'smith'}" for number, user in enumerate(users)]
-    (folder / "users.csv").write_text("\n".join(["id,job", *jobs]) + "\n")
-    (folder / "tiny.yaml").write_text(DESCRIPTION)
-    build(Description.load(folder / "tiny.yaml")).save(folder / "graph")
-    train_run(folder / "graph", CONFIG, folder / "run")
-    return folder / "run"
+@pytest.fixture
+def run(tiny_run: Path) -> Path:
+    return tiny_run
 
 
 def call(*arguments: object) -> Any:
@@ -145,7 +104,7 @@ def test_a_table_like_the_one_of_the_build_is_read_by_its_description(run: Path,
 
 def test_a_grown_run_grows_again_and_the_old_ones_stay(run: Path, grown: Path, tmp_path: Path) -> None:
     before = load_run(grown).recommender.predict([("ann", "007")])
-    (tmp_path / "people.csv").write_text("id,label,job,ratings\nzoe,Zoe,cook,007=5|2=1\nold,,smith,\n")
+    (tmp_path / "people.csv").write_text("id,label,job,ratings\nzoe,Zoe,cook,007=5|2=1\nold,,spy,\n")
     told = call("add-users", grown, tmp_path / "people.csv", "--out", tmp_path / "both")
     assert told["users"] == ["zoe", "old"]
     both = load_run(tmp_path / "both").recommender
@@ -175,7 +134,7 @@ def test_a_grown_run_is_sealed(grown: Path) -> None:
 
 def test_a_grown_run_is_not_taken_for_the_training_of_its_configuration(run: Path, grown: Path) -> None:
     with pytest.raises(InputError, match="another graph, configuration or seed"):
-        train_run(run.parent / "graph", CONFIG, grown)
+        train_run(run.parent / "graph", RunConfig.load(run / "config.yaml"), grown)
 
 
 def test_who_is_forgotten_leaves_the_ratings_of_new_items(grown: Path) -> None:
@@ -186,7 +145,7 @@ def test_who_is_forgotten_leaves_the_ratings_of_new_items(grown: Path) -> None:
 
 
 def test_who_joined_a_run_can_be_forgotten_whatever_the_id_was_given_as(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "people.json").write_text('[{"id": 700123, "job": "cook"}, {"id": "anna", "job": "smith"}]')
+    (tmp_path / "people.json").write_text('[{"id": 700123, "job": "cook"}, {"id": "anna", "job": "spy"}]')
     call("add-users", run, tmp_path / "people.json", "--out", tmp_path / "grown")
     graph = tmp_path / "graph"
     shutil.copytree(run / "graph", graph)

@@ -16,7 +16,6 @@ from kg.build import build
 from kg.dataset import Dataset
 from kg.description import Description
 from kg.errors import InputError
-from models.text import TextEncoder
 from training.bundle import load_run
 from training.cli import app
 from training.comparison import benchmark_run, compare
@@ -56,20 +55,15 @@ def fit_nothing(data: BenchmarkData) -> Scorers:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def in_this_process() -> Iterator[None]:
+def in_this_process(stand_in_encoder: None) -> Iterator[None]:
     """Fit here, beside a peer that is there and two that are not, with stand-in texts."""
 
     def here(job: Callable[[Progress], Measurement], *, progress: Progress = silent) -> Measurement:
         return job(progress)
 
-    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-        return np.stack([np.array([len(text), 1.0]) / len(text) for text in texts]).astype(np.float32)
-
     absent = [Peer(name=name, fit=fit_nothing, package=f"no-such-{name}") for name in ("stars", "lists")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(benchmark_run, "in_child", here)
-        patch.setattr(TextEncoder, "encode", encode)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
         patch.setattr(compare, "OF_STARS", (Peer(name="threes", fit=fit_threes), absent[0]))
         patch.setattr(compare, "OF_LISTS", (absent[1],))
         yield

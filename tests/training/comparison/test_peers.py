@@ -13,7 +13,6 @@ from kg.description import Description
 from kg.errors import InputError
 from models.network.encoder import Messages
 from models.network.tower import NodeInputs
-from models.text import TextEncoder
 from training.comparison.peer_baselines import ALL_BASELINES, EASE_ON_LIKED
 from training.comparison.peers import BenchmarkData, Peer, peers_named
 from training.comparison.peers_implicit import ALS_100K, liked_matrix
@@ -64,11 +63,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def material(graph: Path, monkeypatch: pytest.MonkeyPatch) -> BenchmarkData:
-    def encode(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-        return np.stack([np.array([len(text), text.count("a"), 1.0]) / 20 for text in texts]).astype(np.float32)
-
-    monkeypatch.setattr(TextEncoder, "encode", encode)
+def material(graph: Path, stand_in_encoder: None) -> BenchmarkData:
     return BenchmarkData(graph, RunConfig().updated(["split.test_share=0.25", "text.num_features=2"]))
 
 

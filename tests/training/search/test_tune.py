@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,6 @@ from kg.description import Description
 from kg.errors import InputError
 from kg.named_split import NamedSplit
 from kg.ratings import Ratings
-from models.text import TextEncoder
-from training import cli
 from training.bundle import load_run
 from training.commands import console
 from training.config import RunConfig
@@ -34,24 +30,10 @@ from training.search.tune import tune
 from training.search.tuning import Tuning
 from training.search.yardstick import YARDSTICKS, newness
 
+pytestmark = pytest.mark.usefixtures("stand_in_encoder")
 EPOCHS = 5
 FAST = [f"training.epochs={EPOCHS}", "training.burn_in=2", "training.hold=1", "training.keep_every=1"]
 ADAMW = ["training.method=adamw", "training.epochs=2", "training.batches=4", "split.validation_share=0.1"]
-
-
-def vectors(encoder: TextEncoder, texts: list[str], **_: Any) -> np.ndarray:
-    rows = [np.random.default_rng(list(sha256(text.encode()).digest())).normal(size=8) for text in texts]
-    return np.stack(rows).astype(np.float32)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _stand_in_encoder() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", vectors)
-        patch.setattr(TextEncoder, "fingerprint", "stand-in")
-        patch.setattr(console, "set_up_logging", lambda: None)  # would outlive this file
-        patch.setattr("os.fsync", lambda handle: None)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -406,18 +388,7 @@ def test_a_cold_split_without_cold_validation_is_pointed_out(
 # The command
 
 
-def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["kgrec", "tune", *map(str, arguments)])
-    try:
-        cli.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
-def test_the_command_prints_one_object_or_a_table(
-    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_one_object_or_a_table(graph: Path, tmp_path: Path, kgrec: Callable[..., Any]) -> None:
     settings = [part for setting in FAST for part in ("--set", setting)]
     call = (
         graph,
@@ -429,14 +400,15 @@ def test_the_command_prints_one_object_or_a_table(
         "training.friction, model.embedding_size",
         *settings,
     )
-    assert command(monkeypatch, *call, "--json") == 0
-    found = json.loads(capsys.readouterr().out)
+    finished = kgrec("tune", *call, "--json")
+    assert finished.code == 0
+    found = finished.json
     values = [trial["value"] for trial in found["trials"]]
     assert (found["default"], found["best"]) == (values[0], min(values))
     assert found["gain"] == pytest.approx(values[0] - min(values))
     assert set(found["settings"]) == {"training.friction", "model.embedding_size"}
-    assert command(monkeypatch, *call) == 0
-    shown = capsys.readouterr()
+    shown = kgrec("tune", *call)
+    assert shown.code == 0
     assert f"{values[0]:.4f}" in shown.out
     assert "training:" not in shown.err  # nothing was trained again
 
@@ -454,13 +426,12 @@ def test_what_is_wrong_is_one_sentence_before_anything_is_written(
     graph: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    kgrec: Callable[..., tuple[int, str, str]],
     arguments: tuple[str, ...],
     said: str,
 ) -> None:
     monkeypatch.setattr(console.notes, "width", 500, raising=False)
-    assert command(monkeypatch, graph, "--out", tmp_path / "search", *arguments) == 2
-    shown = capsys.readouterr()
-    assert said in shown.err
-    assert (shown.out, shown.err.count("\n")) == ("", 1)
+    code, out, err = kgrec("tune", graph, "--out", tmp_path / "search", *arguments)
+    assert said in err
+    assert (code, out, err.count("\n")) == (2, "", 1)
     assert not (tmp_path / "search").exists()

@@ -16,7 +16,6 @@ from kg.errors import InputError
 from kg.ratings import Ratings
 from models.baselines import Biases
 from models.lists.content import Content
-from models.text import TextEncoder
 from training.bundle import load_run
 from training.chosen_baselines import BASELINES
 from training.cli import app
@@ -106,7 +105,7 @@ users:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, stand_in_encoder: None) -> Path:
     """A short run on a world where half the people like one genre; with new users and new items."""
     folder = tmp_path_factory.mktemp("few-shot")
     rng = np.random.default_rng(0)
@@ -131,9 +130,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model=ModelConfig(embedding_size=4, leave_out=("text",)),
         training=LangevinConfig(epochs=160, burn_in=80, hold=40, keep_every=5),
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TextEncoder, "encode", lambda encoder, texts, **_: np.ones((len(texts), 2), dtype=np.float32))
-        train_run(folder / "graph", config, folder / "run")
+    train_run(folder / "graph", config, folder / "run")
     return folder / "run"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import pytest
 from kg.build import build
 from kg.description import Description
 from kg.errors import InputError
-from kg.rdf import parser_process
-from kg.rdf.parser_process import ParserLimitError, parsed
+from kg.rdf import rdf_file
+from kg.rdf.rdf_file import write_as_nquads
 
 A = "http://a.example/"
 DEEP = 20_000
@@ -38,21 +37,25 @@ def test_json_ld_as_people_write_it_is_read(read_rdf: Callable[..., Any], tmp_pa
     assert len(read_rdf(tmp_path / "t.jsonld", nested_json(100)).triples) == 100
 
 
-@pytest.mark.parametrize("suffix", [".ttl", ".nt", ".nq", ".trig"])
+@pytest.mark.parametrize("suffix", [".ttl", ".trig"])
 def test_nested_statements_about_statements_are_refused(
     read_rdf: Callable[..., Any], tmp_path: Path, suffix: str
 ) -> None:
     """The parser goes down by recursion: they ended the process by a fault."""
     with pytest.raises(InputError, match="nested"):
-        read_rdf(tmp_path / f"t{suffix}", QUOTED, lenient=False)
+        read_rdf(tmp_path / f"t{suffix}", QUOTED)
 
 
-def test_a_lenient_reading_counts_lines_that_are_nested(read_rdf: Callable[..., Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("lenient", [True, False])
+def test_lines_that_are_nested_are_counted(read_rdf: Callable[..., Any], tmp_path: Path, lenient: bool) -> None:
     many = "<< " * 50
     found = read_rdf(
-        tmp_path / "t.nt", f'{QUOTED}<{A}x> <{A}says> "{many}\\n" .\n<{A}x> <{A}p> <{A}y> .\n', literals=["http://*"]
+        tmp_path / "t.nt",
+        f'{QUOTED}<{A}x> <{A}says> "{many}\\n" .\n<{A}x> <{A}p> <{A}y> .\n',
+        literals=["http://*"],
+        lenient=lenient,
     )
-    assert found.account.dropped == {"the line is not valid N-Triples": 1}
+    assert found.account.dropped == {"a statement about a statement": 1}
     assert [literal[2] for literal in found.literals] == [many + "\n"]
     assert len(found.triples) == 1
 
@@ -71,37 +74,34 @@ def test_what_the_parser_holds_in_bounded_memory_is_read(
     assert read_rdf(tmp_path / name, content).account.rows == number
 
 
-def test_time_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_is_bounded(read_rdf: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Elements within each other take the parser of RDF/XML time that grows with the square of their number."""
-    monkeypatch.setattr(parser_process, "_SECONDS", 1)
-    monkeypatch.setattr(parser_process, "_SECONDS_PER_MB", 0)
-    content = XML.format("<r:Description><a:p>" * 100_000)
-    with pytest.raises(ParserLimitError, match="far more time than its size explains"):
-        list(parsed(BytesIO(content.encode()), ox.RdfFormat.RDF_XML, size=len(content), base=A))
+    monkeypatch.setattr(rdf_file, "_SECONDS", 1)
+    monkeypatch.setattr(rdf_file, "_SECONDS_PER_MB", 0)
+    with pytest.raises(InputError, match="far more time than its size explains"):
+        read_rdf(tmp_path / "t.rdf", XML.format("<r:Description><a:p>" * 100_000))
 
 
-def test_statements_and_errors_are_those_of_the_parser_itself() -> None:
+def test_entities_that_fill_the_memory_are_refused(read_rdf: Callable[..., Any], tmp_path: Path) -> None:
+    entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
+    bomb = f'<!DOCTYPE r [<!ENTITY e0 "{"x" * 100}">{entities}]>' + XML.format(
+        "<r:Description><a:p>&e11;</a:p></r:Description>"
+    )
+    with pytest.raises(InputError, match=r"far more (memory|time) than its size explains"):
+        read_rdf(tmp_path / "t.rdf", bomb)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 4 << 20
+
+
+def test_statements_are_those_of_the_parser_itself(tmp_path: Path) -> None:
     content = f'@prefix a: <{A}> . a:x a:p "1"@en, a:y, [ a:q "\\n" ] . <rel> a:p a:z .'.encode()
     for form, text in ((ox.RdfFormat.TURTLE, content), (ox.RdfFormat.TRIG, b"<urn:g> { <urn:a> <urn:b> 1.50 }")):
-        ours = list(parsed(BytesIO(text), form, size=len(text), base=A))
-        theirs = list(ox.parse(text, format=form, base_iri=A))
-        assert ox.Dataset(ours).canonicalize is not None
-        one, other = ox.Dataset(ours), ox.Dataset(theirs)
-        for dataset in (one, other):
+        (tmp_path / "t").write_bytes(text)
+        write_as_nquads(tmp_path / "t", form, tmp_path / "t.nq", base=A)
+        ours = ox.Dataset(ox.parse((tmp_path / "t.nq").read_bytes(), format=ox.RdfFormat.N_QUADS))
+        theirs = ox.Dataset(ox.parse(text, format=form, base_iri=A))
+        for dataset in (ours, theirs):
             dataset.canonicalize(ox.CanonicalizationAlgorithm.UNSTABLE)
-        assert one == other
-    with pytest.raises(SyntaxError) as caught:
-        list(parsed(BytesIO(b"<urn:a> <urn:b>\n<urn:c> ."[:-1]), ox.RdfFormat.TURTLE, size=1, base=A))
-    assert caught.value.lineno == 2
-
-
-def test_what_reading_raises_is_raised() -> None:
-    class Broken:
-        def read(self, size: int = -1, /) -> bytes:
-            raise InputError("cut off")
-
-    with pytest.raises(InputError, match="cut off"):
-        list(parsed(Broken(), ox.RdfFormat.TURTLE, size=1))
+        assert ours == theirs
 
 
 @pytest.mark.parametrize(
