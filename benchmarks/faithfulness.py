@@ -35,6 +35,7 @@ Integers = NDArray[np.int64]
 Order = Sequence[PartKey]
 
 _COLOURS = {"account": BLUE, "account by size": LIGHT_BLUE, "GNNExplainer": RED, "random": GREY}
+_NAMES = {"account": "attribution", "account by size": "attribution by size"}  # the field's word, where people read
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -209,7 +210,7 @@ def tables(report: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         return f"{estimate['value']:{digits}} ({estimate['low']:{digits}} to {estimate['high']:{digits}})"
 
     rows = [
-        ("area between account and random order, deletion, stars", text(report["between"]["deletion"], ".3f")),
+        ("area between attribution and random order, deletion, stars", text(report["between"]["deletion"], ".3f")),
         ("the same, insertion", text(report["between"]["insertion"], ".3f")),
     ]
     for name, how in (("message", "its message removed"), ("fact", "as if never stated")):
@@ -218,7 +219,7 @@ def tables(report: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
             rows.append((f"top concept lowers more than a random other, {how}", text(top["random"], ".1%")))
             rows.append((f"mean share of all others that it beats, {how}", text(top["others"], ".1%")))
     rows.append(("largest difference of prediction and sum of parts, stars", f"{report['sums']['largest_error']:.1e}"))
-    rows.append(("processor seconds an account", f"{report['seconds_a_pair']:.3f}"))
+    rows.append(("processor seconds an attribution", f"{report['seconds_a_pair']:.3f}"))
     title = f"{report['num_pairs']:,} held-out pairs of {report['num_users']:,} users"
     by_title = {title: pd.DataFrame(rows, columns=["measure", "value (95 % interval)"])}
     if beside := report.get("gnn_explainer"):
@@ -226,7 +227,7 @@ def tables(report: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         seconds = {"account": report["seconds_a_pair"], "GNNExplainer": beside["seconds_a_pair"]}
         lines = [
             {
-                "order": name,
+                "order": _NAMES.get(name, name),
                 **{heading: text(areas[area], "+.3f") for area, heading in headings.items()},
                 "seconds a pair": f"{seconds[name]:.3f}" if name in seconds else "",
             }
@@ -250,7 +251,9 @@ def curves_figure(report: Mapping[str, Any]) -> Any:
         shown, measure = rows[number // 2], ("deletion", "insertion")[number % 2]
         for name, curve in shown["curves"].items():
             style = "o--" if name == "random" else "o-"
-            axis.plot(100 * SHARES, curve[measure], style, markersize=3.5, color=_COLOURS[name], label=name)
+            axis.plot(
+                100 * SHARES, curve[measure], style, markersize=3.5, color=_COLOURS[name], label=_NAMES.get(name, name)
+            )
         axis.set_title(f"{measure}: {shown['num_pairs']:,} pairs")
         axis.set_xlabel(f"messages {'removed' if measure == 'deletion' else 'kept'}, %")
         axis.set_ylabel("change of the prediction, stars" if measure == "deletion" else "")

@@ -1,4 +1,4 @@
-"""PyG's GNNExplainer on the pairs that accounts explain, for a comparison."""
+"""PyG's GNNExplainer on pairs that our attributions explain as well, for a comparison."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PairModel(MessagePassing):  # type: ignore[misc]
     """One pair of the trained model as PyG's explainers want it: edges that can be masked, and one number.
 
     The nodes are the senders of the messages that may be removed, then the user, then the item. A sender's features are
-    its message in every sample; what is never removed, free rows for example, is in `base`.
+    its message in every sample; what is never removed, latent factors for example, is in `base`.
 
     Args:
         base: Rows of user and item without removable messages, `[2, num_samples, size]`.
@@ -57,14 +57,14 @@ def pair_model(recommender: Recommender, user: int, item: int, keys: list[PartKe
     known = bool(phased.known_users[user] & phased.known_items[item])
     samples = recommender.samples if known else recommender.cold_samples
     rows = samples.predictor
-    base, found = [rows.users[:, user].double(), rows.items[:, item].double()], {}
+    base, message_of = [rows.users[:, user].double(), rows.items[:, item].double()], {}
     for place, (side, node) in enumerate(((USER, user), (ITEM, item))):
         contributions = contributions_to(samples, recommender.learned_ratings, side, node)
         for key, messages in zip(contributions.keys, contributions.messages.unbind(1), strict=True):
-            if key in set(keys):
-                found[key] = messages
+            if key in keys:
+                message_of[key] = messages
                 base[place] = base[place] - messages
-    features = [found[key].flatten() for key in keys]
+    features = [message_of[key].flatten() for key in keys]
     nothing = torch.zeros(2, features[0].numel(), dtype=torch.float64)
     receivers = torch.tensor([len(keys) + (key.side == ITEM) for key in keys])
     cuts = (rows.thresholds, rows.preferences[:, user])
@@ -89,8 +89,8 @@ def edge_masks(
         it raises or lowers it. And the seconds of processor time that a pair took.
     """
     masks, started = [], time.process_time()
-    for number, (one, other, mine) in enumerate(zip(user.tolist(), item.tolist(), keys, strict=True)):
-        model, x, edge_index = pair_model(recommender, one, other, mine)
+    for number, pair in enumerate(zip(user.tolist(), item.tolist(), keys, strict=True)):
+        model, x, edge_index = pair_model(recommender, *pair)
         config: dict[str, Any] = {"mode": "regression", "task_level": "graph", "return_type": "raw"}
         explainer = Explainer(
             model,

@@ -39,31 +39,20 @@ COSTS = ("prepare_seconds", "step_seconds", "run_seconds", "peak_memory_mb", "ru
 class Growth:
     """What training on so many ratings costs, with the standard recipe on one thread.
 
-    Attributes:
-        num_ratings: All ratings, of which a tenth is held out.
-        num_users: Users.
-        num_items: Items.
-        embedding_size: Latent dimensions that the recipe takes at this size.
-        prepare_seconds: From ratings in memory to the first step: split, inputs, model, first curvature.
-        step_seconds: Median of a step that also trains the cold view.
-        run_seconds: Projected for all steps and what happens between them, with the preparation.
-        step_wall_seconds: Median of a step by the clock: more than `step_seconds` where others use the machine.
-        peak_memory_mb: Largest resident memory until the last measured step, simulation and libraries included, in MB.
-        run_memory_mb: Projected peak at the end of a run: with all kept samples, and once more while they are stacked.
-
-    Seconds are those of the processor, which on one thread of a quiet machine are those of the clock.
+    Seconds are those of the processor, which on one thread of a quiet machine are those of the clock. Memory is the
+    largest resident memory, simulation and libraries included.
     """
 
-    num_ratings: int
+    num_ratings: int  # of which a tenth is held out
     num_users: int
     num_items: int
-    embedding_size: int
-    prepare_seconds: float
-    step_seconds: float
-    run_seconds: float
-    step_wall_seconds: float
-    peak_memory_mb: float
-    run_memory_mb: float
+    embedding_size: int  # latent dimensions that the recipe takes at this size
+    prepare_seconds: float  # from ratings in memory to the first step: split, inputs, model, first curvature
+    step_seconds: float  # median of a step that also trains the cold view
+    run_seconds: float  # projected for all steps and what happens between them, with the preparation
+    step_wall_seconds: float  # median of a step by the clock: more where others use the machine
+    peak_memory_mb: float  # until the last measured step
+    run_memory_mb: float  # projected at the end of a run: with all kept samples, and once more while they are stacked
 
 
 def measure(num_ratings: int, *, steps: int, embedding_size: int | None = None, seed: int = 0) -> Growth:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kg.schema import ITEM
 from models.lists.item_item import HEAD, ItemItemModel
 from models.lists.top_items import top_items
-from models.posterior import PhasedPredictor, Predictor, by_node
+from models.posterior import PhasedPredictor, by_node
 from models.recommender import Recommender
 
 __all__ = ["Latency", "measure_latency"]
@@ -27,15 +27,9 @@ WARM_UP = 5  # calls before the clock runs
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Times of one kind of call.
+    """Times of one kind of call in milliseconds: the median, and what 95 of 100 calls take at most.
 
-    Attributes:
-        name: What is called.
-        p50: Median, in milliseconds.
-        p95: 95 of 100 calls take at most so long, in milliseconds.
-        processor_p50: Median of the processor time, in milliseconds, which other programs lengthen less.
-        processor_p95: 95 of 100 calls take at most so much processor time, in milliseconds.
-        calls: Number of calls timed.
+    Processor time, of all threads, is lengthened less by other programs than that by the clock.
     """
 
     name: str
@@ -84,21 +78,18 @@ def measure_latency(recommender: Recommender, *, calls: int = 200, catalogue: in
 
 
 def _timed(name: str, call: Callable[[int], object], calls: int) -> Latency:
-    passed, used = [], []
+    times = []
     for number in range(WARM_UP + calls):
-        # Processor time, of all threads, does not count what other programs do meanwhile.
         started, before = time.perf_counter(), time.process_time()
         call(number)
-        used.append(1000 * (time.process_time() - before))
-        passed.append(1000 * (time.perf_counter() - started))
-    p50, p95 = np.percentile(passed[WARM_UP:], [50, 95])
-    processor = np.percentile(used[WARM_UP:], [50, 95])
+        times.append((time.perf_counter() - started, time.process_time() - before))
+    (p50, processor_p50), (p95, processor_p95) = 1000 * np.percentile(times[WARM_UP:], [50, 95], axis=0)
     return Latency(
         name=name,
         p50=float(p50),
         p95=float(p95),
-        processor_p50=float(processor[0]),
-        processor_p95=float(processor[1]),
+        processor_p50=float(processor_p50),
+        processor_p95=float(processor_p95),
         calls=calls,
     )
 
@@ -154,37 +145,24 @@ def _large_catalogue(recommender: Recommender, calls: int, catalogue: int, rng: 
     items = before.items[:, source]
     for rows in items:  # in place, a sample at a time
         rows += 0.1 * rows.std(0) * torch.randn(rows.shape, generator=generator)
-    predictor = Predictor(
-        users=before.users,
-        items=by_node(items),
-        thresholds=before.thresholds,
-        preferences=before.preferences,
-    )
-    phased = PhasedPredictor(
-        predictor, len(predictor), recommender.predictor.known_users, torch.ones(catalogue, dtype=torch.bool)
-    )
+    predictor = replace(before, items=by_node(items))
+    everything = torch.ones(catalogue, dtype=torch.bool)
+    phased = PhasedPredictor(predictor, len(predictor), recommender.predictor.known_users, everything)
     item_item, seen_of = _synthetic_item_item(recommender, source.numpy(), rng)
-    people = []
-    for user in rng.choice(raters, WARM_UP + calls):
-        known = recommender.user_query(user=recommender.graph.users.vocabulary.id_of(int(user)))
-        people.append(replace(known, seen=seen_of(int(user))))
+    ids = recommender.graph.users.vocabulary
+    people = [
+        replace(recommender.user_query(user=ids.id_of(int(user))), seen=seen_of(int(user)))
+        for user in rng.choice(raters, WARM_UP + calls)
+    ]
     level, power = recommender.relevant_level, recommender.relevance_power
     answers: list[NDArray[np.int64]] = []
-    found = _timed(
-        f"the {LIST_LENGTH} best of {catalogue:,} synthetic items for a user, exact",
-        lambda number: answers.append(
-            top_items(
-                phased,
-                item_item,
-                people[number],
-                level=level,
-                power=power,
-                k=LIST_LENGTH,
-                left_out=people[number].seen > 0,
-            )[0]
-        ),
-        calls,
-    )
+
+    def call(number: int) -> None:
+        person = people[number]
+        how: dict[str, Any] = {"level": level, "power": power, "k": LIST_LENGTH, "left_out": person.seen > 0}
+        answers.append(top_items(phased, item_item, person, **how)[0])
+
+    latency = _timed(f"the {LIST_LENGTH} best of {catalogue:,} synthetic items for a user, exact", call, calls)
     for person, answer in list(zip(people, answers, strict=True))[:: max(1, calls // 10)]:
         chances = person.chances(phased)[:, level:].sum(1).numpy()
         whole = chances**power * item_item(person.seen[None])[0]
@@ -193,7 +171,7 @@ def _large_catalogue(recommender: Recommender, calls: int, catalogue: int, rng: 
         # The two ways add up in other orders: nearly equal ones may swap.
         if not np.allclose(whole[answer], whole[best], rtol=1e-5):
             raise RuntimeError(f"the pruned list {answer} is not the exact one {best}")
-    return found
+    return latency
 
 
 def _synthetic_item_item(

@@ -18,21 +18,21 @@ def with_typos(text: str, rate: float, rng: np.random.Generator) -> str:
         rate: Chance of an error at each letter, in [0, 1].
         rng: Source of the errors.
     """
-    found: list[str] = []
+    written: list[str] = []
     letters = iter(zip(text, [*text[1:], ""], strict=True))
     for letter, following in letters:
         if letter not in string.ascii_letters or rng.random() >= rate:
-            found.append(letter)
+            written.append(letter)
             continue
         error = int(rng.integers(4))
         if error == 1:
-            found.append(letter * 2)
+            written.append(letter * 2)
         elif error == 2:
-            found.append(string.ascii_lowercase[int(rng.integers(26))])
+            written.append(string.ascii_lowercase[int(rng.integers(26))])
         elif error == 3:
-            found.append(following + letter)
+            written.append(following + letter)
             next(letters, None)
-    return "".join(found)
+    return "".join(written)
 
 
 PERTURBATIONS: Mapping[str, Callable[[str, np.random.Generator], str]] = {

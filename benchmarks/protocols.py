@@ -1,4 +1,4 @@
-"""Published protocols: which data, which split, and what others reported on it."""
+"""Published protocols: which data, which split, and what is measured on it; `published.csv` has what others reported."""
 
 from __future__ import annotations
 
@@ -15,24 +15,7 @@ from training.comparison.peers_surprise import SURPRISE
 from training.comparison.result_rows import TESTED
 from training.predictions import LIST_LENGTH
 
-__all__ = ["PROTOCOLS", "Protocol", "Published"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """A figure somebody reported on the same protocol.
-
-    Attributes:
-        model: What it is.
-        figures: Metric -> value.
-        source: Where it was reported.
-        uses_test_date: Whether the date of the predicted rating was an input.
-    """
-
-    model: str
-    figures: Mapping[str, float]
-    source: str
-    uses_test_date: bool = False
+__all__ = ["PROTOCOLS", "Protocol"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +28,6 @@ class Protocol:
         split: Settings of the split, as `section.field=value`.
         parts: Test parts that are measured.
         metrics: Metrics of the table, in its order.
-        published: What others reported.
         note: What a reader must know beside the figures.
         baselines: Our baselines.
         peers: Other people's models that can be measured here.
@@ -61,7 +43,6 @@ class Protocol:
     split: tuple[str, ...]
     parts: tuple[str, ...]
     metrics: tuple[str, ...]
-    published: tuple[Published, ...] = ()
     note: str = field(default="")
     baselines: tuple[Peer, ...] = ALL_BASELINES
     peers: tuple[Peer, ...] = ()
@@ -98,19 +79,6 @@ PROTOCOLS = {
             split=("split.name=u1",),
             parts=("warm",),
             metrics=_RATINGS,
-            published=(
-                Published(
-                    model="myFM ordered probit, with side information",
-                    figures={"rmse": 0.8808},
-                    source="myFM documentation, Ohtsuki",
-                    uses_test_date=True,
-                ),
-                Published(model="GLocal-K, ratings alone", figures={"rmse": 0.8889}, source="arXiv:2108.12184"),
-                Published(model="MG-GAT", figures={"rmse": 0.890}, source="arXiv:2009.04709"),
-                Published(model="GraphRec with attributes", figures={"rmse": 0.897}, source="Rashed et al. 2019"),
-                Published(model="IGMC", figures={"rmse": 0.905}, source="arXiv:1904.12058"),
-                Published(model="GC-MC with features", figures={"rmse": 0.905}, source="arXiv:1706.02263"),
-            ),
             peers=(*_RATING_PEERS, *_LISTS_100K),
             variants=_VARIANTS,
             note="One canonical split. The plots and people come from richer metadata than the published rows had.",
@@ -132,18 +100,6 @@ PROTOCOLS = {
             split=("split.name=random", "split.test_share=0.1", "split.seed=0"),
             parts=("warm",),
             metrics=_RATINGS,
-            published=(
-                Published(
-                    model="myFM ordered probit, with dates",
-                    figures={"rmse": 0.8140},
-                    source="myFM documentation, Ohtsuki",
-                    uses_test_date=True,
-                ),
-                Published(model="GLocal-K, ratings alone", figures={"rmse": 0.8227}, source="arXiv:2108.12184"),
-                Published(model="SparseFC", figures={"rmse": 0.824}, source="Muller et al. 2018"),
-                Published(model="CF-NADE", figures={"rmse": 0.829}, source="arXiv:1605.09477"),
-                Published(model="GC-MC", figures={"rmse": 0.832}, source="arXiv:1706.02263"),
-            ),
             peers=(*MYFM_WITHOUT_SETS, *SURPRISE, *_LISTS_1M),
             variants={"4 chains": _VARIANTS["4 chains"]},
             seeds=1,
@@ -179,18 +135,6 @@ PROTOCOLS = {
             split=("split.name=aldi",),
             parts=("cold_items", "warm"),
             metrics=("ndcg@20", "recall@20"),
-            published=(
-                Published(
-                    model="LLM-InS",
-                    figures={"recall@20": 0.3601, "ndcg@20": 0.2126},
-                    source="as quoted by ALDI's successors",
-                ),
-                Published(model="ALDI", figures={"recall@20": 0.2692, "ndcg@20": 0.1539}, source="ALDI, RecSys 2023"),
-                Published(model="CLCRec", figures={"recall@20": 0.2435, "ndcg@20": 0.1425}, source="ALDI, RecSys 2023"),
-                Published(
-                    model="DropoutNet", figures={"recall@20": 0.2309, "ndcg@20": 0.1312}, source="ALDI, RecSys 2023"
-                ),
-            ),
             seeds=3,
             baselines=LIST_BASELINES,
             peers=(EASE, LIGHTFM),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class Results:
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints and `results.json` holds."""
-        return {"protocol": self.protocol, "rows": self.rows, "notes": self.notes}
+        return asdict(self)
 
 
 def run_benchmark(

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.protocols import Protocol
-from training.comparison.result_rows import OURS, THIS_RUN, largest_p
+from training.comparison.result_rows import OURS, THIS_RUN, largest_p, mean_and_spread
 
 __all__ = ["published_rows", "summary"]
 
+PUBLISHED = Path(__file__).with_name("published.csv")
+
 
 def published_rows(protocol: Protocol) -> list[dict[str, Any]]:
-    """Return the figures that others reported, as rows of the protocol's first part."""
-    return [
-        {
-            "model": found.model,
-            "part": protocol.parts[0],
-            **found.figures,
-            "source": found.source,
-            "uses_test_date": found.uses_test_date,
-        }
-        for found in protocol.published
-    ]
+    """Return what others reported of a protocol, as rows of its first part."""
+    table = pd.read_csv(PUBLISHED, true_values=["yes"], false_values=["no"])
+    rows = table[table["protocol"] == protocol.name].assign(part=protocol.parts[0]).drop(columns="protocol")
+    return [{str(name): value for name, value in row.dropna().items()} for _, row in rows.iterrows()]
 
 
 def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) -> pd.DataFrame:
@@ -43,18 +39,15 @@ def summary(rows: Sequence[Mapping[str, Any]], protocol: Protocol, part: str) ->
     for model, group in frame.groupby("model", sort=False):
         source = str(group["source"].iloc[0])
         line: dict[str, str] = {"model": f"{model}{_about(group, source, repeated)}"}
-        for metric in metrics:
-            values = group[metric].dropna()
-            spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
-            line[metric] = f"{values.mean():.4f}{spread}" if len(values) else ""
+        line |= {metric: mean_and_spread(group[metric]) for metric in metrics}
         for metric in (metric for metric in metrics if f"{metric} p" in frame):
             line[f"p, {metric}"] = largest_p(group[f"{metric} p"].dropna())
         if repeated and f"{metrics[0]} {OURS} better" in frame:
             better = group[f"{metrics[0]} {OURS} better"].dropna()
             line[f"{OURS} better"] = f"{int(better.sum())} of {len(better)}" if len(better) else ""
         for column, heading in (("train_seconds", "seconds"), ("peak_memory_mb", "MB")):
-            found = group[column].dropna() if column in group else pd.Series(dtype=float)
-            line[heading] = f"{found.median():.0f}" if len(found) else ""  # the first row may have read the texts
+            costs = group[column].dropna() if column in group else pd.Series(dtype=float)
+            line[heading] = f"{costs.median():.0f}" if len(costs) else ""  # the first row may have read the texts
         line["test date"] = "used" if group["uses_test_date"].any() else ""
         lines.append(line)
     return pd.DataFrame(lines)

@@ -126,16 +126,16 @@ def _pairs(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw different pairs, sorted by user and item."""
     of_users, of_items = (cumulated_power_law(number, rng) for number in (num_users, num_items))
-    found = np.zeros(0, dtype=np.int64)
-    while len(found) < num_ratings:
-        wanted = num_ratings - len(found) + num_ratings // 8
+    pairs = np.zeros(0, dtype=np.int64)
+    while len(pairs) < num_ratings:
+        wanted = num_ratings - len(pairs) + num_ratings // 8
         user, item = drawn(of_users, wanted, rng), drawn(of_items, wanted, rng)
         # Sorting is several times faster than the hash table of np.unique.
-        found = np.sort(np.concatenate([found, user * num_items + item]))
-        found = found[np.diff(found, prepend=-1) > 0]
-    kept = np.ones(len(found), dtype=bool)
-    kept[rng.choice(len(found), len(found) - num_ratings, replace=False, shuffle=False)] = False
-    user, item = np.divmod(found[kept], num_items)
+        pairs = np.sort(np.concatenate([pairs, user * num_items + item]))
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+    kept = np.ones(len(pairs), dtype=bool)
+    kept[rng.choice(len(pairs), len(pairs) - num_ratings, replace=False, shuffle=False)] = False
+    user, item = np.divmod(pairs[kept], num_items)
     return user, item
 
 

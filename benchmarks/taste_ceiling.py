@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from sklearn.covariance import LedoitWolf
 
 from benchmarks.film_world import NOISE, FilmWorld, film_concepts
@@ -46,8 +47,8 @@ def best_estimates(world: FilmWorld, users: Sequence[str], concepts: Sequence[st
     Returns:
         `[num_users, num_concepts]`, in stars.
     """
-    found = film_concepts()
-    has = pd.crosstab(found["film"], found["concept"]).astype(np.float64)
+    concepts_of_films = film_concepts()
+    has = pd.crosstab(concepts_of_films["film"], concepts_of_films["concept"]).astype(np.float64)
     shares = has.to_numpy() / np.sqrt(has.to_numpy().sum(axis=1, keepdims=True))
     shares -= shares.mean(axis=0)
     truth = world.weights_of(world.users["id"], has.columns)
@@ -63,10 +64,10 @@ def best_estimates(world: FilmWorld, users: Sequence[str], concepts: Sequence[st
     for number in range(FOLDS):
         others = LedoitWolf().fit(truth[fold != number])
         basis = _Coordinates.of(shares, others.covariance_, counts)
-        for one in np.flatnonzero(fold == number):
-            mine = film[user == one]
-            gap = left[user == one] - shares[mine] @ others.location_
-            estimates[one] = others.location_ + basis.posterior(mine, gap)
+        for person in np.flatnonzero(fold == number):
+            rated = film[user == person]
+            gap = left[user == person] - shares[rated] @ others.location_
+            estimates[person] = others.location_ + basis.posterior(rated, gap)
     rows = pd.Index(world.users["id"]).get_indexer(list(users))
     return np.asarray(estimates[rows][:, has.columns.get_indexer(pd.Index(concepts))], dtype=np.float64)
 
@@ -104,14 +105,13 @@ class _Coordinates:
         """Return the mean of the tastes of who rated these films so much above what is expected of everyone."""
         chance = chances_of(self.share, len(film))
         free = float((chance * (1 - chance)).sum())
-        told = CHOOSINESS * (self.ratings[film].sum(axis=0) - chance @ self.ratings)
-        loose = 1 / (1 + CHOOSINESS**2 * free * self.strength)
+        from_choices = CHOOSINESS * (self.ratings[film].sum(axis=0) - chance @ self.ratings)
+        variance = 1 / (1 + CHOOSINESS**2 * free * self.strength)  # of each coordinate, given the choices
+        mean = variance * from_choices
         rows = self.ratings[film]
-        spread = rows * loose
+        spread = rows * variance
         gram = spread @ rows.T + GENEROSITY + VARIANCE * np.eye(len(rows))
-        alone = loose * told
-        found: Floats = self.to_tastes @ (alone + spread.T @ np.linalg.solve(gram, gap - rows @ alone))
-        return found
+        return np.asarray(self.to_tastes @ (mean + spread.T @ np.linalg.solve(gram, gap - rows @ mean)))
 
 
 def chances_of(share: Floats, count: int) -> Floats:
@@ -125,10 +125,12 @@ def chances_of(share: Floats, count: int) -> Floats:
     """
     if count >= len(share):
         return np.ones(len(share))
-    low, high = 0.0, 1.0
-    while -np.expm1(-high * share).sum() < count:
+
+    def surplus(rate: float) -> float:
+        return float(-np.expm1(-rate * share).sum() - count)
+
+    high = 1.0
+    while surplus(high) < 0:
         high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if -np.expm1(-middle * share).sum() < count else (low, middle)
-    return -np.expm1(-high * share)
+    rate: float = brentq(surplus, 0.0, high)
+    return np.asarray(-np.expm1(-rate * share))

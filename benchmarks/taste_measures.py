@@ -24,12 +24,12 @@ Floats = NDArray[np.float64]
 
 def correlations(given: Floats, true: Floats, wanted: NDArray[np.bool_]) -> Floats:
     """Return a rank correlation a user over the wanted entries; NaN where there are too few or all are equal."""
-    found = np.full(len(given), np.nan)
+    values = np.full(len(given), np.nan)
     for user, chosen in enumerate(wanted):
-        mine, theirs = given[user, chosen], true[user, chosen]
-        if len(mine) >= LEAST_CONCEPTS and np.ptp(mine) > 0 and np.ptp(theirs) > 0:
-            found[user] = spearmanr(mine, theirs).statistic
-    return found
+        estimates, truth = given[user, chosen], true[user, chosen]
+        if len(truth) >= LEAST_CONCEPTS and np.ptp(estimates) > 0 and np.ptp(truth) > 0:
+            values[user] = spearmanr(estimates, truth).statistic
+    return values
 
 
 def by_activity(counts: NDArray[np.int64], values: Mapping[str, Floats]) -> list[dict[str, Any]]:
@@ -48,8 +48,8 @@ def by_activity(counts: NDArray[np.int64], values: Mapping[str, Floats]) -> list
         members = (counts >= least) & (counts <= (most or np.inf))
         if not members.any():
             continue
-        for family, found in values.items():
-            estimate = estimate_of(found[members])
+        for family, of_users in values.items():
+            estimate = estimate_of(of_users[members])
             rows.append({"least": least, "most": most, "num_users": int(members.sum()), "family": family, **estimate})
     return rows
 
@@ -75,20 +75,17 @@ def coverage_of_weights(
         columns: `column` of the profile's table, `concept` (IRI) and `family`.
         users: Whose profiles are held against the truth.
     """
-    found = film_concepts()
-    found["share"] = found["film"].map(found["film"].value_counts()) ** -0.5
-    typical = found.groupby("concept")["share"].mean().loc[columns["concept"]].to_numpy()
+    concepts = film_concepts()
+    concepts["share"] = concepts["film"].map(concepts["film"].value_counts()) ** -0.5
+    typical = concepts.groupby("concept")["share"].mean().loc[columns["concept"]].to_numpy()
     truth = world.weights_of(recommender.graph.users.vocabulary.ids, columns["concept"])
     truth = (truth - truth.mean(axis=0)) * typical * stars_of_a_star(world.expected)
-    held, mine = np.zeros(len(columns)), columns["column"].to_numpy()
+    held, of_profile = np.zeros(len(columns)), columns["column"].to_numpy()
     for user in users:
         weights = recommender.behaviour.weights(int(user))
-        held += (weights.low[mine] <= truth[user]) & (truth[user] <= weights.high[mine])
-    family = columns["family"].to_numpy()
-    return {
-        name: float(held[chosen].mean() / len(users))
-        for name, chosen in {"all": family == family, **{one: family == one for one in sorted(set(family))}}.items()
-    }
+        held += (weights.low[of_profile] <= truth[user]) & (truth[user] <= weights.high[of_profile])
+    shares = pd.Series(held / len(users)).groupby(columns["family"].to_numpy()).mean()
+    return {"all": float(held.mean() / len(users)), **{str(name): float(share) for name, share in shares.items()}}
 
 
 def stars_of_a_star(expected: Floats) -> float:

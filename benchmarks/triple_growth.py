@@ -35,52 +35,30 @@ _COSTS = ("processor_seconds", "columns_seconds", "save_seconds", "peak_memory_m
 
 @dataclass(frozen=True, kw_only=True)
 class TripleGrowth:
-    """What the build of a graph from so many N-Triples costs, in a process of its own.
+    """What the build of a graph from so many N-Triples costs, in a process of its own, libraries included."""
 
-    Attributes:
-        num_triples: Lines of the file.
-        file_mb: Its size, in MB.
-        num_nodes: Nodes of the graph.
-        num_edges: Edges of the graph.
-        build_seconds: From the files to the graph in memory, by the clock.
-        processor_seconds: The same in seconds of all processors together, which other programs disturb less.
-        columns_seconds: From the files to `edges.parquet` and `nodes.parquet`.
-        save_seconds: From the files to the whole graph directory, with the RDF of record.
-        triples_per_second: Lines over `columns_seconds`.
-        columns_memory_mb: Largest resident memory until the graph is in memory, libraries included, in MB.
-        peak_memory_mb: Largest resident memory of the whole, in MB.
-    """
-
-    num_triples: int
+    num_triples: int  # lines of the file
     file_mb: float
     num_nodes: int
     num_edges: int
-    build_seconds: float
-    processor_seconds: float
-    columns_seconds: float
-    save_seconds: float
-    triples_per_second: float
-    columns_memory_mb: float
-    peak_memory_mb: float
+    build_seconds: float  # from the files to the graph in memory, by the clock
+    processor_seconds: float  # the same in seconds of all processors together, which other programs disturb less
+    columns_seconds: float  # from the files to edges.parquet and nodes.parquet
+    save_seconds: float  # from the files to the whole graph directory, with the RDF of record
+    triples_per_second: float  # lines over columns_seconds
+    columns_memory_mb: float  # largest resident memory until the graph is in memory
+    peak_memory_mb: float  # largest resident memory of the whole
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loading:
-    """Loading one file of N-Triples, beside rdflib in the same process: best of three each.
-
-    Attributes:
-        file: Its name.
-        num_triples: Its statements.
-        seconds: From the file to the tables of the engine.
-        rdflib_seconds: `rdflib.Graph().parse`.
-        ratio: How many times as fast.
-    """
+    """Loading one file of N-Triples, beside rdflib in the same process: best of three each."""
 
     file: str
     num_triples: int
-    seconds: float
-    rdflib_seconds: float
-    ratio: float
+    seconds: float  # from the file to the tables of the engine
+    rdflib_seconds: float  # rdflib.Graph().parse
+    ratio: float  # how many times as fast
 
 
 def run_triple_growth(
@@ -148,7 +126,7 @@ def _build(description: Path, num_triples: int, _: Progress) -> TripleGrowth:
     )
 
 
-def _load(file: Path, _: Progress) -> Loading:
+def _load(file: Path, _progress: Progress) -> Loading:
     import rdflib
 
     logging.getLogger("rdflib").setLevel(logging.ERROR)  # it warns of literals whose value it cannot read

@@ -84,7 +84,7 @@ class RunForgetting:
                 file=directory,
             )
         gone = np.flatnonzero(users)
-        samples = run.trained.posterior.warm.forgetting(
+        samples = run.trained.posterior.samples.forgetting(
             torch.from_numpy(gone), _senders_left(before, after), after.new_model(torch.Generator())
         )
         return cls(

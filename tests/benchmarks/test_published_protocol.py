@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import summary_table
 from benchmarks.dot_figure import Dot, dots, write_figure
-from benchmarks.protocols import PROTOCOLS, Protocol, Published
+from benchmarks.protocols import PROTOCOLS, Protocol
 from benchmarks.published_protocol import ABLATIONS, Results, run_benchmark
 from benchmarks.summary_table import summary
 from kg.build import build
@@ -153,7 +154,7 @@ def test_paired_tests_know_equal_models_and_better_ones() -> None:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Path:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Thirty users, twelve items; even users love drama, odd ones war."""
     rng = np.random.default_rng(0)
     rows = [
@@ -167,6 +168,9 @@ def world(tmp_path: Path) -> Path:
     (tmp_path / "items.csv").write_text("\n".join(["id,title,genre", *items]) + "\n")
     (tmp_path / "users.csv").write_text("\n".join(["id", *map(str, range(30))]) + "\n")
     (tmp_path / "genres.yaml").write_text(DESCRIPTION)
+    theirs = "small,theirs,0.5,,arXiv:1,no"
+    (tmp_path / "published.csv").write_text(f"protocol,model,rmse,ndcg@20,source,uses_test_date\n{theirs}\n")
+    monkeypatch.setattr(summary_table, "PUBLISHED", tmp_path / "published.csv")
     return tmp_path
 
 
@@ -177,7 +181,6 @@ def protocol_of(world: Path, **changes: Any) -> Protocol:
         split=("split.name=random", "split.test_share=0.3"),
         parts=("warm",),
         metrics=("rmse", "ndcg@20"),
-        published=(Published(model="theirs", figures={"rmse": 0.5}, source="arXiv:1"),),
     )
     return replace(protocol, **changes)
 

@@ -414,4 +414,4 @@ def test_measures_beyond_accuracy_beside_the_baselines(kgrec: Kgrec, tmp_path: P
         assert row["diversity"] == pytest.approx(found["models"]["kgrec"]["diversity"]["value"], abs=1e-6)
     written = {path.name for path in (tmp_path / "beyond").iterdir()}
     assert written == {"beyond.json", "trade-off.csv", "trade-off.png", "trade-off.svg"}
-    assert "coverage" in kgrec("beyond", "{run}", "--no-baselines").out
+    assert "coverage" in kgrec("beyond", "{run}").out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,9 +67,8 @@ def _add(
     run: Path, files: list[Path], out: Path, kind: str, description: str | None, data: Path | None, as_json: bool
 ) -> None:
     from kg.description import Description
-    from kg.growth.addition_files import first_wrong, read_records
+    from kg.growth.addition_files import read_records
     from kg.growth.described_additions import described_records
-    from kg.growth.new_entities import NewEntities
     from training.additions import write_extended_run
     from training.bundle import load_run
     from training.commands import console
@@ -99,8 +97,7 @@ def _add(
     except InputError as error:
         if error.file is not None or others:
             raise
-        check = partial(NewEntities.of, recommender.graph, kind, scale=recommender.scale)
-        raise first_wrong(records, additions.lines, file, check) from None
+        raise type(error)(str(error), file=file, line=error.line if additions.lines else None) from None
     write_extended_run(loaded.directory, loaded.manifest, extended, out)
     new_notes = extended.notes[len(recommender.notes) :]
     notes = [*additions.notes, *additions.known_links(recommender.graph.items), *new_notes]

@@ -158,34 +158,25 @@ def _print_profile(profile: Profile) -> None:
 def _habit_lines(profile: Profile) -> Iterator[str]:
     """Yield what is known of the habits, each with the share of users who are less so."""
     habits, implicit = profile.habits, profile.implicit
-    noun, rated, rate = ("choice", "chosen", "choose") if implicit else ("rating", "rated", "rate")
-    yield _habit(counted(habits.num_ratings, noun), 0, habits.activity, f"{'chose' if implicit else 'rated'} less")
-    yield from filter(
-        None,
-        (
-            _habit("mean {:.2f} stars", habits.mean_stars),
-            _habit(
-                "{:+.2f} stars beside others on the same items",
-                habits.generosity,
-                habits.generosity_rank,
-                "are stricter",
-            ),
-            _habit(
-                f"{rated} items are more popular than {{:.0%}} of all",
-                habits.popularity,
-                habits.popularity_rank,
-                f"{rate} less popular ones",
-            ),
-            _habit("correlation of stars and popularity {:.2f}", habits.popularity_correlation),
-            _habit("likes {:.1f} kinds of items effectively", habits.breadth, habits.breadth_rank, "like fewer"),
-        ),
+    noun, rated, rate, rated_less = (
+        ("choice", "chosen", "choose", "chose less") if implicit else ("rating", "rated", "rate", "rated less")
     )
-
-
-def _habit(template: str, value: float | None, rank: float | None = None, others: str = "") -> str:
-    if value is None:
-        return ""
-    return template.format(value) + ("" if rank is None else f" ({rank:.0%} of users {others})")
+    templates = (
+        ("mean {:.2f} stars", habits.mean_stars, None, ""),
+        ("{:+.2f} stars beside others on the same items", habits.generosity, habits.generosity_rank, "are stricter"),
+        (
+            f"{rated} items are more popular than {{:.0%}} of all",
+            habits.popularity,
+            habits.popularity_rank,
+            f"{rate} less popular ones",
+        ),
+        ("correlation of stars and popularity {:.2f}", habits.popularity_correlation, None, ""),
+        ("likes {:.1f} kinds of items effectively", habits.breadth, habits.breadth_rank, "like fewer"),
+    )
+    lines = [(counted(habits.num_ratings, noun), habits.activity, rated_less)]
+    lines += [(words.format(value), rank, others) for words, value, rank, others in templates if value is not None]
+    for words, rank, others in lines:
+        yield words if rank is None else f"{words} ({rank:.0%} of users {others})"
 
 
 def _interest_row(interest: Interest, implicit: bool) -> dict[str, str]:

@@ -51,11 +51,11 @@ def query(
                     console.out.print(line)
         return
     question = guide.question(sparql, file=file, limit=limit)
-    found = ask_within(graph, question, ratings=ratings, seconds=seconds)
+    answered = ask_within(graph, question, ratings=ratings, seconds=seconds)
     if as_json:
-        console.print_json(found.as_json())
+        console.print_json(answered.as_json())
     else:
-        console.print_answer(found, question.prefixes)
+        console.print_answer(answered, question.prefixes)
 
 
 def ask_within(graph: Path, question: Question, *, ratings: bool, seconds: float) -> Answer:

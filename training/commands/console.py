@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -179,22 +179,14 @@ def _flags(note: str) -> str:
 
 def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = False) -> Table:
     """Lay out recommendations or an audience; without stars the score only orders choices, and has no interval."""
-    table = _table(title)
-    table.add_column("label", overflow="fold", min_width=18)
-    table.add_column("id", overflow="fold")
-    table.add_column("score" if implicit else "stars", justify="right")
+    score, interval = "score" if implicit else "stars", "80 % interval"
+    shown = rows[["label", "id"]].assign(**{score: [f"{value:.2f}" for value in rows["score"]]})
     if not implicit:
-        table.add_column("80 % interval", justify="right", no_wrap=True)
-    table.add_column("based on")
-    table.add_column("because of", overflow="fold")
+        shown[interval] = [f"{low:g} - {high:g}" for low, high in zip(rows["low"], rows["high"], strict=True)]
+    shown = shown.assign(**{"based on": rows["source"], "because of": rows["reason"]})
     if "rules" in rows:
-        table.add_column("rules", overflow="fold")
-    for row in rows.to_dict("records"):
-        interval = [] if implicit else [f"{row['low']:g} - {row['high']:g}"]
-        rules = [row["rules"]] if "rules" in row else []
-        cells = (row["label"], row["id"], f"{row['score']:.2f}", *interval, row["source"], row["reason"], *rules)
-        table.add_row(*map(_cell, cells))
-    return table
+        shown["rules"] = rows["rules"]
+    return plain_table(title, shown, figures=(score, interval), first=18)
 
 
 def metrics_table(title: str, part: str, report: Mapping[str, Any], length: int | None = None) -> Table:
@@ -202,16 +194,11 @@ def metrics_table(title: str, part: str, report: Mapping[str, Any], length: int 
 
     A measure that none of them has is left out.
     """
-    table = _table(title)
-    table.add_column("model", no_wrap=True, min_width=11)
-    rows = {"kgrec": report["parts"][part], **{name: parts[part] for name, parts in report["baselines"].items()}}
+    models = {"kgrec": report["parts"][part], **{name: parts[part] for name, parts in report["baselines"].items()}}
     named = _METRICS if length is None else tuple(f"{name}@{length}" for name in _LISTS)
-    metrics = [metric for metric in named if any(values.get(metric) for values in rows.values())]
-    for metric in metrics:
-        table.add_column(metric, justify="right", no_wrap=True)
-    for name, values in rows.items():
-        table.add_row(name, *(_estimate(values.get(metric)) for metric in metrics))
-    return table
+    metrics = [metric for metric in named if any(values.get(metric) for values in models.values())]
+    lines = [[name, *(_estimate(values.get(metric)) for metric in metrics)] for name, values in models.items()]
+    return plain_table(title, pd.DataFrame(lines, columns=["model", *metrics]), figures=metrics, first=11)
 
 
 def diagnostics_line(phase: str, figures: Mapping[str, Any]) -> str:
@@ -231,11 +218,10 @@ def diagnostics_line(phase: str, figures: Mapping[str, Any]) -> str:
 def comparison_table(title: str, rows: pd.DataFrame) -> Table:
     """Lay out models beside each other: figures to the right, their spreads or intervals below them, ours in bold."""
     table = _table(title, box=SIMPLE_HEAD, collapse_padding=True)
-    for number, column in enumerate(rows.columns):
-        if number == 0:
-            table.add_column(column, overflow="fold", min_width=20)
-        else:
-            table.add_column(_cell(re.split(", |_| ", column)), justify="right", no_wrap=True)
+    model, *figures = rows.columns
+    table.add_column(model, overflow="fold", min_width=20)
+    for column in figures:
+        table.add_column(_cell(re.split(", |_| ", column)), justify="right", no_wrap=True)
     for row in rows.itertuples(index=False):
         ours = str(row[0]).partition(",")[0] == "kgrec"
         cells = (value if isinstance(value, list) else re.split(" (?=± )", str(value)) for value in row)
@@ -243,23 +229,33 @@ def comparison_table(title: str, rows: pd.DataFrame) -> Table:
     return table
 
 
-def plain_table(title: str, rows: pd.DataFrame) -> Table:
-    """Lay out a frame of text; a cell that is a list has a line for each of its parts."""
+def plain_table(title: str, rows: pd.DataFrame, *, figures: Collection[str] = (), first: int = 24) -> Table:
+    """Lay out a frame of text; a cell that is a list has a line for each of its parts.
+
+    Args:
+        title: Title; none where it is empty.
+        rows: The cells.
+        figures: Columns that stand to the right and are not broken.
+        first: Least width of the first column.
+    """
     table = _table(title)
     for number, column in enumerate(rows.columns):
-        table.add_column(column, overflow="fold", min_width=24 if number == 0 else None)
+        if column in figures:
+            table.add_column(column, justify="right", no_wrap=True)
+        else:
+            table.add_column(column, overflow="fold", min_width=None if number else first)
     for row in rows.itertuples(index=False):
         table.add_row(*map(_cell, row))
     return table
 
 
 def _table(title: str, **options: Any) -> Table:
-    return Table(title=visible(title), title_justify="left", title_style="bold", **options)
+    return Table(title=visible(title) or None, title_justify="left", title_style="bold", **options)
 
 
 def _cell(value: object) -> str:
     return "\n".join(map(visible, value)) if isinstance(value, list) else visible(value)
 
 
-def _estimate(value: Mapping[str, float] | None) -> str:
-    return f"{value['value']:.4f}\n{value['low']:.3f} - {value['high']:.3f}" if value else ""
+def _estimate(value: Mapping[str, float] | None) -> list[str]:
+    return [f"{value['value']:.4f}", f"{value['low']:.3f} - {value['high']:.3f}"] if value else []

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from kg.errors import InputError
-from kg.storage.manifest import canonical, sha256
+from kg.storage.manifest import canonical, read_content, sha256
 from training.bundle import load_run
 from training.chosen_baselines import settings_sentence
 from training.comparison.measurement import Measurement
@@ -138,28 +137,19 @@ def measured_run(
     identity = run.identity(fingerprint)
     kept = Measurement.read(file)
     # A run that was trained again since counts as another one.
-    if (
-        kept
-        and kept.facts["identity"] == identity
-        and (run.peer is not None or kept.facts["run"] == _checksum(directory))
-    ):
+    trained_since = run.peer is None and kept is not None and kept.facts["run"] != _checksum(directory)
+    if kept is not None and kept.facts["identity"] == identity and not trained_since:
         return kept
     job = partial(_measure_peer, run, graph) if run.peer is not None else partial(_measure_ours, run, graph, directory)
     new: Measurement = in_child(job, progress=progress)
-    facts = {**new.facts, "identity": identity, "model": run.model, "seed": run.seed, "run": _checksum(directory)}
-    new = Measurement(
-        predictions=new.predictions, train_seconds=new.train_seconds, peak_memory_mb=new.peak_memory_mb, facts=facts
-    )
+    known = {"identity": identity, "model": run.model, "seed": run.seed, "run": _checksum(directory)}
+    new = replace(new, facts={**new.facts, **known})
     new.write(file)
     return new
 
 
 def _checksum(directory: Path) -> str | None:
-    try:
-        checksum: str = json.loads((directory / "manifest.json").read_bytes())["checksum"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return checksum
+    return read_content(directory / "manifest.json").get("checksum")
 
 
 def _measure_ours(run: BenchmarkRun, graph: Path, out: Path, progress: Progress) -> Measurement:
@@ -181,7 +171,6 @@ def _measure_peer(run: BenchmarkRun, graph: Path, progress: Progress) -> Measure
     assert peer is not None
     with threadpool_limits(1):
         data = BenchmarkData(graph, run.config, progress=progress)
-        _ = data.train
         started = time.perf_counter()
         fitted = peer.fit(data, **peer.settings)
         seconds, memory = time.perf_counter() - started, peak_memory_mb()

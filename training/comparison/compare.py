@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from kg.storage.atomic import write_file
 from models.baselines import Ease
 from training.comparison.benchmark_run import BenchmarkRun, measured_runs
 from training.comparison.peer_baselines import ALL_BASELINES, EASE
-from training.comparison.peers import Peer, peers_named
+from training.comparison.peers import peers_named
 from training.comparison.peers_implicit import ALS
 from training.comparison.peers_lightfm import LIGHTFM
 from training.comparison.peers_myfm import MYFM
 from training.comparison.peers_surprise import SURPRISE
-from training.comparison.result_rows import OURS, TESTED, largest_p, table_rows
+from training.comparison.result_rows import OURS, TESTED, largest_p, mean_and_spread, table_rows
 from training.config import RunConfig
 from training.experiment import Experiment
 from training.predictions import LIST_LENGTH, LIST_MEASURES
@@ -57,13 +57,7 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints and `compare.json` holds."""
-        return {
-            "graph": self.graph,
-            "protocol": self.protocol,
-            "split": self.split,
-            "rows": self.rows,
-            "notes": self.notes,
-        }
+        return asdict(self)
 
     def table(self, part: str, length: int | None = None) -> pd.DataFrame:
         """Return the table people read for one test part: a row a model, in text.
@@ -131,7 +125,9 @@ def compare(
         BenchmarkRun(model=OURS, config=config.updated([f"seed={config.seed + more}"]), length=lengths[-1])
         for more in range(seeds)
     ]
-    plan = ours + [_beside(peer, config, lengths[-1]) for peer in (*baselines, *others)]
+    plan = ours + [
+        BenchmarkRun(model=peer.name, config=config, peer=peer, length=lengths[-1]) for peer in (*baselines, *others)
+    ]
     measured, of_models = measured_runs(plan, graph, dataset.fingerprint, out, progress=progress)
     if not any(run.model == OURS for run, _ in measured):
         raise InputError(f"our own model failed, so there is nothing to compare with: {of_models[0]}")
@@ -140,21 +136,12 @@ def compare(
     comparison = Comparison(
         graph=str(graph), protocol=config.split.name, split=split.sentence, rows=rows, notes=[*notes, *of_models]
     )
-    for file, content in zip(
-        FILES, (json.dumps(comparison.as_json(), indent=1) + "\n", as_csv(pd.DataFrame(rows))), strict=True
-    ):
-        write_file(out / file, content)
+    write_file(out / FILES[0], json.dumps(comparison.as_json(), indent=1) + "\n")
+    write_file(out / FILES[1], as_csv(pd.DataFrame(rows)))
     return comparison
 
 
-def _beside(peer: Peer, config: RunConfig, length: int) -> BenchmarkRun:
-    return BenchmarkRun(model=peer.name, config=config, peer=peer, length=length)
-
-
 def _figure(group: pd.DataFrame, metric: str) -> list[str] | str:
-    values = group[metric].dropna()
-    if values.empty:
-        return ""
-    spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
+    mean = mean_and_spread(group[metric])
     low, high = (group[f"{metric} {end}"].mean() for end in ("low", "high"))
-    return [f"{values.mean():.4f}{spread}", f"{low:.3f} - {high:.3f}"]
+    return [mean, f"{low:.3f} - {high:.3f}"] if mean else ""

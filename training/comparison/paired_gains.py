@@ -14,7 +14,7 @@ __all__ = ["holm", "rmse_gain"]
 NUM_DRAWS = 1000
 
 
-def holm(p: Sequence[float]) -> NDArray[np.float64]:
+def holm(p: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
     """Adjust p-values of a family of tests so that the chance of any false alarm stays below the level.
 
     Step-down: the i-th smallest of m is multiplied by m - i + 1, and never falls below the one before it (Holm 1979,
@@ -24,15 +24,15 @@ def holm(p: Sequence[float]) -> NDArray[np.float64]:
         p: p-values `[num_tests]`.
     """
     values = np.asarray(p, dtype=np.float64)
-    found = np.full(values.shape, np.nan)
+    adjusted = np.full(values.shape, np.nan)
     made = np.flatnonzero(~np.isnan(values))
     if not len(made):
-        return found
+        return adjusted
     if values[made].min() < 0 or values[made].max() > 1:
         raise ValueError(f"p-values lie in 0 .. 1; these span {values[made].min():g} .. {values[made].max():g}")
     order = made[np.argsort(values[made], kind="stable")]
-    found[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1)), 1.0)
-    return found
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1)), 1.0)
+    return adjusted
 
 
 def rmse_gain(

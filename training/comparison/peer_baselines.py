@@ -35,12 +35,12 @@ def fit_baseline(
     if baseline == "popularity":  # its stars are those of the biases
         choice = replace(choice, purposes=("lists",))
 
-    def evidence(ratings: Ratings) -> Ratings:
+    def learned_from(ratings: Ratings) -> Ratings:
         return ratings.select(ratings.value >= data.relevant_from) if liked else ratings
 
     fitted = choice.fitted(
-        evidence(data.train),
-        None if data.validation is None else evidence(data.validation),
+        learned_from(data.train),
+        None if data.validation is None else learned_from(data.validation),
         content=data.content if baseline == "content_knn" else None,
         scale=data.dataset.scale,
         relevant_from=data.relevant_from,
@@ -51,18 +51,18 @@ def fit_baseline(
     return fitted
 
 
-def _floor(name: str, baseline: str, *, note: str = "", **settings: bool) -> Peer:
-    grid = [dict(one) for one in BASELINES[baseline].grid]
+def _baseline(name: str, baseline: str, *, note: str = "", **settings: bool) -> Peer:
+    grid = [dict(choice) for choice in BASELINES[baseline].grid]
     return Peer(name=name, fit=fit_baseline, settings={"baseline": baseline, "grid": grid, **settings}, note=note)
 
 
-_KNN, _POPULARITY = _floor("content kNN", "content_knn"), _floor("popularity", "popularity")
-EASE = _floor("EASE", "ease")
-ALL_BASELINES = (_floor("mean", "mean"), _floor("biases", "biases"), _KNN, _POPULARITY, EASE)
+_KNN, _POPULARITY = _baseline("content kNN", "content_knn"), _baseline("popularity", "popularity")
+EASE = _baseline("EASE", "ease")
+ALL_BASELINES = (_baseline("mean", "mean"), _baseline("biases", "biases"), _KNN, _POPULARITY, EASE)
 LIST_BASELINES = (_KNN, _POPULARITY)
 
-EASE_ON_LIKED = _floor("EASE on liked items", "ease", liked=True)
-EASE_UNRATED = _floor(
+EASE_ON_LIKED = _baseline("EASE on liked items", "ease", liked=True)
+EASE_UNRATED = _baseline(
     "EASE, rated items left out",
     "ease",
     unrated=True,

@@ -39,20 +39,14 @@ class BenchmarkData:
         self.experiment = Experiment(self.dataset, config, progress=progress)
         self.progress = progress
 
-    @cached_property
-    def train(self) -> Ratings:
-        """The training ratings."""
-        return self.experiment.split.train
-
-    @property
-    def test(self) -> Mapping[str, Ratings]:
-        """The held-out ratings by part: for the measuring, never for a fit."""
-        return self.experiment.split.test
-
-    @property
-    def validation(self) -> Ratings | None:
-        """The validation ratings of the split, to choose settings by."""
-        return self.experiment.split.validation
+        split = self.experiment.split
+        self.train: Ratings = split.train
+        # Of the held-out parts, `test` is for the measuring, never for a fit; settings are chosen on `validation`.
+        self.test: Mapping[str, Ratings] = split.test
+        self.validation: Ratings | None = split.validation
+        # Levels of our own model, in stars, rising: those of the training ratings, or bins of them.
+        self.levels: NDArray[np.float32] = self.experiment.levels
+        self.relevant_from = liked_from(self.dataset.scale)  # an item counts as liked from so many stars on
 
     @cached_property
     def content(self) -> Content:
@@ -60,19 +54,9 @@ class BenchmarkData:
         return Content.of(self.experiment.data, self.experiment.item_vectors)
 
     @property
-    def levels(self) -> NDArray[np.float32]:
-        """Levels of our own model, in stars, rising: those of the training ratings, or bins of them."""
-        return self.experiment.levels
-
-    @property
     def removed(self) -> NDArray[np.bool_]:
         """Items that have left the graph, `[num_items]`: nobody's candidates."""
         return ~self.dataset.graph.items.present
-
-    @property
-    def relevant_from(self) -> float:
-        """An item counts as liked from so many stars on."""
-        return liked_from(self.dataset.scale)
 
     @cached_property
     def liked(self) -> Ratings:
@@ -86,7 +70,7 @@ class Peer:
 
     Attributes:
         name: Name in the tables.
-        fit: Called with the material and the settings; returns what the fitted model can answer.
+        fit: Called with the benchmark data and the settings; returns what the fitted model can answer.
         package: Distribution it comes in; None for our own baselines.
         settings: Keyword arguments of `fit`, as JSON values; they are part of the row's identity.
         note: What a reader must know of it.

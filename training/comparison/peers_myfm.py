@@ -12,7 +12,7 @@ Two-hop features are left out: with them the validation error was higher (0.885 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from importlib import import_module
@@ -99,25 +99,6 @@ def _relations(messages: Messages) -> list[tuple[str, sparse.csr_matrix]]:
     ]
 
 
-@dataclass(frozen=True, eq=False)
-class _Blocks:
-    users: Design
-    items: Design
-
-    @classmethod
-    def of(cls, data: BenchmarkData, leave_out: Sequence[str], only: Sequence[str] | None) -> _Blocks:
-        inputs = data.experiment.inputs
-        users, items = (design_of(side, leave_out=leave_out, only=only) for side in (inputs.users, inputs.items))
-        return cls(users, items)
-
-    @property
-    def group_shapes(self) -> list[int]:
-        return [width for design in (self.users, self.items) for _, width in design.groups]
-
-    def __call__(self, user: Indices, item: Indices) -> list[Any]:
-        return [self.users.block(user), self.items.block(item)]
-
-
 def _package() -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
@@ -131,21 +112,35 @@ def _package() -> Any:
             ) from None
 
 
-def _fit(model: Any, blocks: _Blocks, data: BenchmarkData, target: NDArray[np.generic], iterations: int) -> None:
+def _fit(
+    model: Any,
+    data: BenchmarkData,
+    target: NDArray[np.generic],
+    iterations: int,
+    leave_out: Sequence[str],
+    only: Sequence[str] | None,
+) -> Callable[[Indices, Indices], list[Any]]:
+    """Fit a model; return what makes the blocks of features for users and items."""
+    inputs = data.experiment.inputs
+    users, items = (design_of(side, leave_out=leave_out, only=only) for side in (inputs.users, inputs.items))
+
+    def blocks(user: Indices, item: Indices) -> list[Any]:
+        return [users.block(user), items.block(item)]
+
     def report(iteration: int, *state: object) -> tuple[bool, None]:
         data.progress("train", iteration + 1, iterations, "draws of myFM")
         return False, None
 
-    train = data.train
     with redirect_stderr(StringIO()):  # a progress bar of its own
         model.fit(
             None,
             target,
-            X_rel=blocks(train.user, train.item),
+            X_rel=blocks(data.train.user, data.train.item),
             n_iter=iterations,
-            group_shapes=blocks.group_shapes,
+            group_shapes=[width for design in (users, items) for _, width in design.groups],
             callback=report,
         )
+    return blocks
 
 
 def fit_regressor(
@@ -158,9 +153,8 @@ def fit_regressor(
     only: Sequence[str] | None = None,
 ) -> Scorers:
     """Fit the regressor; stars are the mean over samples, held to the scale."""
-    blocks = _Blocks.of(data, leave_out, only)
     model = _package().MyFMGibbsRegressor(rank=rank, random_seed=seed)
-    _fit(model, blocks, data, data.train.value.astype(np.float64), iterations)
+    blocks = _fit(model, data, data.train.value.astype(np.float64), iterations, leave_out, only)
 
     def stars(user: Indices, item: Indices) -> NDArray[np.floating]:
         return np.asarray(np.clip(model.predict(None, X_rel=blocks(user, item)), *data.dataset.scale))
@@ -178,9 +172,8 @@ def fit_ordered_probit(
     only: Sequence[str] | None = None,
 ) -> Scorers:
     """Fit the ordered probit; stars are the expectation of the mean chances of the levels."""
-    blocks = _Blocks.of(data, leave_out, only)
     model = _package().MyFMOrderedProbit(rank=rank, random_seed=seed)
-    _fit(model, blocks, data, nearest_level(data.train.value, data.levels), iterations)
+    blocks = _fit(model, data, nearest_level(data.train.value, data.levels), iterations, leave_out, only)
 
     def probabilities(user: Indices, item: Indices) -> NDArray[np.floating]:
         return np.asarray(model.predict_proba(None, X_rel=blocks(user, item)))

@@ -16,7 +16,7 @@ from training.evaluate import measure
 from training.metrics import paired_bootstrap_p
 from training.predictions import LIST_LENGTH, SEED, Predictions
 
-__all__ = ["LOWER_IS_BETTER", "OURS", "TESTED", "THIS_RUN", "largest_p", "table_rows"]
+__all__ = ["LOWER_IS_BETTER", "OURS", "TESTED", "THIS_RUN", "largest_p", "mean_and_spread", "table_rows"]
 
 OURS = "kgrec"
 THIS_RUN = "this run"
@@ -45,62 +45,56 @@ def table_rows(
         lengths: Lengths at which lists are measured.
         tested: Metrics that are compared with ours.
     """
-    reference = next((found for row, found in measured if row.model == OURS), None)
+    ours = next((measurement for run, measurement in measured if run.model == OURS), None)
     rows = []
-    for row, found in measured:
+    for run, measurement in measured:
+        levels = np.array(measurement.facts["levels"], dtype=np.float32)
         for part, ratings in parts.items():
-            predictions = found.predictions[part]
-            line: dict[str, Any] = {
-                "model": row.model,
+            predictions = measurement.predictions[part]
+            row: dict[str, Any] = {
+                "model": run.model,
                 "part": part,
-                "seed": row.seed,
-                "split": row.repeat,
-                "train_seconds": found.train_seconds,
-                "peak_memory_mb": found.peak_memory_mb,
+                "seed": run.seed,
+                "split": run.repeat,
+                "train_seconds": measurement.train_seconds,
+                "peak_memory_mb": measurement.peak_memory_mb,
             }
-            levels = np.array(found.facts["levels"], dtype=np.float32)
             for metric, value in measure(predictions, ratings, levels, relevant_from, lengths).items():
                 if isinstance(value, Mapping):
-                    line |= {metric: value["value"], f"{metric} low": value["low"], f"{metric} high": value["high"]}
-            if reference is not None and row.model != OURS:
-                line |= _compared(reference.predictions[part], predictions, ratings, relevant_from, lengths, tested)
-            if found.facts.get("chosen"):
-                line["chosen"] = found.facts["chosen"]
-            rows.append(line | {"source": THIS_RUN, "software": found.facts["software"], "uses_test_date": False})
+                    row |= {metric: value["value"], f"{metric} low": value["low"], f"{metric} high": value["high"]}
+            if ours is not None and run.model != OURS:
+                by_user = _by_user(ours.predictions[part], ratings, relevant_from, lengths)
+                row |= _compared(by_user, _by_user(predictions, ratings, relevant_from, lengths), tested)
+            if measurement.facts.get("chosen"):
+                row["chosen"] = measurement.facts["chosen"]
+            software = measurement.facts["software"]
+            rows.append(row | {"source": THIS_RUN, "software": software, "uses_test_date": False})
     return rows
 
 
-def _compared(
-    ours: Predictions,
-    other: Predictions,
-    ratings: Ratings,
-    relevant_from: float,
-    lengths: Sequence[int],
-    tested: Sequence[str],
-) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    mine, theirs = (_by_user(predictions, ratings, relevant_from, lengths) for predictions in (ours, other))
-    for metric in (metric for metric in tested if metric in mine and metric in theirs):
-        (values, groups), (others, _) = mine[metric], theirs[metric]
-        if len(np.unique(groups)) < 2:
-            continue
-        found[f"{metric} p"] = paired_bootstrap_p(values, others, groups, rng=SEED)
-        less = values.mean() < others.mean()
-        found[f"{metric} {OURS} better"] = bool(less if metric in LOWER_IS_BETTER else others.mean() < values.mean())
-    return found
+_ByUser = Mapping[str, tuple[NDArray[np.float64], NDArray[np.int64]]]
 
 
-def _by_user(
-    predictions: Predictions, ratings: Ratings, relevant_from: float, lengths: Sequence[int]
-) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
+def _compared(ours: _ByUser, others: _ByUser, tested: Sequence[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for metric in (metric for metric in tested if metric in ours and metric in others):
+        (values, users), (of_other, _) = ours[metric], others[metric]
+        if len(np.unique(users)) >= 2:
+            row[f"{metric} p"] = paired_bootstrap_p(values, of_other, users, rng=SEED)
+            less, more = values.mean() < of_other.mean(), values.mean() > of_other.mean()
+            row[f"{metric} {OURS} better"] = bool(less if metric in LOWER_IS_BETTER else more)
+    return row
+
+
+def _by_user(predictions: Predictions, ratings: Ratings, relevant_from: float, lengths: Sequence[int]) -> _ByUser:
     """Return the values of each metric that can be tested and the user of each value."""
-    found = {}
+    by_user = {}
     if predictions.stars is not None:
-        found["rmse"] = (predictions.errors(ratings) ** 2, ratings.user)
+        by_user["rmse"] = (predictions.errors(ratings) ** 2, ratings.user)
     if predictions.lists is not None and len(predictions.lists):
         for metric, of_users in predictions.list_measures(ratings, relevant_from, lengths).items():
-            found[metric] = (of_users, np.arange(len(of_users)))
-    return found
+            by_user[metric] = (of_users, np.arange(len(of_users)))
+    return by_user
 
 
 def largest_p(p: pd.Series) -> str:
@@ -108,3 +102,10 @@ def largest_p(p: pd.Series) -> str:
     if not len(p):
         return ""
     return "< 0.001" if p.max() < 0.001 else f"{p.max():.3f}"
+
+
+def mean_and_spread(values: pd.Series) -> str:
+    """Return a mean in text, ± the standard deviation where there are several values; nothing of none."""
+    known = values.dropna()
+    spread = f" ± {known.std():.4f}" if len(known) > 1 else ""
+    return f"{known.mean():.4f}{spread}" if len(known) else ""

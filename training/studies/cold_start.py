@@ -207,12 +207,11 @@ def _few_shot(run: Path, part: Ratings, by: str, limit: int | None, progress: Pr
     recommender = loaded.recommender
     draw = draw_given(part, by=by, limit=limit, seed=loaded.experiment.config.split.seed)
     curve = user_curve if by == USER else item_curve
-    curves = {OURS: curve(recommender, part, draw, progress=progress)}
+    curves = {OURS: curve(recommender, draw, progress=progress)}
     if by == USER and any(concepts_of(recommender, int(user)) for user in draw.newcomers):
-        curves[INFORMED] = user_curve(recommender, part, draw, informed=True, progress=progress)
+        curves[INFORMED] = user_curve(recommender, draw, informed=True, progress=progress)
     curves |= baseline_curves(
         recommender.train,
-        part,
         draw,
         recommender.content,
         recommender.scale,
@@ -220,7 +219,7 @@ def _few_shot(run: Path, part: Ratings, by: str, limit: int | None, progress: Pr
         lists=by == USER,
         progress=progress,
     )
-    return few_shot_table(curves, draw, part, recommender.levels)
+    return few_shot_table(curves, draw, recommender.levels)
 
 
 def _questions(run: Path, part: Ratings, limit: int, progress: Progress) -> pd.DataFrame:

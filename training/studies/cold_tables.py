@@ -28,7 +28,6 @@ __all__ = [
     "calibration_table",
     "few_shot_table",
     "part_gains",
-    "pit_of",
     "with_holm",
 ]
 
@@ -40,14 +39,9 @@ Rows = NDArray[np.int64]
 
 
 def with_holm(table: pd.DataFrame, *, family: Sequence[str]) -> pd.DataFrame:
-    """Add `p_holm` beside `p`, adjusted over each group of rows with equal `family` columns."""
-    found = table.copy()
-    adjusted = np.full(len(found), np.nan)
-    grouped = found.groupby(list(family), sort=False).indices if family else {"": np.arange(len(found))}
-    for rows in dict(grouped).values():
-        adjusted[rows] = holm(found["p"].to_numpy(dtype=np.float64)[rows].tolist())
-    found["p_holm"] = adjusted
-    return found
+    """Add `p_holm` beside `p`, adjusted over each group of rows with equal `family` columns; over all without any."""
+    groups = table.groupby(list(family), sort=False)["p"] if family else table.groupby(lambda _: 0)["p"]
+    return table.assign(p_holm=groups.transform(lambda p: pd.Series(holm(p.to_numpy()), p.index)))
 
 
 def part_gains(measured: Mapping[str, Measurement], parts: Mapping[str, Ratings]) -> pd.DataFrame:
@@ -55,28 +49,21 @@ def part_gains(measured: Mapping[str, Measurement], parts: Mapping[str, Ratings]
 
     Returns:
         Rows: `part`, `model`, `rmse`, `low`, `high`, `gain`, `gain_low`, `gain_high`, `p`, `p_holm` (over the models
-        of a part). `gain` of our own row is 0.
+        of a part). Our own row has no gain.
     """
     lines = []
     for part, ratings in parts.items():
         ours = measured[OURS].predictions[part].errors(ratings)
-        for model, found in measured.items():
-            if found.predictions[part].stars is None:
+        for model, measurement in measured.items():
+            if measurement.predictions[part].stars is None:
                 continue
-            errors = found.predictions[part].errors(ratings)
+            errors = measurement.predictions[part].errors(ratings)
             line = {"part": part, "model": model, **_rmse(errors, ratings.user)}
-            lines.append(line | _against(ours, errors, ratings.user, itself=model == OURS))
+            lines.append(line if model == OURS else line | _against(ours, errors, ratings.user))
     return with_holm(pd.DataFrame(lines), family=["part"])
 
 
-def few_shot_table(
-    curves: Mapping[str, Curve],
-    draw: Draw,
-    part: Ratings,
-    levels: NDArray[np.float32],
-    *,
-    reference: str = "biases",
-) -> pd.DataFrame:
+def few_shot_table(curves: Mapping[str, Curve], draw: Draw, levels: NDArray[np.float32]) -> pd.DataFrame:
     """Return a row a model and number of given ratings, with intervals over the newcomers.
 
     Returns:
@@ -85,7 +72,7 @@ def few_shot_table(
         baseline with the same ratings: `gain`, `gain_low`, `gain_high`, `p`, `p_holm` (over the numbers),
         also where the concepts of new users are known to it.
     """
-    values, owner = part.value[draw.test], draw.owner
+    values, owner = draw.part.value[draw.test], draw.owner
     lines = []
     for model, curve in curves.items():
         for number, served in curve.items():
@@ -93,20 +80,19 @@ def few_shot_table(
             if served.stars is not None:
                 line |= _rmse(served.stars - values, owner)
             if served.ndcg is not None and len(served.ndcg):
-                found = bootstrap(served.ndcg, rng=SEED)
-                line |= {"ndcg": found.value, "ndcg_low": found.low, "ndcg_high": found.high}
+                ndcg = bootstrap(served.ndcg, rng=SEED)
+                line |= {"ndcg": ndcg.value, "ndcg_low": ndcg.low, "ndcg_high": ndcg.high}
             if served.probabilities is not None:
                 level = nearest_level(values, levels)
                 pit = randomised_pit(served.probabilities, level, SEED)
                 line["coverage_80"] = float(interval_coverage(pit).mean())
                 line["log_loss"] = float(log_loss(level, served.probabilities, labels=range(len(levels))))
             if model in (OURS, INFORMED) and served.stars is not None:
-                other = curves[reference][number].stars
-                assert other is not None
-                line |= _against(served.stars - values, other - values, owner)
+                reference = curves["biases"][number].stars
+                assert reference is not None
+                line |= _against(served.stars - values, reference - values, owner)
             lines.append(line)
-    table = pd.DataFrame(lines)
-    return with_holm(table, family=["model"])
+    return with_holm(pd.DataFrame(lines), family=["model"])
 
 
 def bins_table(
@@ -132,34 +118,26 @@ def bins_table(
     lines = []
     for by, size in (("edges to concepts", degree), ("characters of text", length), ("ratings", ratings.item_counts)):
         of_rating = size[ratings.item]
-        edges_of = np.unique(np.quantile(of_rating, np.linspace(0, 1, BINS + 1)[1:-1], method="nearest"))
-        place = np.searchsorted(edges_of, of_rating, side="left")
+        ends = np.unique(np.quantile(of_rating, np.linspace(0, 1, BINS + 1)[1:-1], method="nearest"))
+        place = np.searchsorted(ends, of_rating, side="left")
         for number in np.unique(place):
             rows = place == number
             items = ratings.item[rows]
             if len(np.unique(items)) < 2:
                 continue
             low, high = of_rating[rows].min(), of_rating[rows].max()
-            line = {
-                "by": by,
-                "bin": f"{low:,}" if low == high else f"{low:,} to {high:,}",
-                "items": len(np.unique(items)),
-                "ratings": int(rows.sum()),
-                **_rmse(ours[rows], items),
-                "biases": float(np.sqrt(np.mean(biases[rows] ** 2))),
-                **_against(ours[rows], biases[rows], items),
-            }
-            lines.append(line)
+            lines.append(
+                {
+                    "by": by,
+                    "bin": f"{low:,}" if low == high else f"{low:,} to {high:,}",
+                    "items": len(np.unique(items)),
+                    "ratings": int(rows.sum()),
+                    **_rmse(ours[rows], items),
+                    "biases": float(np.sqrt(np.mean(biases[rows] ** 2))),
+                    **_against(ours[rows], biases[rows], items),
+                }
+            )
     return with_holm(pd.DataFrame(lines), family=[])
-
-
-def pit_of(measured: Measurement, part: str, ratings: Ratings) -> NDArray[np.float64]:
-    """Return the randomised PIT values of a part, `[num_ratings]`."""
-    probabilities = measured.predictions[part].probabilities
-    assert probabilities is not None
-    levels = np.array(measured.facts["levels"], dtype=np.float32)
-    level = nearest_level(ratings.value, levels)
-    return randomised_pit(probabilities.astype(np.float64), level, SEED)
 
 
 def calibration_table(measured: Measurement, parts: Mapping[str, Ratings]) -> pd.DataFrame:
@@ -169,14 +147,17 @@ def calibration_table(measured: Measurement, parts: Mapping[str, Ratings]) -> pd
         Rows: `part`, `what` (`interval` or `pit`), `at` (nominal coverage, or lower end of the bin), `share`, and for
         intervals `low`, `high` over items where items are new, else over users.
     """
+    levels = np.array(measured.facts["levels"], dtype=np.float32)
     lines: list[dict[str, Any]] = []
     for part, ratings in parts.items():
-        pit = pit_of(measured, part, ratings)
+        probabilities = measured.predictions[part].probabilities
+        assert probabilities is not None
+        pit = randomised_pit(probabilities.astype(np.float64), nearest_level(ratings.value, levels), SEED)
         groups = ratings.item if part == "cold_items" else ratings.user
         for nominal in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95):
-            found = bootstrap(interval_coverage(pit, nominal).astype(np.float64), groups=groups, rng=SEED)
-            line = {"part": part, "what": "interval", "at": nominal}
-            lines.append(line | {"share": found.value, "low": found.low, "high": found.high})
+            share = bootstrap(interval_coverage(pit, nominal).astype(np.float64), groups=groups, rng=SEED)
+            ends = {"share": share.value, "low": share.low, "high": share.high}
+            lines.append({"part": part, "what": "interval", "at": nominal, **ends})
         counts = np.histogram(pit, bins=PIT_BINS, range=(0, 1))[0] / len(pit)
         lines += [
             {"part": part, "what": "pit", "at": number / PIT_BINS, "share": float(share)}
@@ -185,38 +166,31 @@ def calibration_table(measured: Measurement, parts: Mapping[str, Ratings]) -> pd
     return pd.DataFrame(lines)
 
 
-def asking_table(found: Sequence[Interview], owner: Rows, values: NDArray[np.floating]) -> pd.DataFrame:
+def asking_table(interviews: Sequence[Interview], owner: Rows, values: NDArray[np.floating]) -> pd.DataFrame:
     """Return the error after each number of questions, and how asking for information compares with the other ways.
 
     Returns:
         Rows: `strategy`, `asked`, `answered` (mean), `rmse`, `low`, `high`, and for the other strategies `gain`,
         `gain_low`, `gain_high` of informative questions against them, `p`, `p_holm`.
     """
-    ours = {interview.asked: interview.stars - values for interview in found if interview.strategy == INFORMATIVE}
+    ours = {interview.asked: interview.stars - values for interview in interviews if interview.strategy == INFORMATIVE}
     lines = []
-    for interview in found:
-        errors = interview.stars - values
-        line = {
-            "strategy": interview.strategy,
-            "asked": interview.asked,
-            "answered": float(interview.answered.mean()),
-            **_rmse(errors, owner),
-        }
-        compared = interview.strategy != INFORMATIVE and interview.asked > 0
-        lines.append(line | _against(ours[interview.asked], errors, owner, itself=not compared))
+    for interview in interviews:
+        errors, asked = interview.stars - values, interview.asked
+        line: dict[str, Any] = {"strategy": interview.strategy, "asked": asked}
+        line |= {"answered": float(interview.answered.mean()), **_rmse(errors, owner)}
+        if interview.strategy != INFORMATIVE and asked > 0:
+            line |= _against(ours[asked], errors, owner)
+        lines.append(line)
     return with_holm(pd.DataFrame(lines), family=["strategy"])
 
 
 def _rmse(errors: NDArray[np.floating], groups: Rows) -> dict[str, float]:
-    found = bootstrap(np.square(errors), statistic="root_mean", groups=groups, rng=SEED)
-    return {"rmse": found.value, "low": found.low, "high": found.high}
+    rmse = bootstrap(np.square(errors), statistic="root_mean", groups=groups, rng=SEED)
+    return {"rmse": rmse.value, "low": rmse.low, "high": rmse.high}
 
 
-def _against(
-    ours: NDArray[np.floating], other: NDArray[np.floating], groups: Rows, *, itself: bool = False
-) -> dict[str, float]:
-    if itself:
-        return {"gain": np.nan, "gain_low": np.nan, "gain_high": np.nan, "p": np.nan}
+def _against(ours: NDArray[np.floating], other: NDArray[np.floating], groups: Rows) -> dict[str, float]:
     gain = rmse_gain(ours, other, groups, rng=SEED)
     p = paired_bootstrap_p(np.square(ours), np.square(other), groups, rng=SEED)
     return {"gain": gain.value, "gain_low": gain.low, "gain_high": gain.high, "p": p}

@@ -57,12 +57,14 @@ def styled(draw: Callable[Drawn, Any]) -> Callable[Drawn, Any]:
     return drawn
 
 
-def panels(columns: int, size: tuple[float, float], *, rows: int = 1, **shared: bool) -> tuple[Any, list[Any]]:
-    """Return a new figure of a size in inches, and its axes row by row; `shared` is `sharex`, `sharey`."""
+def panels(
+    columns: int, size: tuple[float, float], *, rows: int = 1, sharex: bool = False, sharey: bool = False
+) -> tuple[Any, list[Any]]:
+    """Return a new figure of a size in inches, and its axes row by row."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False, **shared).ravel())
+    return figure, list(figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).ravel())
 
 
 def interval(axis: Any, height: float, low: float, high: float, colour: str) -> None:

@@ -13,7 +13,6 @@ from kg.errors import InputError
 from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from models.lists.ranking import ranking
 from models.network.bilinear import bilinear
 from models.network.head import level_probabilities
 from models.recommender import Recommender
@@ -48,12 +47,14 @@ class Draw:
     """Which held-out ratings a newcomer gives, and which are predicted: the same for every number given.
 
     Attributes:
+        part: Held-out ratings of newcomers.
         newcomers: Users (or items), rising, `[num_newcomers]`.
         given: Ratings of each newcomer in the order they are given, `[num_newcomers, most]`, rows of the part.
         test: Rows of the part that are predicted, grouped by newcomer.
         owner: Place of each test row's newcomer, rising, `[num_test]`.
     """
 
+    part: Ratings
     newcomers: Rows
     given: Rows
     test: Rows
@@ -118,6 +119,7 @@ def draw_given(
         for newcomer in newcomers
     ]
     return Draw(
+        part=part,
         newcomers=newcomers,
         given=np.stack([of_one[:most] for of_one in rows]),
         test=np.concatenate([of_one[most:] for of_one in rows]),
@@ -127,7 +129,6 @@ def draw_given(
 
 def user_curve(
     recommender: Recommender,
-    part: Ratings,
     draw: Draw,
     numbers: Sequence[int] = GIVEN,
     *,
@@ -138,7 +139,6 @@ def user_curve(
 
     Args:
         recommender: What answers; it has learned from no rating of theirs.
-        part: Held-out ratings of new users.
         draw: What is given, and what is predicted.
         numbers: Numbers of given ratings.
         informed: Whether it is told their concepts as well, such as age and occupation, as far as the graph knows them.
@@ -147,31 +147,26 @@ def user_curve(
     concepts = [concepts_of(recommender, int(user)) if informed else None for user in draw.newcomers]
 
     def serve(place: int, given: Rows, test: Rows) -> tuple[Chances, NDArray[np.float32] | None]:
-        chances, scores = served(recommender, history_of(recommender, part, given), concepts[place])
-        return chances[part.item[test]], scores
+        chances, scores = served(recommender, history_of(recommender, draw.part, given), concepts[place])
+        return chances[draw.part.item[test]], scores
 
-    return _curve(recommender, part, draw, numbers, serve, progress)
+    return _curve(recommender, draw, numbers, serve, progress)
 
 
 def item_curve(
-    recommender: Recommender,
-    part: Ratings,
-    draw: Draw,
-    numbers: Sequence[int] = GIVEN,
-    *,
-    progress: Progress = silent,
+    recommender: Recommender, draw: Draw, numbers: Sequence[int] = GIVEN, *, progress: Progress = silent
 ) -> Curve:
     """Serve each new item by its text, its concepts and its first ratings, which known users gave; arguments as `user_curve`."""
 
     def serve(place: int, given: Rows, test: Rows) -> tuple[Chances, None]:
-        return _item_chances(recommender, int(draw.newcomers[place]), part.select(given), part.user[test]), None
+        item, raters = int(draw.newcomers[place]), draw.part.user[test]
+        return _item_chances(recommender, item, draw.part.select(given), raters), None
 
-    return _curve(recommender, part, draw, numbers, serve, progress)
+    return _curve(recommender, draw, numbers, serve, progress)
 
 
 def _curve(
     recommender: Recommender,
-    part: Ratings,
     draw: Draw,
     numbers: Sequence[int],
     serve: Callable[[int, Rows, Rows], tuple[Chances, NDArray[np.float32] | None]],
@@ -191,7 +186,7 @@ def _curve(
         curve[number] = Served(
             stars=probabilities.astype(np.float64) @ recommender.levels,
             probabilities=probabilities,
-            ndcg=ndcg_of_newcomers(ranked, part, draw, number, recommender.relevant_from) if ranked else None,
+            ndcg=ndcg_of_newcomers(ranked, draw, number, recommender.relevant_from) if ranked else None,
         )
     return curve
 
@@ -204,12 +199,7 @@ def served(
     The very steps of `Recommender.recommend(history=..., concepts=...)`, for all items instead of the best.
     """
     person = recommender.user_query(history=history, concepts=concepts)
-    chances = person.chances(recommender.predictor)
-    relevance = chances[:, recommender.relevant_level :].sum(1).numpy()
-    item_item = recommender.item_item(person.seen[None])[0]
-    scores = ranking(relevance, recommender.relevance_power, item_item=item_item)
-    scores[~recommender.graph.items.present] = -np.inf
-    return chances.numpy(), scores
+    return person.chances(recommender.predictor).numpy(), recommender.scores_of(person)
 
 
 def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Rows) -> Chances:
@@ -249,18 +239,17 @@ def concepts_of(recommender: Recommender, user: int) -> dict[str, list[str]]:
 
 
 def ndcg_of_newcomers(
-    scores: Sequence[NDArray[np.floating]], part: Ratings, draw: Draw, number: int, relevant_from: float
+    scores: Sequence[NDArray[np.floating]], draw: Draw, number: int, relevant_from: float
 ) -> NDArray[np.float64]:
     """Return the NDCG@20 of each new user who liked a test item, among all items they have not given, `[num_relevant]`.
 
     Args:
         scores: Scores of all items for each new user.
-        part: Held-out ratings of new users.
         draw: What is given, and what is predicted.
         number: Number of given ratings.
         relevant_from: A rating of at least so many stars says that an item was liked.
     """
-    values = []
+    part, values = draw.part, []
     for place, of_items in enumerate(scores):
         test = draw.of(place)
         liked = part.item[test[part.value[test] >= relevant_from]]

@@ -27,7 +27,6 @@ _RATE, _RANK = ("mean", "biases", "content kNN"), ("content kNN", "popularity", 
 
 def baseline_curves(
     train: Ratings,
-    part: Ratings,
     draw: Draw,
     content: Content,
     scale: tuple[float, float],
@@ -46,7 +45,6 @@ def baseline_curves(
 
     Args:
         train: Training ratings.
-        part: Held-out ratings of newcomers.
         draw: What is given, and what is predicted.
         content: Content of the items.
         scale: Lowest and highest possible rating in stars.
@@ -62,18 +60,19 @@ def baseline_curves(
         name: BASELINES[_NAMES[name]].chosen(train, None, content=content, scale=scale, relevant_from=relevant_from)
         for name in names
     }
+    asked = draw.part.select(draw.test)
     curves: dict[str, dict[int, Served]] = {name: {} for name in names}
     for step, number in enumerate(numbers):
-        known = train.concat(part.select(draw.given[:, :number].ravel()))
+        known = train.concat(draw.part.select(draw.given[:, :number].ravel()))
         for place, name in enumerate(names):
             progress("few-shot", step * len(names) + place, len(numbers) * len(names), f"{name}, {number} given")
             make, settings = BASELINES[_NAMES[name]].make, chosen[name]
             stars = ndcg = None
             if name in _RATE:
                 fitted = make(scale, **settings.get("stars", {})).fit(known, content)
-                stars = fitted.predict(part.user[draw.test], part.item[draw.test]).astype(np.float64)
+                stars = fitted.predict(asked.user, asked.item).astype(np.float64)
             if lists and name in _RANK:
                 scores = make(scale, **settings.get("lists", {})).fit(known, content).rank(draw.newcomers)
-                ndcg = ndcg_of_newcomers(list(scores), part, draw, number, relevant_from)
+                ndcg = ndcg_of_newcomers(list(scores), draw, number, relevant_from)
             curves[name][number] = Served(stars=stars, ndcg=ndcg)
     return dict(curves)

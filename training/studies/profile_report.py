@@ -24,6 +24,14 @@ __all__ = ["profile_row", "write_profiles", "write_segments"]
 
 BEST = 3  # interests a row
 EVERY = 50  # users between two words of progress
+_HABITS = {
+    "num_ratings": "ratings",
+    "mean_stars": "mean stars",
+    "generosity": "stars beside others on the same items",
+    "popularity": "share of items less popular than the user's own",
+    "popularity_correlation": "correlation of stars and popularity",
+    "breadth": "effective number of kinds of liked items",
+}
 
 
 def write_profiles(recommender: Recommender, out: Path, *, progress: Progress = silent) -> dict[str, Any]:
@@ -65,11 +73,10 @@ def write_profiles(recommender: Recommender, out: Path, *, progress: Progress = 
 def profile_row(profile: Profile) -> dict[str, Any]:
     """Return a profile as one flat row."""
 
-    def listed(some: tuple[Interest, ...]) -> str:
-        return "; ".join(f"{one.name} ({one.weight:+.2f})" for one in some[:BEST])
+    def listed(interests: tuple[Interest, ...]) -> str:
+        return "; ".join(f"{interest.name} ({interest.weight:+.2f})" for interest in interests[:BEST])
 
-    habits = profile.habits
-    row: dict[str, Any] = {
+    return {
         "user": profile.user,
         "label": profile.label,
         "source": profile.source,
@@ -78,56 +85,39 @@ def profile_row(profile: Profile) -> dict[str, Any]:
         "interests": listed(profile.interests),
         "dislikes": listed(profile.dislikes),
         "unit": profile.unit,
-    }
-    for name in habits.__dataclass_fields__:
-        value = getattr(habits, name)
-        row[name] = np.nan if value is None else value
-    return row | {
+        **{name: np.nan if value is None else value for name, value in vars(profile.habits).items()},
         "drift": profile.drift.status,
         "num_changes": len(profile.drift.change_points),
         "most_similar": profile.similar[0]["id"] if profile.similar else "",
     }
 
 
-def write_segments(found: Segments, out: Path) -> None:
+def write_segments(segments: Segments, out: Path) -> None:
     """Write `segments.json` and `members.csv` into a directory, which is made; each whole or not at all."""
     make_directory(out)
-    write_file(out / "segments.json", json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n")
-    write_file(out / "members.csv", as_csv(found.members))
+    write_file(out / "segments.json", json.dumps(segments.as_json(), indent=1, ensure_ascii=False) + "\n")
+    write_file(out / "members.csv", as_csv(segments.members))
 
 
 def _page(recommender: Recommender, table: pd.DataFrame) -> str:
     """Return the page: what the audience is like, and the first hundred profiles."""
-    known = table[table["num_ratings"] > 0]
-    told = "choices" if recommender.implicit else "ratings"
-    liked = known["interests"].str.split("; ").explode().str.replace(r" \([^()]*\)$", "", regex=True)
-    counts = liked[liked.fillna("") != ""].value_counts().head(20)
+    rated = table[table["num_ratings"] > 0]
+    noun = "choices" if recommender.implicit else "ratings"
+    names = rated["interests"].str.split("; ").explode().str.replace(r" \([^()]*\)$", "", regex=True)
+    interests = names[names.fillna("") != ""].value_counts().head(20)
     habits = [
-        [
-            words if name != "num_ratings" else told,
-            *(f"{value:.2f}" for value in known[name].quantile([0.1, 0.5, 0.9])),
-        ]
+        [noun if name == "num_ratings" else words, *(f"{end:.2f}" for end in rated[name].quantile([0.1, 0.5, 0.9]))]
         for name, words in _HABITS.items()
-        if known[name].notna().any()
+        if rated[name].notna().any()
     ]
     return rendered_page(
         "profiles.html.j2",
         title=f"Profiles of {recommender.graph.name}",
-        about=f"{counted(len(table), 'user')}, {len(known):,} with {told}. Interests are what concepts add to a user's {told} "
+        about=f"{counted(len(table), 'user')}, {len(rated):,} with {noun}. Interests are what concepts add to a user's {noun} "
         f"beyond the average user, in {table['unit'].iloc[0] if len(table) else 'stars'}.",
-        interests=[[name, str(count)] for name, count in counts.items()],
-        changes=[[name, str(count)] for name, count in known["drift"].value_counts().items()],
+        interests=[[name, str(count)] for name, count in interests.items()],
+        changes=[[name, str(count)] for name, count in rated["drift"].value_counts().items()],
         habits=habits,
-        unit=told,
+        unit=noun,
         profiles=table[["label", "num_ratings", "sentence"]].head(100).to_numpy().tolist(),
     )
-
-
-_HABITS = {
-    "num_ratings": "ratings",
-    "mean_stars": "mean stars",
-    "generosity": "stars beside others on the same items",
-    "popularity": "share of items less popular than the user's own",
-    "popularity_correlation": "correlation of stars and popularity",
-    "breadth": "effective number of kinds of liked items",
-}

@@ -58,8 +58,8 @@ def settings(study: Study) -> Any:
     """Each model's RMSE in the three settings, with 95 % intervals over users."""
     table = study.tables["gains"]
     table = table[~table["model"].str.startswith(f"{OURS} without")]
-    order = table[table["part"] == "cold_items"].sort_values("rmse")["model"]
-    order = [OURS, *(model for model in order if model != OURS)]
+    models = table[table["part"] == "cold_items"].sort_values("rmse")["model"]
+    order = [OURS, *(model for model in models if model != OURS)]
     figure, axes = panels(3, (10.5, 2.9), sharex=True, sharey=True)
     for axis, part in zip(axes, PARTS, strict=True):
         rows = table[table["part"] == part].set_index("model").reindex(order).dropna(subset=["rmse"])

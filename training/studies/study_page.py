@@ -66,7 +66,7 @@ def _settings(table: pd.DataFrame) -> list[str]:
     for part in PARTS:
         rows = table[(table["part"] == part) & ~table["model"].str.startswith(f"{OURS} without")].set_index("model")
         ours, others = rows.loc[OURS], rows.drop(index=OURS)
-        best = others.loc[others["rmse"].idxmin()]
+        best = others.iloc[int(others["rmse"].argmin())]
         sentences.append(
             f"For {_WHERE[part]}, kgrec's RMSE is {ours['rmse']:.3f}; the best baseline there, {best.name}, has "
             f"{best['rmse']:.3f}: {_compared(best)}."
@@ -80,7 +80,7 @@ def _left_out(table: pd.DataFrame) -> list[str]:
     for part in PARTS if len(table) else ():
         rows = table[table["part"] == part]
         rows = rows.set_index(rows["model"].str.removeprefix(f"{OURS} without "))
-        most = rows.loc[rows["gain"].idxmax()]
+        most = rows.iloc[int(rows["gain"].argmax())]
         if most["gain"] > 0:
             first = f"the model is hurt most without {most.name}: {_compared(most)}."
         else:
@@ -124,7 +124,7 @@ def _bins(table: pd.DataFrame) -> list[str]:
     better = int(((table["gain"] > 0) & (table["p_holm"] < 0.05)).sum())
     sentences = [f"In {better} of {len(table)} groups of new items, kgrec is significantly better than the biases."]
     for by, rows in table.groupby("by", sort=False):
-        hardest, easiest = rows.loc[rows["rmse"].idxmax()], rows.loc[rows["rmse"].idxmin()]
+        hardest, easiest = (rows.iloc[int(place)] for place in (rows["rmse"].argmax(), rows["rmse"].argmin()))
         apart = hardest["low"] > easiest["high"]
         verdict = "their intervals do not overlap" if apart else "their intervals overlap, so the order may be chance"
         sentences.append(
@@ -145,12 +145,13 @@ def _calibration(table: pd.DataFrame) -> list[str]:
 def _questions(table: pd.DataFrame) -> list[str]:
     last = int(table["asked"].max())
     at_end = table[table["asked"] == last].set_index("strategy")
+    rmse = at_end["rmse"][INFORMATIVE]
     before = table.loc[(table["strategy"] == INFORMATIVE) & (table["asked"] == 0), "rmse"].iloc[0]
     others = (f"against {name} ones: {_compared(row, 'it is')}" for name, row in at_end.drop(INFORMATIVE).iterrows())
     answered = ", ".join(f"{row['answered']:.1f} of {name} ones" for name, row in at_end.iterrows())
     return [
         f"After {last} questions chosen for what their answers tell, and for being known, the RMSE is "
-        f"{at_end.loc[INFORMATIVE, 'rmse']:.3f} (it was {before:.3f}); {'; '.join(others)}.",
+        f"{rmse:.3f} (it was {before:.3f}); {'; '.join(others)}.",
         f"Of {last} questions, people can answer {answered}, on average.",
     ]
 

@@ -36,6 +36,7 @@ def few_shot(
     values = rng.integers(1, 6, 60).astype(np.float32)
     part = Ratings(user=np.repeat(np.arange(6), 10), item=np.arange(60), value=values, num_users=6, num_items=60)
     draw = Draw(
+        part=part,
         newcomers=np.arange(6),
         given=np.zeros((6, 0), dtype=np.int64),
         test=np.arange(60),
@@ -44,7 +45,7 @@ def few_shot(
     curves = {OURS: curve_of(ours, values), "biases": curve_of(biases, values)}
     if informed:
         curves[INFORMED] = curve_of(informed, values)
-    return few_shot_table(curves, draw, part, np.arange(1, 6, dtype=np.float32))
+    return few_shot_table(curves, draw, np.arange(1, 6, dtype=np.float32))
 
 
 def study(ours: dict[int, float], biases: dict[int, float]) -> Study:
@@ -208,11 +209,11 @@ def test_the_log_loss_is_that_of_the_chance_of_what_was_given() -> None:
     values = np.array([1, 5, 5, 2], dtype=np.float32)
     owner = np.array([0, 0, 1, 1])
     part = Ratings(user=owner, item=np.arange(4), value=values, num_users=2, num_items=4)
-    draw = Draw(newcomers=np.arange(2), given=np.zeros((2, 0), np.int64), test=np.arange(4), owner=owner)
+    draw = Draw(part=part, newcomers=np.arange(2), given=np.zeros((2, 0), np.int64), test=np.arange(4), owner=owner)
     chances = np.array([[0.5, 0.5, 0, 0, 0], [0, 0, 0, 0, 1], [0.75, 0, 0, 0, 0.25], [0, 0.5, 0.5, 0, 0]], np.float32)
     levels = np.arange(1, 6, dtype=np.float32)
     served = Served(stars=chances.astype(np.float64) @ levels, probabilities=chances)
     biases = Served(stars=np.full(4, 3.0))
-    table = few_shot_table({OURS: {5: served}, "biases": {5: biases}}, draw, part, levels).set_index("model")
+    table = few_shot_table({OURS: {5: served}, "biases": {5: biases}}, draw, levels).set_index("model")
     assert table.loc[OURS, "log_loss"] == pytest.approx(np.log([2, 1, 4, 2]).mean())
     assert np.isnan(table.loc["biases", "log_loss"])

@@ -80,7 +80,7 @@ def test_the_bias_baseline_moves_with_the_given_ratings_as_its_formula_says() ->
     content = Content(np.eye(50, dtype=np.float32), nothing, nothing)
     known = {"content": content, "scale": (1, 5), "relevant_from": 4.0}
     settings = BASELINES["biases"].chosen(train, None, **known)["stars"]
-    curves = baseline_curves(train, held_out, draw, content, (1, 5), 4.0, (0, 5), lists=True)
+    curves = baseline_curves(train, draw, content, (1, 5), 4.0, (0, 5), lists=True)
     for number in (0, 5):
         known = train.concat(held_out.select(draw.given[:, :number].ravel()))
         fitted = Biases((1, 5), **settings).fit(known)
@@ -139,7 +139,7 @@ def test_curves_answer_by_the_code_path_of_recommend(run: Path) -> None:
     recommender = loaded.recommender
     held_out = loaded.experiment.split.test["cold_users"]
     draw = draw_given(held_out, by="user", most=5, least_test=5, limit=3, seed=0)
-    curve = user_curve(recommender, held_out, draw, (0, 5))
+    curve = user_curve(recommender, draw, (0, 5))
     ids = recommender.graph.items.vocabulary
     rows = draw.given[1, :5]
     history = {ids.id_of(int(held_out.item[row])): float(held_out.value[row]) for row in rows}
@@ -159,7 +159,7 @@ def test_the_concepts_of_new_users_are_told_where_wanted_and_bring_their_error_d
     user = int(draw.newcomers[0])
     club = "veterans" if int(recommender.graph.users.vocabulary.id_of(user)[1:]) % 2 else "theatre"
     assert concepts_of(recommender, user) == {"club": [club]}
-    plain, informed = (user_curve(recommender, held_out, draw, (0, 1), informed=told) for told in (False, True))
+    plain, informed = (user_curve(recommender, draw, (0, 1), informed=told) for told in (False, True))
     values = held_out.value[draw.test]
     for number in (0, 1):
         errors = [np.sqrt(np.mean((curve[number].stars - values) ** 2)) for curve in (plain, informed)]
@@ -174,7 +174,7 @@ def test_ratings_bring_the_error_of_new_items_down(run: Path) -> None:
     loaded = load_run(run)
     held_out = loaded.experiment.split.test["cold_items"]
     draw = draw_given(held_out, by="item", most=10, least_test=5, seed=0)
-    curve = item_curve(loaded.recommender, held_out, draw, (0, 10))
+    curve = item_curve(loaded.recommender, draw, (0, 10))
     errors = [np.sqrt(np.mean((curve[number].stars - held_out.value[draw.test]) ** 2)) for number in (0, 10)]
     assert errors[1] < errors[0]
 
