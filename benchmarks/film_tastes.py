@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.film_world import Activity, FilmWorld, film_concepts, simulate
 from benchmarks.taste_ceiling import best_estimates
 from benchmarks.taste_measures import by_activity, correlations, coverage_of_weights, estimate_of
 from kg.build import build
@@ -22,7 +23,7 @@ from kg.storage.atomic import write_file
 from models.recommender import Recommender
 from training.bundle import load_run
 from training.config import RunConfig
-from training.films import Activity, FilmWorld, film_concepts, simulate, write_source
+from training.films import write_film_source
 from training.progress import Progress, silent
 from training.runs import train_run
 
@@ -75,7 +76,7 @@ def run_film_world(
     num_users, activity = AUDIENCES[audience]
     world = simulate(seed=seed, num_users=num_users, activity=activity)
     with TemporaryDirectory() as folder:
-        dataset = build(Description.load(write_source(world, Path(folder))))
+        dataset = build(Description.load(write_film_source(Path(folder), world.tables)))
     graph = out / "graph"
     if not graph.exists() or Dataset.load(graph).fingerprint != dataset.fingerprint:
         dataset.save(graph)
@@ -119,7 +120,7 @@ def recovery(recommender: Recommender, world: FilmWorld) -> dict[str, Any]:
     ids = recommender.graph.users.vocabulary.ids
     users = np.flatnonzero(recommender.train.user_counts >= LEAST_RATINGS)
     behaviour = recommender.behaviour.warm
-    weights = behaviour.mean_weights(recommender.predictor.warm.users[:, users])[:, columns["column"]].astype(
+    weights = behaviour.mean_weights(recommender.predictor.samples.users[:, users])[:, columns["column"]].astype(
         np.float64
     )
     average = behaviour.of_average[columns["column"]].astype(np.float64)
@@ -174,7 +175,7 @@ def _affinities(
     shares = has.to_numpy(dtype=np.float64) / np.sqrt(has.to_numpy().sum(axis=1, keepdims=True))
     tastes = world.weights_of(recommender.graph.users.vocabulary.ids, has.columns)
     true = tastes @ shares.T
-    phase, space = recommender.predictor.warm, recommender.behaviour.warm
+    phase, space = recommender.predictor.samples, recommender.behaviour.warm
     films = recommender.graph.items.vocabulary.indices(list(has.index))
     given = np.zeros((len(users), len(films)))
     for number, average in enumerate(space.average):

@@ -13,7 +13,7 @@ from torch_geometric.explain import Explainer, GNNExplainer
 from torch_geometric.nn import MessagePassing
 
 from kg.schema import ITEM, USER
-from models.attribution.contributions import PartKey, contributions_to, learned_ratings
+from models.attribution.contributions import PartKey, contributions_to
 from models.network.bilinear import bilinear
 from models.network.head import level_probabilities
 from models.posterior import expected_value
@@ -53,13 +53,13 @@ class PairModel(MessagePassing):  # type: ignore[misc]
 
 def pair_model(recommender: Recommender, user: int, item: int, keys: list[PartKey]) -> tuple[PairModel, Tensor, Tensor]:
     """Return the model of one pair, its features and its edges, one for each of `keys`, in their order."""
-    phased, posterior = recommender.predictor, recommender.posterior
-    warm = bool(phased.known_users[user] & phased.known_items[item])
-    samples, rows = (posterior.warm, phased.warm) if warm else (posterior.cold, phased.cold)
+    phased = recommender.predictor
+    known = bool(phased.known_users[user] & phased.known_items[item])
+    samples = recommender.samples if known else recommender.cold_samples
+    rows = samples.predictor
     base, message_of = [rows.users[:, user].double(), rows.items[:, item].double()], {}
-    train = learned_ratings(recommender)
     for place, (side, node) in enumerate(((USER, user), (ITEM, item))):
-        contributions = contributions_to(samples, rows, recommender.data, train, side, node)
+        contributions = contributions_to(samples, recommender.learned_ratings, side, node)
         for key, message in zip(contributions.keys, contributions.messages.unbind(1), strict=True):
             if key in keys:
                 message_of[key] = message

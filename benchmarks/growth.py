@@ -20,9 +20,9 @@ from benchmarks.synthetic import FEWEST_RATINGS, simulate_ratings
 from kg.errors import InputError
 from kg.storage.atomic import make_directory
 from training.config import LangevinConfig
-from training.experiment import COLD_SEED, THREADS, Experiment
+from training.experiment import THREADS, Experiment
 from training.loop import train
-from training.objective import RatingObjective, TrainingBatch
+from training.objective import RatingObjective
 from training.peak_memory import peak_memory_mb
 from training.progress import Progress, silent
 from training.recipes import standard
@@ -79,15 +79,9 @@ def measure(num_ratings: int, *, steps: int, embedding_size: int | None = None, 
     experiment.use_vectors(world.item_vectors)
     generator = torch.Generator().manual_seed(seed)
     model = experiment.new_model(generator)
-    batch = TrainingBatch.draw(
-        experiment.split.train,
-        experiment.levels,
-        share=config.model.cold_share,
-        generator=torch.Generator().manual_seed(COLD_SEED),
-        sessions=experiment.sessions,
-    )
     objective = RatingObjective(experiment.inputs, weight=config.model.cold_weight)
-    method = LangevinTraining(model, objective, batch, config.training, experiment.priors(model), generator)
+    batch, priors = experiment.training_batch, experiment.priors(model)
+    method = LangevinTraining(model, objective, batch, config.training, priors, generator)
     prepared = time.process_time() - started
     fabric = Fabric(accelerator="cpu", devices=1)
     module, optimizer = fabric.setup(model, method.optimizer)

@@ -141,7 +141,7 @@ def _large_catalogue(recommender: Recommender, calls: int, catalogue: int, rng: 
     raters = np.flatnonzero(recommender.train.user_counts)
     source = torch.from_numpy(rng.choice(rated, catalogue))
     generator = torch.Generator().manual_seed(0)
-    before = recommender.predictor.warm
+    before = recommender.predictor.samples
     items = before.items[:, source]
     for rows in items:  # in place, a sample at a time
         rows += 0.1 * rows.std(0) * torch.randn(rows.shape, generator=generator)

@@ -32,7 +32,6 @@ class Protocol:
         baselines: Our baselines.
         peers: Other people's models that can be measured here.
         variants: Other settings of our model, by name, as `section.field=value`.
-        dated: Names of the variants that are told the dates of the test ratings; no other row is.
         repeats: Further settings of each repetition of the split.
         seeds: Usual number of seeds of our model, a repetition.
         candidates: What is ranked for a user: `UNRATED` items, those `NOT_LIKED` in training, or `UNSEEN` ones.
@@ -48,7 +47,6 @@ class Protocol:
     baselines: tuple[Peer, ...] = ALL_BASELINES
     peers: tuple[Peer, ...] = ()
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    dated: frozenset[str] = frozenset()
     repeats: tuple[tuple[str, ...], ...] = ((),)
     seeds: int = 5
     candidates: str = UNRATED
@@ -67,7 +65,6 @@ _LISTS_10 = ("recall@10", "ndcg@10", "mrr@10", "hit_rate@10")
 _RATING_PEERS = (*MYFM, *SURPRISE)
 _LISTS_100K = (EASE_ON_LIKED, ALS_100K, LIGHTFM)
 _LISTS_1M = (EASE_ON_LIKED, ALS_1M, LIGHTFM)
-WITH_DATE = "with the test date"
 _VARIANTS = {
     "4 chains": ("training.chains=4",),
     "adamw": ("training.method=adamw", "split.validation_share=0.05"),
@@ -83,8 +80,7 @@ PROTOCOLS = {
             parts=("warm",),
             metrics=_RATINGS,
             peers=(*_RATING_PEERS, *_LISTS_100K),
-            variants={**_VARIANTS, WITH_DATE: ("model.rating_dates=true",)},
-            dated=frozenset({WITH_DATE}),
+            variants=_VARIANTS,
             note="One canonical split. The plots and people come from richer metadata than the published rows had.",
         ),
         Protocol(

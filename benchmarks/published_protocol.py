@@ -35,7 +35,6 @@ ABLATIONS: Mapping[str, str] = {
     "without concepts and text": "model.leave_out=[concepts, text]",
     "without neighbours and two hops": "model.leave_out=[neighbours, two_hops]",
     "without two hops": "model.leave_out=[two_hops]",
-    "without dates": "model.leave_out=[dates]",
     "without cold training": "model.cold_weight=0",
 }
 
@@ -140,7 +139,6 @@ def _ours(
     changes: Mapping[str, Sequence[str]],
     notes: list[str],
 ) -> list[BenchmarkRun]:
-    dated = {f"{OURS}, {name}" for name in protocol.dated}
     configs = [(OURS, config.updated([f"seed={seed}"])) for seed in seeds]
     for name, change in changes.items():
         try:
@@ -148,6 +146,6 @@ def _ours(
         except InputError as error:
             notes.append(f"{name}: left out, since {error}.")
     return [
-        BenchmarkRun(model=name, config=changed, repeat=repeat, candidates=protocol.candidates, dates=name in dated)
+        BenchmarkRun(model=name, config=changed, repeat=repeat, candidates=protocol.candidates)
         for name, changed in configs
     ]

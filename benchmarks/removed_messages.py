@@ -10,13 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from kg.schema import ITEM, USER
-from models.attribution.contributions import CONCEPT, NEIGHBOUR, PartKey, learned_ratings
+from models.attribution.contributions import CONCEPT, NEIGHBOUR, PartKey
 from models.inputs import hybrid_inputs
+from models.lists.trained import Trained
 from models.network.graph_inputs import GraphInputs, MessageType
-from models.network.hybrid import HybridModel
 from models.network.message_names import HOP, RATED
-from models.posterior import Posterior, Predictor, expected_value
-from models.trained import Trained
+from models.posterior import Predictor, SampledNetwork, expected_value
 
 __all__ = ["predict_without"]
 
@@ -34,7 +33,7 @@ def predict_without(
 
     Every altered user and item becomes a node of its own, whose edges and two-hop features are built without what was
     removed; then the network encodes them and the head reads the scores, as for any prediction. Nothing is subtracted
-    from a score, so this can be held against an attribution. Latent factors and dates stay as training left them.
+    from a score, so this can be held against an attribution. Latent factors stay as training left them.
 
     Args:
         recommender: A trained model.
@@ -49,11 +48,7 @@ def predict_without(
     """
     known = recommender.predictor.known_users[user] & recommender.predictor.known_items[item]
     levels, found = torch.tensor(recommender.levels), np.zeros(len(user))
-    phases = (
-        (recommender.posterior.warm, recommender.predictor.warm, known),
-        (recommender.posterior.cold, recommender.predictor.cold, ~known),
-    )
-    for posterior, predictor, mask in phases:
+    for samples, mask in ((recommender.samples, known), (recommender.cold_samples, ~known)):
         places = mask.nonzero()[:, 0].numpy()
         for start in range(0, len(places), _VARIANTS):
             some = places[start : start + _VARIANTS]
@@ -61,7 +56,7 @@ def predict_without(
                 side: _Variants.of(side, nodes[some], [removed[place] for place in some])
                 for side, nodes in ((USER, user), (ITEM, item))
             }
-            rows = _encoded(recommender, posterior, predictor, sides, renormalise=renormalise)
+            rows = _encoded(recommender, samples, sides, renormalise=renormalise)
             pairs = [torch.from_numpy(sides[side].of_pair) for side in (USER, ITEM)]
             found[some] = expected_value(rows.probabilities(*pairs), levels).double().numpy()
     return found
@@ -114,8 +109,7 @@ class _Variants:
 
 def _encoded(
     recommender: Trained,
-    posterior: Posterior,
-    predictor: Predictor,
+    samples: SampledNetwork,
     sides: dict[str, _Variants],
     *,
     renormalise: bool,
@@ -125,17 +119,13 @@ def _encoded(
     for side, variants in sides.items():
         _fill(data, recommender, side, variants, renormalise=renormalise)
     users, items = (torch.from_numpy(sides[side].nodes) for side in (USER, ITEM))
-    # What days add does not depend on messages; it stands in the latent factors, so that sessions need no variants.
-    days = None if predictor.dated is None else predictor.users[:, users] - predictor.dated.users[:, users]
-    kept = posterior.of_nodes(users, items, days)
-    whole = recommender.model
-    model = HybridModel(whole.users, whole.items, whole.cold_users, whole.cold_items, whole.head)
+    kept, model = samples.posterior.of_nodes(users, items), recommender.network.model
     phased = recommender.predictor
     # The network gives those who joined later the cold view, even where all samples answer for them.
     known = {USER: phased.known_users & recommender.learned(USER), ITEM: phased.known_items}
     rows = kept.predictor(model, hybrid_inputs(data), *(known[side][sides[side].nodes] for side in (USER, ITEM)))
     # No message moves how someone uses the scale.
-    return replace(rows, preferences=predictor.preferences[:, sides[USER].nodes])
+    return replace(rows, preferences=samples.predictor.preferences[:, sides[USER].nodes])
 
 
 def _fill(data: GraphInputs, recommender: Trained, side: str, variants: _Variants, *, renormalise: bool) -> None:
@@ -154,7 +144,7 @@ def _fill(data: GraphInputs, recommender: Trained, side: str, variants: _Variant
         sender, num_senders = edges.edge_index[0].numpy()[place], int(whole[edge_type[0]].num_nodes)
         stays = ~np.isin(variant * num_senders + sender, variants.lacking(kind, message, num_senders))
         weight = edges.edge_weight.numpy()[place][stays]
-        if renormalise and edge_type[1] != "dated":
+        if renormalise:
             weight = weight * _growth(variant, stays)
         data[edge_type].senders = edges.senders
         data[edge_type].edge_index = torch.from_numpy(np.stack([sender, variant])[:, stays])
@@ -166,7 +156,7 @@ def _fill(data: GraphInputs, recommender: Trained, side: str, variants: _Variant
 
 def _fill_two_hops(data: GraphInputs, recommender: Trained, variants: _Variants, *, renormalise: bool) -> None:
     """Sum the two-hop features of users over the rated items that stay."""
-    train = learned_ratings(recommender)
+    train = recommender.learned_ratings
     variant, place = variants.expanded(train.user)
     partner = train.item[place]
     stays = ~np.isin(variant * train.num_items + partner, variants.lacking(NEIGHBOUR, None, train.num_items))

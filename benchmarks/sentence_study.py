@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.perturbations import PERTURBATIONS
 from kg.errors import InputError
-from models.cold.text_query import TextQuery
+from models.lists.text_query import TextQuery
 from models.lists.user_query import user_query_of_history
 from models.recommender import Recommender
 from training.bundle import Run
@@ -19,7 +19,7 @@ from training.metrics import bootstrap, ndcg_at, paired_bootstrap_p, recall_at
 from training.predictions import LIST_LENGTH, SEED
 from training.progress import Progress, silent
 from training.synthetic_texts import Facts, Profiler
-from training.text_templates import said, wished
+from training.text_templates import OTHER, self_description, short_request
 
 __all__ = ["Stranger", "sentence_study", "strangers_of"]
 
@@ -71,7 +71,8 @@ def strangers_of(run: Run) -> list[Stranger]:
         rows = rng.permutation(np.flatnonzero(held_out.user == user))
         told, judged = rows[: len(rows) // 2], rows[len(rows) // 2 :]
         facts = profiler.facts(held_out.item[told], held_out.value[told])
-        texts = {"plain": said(facts, rng), "other": said(facts, rng, voice="other"), "wish": wished(facts, rng)}
+        plain, other = self_description(facts, rng), self_description(facts, rng, OTHER)
+        texts = {"plain": plain, "other": other, "wish": short_request(facts, rng)}
         liked = held_out.item[judged[held_out.value[judged] >= recommender.relevant_from]]
         if all(texts.values()) and len(liked):
             history = {ids[held_out.item[row]]: float(held_out.value[row]) for row in told}
@@ -192,7 +193,7 @@ class _Study:
             name: _alike(before, self._listed([change(text, rng) for text in texts]))
             for name, change in PERTURBATIONS.items()
         }
-        again = [said(stranger.facts, rng) for stranger in chosen]
+        again = [self_description(stranger.facts, rng) for stranger in chosen]
         otherwise = [stranger.texts["other"] for stranger in chosen]
         for name, portraits in (("same templates, other draw", again), ("other templates", otherwise)):
             changes[name] = _alike(before[:half], self._listed(portraits))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from sklearn.covariance import LedoitWolf
 
-from training.films import NOISE, FilmWorld, film_concepts
+from benchmarks.film_world import NOISE, FilmWorld, film_concepts
 
 __all__ = ["best_estimates", "chances_of"]
 

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm, spearmanr
 
+from benchmarks.film_world import NOISE, FilmWorld, film_concepts
 from models.recommender import Recommender
-from training.films import NOISE, FilmWorld, film_concepts
 from training.metrics import bootstrap
 
 __all__ = ["by_activity", "correlations", "coverage_of_weights", "estimate_of", "stars_of_a_star"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import gc
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +16,10 @@ from numpy.typing import NDArray
 
 from kg.dataset import Dataset
 from kg.description import Description
-from kg.errors import InputError, Problems
+from kg.errors import Problems
 from kg.forgotten import Forgotten
-from kg.garbage import no_garbage_collection
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.merging import Merger
-from kg.named_split import NamedSplit
 from kg.origin import Origin
 from kg.rdf.engine import Engine, open_engine
 from kg.rdf.knowledge_files import KnowledgeFiles
@@ -30,11 +30,10 @@ from kg.report import FileAccount, summary
 from kg.schema import ITEM, USER, EdgeType, Namespace
 from kg.storage.manifest import file_sha256
 from kg.tabular.entities import Entities, read_entities
-from kg.tabular.id_names import are_names
 from kg.tabular.link_cells import link_remedy
 from kg.tabular.rating_table import RawRatings, index_ratings, read_ratings, scale_of
+from kg.tabular.raw_ids import are_names, unicode_twins
 from kg.tabular.split_files import SplitReader
-from kg.tabular.unicode_duplicates import unicode_twins
 from kg.triples import BLANK, is_iri
 from kg.vocabulary import Vocabulary
 
@@ -43,6 +42,8 @@ if TYPE_CHECKING:
     from kg.rdf.sources import LinkedSource
 
 __all__ = ["build"]
+
+_INVALID = "the link is not a valid IRI"  # why a link of a table of links is dropped
 
 
 def build(
@@ -76,144 +77,113 @@ def build(
     """
     folder = description.folder if data is None else Path(data)
     knowledge = KnowledgeFiles(folder=folder, refresh=refresh, snapshots=snapshots)
-    opened = partial(open_engine, engine, scratch)
-    with no_garbage_collection():
-        return _Build(description, knowledge, opened, forgotten or Forgotten(), known).run()
+    forgotten = forgotten or Forgotten()
+    # Python's search for cycles of unused objects would go again and again through the millions that are made here to stay.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        opened = partial(open_engine, engine, scratch)
+        return _Build(description=description, knowledge=knowledge, engine=opened, forgotten=forgotten).run(known)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
+@dataclass(kw_only=True, eq=False)
 class _Build:
     """One run of the build; every step adds nodes, edges and its part of the account."""
 
-    def __init__(
-        self,
-        description: Description,
-        knowledge: KnowledgeFiles,
-        engine: Callable[[], AbstractContextManager[Engine]],
-        forgotten: Forgotten,
-        known: Dataset | None,
-    ) -> None:
-        self.description = description
-        self.folder = knowledge.folder
-        self.knowledge = knowledge
-        self.engine = engine
-        self.forgotten = forgotten
-        self.origin = Origin.of(description, self.folder)
-        covered = known is not None and self.origin.covers_graph_of(known, description, forgotten)
-        self.known = known if covered else None
-        self.merger: Merger | None = None
-        self.files: dict[str, FileAccount] = {}
-        self.notes: list[str] = []
-        self.warnings: list[str] = []
-        self.nodes: dict[str, Nodes] = {}
-        self.edges: dict[EdgeType, pd.DataFrame] = {}
-        self.sources: dict[str, int] = {}
+    description: Description
+    knowledge: KnowledgeFiles
+    engine: Callable[[], AbstractContextManager[Engine]]
+    forgotten: Forgotten
+    merger: Merger | None = None
+    files: dict[str, FileAccount] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    text_fields: dict[str, dict[str, int]] = field(default_factory=dict)
+    nodes: dict[str, Nodes] = field(default_factory=dict)
+    edges: dict[EdgeType, list[pd.DataFrame]] = field(default_factory=dict)
+    sources: dict[str, int] = field(default_factory=dict)
 
-    def run(self) -> Dataset:
+    @property
+    def folder(self) -> Path:
+        return self.knowledge.folder
+
+    def run(self, known: Dataset | None) -> Dataset:
+        origin = Origin.of(self.description, self.folder)
+        if known is not None and not origin.covers_graph_of(known, self.description, self.forgotten):
+            known = None
         # The ratings come first: where they are absent the description is meant for other data.
         table = self.description.rating_table(self.folder)
-        problems, raw, described = Problems(), None, []
+        problems, raw, described = Problems(), None, dict[str, Entities]()
         with problems.gathered():
             raw = read_ratings(table, self.folder, self.description.splits)
-            if not len(raw.user):
-                raise InputError(
-                    "expected ratings, found none; is this the right file, and does it hold more than a header?",
-                    file=self.folder / table.files[0],
-                )
-            scale = scale_of(raw, table)
-        if self.known is None:
+        if known is None:
             for kind, tables in ((ITEM, self.description.items), (USER, self.description.users)):
                 with problems.gathered():
-                    described.append(self._entities(kind, tables, raw, problems, keep=table.unlisted == "keep"))
-            if raw is None or len(described) < 2:
-                problems.tell()
-            self.notes += [note for found in described for note in unicode_twins(found.vocabulary)]
-            ledgers = described[1].vocabulary, described[0].vocabulary
-        else:
+                    described[kind] = self._entities(kind, tables, raw, problems, keep=table.unlisted == "keep")
+        if raw is None or (known is None and len(described) < 2):
             problems.tell()
-            ledgers = self.known.graph.users.vocabulary, self.known.graph.items.vocabulary
         assert raw is not None, "what is not there is a problem that was told"
+        if known is None:
+            self.notes += [note for kind in described for note in unicode_twins(described[kind].vocabulary)]
+            users, items = described[USER].vocabulary, described[ITEM].vocabulary
+        else:
+            users, items = known.graph.users.vocabulary, known.graph.items.vocabulary
         with problems.gathered():
-            ratings = index_ratings(raw, *ledgers, unlisted=table.unlisted, files=self.files, forgotten=self.forgotten)
+            ratings = index_ratings(
+                raw, users, items, unlisted=table.unlisted, files=self.files, forgotten=self.forgotten
+            )
         problems.tell()
-        shown = None
+        scale, shown = scale_of(raw, table), None
+        del raw
         if table.clicked is not None:
             shown, ratings = ratings.select(ratings.value == 0), ratings.select(ratings.value > 0)
-        for name, rows in zip(raw.rows.names, raw.rows.tables, strict=True):
-            for column, number in rows.whole.items():
-                self.files[name].count(f"cells of {column} written with .0, read as whole numbers", number)
-        del raw
-        graph, facts = self._graph(*described) if self.known is None else self._graph_of(self.known)
-        splits = self._splits(
-            SplitReader(
-                folder=self.folder,
-                table=table,
-                ratings=ratings,
-                users=ledgers[0],
-                items=ledgers[1],
-                files=self.files,
-                forgotten=self.forgotten,
-            )
+        if known is None:
+            graph, with_triples = self._graph(described[ITEM], described[USER])
+        else:
+            report: Mapping[str, Any] = known.report
+            graph, with_triples = known.graph, report["items"]["with_triples"]
+            self.files = {**origin.accounts_of(known), **self.files}
+            self.notes += report["notes"]
+            self.warnings += report.get("warnings", [])
+            self.text_fields = report["text_fields"]
+        reader = SplitReader(
+            folder=self.folder,
+            table=table,
+            ratings=ratings,
+            users=users,
+            items=items,
+            files=self.files,
+            forgotten=self.forgotten,
         )
+        splits = reader.read_all(self.description.splits, self.notes)
         if self.merger is not None:
             ratings, splits = self.merger.ratings(ratings, splits)
             shown = None if shown is None else self.merger.shown(shown, ratings)
             self.notes += self.merger.notes
-        report = {
-            **summary(graph, ratings, facts["with_triples"], implicit=table.implicit, shown=shown),
-            "splits": {name: split.sizes for name, split in splits.items()},
-            "text_fields": facts["text_fields"],
-            "files": {file: account.as_json() for file, account in self.files.items()},
-            "notes": self.notes,
-            "warnings": self.warnings,
-            "inputs": {file: self._sha256(file) for file in self._inputs()},
-            "origin": self.origin.as_json(self.forgotten),
-            **({"forgotten": {"people": len(self.forgotten)}} if self.forgotten else {}),
-        }
         return Dataset(
             graph=graph,
             ratings=ratings,
             shown=shown,
             scale=scale,
             splits=splits,
-            report=report,
+            report={
+                **summary(graph, ratings, with_triples, implicit=table.implicit, shown=shown),
+                "splits": {name: split.sizes for name, split in splits.items()},
+                "text_fields": self.text_fields,
+                "files": {file: account.as_json() for file, account in self.files.items()},
+                "notes": self.notes,
+                "warnings": self.warnings,
+                "inputs": self._inputs(origin),
+                "origin": origin.as_json(self.forgotten),
+                **({"forgotten": {"people": len(self.forgotten)}} if self.forgotten else {}),
+            },
             namespace=self.description.namespace,
-            ledger_version=1 if self.known is None else self.known.ledger_version,
+            ledger_version=1 if known is None else known.ledger_version,
             forgotten=self.forgotten,
         )
-
-    def _graph(self, items: Entities, users: Entities) -> tuple[KnowledgeGraph, dict[str, Any]]:
-        """Put nodes and edges together; return with them what the report says of the sources."""
-        names = ItemNames(items, Namespace(self.description.namespace), merge=self.description.merge)
-        sources = self._gather(items, names)
-        self.notes += names.clashes()
-        self.warnings += items.warnings
-        self._warn_of_triples(sources, items)
-        self._add_concepts(items, users)
-        for kind, entities in ((ITEM, items), (USER, users)):
-            self._add_relations(kind, entities)
-        self.nodes = {USER: _nodes(users), ITEM: _nodes(items), **self.nodes}
-        with_triples = self._add_knowledge(sources, len(items.vocabulary))
-        graph = KnowledgeGraph(
-            name=self.description.name,
-            nodes=self.nodes,
-            edges={edge_type: _edges(frame) for edge_type, frame in self.edges.items()},
-            sources=tuple(self.sources),
-        )
-        if self.description.merge:
-            self.merger = Merger(into=names.merged_into(), items=items.vocabulary)
-            graph, with_triples = self.merger.graph(graph), self.merger.any(with_triples)
-        return graph, {
-            "with_triples": int(with_triples.sum()),
-            "text_fields": {**items.text_fields, **users.text_fields},
-        }
-
-    def _graph_of(self, known: Dataset) -> tuple[KnowledgeGraph, dict[str, Any]]:
-        """Take over nodes and edges, with what the report says of the sources."""
-        report: Mapping[str, Any] = known.report
-        self.files = {**self.origin.accounts_of(known), **self.files}
-        self.notes += report["notes"]
-        self.warnings += report.get("warnings", [])
-        return known.graph, {"with_triples": report["items"]["with_triples"], "text_fields": report["text_fields"]}
 
     def _entities(
         self, kind: str, tables: Sequence[Any], raw: RawRatings | None, problems: Problems, *, keep: bool
@@ -222,75 +192,80 @@ class _Build:
 
         What is wrong with cells joins the problems, what is wrong with ids is raised.
         """
-        forgotten = self.forgotten if kind == USER else Forgotten()
         rated: list[str] = []
         if raw is not None:
-            named = (raw.user if kind == USER else raw.item)[~self.forgotten.mask(raw.user.to_numpy(dtype=object))]
-            rated = [str(raw_id) for raw_id in named.unique()]
-        found = read_entities(
+            there = ~self.forgotten.mask(raw.frame["user"].to_numpy(dtype=object))
+            rated = raw.frame[kind][there].unique().tolist()
+        entities = read_entities(
             kind,
             tables,
             self.folder,
             self.files,
             self.notes,
-            forgotten,
+            self.forgotten if kind == USER else Forgotten(),
             problems=problems,
             rated=rated,
             joining=rated if keep else (),
         )
-        entities = Entities.of(kind, rated) if found is None else found
-        if kind == ITEM and (found is None or all(table.grouped for table in tables)):
-            self._read_names(entities)
+        named = entities is not None and not all(table.grouped for table in tables)
+        if entities is None:
+            entities = Entities.of(kind, rated)
+        ids = list(entities.vocabulary)
+        if kind == ITEM and not named and are_names(ids):
+            entities.texts = [[raw_id] for raw_id in ids]
+            self.notes.append(f"No table names the items, and their ids are read as names, such as {ids[0]!r}.")
         return entities
 
-    def _read_names(self, items: Entities) -> None:
-        """Where no table says what items are called and their ids are names, take these for their texts."""
-        ids = list(items.vocabulary)
-        if are_names(ids):
-            items.texts = [[raw_id] for raw_id in ids]
-            self.notes.append(f"No table names the items, and their ids are read as names, such as {ids[0]!r}.")
+    def _graph(self, items: Entities, users: Entities) -> tuple[KnowledgeGraph, int]:
+        """Put nodes and edges together; return with them the number of items about which a source has triples."""
+        names = ItemNames(items, Namespace(self.description.namespace), merge=self.description.merge)
+        sources = self._gather(items, names)
+        self.notes += names.clashes()
+        self.warnings += items.warnings
+        self._warn_of_triples(sources, items)
+        self.text_fields = {**items.text_fields, **users.text_fields}
+        self._add_concepts(items, users)
+        for kind, entities in ((ITEM, items), (USER, users)):
+            for frame in entities.relations:
+                for relation, pairs in frame.groupby("relation", sort=False):
+                    self._add_edges(EdgeType(kind, str(relation), kind), pairs, pairs["other"])
+        with_triples = self._add_knowledge(sources, len(items.vocabulary))
+        graph = KnowledgeGraph(
+            name=self.description.name,
+            nodes={USER: _nodes(users), ITEM: _nodes(items), **self.nodes},
+            edges={edge_type: _edges(frames) for edge_type, frames in self.edges.items()},
+            sources=tuple(self.sources),
+        )
+        if self.description.merge:
+            self.merger = Merger(into=names.merged_into(), items=items.vocabulary)
+            graph, with_triples = self.merger.graph(graph), self.merger.any(with_triples)
+        return graph, int(with_triples.sum())
+
+    def _add_edges(self, edge_type: EdgeType, statements: pd.DataFrame, target: Any) -> None:
+        """Add an edge from the `entity` of each statement to a target; `source` and `line` say where it stands."""
+        places = {name: self.sources.setdefault(name, len(self.sources)) for name in statements["source"].unique()}
+        frame = pd.DataFrame(
+            {
+                "source": np.asarray(statements["entity"], dtype=np.int64),
+                "target": np.asarray(target, dtype=np.int64),
+                "provenance": statements["source"].map(places).to_numpy(dtype=np.int64),
+                "line": np.asarray(statements["line"], dtype=np.int64),
+            }
+        )
+        self.edges.setdefault(edge_type, []).append(frame)
 
     def _add_concepts(self, items: Entities, users: Entities) -> None:
-        """Add concept nodes in order of first mention, and one edge per relation and pair: the first source that states it."""
-        claims = [(ITEM, claim) for claim in items.claims] + [(USER, claim) for claim in users.claims]
-        if not claims:
-            return
-        together = pd.concat([claim.assign(holder=holder) for holder, claim in claims], ignore_index=True)
+        """Add concept nodes in order of first mention, and what connects them."""
+        claims = [claim.assign(holder=ITEM) for claim in items.claims]
+        claims += [claim.assign(holder=USER) for claim in users.claims]
+        together = pd.concat(claims, ignore_index=True) if claims else pd.DataFrame({"kind": []})
         for kind, members in together.groupby("kind", sort=False):
             concepts = members.drop_duplicates("id")
             vocabulary = Vocabulary(str(kind), concepts["id"])
-            nothing = np.full(len(vocabulary), None, dtype=object)
-            self.nodes[str(kind)] = Nodes(
-                vocabulary=vocabulary, labels=concepts["label"].to_numpy(dtype=object), texts=nothing, iris=nothing
-            )
+            self.nodes[str(kind)] = Nodes.of(vocabulary, labels=concepts["label"].tolist())
             for (holder, relation), claim in members.groupby(["holder", "relation"], sort=False):
-                frame = pd.DataFrame(
-                    {
-                        "source": claim["entity"].to_numpy(dtype=np.int64),
-                        "target": vocabulary.indices(claim["id"].to_numpy(dtype=object)),
-                        "provenance": claim["source"].map(self._source).to_numpy(dtype=np.int64),
-                        "line": claim["line"].to_numpy(dtype=np.int64),
-                    }
-                )
-                self.edges[EdgeType(str(holder), str(relation), str(kind))] = frame
-
-    def _add_relations(self, kind: str, entities: Entities) -> None:
-        """Add one edge per relation and pair of items, or of users: the first source that states it."""
-        if not entities.relations:
-            return
-        for relation, pairs in pd.concat(entities.relations, ignore_index=True).groupby("relation", sort=False):
-            frame = pd.DataFrame(
-                {
-                    "source": pairs["entity"].to_numpy(dtype=np.int64),
-                    "target": pairs["other"].to_numpy(dtype=np.int64),
-                    "provenance": pairs["source"].map(self._source).to_numpy(dtype=np.int64),
-                    "line": pairs["line"].to_numpy(dtype=np.int64),
-                }
-            )
-            self.edges[EdgeType(kind, str(relation), kind)] = frame
-
-    def _source(self, name: str) -> int:
-        return self.sources.setdefault(name, len(self.sources))
+                target = vocabulary.indices(claim["id"].to_numpy(dtype=object))
+                self._add_edges(EdgeType(str(holder), str(relation), str(kind)), claim, target)
 
     def _gather(self, items: Entities, names: ItemNames) -> list[LinkedSource]:
         """Link the items to the sources of knowledge that are there; literals add to what is known of items."""
@@ -303,8 +278,12 @@ class _Build:
             if links is not None:
                 names.read_table(knowledge, self.folder, self.files.setdefault(links.file, FileAccount()))
             wanted.append(knowledge)
-        found = [(one, self.knowledge.find(one, list(names.items_of), self.notes)) for one in wanted]
-        given = [GivenSource(knowledge=one, name=place[0], path=place[1]) for one, place in found if place is not None]
+        places = [self.knowledge.find(knowledge, list(names.items_of), self.notes) for knowledge in wanted]
+        given = [
+            GivenSource(knowledge=knowledge, name=place[0], path=place[1])
+            for knowledge, place in zip(wanted, places, strict=True)
+            if place is not None
+        ]
         if not given:
             return []
         # Ibis takes half a second to load, which only those who read RDF should wait for.
@@ -315,14 +294,14 @@ class _Build:
 
     def _warn_of_triples(self, sources: Sequence[LinkedSource], items: Entities) -> None:
         """Warn where a source was read and none of its triples is used, or none of a table's links."""
-        for knowledge in self.description.knowledge:
-            account = None if knowledge.links is None else self.files.get(knowledge.links.file)
-            invalid = 0 if account is None else account.dropped.get("the link is not a valid IRI", 0)
-            if account is not None and knowledge.links is not None and invalid and not account.kept:
-                bare = account.examples["the link is not a valid IRI"][0].partition(": ")[2]
+        for file in dict.fromkeys(known.links.file for known in self.description.knowledge if known.links is not None):
+            account = self.files.get(file, FileAccount())
+            invalid = account.dropped.get(_INVALID, 0)
+            if invalid and not account.kept:
+                bare = account.examples[_INVALID][0].partition(": ")[2]
                 self.warnings.append(
-                    f"no link in {knowledge.links.file} is a valid IRI ({invalid:,} there, such as {bare!r}), so no item "
-                    f"is linked by them; {link_remedy(bare)} as iri under links."
+                    f"no link in {file} is a valid IRI ({invalid:,} there, such as {bare!r}), so no item is linked by them; "
+                    f"{link_remedy(bare)} as iri under links."
                 )
         example = next((link for link in items.links if link is not None), None)
         remedy = (
@@ -338,137 +317,81 @@ class _Build:
 
     def _add_knowledge(self, sources: Sequence[LinkedSource], num_items: int) -> NDArray[np.bool_]:
         """Add what sources of knowledge say about linked items; return which items have triples."""
-        entities: dict[str, list[str]] = {}
-        labels: dict[str, NDArray[np.object_]] = {}
-        named: dict[str, NDArray[np.bool_]] = {}
+        places: dict[str, dict[str, int]] = {}
+        labels: dict[str, dict[str, str]] = {}
         texts: dict[str, dict[str, list[str]]] = {}
         about = np.zeros(num_items, dtype=bool)
-        for each in sources:
-            source, linked = each.knowledge.source, each.linked
-            known = entities.setdefault(source, [])
-            place = _join(known, linked.entities)
-            before = len(labels.get(source, ()))
-            labels[source] = np.resize(labels.get(source, np.empty(len(known), dtype=object)), len(known))
-            named[source] = np.pad(named.get(source, np.zeros(0, dtype=bool)), (0, len(known) - before))
-            # The first label that is stated stays; the end of an IRI only stands in for one.
-            stated = np.array([bool(label and label.strip()) for label in linked.labels], dtype=bool)
-            taken = (place >= before) | (stated & ~named[source][place])
-            labels[source][place[taken]] = _column(_labels(linked))[taken]
-            named[source][place] |= stated
-            for node, said in each.texts.items():
-                found = texts.setdefault(source, {}).setdefault(node, [])
-                found += [text for text in said if text not in found]
-            self._add_triples(linked, source, each.name, place)
+        for part in sources:
+            name, linked = part.knowledge.source, part.linked
+            known, stated = places.setdefault(name, {}), labels.setdefault(name, {})
+            place = np.array([known.setdefault(node, len(known)) for node in linked.entities], dtype=np.int64)
+            for node, label in zip(linked.entities, linked.labels, strict=True):
+                if label and label.strip():
+                    stated.setdefault(node, " ".join(label.split()))
+            for node, more in part.texts.items():
+                before = texts.setdefault(name, {}).setdefault(node, [])
+                before += [text for text in more if text not in before]
+            self._add_triples(linked, name, part.name, place)
             about[linked.subject[linked.subject_is_item]] = True
             about[linked.object[linked.object_is_item]] = True
-        for source, known in entities.items():
-            of_source = texts.get(source, {})
-            self.nodes[source] = Nodes(
-                vocabulary=Vocabulary(source, known),
-                labels=labels[source],
-                texts=_column(
-                    [" ".join(of_source.get(node, ())) or None for node in known] if of_source else [None] * len(known)
-                ),
-                iris=_column([node if is_iri(node) else None for node in known]),
+        for name, known in places.items():
+            texts_of = texts.get(name, {})
+            self.nodes[name] = Nodes.of(
+                Vocabulary(name, known),
+                labels=[labels[name].get(node) or _end_of(node) for node in known],
+                texts=[" ".join(texts_of.get(node, ())) or None for node in known],
+                iris=[node if is_iri(node) else None for node in known],
             )
         return about
 
-    def _add_triples(self, linked: LinkedTriples, source: str, file: str, place: NDArray[np.int64]) -> None:
-        """Add edges by type; `place` holds the index of each of the entities."""
-        names = [relation_name(source, iri) for iri in linked.predicates]
-        relations = list(dict.fromkeys(names))
-        relation = np.array([relations.index(name) for name in names], dtype=np.int64)[linked.predicate]
+    def _add_triples(self, linked: LinkedTriples, name: str, file: str, place: NDArray[np.int64]) -> None:
+        """Add edges by type, in order of first mention; `place` holds the index of each of the entities."""
         ends = {
             end: np.where(is_item, number, place[np.where(is_item, 0, number)] if len(place) else 0)
             for end, number, is_item in (
-                ("source", linked.subject, linked.subject_is_item),
+                ("entity", linked.subject, linked.subject_is_item),
                 ("target", linked.object, linked.object_is_item),
             )
         }
-        # There are few kinds as a rule, and numbers of 16 bits are sorted by counting.
-        small = np.min_scalar_type(4 * len(relations))
-        kind = (relation * 4 + linked.subject_is_item * 2 + linked.object_is_item).astype(small)
-        number = np.bincount(kind)
-        ordered = np.argsort(kind, kind="stable")
-        starts = np.cumsum(number) - number
-        kinds = np.flatnonzero(number)
-        for code in kinds[np.argsort(ordered[starts[kinds]])].tolist():
-            rows = ordered[starts[code] : starts[code] + number[code]]
-            edge_type = EdgeType(ITEM if code & 2 else source, relations[code >> 2], ITEM if code & 1 else source)
-            frame = pd.DataFrame({end: values[rows] for end, values in ends.items()}).assign(
-                provenance=self._source(file), line=linked.line[rows]
-            )
-            known = self.edges.get(edge_type)
-            self.edges[edge_type] = frame if known is None else pd.concat([known, frame], ignore_index=True)
+        relations = np.array([relation_name(name, iri) for iri in linked.predicates], dtype=object)
+        frame = pd.DataFrame(
+            {
+                **ends,
+                "line": linked.line,
+                "relation": relations[linked.predicate],
+                "of_item": linked.subject_is_item,
+                "to_item": linked.object_is_item,
+            }
+        )
+        for (relation, of_item, to_item), part in frame.groupby(["relation", "of_item", "to_item"], sort=False):
+            edge_type = EdgeType(ITEM if of_item else name, str(relation), ITEM if to_item else name)
+            self._add_edges(edge_type, part.assign(source=file), part["target"])
 
-    def _splits(self, reader: SplitReader) -> dict[str, NamedSplit]:
-        splits = {}
-        for name, split in self.description.splits.items():
-            absent = [file for file in split.files if not (self.folder / file).exists()]
-            if absent and split.optional:
-                self.notes.append(f"{absent[0]} is not there; the split {name!r} is not offered.")
-                continue
-            splits[name] = reader.read(split)
-        return splits
-
-    def _sha256(self, file: str) -> str:
-        return self.origin.hashes.get(file) or file_sha256(self.knowledge.path(file))
-
-    def _inputs(self) -> list[str]:
-        spellings = [
-            table.match.spellings.file
-            for table in self.description.items
-            if table.match is not None and table.match.spellings is not None
-        ]
-        return [
-            *self.files,
-            *(file for file in dict.fromkeys(spellings) if file not in self.files and (self.folder / file).exists()),
-        ]
+    def _inputs(self, origin: Origin) -> dict[str, str]:
+        """Return the SHA-256 of each file that was read."""
+        matches = [table.match for table in self.description.items if table.match is not None]
+        spellings = [match.spellings.file for match in matches if match.spellings is not None]
+        files = dict.fromkeys([*self.files, *(file for file in spellings if (self.folder / file).exists())])
+        return {file: origin.hashes.get(file) or file_sha256(self.knowledge.path(file)) for file in files}
 
 
 def _nodes(entities: Entities) -> Nodes:
     labels = [label or raw_id for label, raw_id in zip(entities.labels, entities.vocabulary, strict=True)]
-    return Nodes(
-        vocabulary=entities.vocabulary,
-        labels=_column(labels),
-        texts=_column([" ".join(texts) or None for texts in entities.texts]),
-        iris=_column(entities.links),
-    )
+    texts = [" ".join(texts) or None for texts in entities.texts]
+    return Nodes.of(entities.vocabulary, labels=labels, texts=texts, iris=entities.links)
 
 
-def _column(values: Collection[str | None]) -> NDArray[np.object_]:
-    return np.fromiter(values, dtype=object, count=len(values))
-
-
-def _edges(frame: pd.DataFrame) -> Edges:
+def _edges(frames: Sequence[pd.DataFrame]) -> Edges:
     """Return the edges of a type in the order of their ends; of those between the same ends the first."""
-    index = frame[["source", "target"]].to_numpy(dtype=np.int64).T
-    pair = index[0] * (int(index[1].max(initial=0)) + 1) + index[1]  # one number a pair
-    order = np.argsort(pair, kind="stable")
-    pair = pair[order]
-    order = order[np.concatenate([np.ones(min(len(pair), 1), dtype=bool), pair[1:] != pair[:-1]])]
+    frame = pd.concat(frames, ignore_index=True).drop_duplicates(["source", "target"])
+    frame = frame.sort_values(["source", "target"])
     return Edges(
-        index=index[:, order],
-        provenance=frame["provenance"].to_numpy(dtype=np.int16)[order],
-        lines=frame["line"].to_numpy(dtype=np.int64)[order],
+        index=frame[["source", "target"]].to_numpy(dtype=np.int64).T,
+        provenance=frame["provenance"].to_numpy(dtype=np.int16),
+        lines=frame["line"].to_numpy(),
     )
 
 
-def _join(known: list[str], nodes: Sequence[str]) -> NDArray[np.int64]:
-    """Return the places of nodes, which are all different, among those known; new ones are put behind these."""
-    if not known:  # as a rule: then nothing has to be looked up
-        known += nodes
-        return np.arange(len(nodes), dtype=np.int64)
-    places = {node: place for place, node in enumerate(known)}
-    found = [places.setdefault(node, len(places)) for node in nodes]
-    known[:] = places
-    return np.array(found, dtype=np.int64)
-
-
-def _labels(linked: LinkedTriples) -> list[str]:
-    """Return what people read for each entity: its label, else the last part of its IRI."""
-    return [
-        (" ".join(label.split()) if label else "")
-        or ("unnamed" if node.startswith(BLANK) else local_name(node).replace("_", " "))
-        for node, label in zip(linked.entities, linked.labels, strict=True)
-    ]
+def _end_of(node: str) -> str:
+    """Return what stands for a label that no source gives: the last part of an IRI."""
+    return "unnamed" if node.startswith(BLANK) else local_name(node).replace("_", " ")

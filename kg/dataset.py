@@ -150,10 +150,10 @@ class Dataset:
             InputError: If it is not a graph directory, of a newer format, incomplete or damaged.
         """
         directory = Path(directory)
-        found = read_manifest(directory)
+        manifest = read_manifest(directory)
         try:
-            graph, ratings, splits = read_columns(directory, found)
-            low, high = found["scale"]
+            graph, ratings, splits = read_columns(directory, manifest)
+            low, high = manifest["scale"]
             shown = None
             if low == high and (ratings.value == 0).any():
                 shown, ratings = ratings.select(ratings.value == 0), ratings.select(ratings.value > 0)
@@ -164,15 +164,15 @@ class Dataset:
                 scale=(low, high),
                 splits=splits,
                 report=json.loads((directory / "report.json").read_bytes()),
-                namespace=found["namespace"],
-                ledger_version=found.get("ledger_version", 1),
-                forgotten=Forgotten.of_json(found.get("forgotten")),
+                namespace=manifest["namespace"],
+                ledger_version=manifest.get("ledger_version", 1),
+                forgotten=Forgotten.of_json(manifest.get("forgotten")),
             )
         except (KeyError, ValueError, OSError, ArrowException) as error:
             raise InputError(
                 f"the files of this graph do not fit together ({error}); build it again", file=directory
             ) from None
-        dataset._fingerprint[:] = [found["fingerprint"]]
+        dataset._fingerprint[:] = [manifest["fingerprint"]]
         return dataset
 
     @property

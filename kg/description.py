@@ -54,9 +54,7 @@ class Description(Part):
             raise ValueError("the first table of items needs an id; match joins later tables to it")
         tables: Sequence[EntityTable] = (*self.items, *self.users)
         kinds = {concept.kind or relation for table in tables for relation, concept in table.concepts.items()}
-        kinds |= {known.literal_kind(predicate) or "" for known in self.knowledge for predicate in known.literals} - {
-            ""
-        }
+        kinds |= {kind for known in self.knowledge for name in known.literals if (kind := known.literal_kind(name))}
         sources = {knowledge.source for knowledge in self.knowledge}
         taken = (kinds & {USER, ITEM}) | (sources & {USER, ITEM}) | (kinds & sources)
         if taken:
@@ -75,13 +73,17 @@ class Description(Part):
         """The folder that paths are relative to."""
         return self._folder
 
+    @property
+    def rating_tables(self) -> tuple[RatingTable, ...]:
+        """The tables of ratings, of which the first whose file exists is meant."""
+        return (self.ratings,) if isinstance(self.ratings, RatingTable) else self.ratings
+
     def rating_table(self, folder: Path) -> RatingTable:
         """Return the first rating table of which a file exists; raises `InputError` if none does."""
-        tables = (self.ratings,) if isinstance(self.ratings, RatingTable) else self.ratings
-        for table in tables:
+        for table in self.rating_tables:
             if any((folder / file).exists() for file in table.files):
                 return table
-        names = " or ".join(table.files[0] for table in tables)
+        names = " or ".join(table.files[0] for table in self.rating_tables)
         raise InputError(
             f"expected the ratings of {self.name!r} in {names}, found no such file; is this the right description, and the right --data?",
             file=folder,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +11,7 @@ __all__ = ["MOST_PROBLEMS", "InputError", "JointInputError", "Problems", "Unknow
 
 MOST_PROBLEMS = 10  # that are told at once
 _LONGEST = 900  # characters of a message
+_MOST_CANDIDATES = 100_000  # more would take seconds to compare
 
 
 class InputError(ValueError):
@@ -65,7 +66,7 @@ class JointInputError(InputError):
 
 
 class Problems:
-    """What is wrong with several inputs, gathered so that it can be told at once."""
+    """A collection of errors in several inputs, so that they can be told at once."""
 
     def __init__(self) -> None:
         self.found: list[InputError] = []
@@ -82,6 +83,14 @@ class Problems:
         except InputError as error:
             self.found.append(error)
 
+    @classmethod
+    def raise_all(cls, rows: Sequence[int], problem: Callable[[int], InputError]) -> None:
+        """Raise what is wrong with some rows, if there are any; only as many as are told are put into words."""
+        problems = cls()
+        problems.found = [problem(row) for row in rows[:MOST_PROBLEMS]]
+        problems.more = max(len(rows) - MOST_PROBLEMS, 0)
+        problems.tell()
+
     def tell(self) -> None:
         """Raise what was found: the only problem as it is, several as `JointInputError`; nothing if there is none."""
         if len(self.found) == 1 and not self.more:
@@ -97,6 +106,7 @@ class UnknownNameError(InputError, KeyError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the closest known name, or an empty string."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    """Return `` Did you mean 'x'?`` for the closest known name, or an empty string; among very many none is looked for."""
+    candidates = list(known)
+    close = get_close_matches(name, candidates, n=1, cutoff=0.6) if len(candidates) <= _MOST_CANDIDATES else []
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""Who must stay forgotten: a list that can tell whether an id is on it, but not which ids are."""
+"""The list of forgotten people: it can tell whether an id is on it, but not which ids are."""
 
 from __future__ import annotations
 

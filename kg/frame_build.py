@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 from kg.build import build as build_described
 from kg.dataset import Dataset, refuse_other
 from kg.description import Description
-from kg.errors import InputError, JointInputError, did_you_mean
+from kg.errors import InputError, Problems, did_you_mean
 from kg.forgotten import Forgotten
 from kg.frame_description import RATING_SETTINGS, FrameDescription
 from kg.storage.atomic import scratch_directory
@@ -66,32 +65,34 @@ def build(
                 f"there is no setting {name!r} of ratings; expected some of {', '.join(sorted(RATING_SETTINGS))}."
                 f"{did_you_mean(name, RATING_SETTINGS)}"
             )
-    described = isinstance(ratings, str | Path)
-    if described and (settings or columns or any(given is not None for given in (items, users, knowledge))):
-        raise InputError("a description says all of its data; give nothing beside it, or tables instead")
-    if data is not None and not described:
+    if isinstance(ratings, str | Path):
+        if settings or columns or any(given is not None for given in (items, users, knowledge)):
+            raise InputError("a description says all of its data; give nothing beside it, or tables instead")
+        description = Description.load(ratings, data=None if data is None else Path(data))
+        return _built(description, description.folder, path)
+    if data is not None:
         raise InputError("data is the folder of what a description speaks of; leave it out where tables are given")
+    frames = FrameDescription(columns=columns or {})
+    frames.add_ratings(ratings, settings)
+    for kind, given in (("item", items), ("user", users)):
+        frames.add_entities(kind, given)
+    frames.add_knowledge(knowledge)
+    try:
+        description = Description.model_validate(frames.description)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))  # without the names of unions
+        raise InputError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
     with TemporaryDirectory() as folder:
-        if described:
-            description = Description.load(ratings, data=None if data is None else Path(data))
-            return _built(description, description.folder, path)
-        frames = FrameDescription(columns=columns or {})
-        frames.add_ratings(ratings, settings)
-        for kind, given in (("item", items), ("user", users)):
-            if given is not None:
-                frames.add_entities(kind, given)
-        if knowledge is not None:
-            frames.add_knowledge(knowledge)
         for name, table in frames.tables.items():
             pq.write_table(table, Path(folder) / name)
-        try:
-            description = Description.model_validate(frames.description)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))  # without the names of unions
-            raise InputError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
-        with _rows_told(Path(folder)):
-            return _built(description, Path(folder), path)
+        problems, dataset = Problems(), None
+        with problems.gathered():
+            dataset = _built(description, Path(folder), path)
+        problems.found = [_by_row(problem, Path(folder)) for problem in problems.found]
+        problems.tell()
+    assert dataset is not None, "what is not built is a problem that was told"
+    return dataset
 
 
 def _built(description: Description, data: Path, path: str | Path | None) -> Dataset:
@@ -112,24 +113,14 @@ def _built(description: Description, data: Path, path: str | Path | None) -> Dat
     return dataset
 
 
-@contextmanager
-def _rows_told(folder: Path) -> Iterator[None]:
-    """Tell what is wrong with a table in a folder by the name of the table and the row."""
-    try:
-        yield
-    except JointInputError as error:
-        raise JointInputError([_by_row(problem, folder) for problem in error.problems], more=error.more) from None
-    except InputError as error:
-        raise _by_row(error, folder) from None
-
-
 def _by_row(error: InputError, folder: Path) -> InputError:
+    """Return a problem of a table in a folder by the name of the table and the row."""
     if error.file is None or Path(error.file).parent != folder:
         return error
     place = error.file if error.line is None else f"{error.file}, line {error.line}"
     message = str(error).removeprefix(f"{place}: ")
-    message = re.sub(r"(?<=in )line (\d+)", lambda found: f"row {int(found[1]) - 1}", message)
+    message = re.sub(r"(?<=in )line (\d+)", lambda line: f"row {int(line[1]) - 1}", message)
     row = "" if error.line is None else f", row {error.line - 1}"
-    told = InputError(f"{Path(error.file).name}{row}: {message}")
-    told.line = error.line  # which orders several
-    return told
+    by_row = InputError(f"{Path(error.file).name}{row}: {message}")
+    by_row.line = error.line  # which orders several
+    return by_row

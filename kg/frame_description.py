@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kg.errors import InputError, did_you_mean
-from kg.tabular.frame_concepts import concepts_of
+from kg.tabular.frame_concepts import concepts_of, is_number
 from kg.tabular.frames import arrow_table
 from kg.tabular.rating_description import RatingTable
 from kg.tabular.templates import template_fields
@@ -63,7 +63,7 @@ class FrameDescription:
         settings = dict(settings)
         if named["rating"] is None and settings.get("repeats") != "count" and "feedback" not in settings:
             taken = {*named.values(), settings.get("weight"), settings.get("clicked")}
-            numbers = [column.name for column in table.schema if _is_number(column.type) and column.name not in taken]
+            numbers = [column.name for column in table.schema if is_number(column.type) and column.name not in taken]
             if numbers:
                 raise InputError(
                     f"ratings: expected a column 'rating', found {', '.join(map(repr, table.column_names))}; give "
@@ -72,28 +72,23 @@ class FrameDescription:
             settings["feedback"] = "implicit"
         if settings.get("feedback") == "implicit" or settings.get("repeats") == "count":
             named["rating"] = None
-        self.description["ratings"] = {
-            "file": "ratings",
-            **{role: column for role, column in named.items() if column is not None and role != column},
-            **settings,
-        }
+        roles = {role: column for role, column in named.items() if column not in (None, role)}
+        self.description["ratings"] = {"file": "ratings", **roles, **settings}
 
     def add_entities(self, kind: str, given: Any) -> None:
-        """Add what is known of items or users; a column without another meaning names concepts.
+        """Add what is known of items or users, a table or a list of them; a column without another meaning names concepts.
 
         Raises:
             InputError: If it is no table, or the column of ids is missing.
         """
-        plural = f"{kind}s"
-        several = given if isinstance(given, list | tuple) else [given]
-        for place, one in enumerate(several):
-            name = plural if len(several) == 1 else f"{plural}[{place}]"
+        tables = _several(given, f"{kind}s")
+        for name, table in tables.items():
             described = (
-                self._described(one, name)
-                if isinstance(one, Mapping)
-                else self._entity_table(kind, one, name, alone=kind == "item" and len(several) == 1)
+                self._described(table, name)
+                if isinstance(table, Mapping)
+                else self._entity_table(kind, table, name, alone=kind == "item" and len(tables) == 1)
             )
-            self.description.setdefault(plural, []).append(described)
+            self.description.setdefault(f"{kind}s", []).append(described)
 
     def _entity_table(self, kind: str, given: Any, name: str, *, alone: bool) -> dict[str, Any]:
         table = self._table(given, name)
@@ -104,7 +99,6 @@ class FrameDescription:
                 f"{name}: expected the ids in a column {' or '.join(map(repr, ids))}, found "
                 f"{', '.join(map(repr, table.column_names))}; rename it"
             )
-        described: dict[str, Any] = {"file": name, "id": own}
         label = next((column for column in _LABELS if column in table.column_names), None)
         roles = {"label": label, "text": self._column(table, name, "text", optional=not alone)}
         if kind == "item":
@@ -112,22 +106,19 @@ class FrameDescription:
             roles["same_as"] = self._column(table, name, "same_as", optional=not alone)
         if roles["text"] and roles["label"] and "{" not in roles["text"] + roles["label"]:
             roles["text"] = f"{{{roles['label']}}}. {{{roles['text']}}}"
-        described |= {role: column for role, column in roles.items() if column is not None}
+        roles = {role: column for role, column in roles.items() if column is not None}
         used = {own, *(column for template in roles.values() if template for column in template_fields(template))}
-        concepts = concepts_of(table, used, name)
-        return {**described, **({"concepts": concepts} if concepts else {})}
+        return {"file": name, "id": own, **roles, "concepts": concepts_of(table, used, name)}
 
     def add_knowledge(self, given: Any) -> None:
         """Add files of RDF, and tables of triples whose ids are those of the items or what their `same_as` says."""
-        several = given if isinstance(given, list | tuple) else [given]
-        for place, one in enumerate(several):
-            name = "knowledge" if len(several) == 1 else f"knowledge[{place}]"
-            if isinstance(one, Mapping):
-                described = self._described(one, name)
-            elif isinstance(one, str | Path):
-                described = {"file": str(Path(one).absolute()), "source": _source(Path(one))}
+        for place, (name, source) in enumerate(_several(given, "knowledge").items()):
+            if isinstance(source, Mapping):
+                described = self._described(source, name)
+            elif isinstance(source, str | Path):
+                described = {"file": str(Path(source).absolute()), "source": _source(Path(source))}
             else:
-                table = self._table(one, name)
+                table = self._table(source, name)
                 ends = {role: self._column(table, name, role, needed=True) for role in ("head", "relation", "tail")}
                 described = {"file": name, "format": ends, "source": f"knowledge_{place}" if place else "knowledge"}
                 described |= self._links()
@@ -135,12 +126,12 @@ class FrameDescription:
 
     def _links(self) -> dict[str, Any]:
         """Return the table that says that items are called in triples as in the ratings, where they have no other name."""
-        if any("same_as" in table for table in self.description.get("items", ())):
+        items = self.description.get("items", ())
+        if any("same_as" in table for table in items):
             return {}
-        source = next(iter(self.description.get("items", ())), None)
-        of, column = ("ratings", self.description["ratings"].get("item", "item"))
-        if source is not None and "id" in source:
-            of, column = source["file"], source["id"]
+        of, column = "ratings", self.description["ratings"].get("item", "item")
+        if items and "id" in items[0]:
+            of, column = items[0]["file"], items[0]["id"]
         self.tables["links"] = pa.table({"item": pc.unique(self.tables[of].column(column))})
         return {"links": {"file": "links", "item": "item", "iri": "item"}}
 
@@ -169,13 +160,18 @@ class FrameDescription:
             return column
         if not needed and (role not in self.columns or optional):
             return None
-        found = ", ".join(map(repr, table.column_names))
+        names = ", ".join(map(repr, table.column_names))
         remedy = f"say which it is, as in columns={{{role!r}: {table.column_names[0]!r}}}" if table.num_columns else ""
-        raise InputError(f"{name}: expected a column {column!r}, found {found or 'none'}; {remedy or 'add it'}")
+        raise InputError(f"{name}: expected a column {column!r}, found {names or 'none'}; {remedy or 'add it'}")
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+def _several(given: Any, name: str) -> dict[str, Any]:
+    """Return what is given, none, one or several, by what messages call it: `items`, or `items[0]` and so on."""
+    if given is None:
+        return {}
+    if not isinstance(given, list | tuple):
+        return {name: given}
+    return {name if len(given) == 1 else f"{name}[{place}]": table for place, table in enumerate(given)}
 
 
 def _source(file: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -46,12 +46,26 @@ class Nodes:
             column.flags.writeable = False
             object.__setattr__(self, name, column)
 
+    @classmethod
+    def of(
+        cls,
+        vocabulary: Vocabulary,
+        *,
+        labels: Sequence[str],
+        texts: Sequence[str | None] | None = None,
+        iris: Sequence[str | None] | None = None,
+    ) -> Nodes:
+        """Return nodes from plain lists; without texts or IRIs none is known."""
+        columns = [[None] * len(vocabulary) if known is None else known for known in (labels, texts, iris)]
+        label, text, iri = (np.array(column, dtype=object) for column in columns)
+        return cls(vocabulary=vocabulary, labels=label, texts=text, iris=iri)
+
     def __len__(self) -> int:
         return len(self.vocabulary)
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """Which indices belong to a node that is there, bool `[num_nodes]`; the others are tombstones."""
+        """Mask of the nodes that are there, bool `[num_nodes]`; the others are tombstones."""
         return ~self.vocabulary.removed
 
     @property
@@ -178,6 +192,6 @@ class KnowledgeGraph:
         """Yield the relations in which a node's own edges lead to concepts, with the indices of these, in the order of the edges."""
         for edge_type, edges in self.edges.items():
             if edge_type.source == kind and edge_type.target not in (USER, ITEM):
-                found = edges.index[1][edges.index[0] == node]
-                if len(found):
-                    yield edge_type, found
+                targets = edges.index[1][edges.index[0] == node]
+                if len(targets):
+                    yield edge_type, targets

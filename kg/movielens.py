@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import io
 import logging
-import shutil
-import stat
 import urllib.error
 import urllib.request
 import zipfile
@@ -16,9 +15,6 @@ from pathlib import Path, PurePosixPath
 
 from kg.errors import InputError, did_you_mean
 from kg.storage.atomic import staged_directory
-from kg.storage.kept import kept
-from kg.storage.only_writer import only_writer
-from kg.storage.unwritable import unwritable_as
 
 __all__ = ["ARCHIVES", "Archive", "fetch"]
 
@@ -62,7 +58,7 @@ ARCHIVES = {
 def fetch(
     name: str, directory: Path, *, url: str | None = None, sha: str | None = None, progress: Progress | None = None
 ) -> Path:
-    """Download and unpack a MovieLens archive; what an interrupted run has fetched is not fetched again.
+    """Download and unpack a MovieLens archive, a few megabytes.
 
     Args:
         name: `ml-100k` or `ml-1m`.
@@ -90,106 +86,61 @@ def fetch(
             )
         logger.info("%s is already there", folder)
         return folder
-    part = folder.with_name(f".{name}.zip.part")
-    with kept(f"what was fetched is kept in {part}"), only_writer(folder), unwritable_as(folder, part):
-        _download(url or archive.url, part, progress)
-        _check(part, (sha or archive.digest).lower(), url or archive.url)
-        _unpack(part, folder, archive)
-        part.unlink()
+    url, expected = url or archive.url, (sha or archive.digest).lower()
+    if not url.startswith(("https://", "http://")):
+        raise InputError(f"expected an address that starts with https:// or http://, found {url!r}")
+    kinds = {32: "md5", 64: "sha256"}
+    if len(expected) not in kinds:
+        raise InputError(f"expected a checksum of 32 (MD5) or 64 (SHA-256) hexadecimal digits, found {len(expected)}")
+    with staged_directory(folder) as staged:
+        content = _download(url, progress)
+        checksum = hashlib.new(kinds[len(expected)], content).hexdigest()
+        if checksum != expected:
+            raise InputError(
+                f"the archive from {url} has the checksum {checksum}, expected {expected}; it was damaged on the way or "
+                "changed at its source and was not kept; try again"
+            )
+        _unpack(content, name, staged)
+        absent = [file for file in archive.holds if not (staged / file).is_file()]
+        if absent:
+            raise InputError(f"expected {name}/{absent[0]} in the archive, found none; is this the right address?")
     return folder
 
 
-def _download(url: str, part: Path, progress: Progress | None) -> None:
-    """Bring `part` to its full length, going on where it ends; a cut connection is tried again."""
-    if not url.startswith(("https://", "http://")):
-        raise InputError(f"expected an address that starts with https:// or http://, found {url!r}")
+def _download(url: str, progress: Progress | None) -> bytes:
+    """Return what is at an address; a transfer that is cut off is tried again."""
     problem = ""
     for _ in range(_ATTEMPTS):
-        have = part.stat().st_size if part.exists() else 0
         try:
-            problem = _transfer(url, part, have, progress)
+            with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
+                length = response.headers.get("Content-Length")
+                content, total = bytearray(), int(length) if length else None
+                while chunk := response.read(_CHUNK_BYTES):
+                    content += chunk
+                    if progress is not None:
+                        progress(len(content), total)
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-                return  # nothing is left to fetch; the checksum tells whether it is right
             raise InputError(
                 f"{url} answers {error.code} {error.reason}; check the address, or try again later"
             ) from None
         except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
             problem = str(getattr(error, "reason", None) or error or type(error).__name__)
-        if not problem:
-            return
+        else:
+            if total is None or len(content) == total:
+                return bytes(content)
+            problem = f"{len(content):,} of {total:,} bytes came"
         logger.warning("the transfer of %s was interrupted (%s)", url, problem)
-    raise InputError(f"{url} could not be fetched ({problem}); run the same command again to go on where it stopped")
+    raise InputError(f"{url} could not be fetched ({problem}); try again later")
 
 
-def _transfer(url: str, part: Path, have: int, progress: Progress | None) -> str:
-    """Append what is missing to `part`; return what went wrong, or an empty text."""
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
-        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
-        if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            part.unlink()
-            return "the site sent another part than was asked for"
-        have = have if resumed else 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with part.open("ab" if resumed else "wb") as file:
-            while chunk := response.read(_CHUNK_BYTES):
-                file.write(chunk)
-                have += len(chunk)
-                if progress is not None:
-                    progress(have, total)
-    return "" if total is None or have >= total else f"{have:,} of {total:,} bytes came"
-
-
-def _check(part: Path, expected: str, url: str) -> None:
-    kinds = {32: "md5", 64: "sha256"}
-    if len(expected) not in kinds:
-        raise InputError(f"expected a checksum of 32 (MD5) or 64 (SHA-256) hexadecimal digits, found {len(expected)}")
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, kinds[len(expected)]).hexdigest()
-    if found != expected:
-        part.unlink()
-        raise InputError(
-            f"the archive from {url} has the checksum {found}, expected {expected}; it was damaged on the way or changed "
-            "at its source and has been removed; try again"
-        )
-
-
-def _unpack(part: Path, folder: Path, archive: Archive) -> None:
+def _unpack(content: bytes, name: str, folder: Path) -> None:
+    """Write the files that lie directly in the folder of an archive; a path that leads elsewhere is not followed."""
     try:
-        with zipfile.ZipFile(part) as content, staged_directory(folder) as staged:
-            for member in content.infolist():
-                inside = _inside(member, folder.name)
-                if member.is_dir() or inside is None:
-                    continue
-                target = staged / inside
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with content.open(member) as source, target.open("wb") as file:
-                    shutil.copyfileobj(source, file)
-            absent = [file for file in archive.holds if not (staged / file).is_file()]
-            if absent:
-                raise InputError(
-                    f"expected {folder.name}/{absent[0]} in the archive, found none; is this the right address?"
-                )
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in archive.infolist():
+                parts = PurePosixPath(member.filename).parts
+                if len(parts) == 2 and parts[0] == name and parts[1] != ".." and not member.is_dir():
+                    (folder / parts[1]).write_bytes(archive.read(member))
     except zipfile.BadZipFile as error:
-        part.unlink()
-        raise InputError(f"expected a zip archive, found something else ({error}); try again", file=part) from None
-
-
-def _inside(member: zipfile.ZipInfo, top: str) -> PurePosixPath | None:
-    """Return the path of a member below the top folder; refuse one that would leave it."""
-    path = PurePosixPath(member.filename)
-    if (
-        not path.parts
-        or path.is_absolute()
-        or ".." in path.parts
-        or "\\" in member.filename
-        or ":" in path.parts[0]
-        or stat.S_ISLNK(member.external_attr >> 16)
-    ):
-        raise InputError(
-            f"the archive holds {member.filename!r}, which would be written outside its folder; nothing was unpacked"
-        )
-    return PurePosixPath(*path.parts[1:]) if len(path.parts) > 1 and path.parts[0] == top else None
+        raise InputError(f"expected a zip archive, found something else ({error}); try again") from None

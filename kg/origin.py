@@ -1,4 +1,4 @@
-"""What a graph was built from, as hashes; and what of an earlier build still holds, so that it is not read again."""
+"""Hashes of the sources of a graph, which tell what of an earlier build still holds and need not be read again."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from kg.description import Description
 from kg.forgotten import Forgotten
 from kg.report import FileAccount
 from kg.storage.manifest import canonical, file_sha256, sha256
-from kg.tabular.entity_description import EntityTable
 
 __all__ = ["Origin"]
 
 _VERSION = 1  # to be raised when the same sources give another graph
-_OF_RATINGS = ("ratings", "splits")
+_OF_RATINGS = {"ratings", "splits"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,21 +46,29 @@ class Origin:
     @classmethod
     def of(cls, description: Description, folder: Path) -> Origin:
         """Read the present state."""
-        graph = description.model_dump(mode="json")
-        ratings = {name: graph.pop(name) for name in _OF_RATINGS}
-        files = [frozenset(_files(part, folder)) for part in (graph, ratings)]
-        tables = ([table for table in description.items if table.match is None], description.users)
-        rating_tables = ratings["ratings"] if isinstance(ratings["ratings"], list) else [ratings["ratings"]]
+        parts = [
+            description.model_dump(mode="json", exclude=_OF_RATINGS),
+            description.model_dump(mode="json", include=_OF_RATINGS),
+        ]
+        files = [frozenset(_files(part, folder)) for part in parts]
         hashes = {file: file_sha256(folder / file) for file in sorted(files[0] | files[1])}
+        graph, ratings = (
+            sha256(canonical([_VERSION, part, [[file, hashes[file]] for file in sorted(named)]]))
+            for part, named in zip(parts, files, strict=True)
+        )
+        with_ids = [table for table in description.items if table.match is None]
+        firsts = [
+            next((table for table in of_kind if table.file in files[0]), None)
+            for of_kind in (with_ids, description.users)
+        ]
+        # A table with several rows an id does not say which ids there are.
+        stated = all(first is not None and not first.grouped for first in firsts)
         return cls(
-            graph=_digest(graph, files[0], hashes),
-            ratings=_digest(ratings, files[1], hashes),
+            graph=graph,
+            ratings=ratings,
             graph_files=files[0],
             rating_files=files[1],
-            stated=all(
-                _stated(next((table for table in of_kind if table.file in files[0]), None)) for of_kind in tables
-            )
-            and all(table["unlisted"] != "keep" for table in rating_tables),
+            stated=stated and all(table.unlisted != "keep" for table in description.rating_tables),
             hashes=hashes,
         )
 
@@ -99,18 +106,9 @@ class Origin:
         return {file: FileAccount(**account) for file, account in files.items() if file in self.graph_files}
 
 
-def _stated(first: EntityTable | None) -> bool:
-    """Whether the first table of a kind that is there says which there are; one with several rows an id does not."""
-    return first is not None and not first.grouped
-
-
 def _files(part: object, folder: Path) -> Iterator[str]:
     if isinstance(part, str) and os.path.isfile(folder / part):
         yield part
     elif isinstance(part, dict | list):
         for member in part.values() if isinstance(part, dict) else part:
             yield from _files(member, folder)
-
-
-def _digest(part: object, files: frozenset[str], hashes: Mapping[str, str]) -> str:
-    return sha256(canonical([_VERSION, part, [[file, hashes[file]] for file in sorted(files)]]))

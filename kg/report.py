@@ -19,7 +19,7 @@ _MOST_LEVELS = 21  # of a scale in steps; the values of one with more are told
 
 @dataclass(kw_only=True)
 class FileAccount:
-    """What became of the rows of one file.
+    """Account of what became of the rows of one file.
 
     Attributes:
         rows: Rows or triples that were read.
@@ -120,32 +120,28 @@ def _known(nodes: Nodes) -> dict[str, int]:
 def report_lines(report: Mapping[str, Any]) -> list[str]:
     """Return a build report as plain sentences for the terminal."""
     items, users, ratings = report["items"], report["users"], report["ratings"]
-    kind = (
-        "choice (implicit feedback: no stars)"
-        if ratings["implicit"]
-        else f"rating from {ratings['lowest']:g} to {ratings['highest']:g} stars"
-        + (f" in {ratings['levels']:,} different values" if ratings.get("levels", 0) > _MOST_LEVELS else "")
-    )
-    beside = f"; {ratings['shown']:,} more were shown and not taken" if "shown" in ratings else ""
+    kind = "choice (implicit feedback: no stars)"
+    if not ratings["implicit"]:
+        kind = f"rating from {ratings['lowest']:g} to {ratings['highest']:g} stars"
+        if ratings.get("levels", 0) > _MOST_LEVELS:
+            kind += f" in {ratings['levels']:,} different values"
+    beside = "" if ratings["with_time"] else ", without times"
+    if "shown" in ratings:
+        beside += f"; {ratings['shown']:,} more were shown and not taken"
     lines = [
         f"{report['name']}: {counted(items['count'], 'item')}, {counted(users['count'], 'user')}, "
-        f"{counted(ratings['count'], kind)}"
-        f"{'' if ratings['with_time'] else ', without times'}"
-        f"{beside}.",
+        f"{counted(ratings['count'], kind)}{beside}.",
         f"Items: {items['with_text']:,} with text, {items['with_link']:,} with a link, {items['with_triples']:,} with triples, "
         f"{items['isolated']:,} without any edge.",
     ]
-    for file, fields in report.get("text_fields", {}).items():
-        known = ", ".join(f"{name} {number:,}" for name, number in fields.items())
-        lines.append(f"Texts from {file}: {known}.")
-    edges = sum(relation["edges"] for relation in report["relations"])
-    kinds = ", ".join(f"{kind} {counts['nodes']:,}" for kind, counts in report["kinds"].items())
-    lines.append(f"Graph: {counted(edges, 'edge')} of {counted(len(report['relations']), 'relation')}; nodes: {kinds}.")
-    isolated = {kind: counts["isolated"] for kind, counts in report["kinds"].items() if counts["isolated"]}
+    lines += [f"Texts from {file}: {_listed(fields)}." for file, fields in report.get("text_fields", {}).items()]
+    kinds, relations = report["kinds"], report["relations"]
+    edges = counted(sum(relation["edges"] for relation in relations), "edge")
+    nodes = _listed({kind: counts["nodes"] for kind, counts in kinds.items()})
+    lines.append(f"Graph: {edges} of {counted(len(relations), 'relation')}; nodes: {nodes}.")
+    isolated = {kind: counts["isolated"] for kind, counts in kinds.items() if counts["isolated"]}
     if isolated:
-        lines.append(
-            "Nodes without any edge: " + ", ".join(f"{kind} {number:,}" for kind, number in isolated.items()) + "."
-        )
+        lines.append(f"Nodes without any edge: {_listed(isolated)}.")
     for file, account in report["files"].items():
         lines.append(f"{file}: {counted(account['rows'], 'row read')}, {account['kept']:,} kept{_reasons(account)}.")
     lines += [f"Note: {note}" for note in report["notes"]]
@@ -154,10 +150,13 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _listed(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number:,}" for name, number in numbers.items())
+
+
 def _reasons(account: Mapping[str, Any]) -> str:
-    parts = []
+    reasons = ""
     for reason, number in account.get("dropped", {}).items():
-        examples = account.get("examples", {}).get(reason)
-        parts.append(f"{number:,} dropped ({reason}{', e.g. ' + '; '.join(examples) if examples else ''})")
-    parts += [f"{number:,} {what}" for what, number in account.get("counts", {}).items()]
-    return "".join(f"; {part}" for part in parts)
+        examples = "; ".join(account.get("examples", {}).get(reason, ()))
+        reasons += f"; {number:,} dropped ({reason}{', e.g. ' + examples if examples else ''})"
+    return reasons + "".join(f"; {number:,} {what}" for what, number in account.get("counts", {}).items())

@@ -29,7 +29,7 @@ class EdgeType(NamedTuple):
 
 @dataclass(frozen=True)
 class Schema:
-    """Which node kinds and relations a graph has; a misspelt name raises.
+    """The node kinds and relations of a graph; a misspelt name raises.
 
     Attributes:
         kinds: Node kinds; `user` and `item` are always there.
@@ -61,13 +61,13 @@ class Schema:
 
     def relation(self, name: str) -> tuple[EdgeType, ...]:
         """Return the edge types of a relation, else raise `UnknownNameError`."""
-        found = tuple(edge_type for edge_type in self.edge_types if edge_type.relation == name)
-        if not found:
+        matching = tuple(edge_type for edge_type in self.edge_types if edge_type.relation == name)
+        if not matching:
             known = sorted({edge_type.relation for edge_type in self.edge_types})
             raise UnknownNameError(
                 f"{name!r} is no relation of this graph; it has {', '.join(known) or 'none'}.{did_you_mean(name, known)}"
             )
-        return found
+        return matching
 
 
 @dataclass(frozen=True)

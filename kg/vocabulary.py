@@ -93,20 +93,20 @@ class Vocabulary:
 
     def indices(self, raw_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
         """Return the indices of raw ids, `[num_ids]`; an unknown id raises `UnknownNameError`."""
-        found = self.find(raw_ids)
-        if len(found) and found.min() == MISSING:
-            unknown = str(raw_ids[int(np.argmin(found))])
+        places = self.find(raw_ids)
+        if len(places) and places.min() == MISSING:
+            unknown = str(raw_ids[int(np.argmin(places))])
             known = self._index[~self.removed]
-            hint = did_you_mean(unknown, known) if len(known) <= 100_000 else ""
             raise UnknownNameError(
-                f"{self.kind} {unknown!r} is not among the {len(known):,} known {self.kind} ids.{hint}"
+                f"{self.kind} {unknown!r} is not among the {len(known):,} known {self.kind} ids."
+                f"{did_you_mean(unknown, known)}"
             )
-        return found
+        return places
 
     def find(self, raw_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
         """Return the indices of raw ids with -1 for those unknown or removed: the caller decides what follows."""
-        found = self.places(raw_ids)
-        return np.where(self.removed[found], MISSING, found) if self.removed.any() else found
+        places = self.places(raw_ids)
+        return np.where(self.removed[places], MISSING, places) if self.removed.any() else places
 
     def places(self, raw_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
         """Return the indices of raw ids, those of tombstones too, with -1 for ids that never were here."""

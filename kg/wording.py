@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from kg.graph import KnowledgeGraph, Nodes
+from kg.graph import KnowledgeGraph
 from kg.schema import ITEM, USER
 
 __all__ = ["concept_sentences", "item_sentences", "user_sentences"]
@@ -19,13 +19,15 @@ def item_sentences(graph: KnowledgeGraph) -> list[str | None]:
     states that nothing is known, not even a title: the model has a learned vector for that case.
     """
     nodes = graph.items
-    facts: list[str] | None = None
-    sentences: list[str | None] = []
+    facts: list[str] = []
+    sentences: list[str | None] = list(nodes.texts)
     for index, text in enumerate(nodes.texts):
-        if text is None:
-            facts = _facts(graph, ITEM) if facts is None else facts
-            text = " ".join(part for part in (_title(nodes, index), facts[index]) if part) or None
-        sentences.append(text)
+        if text is not None:
+            continue
+        facts = facts or _facts(graph, ITEM)
+        label = str(nodes.labels[index])
+        title = "" if label == nodes.vocabulary.id_of(index) else f"{label}."  # an id says nothing
+        sentences[index] = " ".join(part for part in (title, facts[index]) if part) or None
     return sentences
 
 
@@ -51,25 +53,19 @@ def user_sentences(graph: KnowledgeGraph) -> list[str]:
     ]
 
 
-def _title(nodes: Nodes, index: int) -> str:
-    """Return the label as a sentence, unless it is only the raw id, which says nothing."""
-    label = str(nodes.labels[index])
-    return "" if label == nodes.vocabulary.id_of(index) else f"{label}."
-
-
 def _facts(graph: KnowledgeGraph, kind: str) -> list[str]:
     """Return `Genre: Drama, War. Director: ...` for each node; relations of RDF sources are left to the graph network."""
-    found: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(len(graph.nodes[kind]))]
+    names_of: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(len(graph.nodes[kind]))]
     for edge_type, edges in graph.edges.items():
         if edge_type.source != kind or ":" in edge_type.relation:
             continue
         labels = graph.nodes[edge_type.target].labels
-        for start, end in zip(*edges.index.tolist(), strict=True):
-            found[start][edge_type.relation].append(str(labels[end]))
+        for start, end in edges.index.T.tolist():
+            names_of[start][edge_type.relation].append(str(labels[end]))
     return [
         " ".join(
             f"{relation.replace('_', ' ').capitalize()}: {', '.join(names[:_MOST])}."
             for relation, names in facts.items()
         )
-        for facts in found
+        for facts in names_of
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,17 @@ Floats = NDArray[np.float32]
 BLOCK_ROWS = 1024  # rows of a dense block: 80 MB over 20,000 items
 
 
-class Baseline(Protocol):
-    """What all baselines do."""
+class Baseline(ABC):
+    """What all baselines do.
+
+    Args:
+        scale: Lowest and highest possible rating in stars.
+    """
 
     name: str
+
+    def __init__(self, scale: tuple[float, float]) -> None:
+        self.scale = scale
 
     def fit(self, train: Ratings, content: Content | None = None) -> Self:
         """Learn from ratings and the content of the items; return the baseline itself.
@@ -32,44 +40,49 @@ class Baseline(Protocol):
         Args:
             train: Training ratings, at least one.
             content: Texts and concepts of the items; only `ContentKNN` reads and needs them.
+
+        Raises:
+            ValueError: If there are no ratings, more items than EASE takes, or no content where it is needed.
         """
-
-    def predict(self, user: Indices, item: Indices) -> Floats:
-        """Predict the ratings of pairs in stars, within the scale `[num_pairs]`; unseen users and items included."""
-
-    def rank(self, users: Indices) -> Floats:
-        """Score all items for some users `[num_given_users, num_items]`; higher is better, any unit."""
-
-
-class Mean:
-    """Everything is rated the mean of all training ratings; all items rank equal.
-
-    Args:
-        scale: Lowest and highest possible rating in stars.
-    """
-
-    name = "mean"
-
-    def __init__(self, scale: tuple[float, float]) -> None:
-        self.scale = scale
-
-    def fit(self, train: Ratings, content: Content | None = None) -> Self:
-        """See `Baseline.fit`."""
-        _check(train)
-        self._mean = float(np.mean(train.value, dtype=np.float64))
-        self._num_items = train.num_items
+        if not len(train):
+            raise ValueError("a baseline needs at least one training rating; got none")
+        self._fit(train, content)
         return self
 
     def predict(self, user: Indices, item: Indices) -> Floats:
-        """See `Baseline.predict`."""
-        return _stars(np.full(np.broadcast(user, item).shape, self._mean), self.scale)
+        """Predict the ratings of pairs in stars, within the scale `[num_pairs]`; unseen users and items included."""
+        return np.clip(self._stars(user, item), *self.scale).astype(np.float32)
+
+    @abstractmethod
+    def rank(self, users: Indices) -> Floats:
+        """Score all items for some users `[num_given_users, num_items]`; higher is better, any unit."""
+
+    @abstractmethod
+    def _fit(self, train: Ratings, content: Content | None) -> None: ...
+
+    @abstractmethod
+    def _stars(self, user: Indices, item: Indices) -> NDArray[np.float64]:
+        """Return predictions that may lie beyond the scale."""
+
+
+class Mean(Baseline):
+    """Everything is rated the mean of all training ratings; all items rank equal."""
+
+    name = "mean"
+
+    def _fit(self, train: Ratings, content: Content | None) -> None:
+        self._mean = float(np.mean(train.value, dtype=np.float64))
+        self._num_items = train.num_items
+
+    def _stars(self, user: Indices, item: Indices) -> NDArray[np.float64]:
+        return np.full(np.broadcast(user, item).shape, self._mean)
 
     def rank(self, users: Indices) -> Floats:
-        """See `Baseline.rank`."""
+        """Score all items for some users, `[num_given_users, num_items]`."""
         return np.zeros((len(users), self._num_items), dtype=np.float32)
 
 
-class Biases:
+class Biases(Baseline):
     """Mean, plus how much a user differs from it, plus how much an item does (Koren 2009, "Matrix factorization").
 
     Minimises `sum (r_ui - mu - b_u - b_i)^2 + lambda_user sum b_u^2 + lambda_item sum b_i^2` with mu fixed to the mean,
@@ -85,13 +98,11 @@ class Biases:
     name = "biases"
 
     def __init__(self, scale: tuple[float, float], *, lambda_user: float = 10.0, lambda_item: float = 5.0) -> None:
-        self.scale = scale
+        super().__init__(scale)
         self.lambda_user = lambda_user
         self.lambda_item = lambda_item
 
-    def fit(self, train: Ratings, content: Content | None = None) -> Self:
-        """See `Baseline.fit`."""
-        _check(train)
+    def _fit(self, train: Ratings, content: Content | None) -> None:
         self.mean = float(np.mean(train.value, dtype=np.float64))
         self.of_user = np.zeros(train.num_users)
         self.of_item = np.zeros(train.num_items)
@@ -104,22 +115,20 @@ class Biases:
             self.of_user = rest / (train.user_counts + self.lambda_user)
             if np.abs(self.of_user - before).max() < 1e-6:
                 break
-        return self
 
     def unclipped(self, user: Indices, item: Indices) -> NDArray[np.float64]:
         """Return `mu + b_u + b_i` in stars, not held to the scale."""
         return self.mean + self.of_user[user] + self.of_item[item]
 
-    def predict(self, user: Indices, item: Indices) -> Floats:
-        """See `Baseline.predict`."""
-        return _stars(self.unclipped(user, item), self.scale)
+    def _stars(self, user: Indices, item: Indices) -> NDArray[np.float64]:
+        return self.unclipped(user, item)
 
     def rank(self, users: Indices) -> Floats:
-        """See `Baseline.rank`."""
+        """Score all items for some users, `[num_given_users, num_items]`."""
         return self.unclipped(users[:, None], np.arange(len(self.of_item))[None, :]).astype(np.float32)
 
 
-class ContentKNN:
+class ContentKNN(Baseline):
     """What users thought of the items with the most similar texts and concepts (`Content.kernel`, negatives as 0).
 
     `predict`: the bias prediction plus the mean deviation from it, weighted by similarity, over the
@@ -135,12 +144,10 @@ class ContentKNN:
     name = "content_knn"
 
     def __init__(self, scale: tuple[float, float], *, num_neighbours: int = 20) -> None:
-        self.scale = scale
+        super().__init__(scale)
         self.num_neighbours = num_neighbours
 
-    def fit(self, train: Ratings, content: Content | None = None) -> Self:
-        """See `Baseline.fit`; raises `ValueError` without content, or with that of other items."""
-        _check(train)
+    def _fit(self, train: Ratings, content: Content | None) -> None:
         if content is None or len(content.text) != train.num_items:
             given = "none" if content is None else f"that of {len(content.text)}"
             raise ValueError(f"neighbours by content need the content of {train.num_items} items; got {given}")
@@ -155,10 +162,8 @@ class ContentKNN:
         self._rated = train.item[by_user]
         self._deviation = (train.value - self._biases.unclipped(train.user, train.item))[by_user].astype(np.float32)
         self._start = np.concatenate([[0], np.cumsum(train.user_counts)])
-        return self
 
-    def predict(self, user: Indices, item: Indices) -> Floats:
-        """See `Baseline.predict`."""
+    def _stars(self, user: Indices, item: Indices) -> NDArray[np.float64]:
         prediction = self._biases.unclipped(user, item)
         order = np.argsort(user, kind="stable")
         for pairs in np.split(order, np.flatnonzero(np.diff(user[order])) + 1):
@@ -166,10 +171,10 @@ class ContentKNN:
                 rated = slice(*self._start[user[pairs[0]] : user[pairs[0]] + 2])
                 for block in _blocks(len(pairs)):
                     prediction[pairs[block]] += self._mean_deviation(item[pairs[block]], rated)
-        return _stars(prediction, self.scale)
+        return prediction
 
     def rank(self, users: Indices) -> Floats:
-        """See `Baseline.rank`."""
+        """Score all items for some users, `[num_given_users, num_items]`."""
         scores = np.empty((len(users), len(self._content.text)), dtype=np.float32)
         towards = self._neighbours.T.tocsr()
         for block in _blocks(len(users)):
@@ -207,30 +212,24 @@ class ContentKNN:
         return neighbours
 
 
-class Popularity:
+class Popularity(Baseline):
     """Items rank by their number of training ratings; stars are those of `Biases`."""
 
     name = "popularity"
 
-    def __init__(self, scale: tuple[float, float]) -> None:
-        self._biases = Biases(scale)
-
-    def fit(self, train: Ratings, content: Content | None = None) -> Self:
-        """See `Baseline.fit`."""
-        self._biases.fit(train)
+    def _fit(self, train: Ratings, content: Content | None) -> None:
+        self._biases = Biases(self.scale).fit(train)
         self._counts = train.item_counts.astype(np.float32)
-        return self
 
-    def predict(self, user: Indices, item: Indices) -> Floats:
-        """See `Baseline.predict`."""
-        return self._biases.predict(user, item)
+    def _stars(self, user: Indices, item: Indices) -> NDArray[np.float64]:
+        return self._biases.unclipped(user, item)
 
     def rank(self, users: Indices) -> Floats:
-        """See `Baseline.rank`."""
+        """Score all items for some users, `[num_given_users, num_items]`."""
         return np.tile(self._counts, (len(users), 1))
 
 
-class Ease:
+class Ease(Baseline):
     """Embarrassingly shallow autoencoder (Steck 2019, arXiv:1905.03375) on who rated what; ranks only.
 
     `B = argmin ||X - X B||^2 + ridge ||B||^2` with a zero diagonal has the closed form
@@ -246,11 +245,10 @@ class Ease:
     max_items = 20_000
 
     def __init__(self, *, ridge: float = 400.0) -> None:
+        super().__init__((-np.inf, np.inf))
         self.ridge = ridge
 
-    def fit(self, train: Ratings, content: Content | None = None) -> Self:
-        """See `Baseline.fit`; raises `ValueError` beyond 20,000 items."""
-        _check(train)
+    def _fit(self, train: Ratings, content: Content | None) -> None:
         size = train.num_items
         if size > self.max_items:
             raise ValueError(
@@ -267,19 +265,17 @@ class Ease:
             user, item = self._interactions.nonzero()
             smoothed[user, item] += 1.0
             self._scores: Floats | None = smoothed
-            return self
+            return
         weights = inverse_of(_gram(self._interactions, self.ridge))
         weights /= -weights.diagonal()[None, :]
         np.fill_diagonal(weights, 0.0)
         self._scores, self._weights = None, weights
-        return self
 
-    def predict(self, user: Indices, item: Indices) -> Floats:
-        """Raise `ValueError`: EASE knows no stars."""
+    def _stars(self, user: Indices, item: Indices) -> NDArray[np.float64]:
         raise ValueError(f"EASE only ranks; it cannot predict the stars of {len(user)} users and {len(item)} items")
 
     def rank(self, users: Indices) -> Floats:
-        """See `Baseline.rank`."""
+        """Score all items for some users, `[num_given_users, num_items]`."""
         if self._scores is not None:
             return self._scores[users]
         return np.asarray(self._interactions[users] @ self._weights)
@@ -293,15 +289,6 @@ def _gram(table: sparse.csr_array, ridge: float) -> Floats:
         gram[block] = (by_column[block] @ table).toarray()
     gram[np.diag_indices(size)] += ridge
     return gram
-
-
-def _check(train: Ratings) -> None:
-    if not len(train):
-        raise ValueError("a baseline needs at least one training rating; got none")
-
-
-def _stars(prediction: NDArray[np.float64], scale: tuple[float, float]) -> Floats:
-    return np.clip(prediction, *scale).astype(np.float32)
 
 
 def _binary(train: Ratings) -> sparse.csr_array:

@@ -18,11 +18,9 @@ from kg.schema import ITEM, USER, EdgeType
 from models.network.encoder import Messages
 from models.network.graph_inputs import GraphInputs, MessageType
 from models.network.hybrid import HybridInputs
-from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER, TEXT, WEEK
-from models.network.sessions import Sessions
+from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER, TEXT
 from models.network.sparse import SparseOperator
 from models.network.tower import NodeInputs
-from models.network.weeks import Weeks
 
 __all__ = ["InputLimits", "graph_inputs", "hybrid_inputs"]
 
@@ -39,17 +37,13 @@ class InputLimits:
         least_related: A relation between users or items carries ratings only if it leads to those of at least this many.
         most_over: Over a relation between users or items, at most this many messages of what the related ones rated
             reach a node: those of the largest weight, so that the cost stays in proportion to the nodes.
-        time_bins: Number of bins of the rating dates.
-        bin_seconds: Least width of a bin; wider where the ratings span more than the bins would hold.
-        leave_out: Parts that send no messages, for ablations: concepts, text, neighbours, two_hops, dates.
+        leave_out: Parts that send no messages, for ablations: concepts, text, neighbours, two_hops.
     """
 
     least_items: int = 2
     most_hop_concepts: int = 32
     least_related: int = 10
     most_over: int = 128
-    time_bins: int = 32
-    bin_seconds: int = 7 * 86_400
     leave_out: frozenset[str] = frozenset()
 
 
@@ -62,7 +56,7 @@ def graph_inputs(
     `edge_weight` `[num_edges]`, the `senders` that have a row in the relation's table, and the
     `table_row` of each edge's sender `[num_edges]`; a node with $n$ edges of one relation weighs each by $1/\sqrt{n}$, so
     that the message's variance does not grow with $n$. Nothing here depends on the *value* of a rating:
-    ratings enter only as who rated what and when.
+    ratings enter only as who rated what.
 
     Args:
         graph: The knowledge graph.
@@ -71,7 +65,7 @@ def graph_inputs(
         limits: Which messages are made.
 
     Returns:
-        Nodes `user`, `item`, every concept kind and `week`. `data[kind].content` and
+        Nodes `user`, `item` and every concept kind. `data[kind].content` and
         `data[kind].interactions` list the edge types of each group; `data[kind].features` holds dense
         features by group and name, and `data[kind].hop_sources` what each neighbour adds to a two-hop feature.
     """
@@ -96,17 +90,14 @@ def graph_inputs(
     if "neighbours" not in limits.leave_out:
         for message_type, edges in rated.items():
             _add(data, "interactions", message_type, *edges)
-    if ratings.time is not None and "dates" not in limits.leave_out:
-        _add_dates(data, ratings, limits)
     return data
 
 
-def hybrid_inputs(data: GraphInputs, sessions: Sessions | None = None, *, edges: bool = True) -> HybridInputs:
+def hybrid_inputs(data: GraphInputs, *, edges: bool = True) -> HybridInputs:
     """Stack the edges of `graph_inputs` into one sparse operator a side and group.
 
     Args:
         data: What `graph_inputs` made.
-        sessions: Days of the training ratings, for a model whose users differ from day to day.
         edges: Whether the edges are wanted; the sizes of a network follow from the senders alone.
     """
 
@@ -127,7 +118,7 @@ def hybrid_inputs(data: GraphInputs, sessions: Sessions | None = None, *, edges:
     def node_inputs(kind: str) -> NodeInputs:
         return NodeInputs(content=messages(kind, "content"), interactions=messages(kind, "interactions"))
 
-    return HybridInputs(users=node_inputs(USER), items=node_inputs(ITEM), sessions=sessions)
+    return HybridInputs(users=node_inputs(USER), items=node_inputs(ITEM))
 
 
 def relation_name(edge_type: MessageType) -> str:
@@ -265,22 +256,3 @@ def _dense(data: GraphInputs, edge_type: MessageType) -> Tensor:
     dense = torch.zeros(int(data[edge_type[2]].num_nodes), int(data[edge_type[0]].num_nodes))
     dense[edges.edge_index[1], edges.edge_index[0]] = edges.edge_weight
     return dense
-
-
-def _add_dates(data: GraphInputs, ratings: Ratings, limits: InputLimits) -> None:
-    """Give every node the histogram of its training dates; each rating is shared by its two nearest bins."""
-    assert ratings.time is not None
-    data[WEEK].num_nodes = limits.time_bins
-    weeks = Weeks.spanning(ratings.time, num_bins=limits.time_bins, bin_seconds=limits.bin_seconds)
-    low, share = weeks.between(weeks.position(ratings.time))
-    for kind, index, counts in ((USER, ratings.user, ratings.user_counts), (ITEM, ratings.item, ratings.item_counts)):
-        # One edge a node and bin, not one a rating: the ratings of a bin are counted first.
-        size = len(counts) * limits.time_bins
-        place = index * limits.time_bins + low
-        weight = np.bincount(place, weights=1 - share, minlength=size)
-        weight += np.bincount(place + 1, weights=share, minlength=size)
-        touched = np.bincount(place, minlength=size) + np.bincount(place + 1, minlength=size)
-        receiver, bins = np.divmod(np.flatnonzero(touched), limits.time_bins)
-        weight = (weight[touched > 0] / counts[receiver]).astype(np.float32)
-        edge_index = torch.from_numpy(np.stack([bins, receiver]))
-        _add(data, "interactions", (WEEK, "dated", kind), edge_index, torch.from_numpy(weight))

@@ -12,48 +12,46 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from kg.counted import counted
 from kg.errors import InputError
 from kg.growth.new_entities import NewEntities
 from kg.schema import ITEM, USER
 from models.attribution.attributions import attribution_of_history, attributions
 from models.attribution.explanation import Explanation, explanation_of
-from models.cold.joining import placed, text_vectors
-from models.cold.questions import questions_for
-from models.cold.user_query_of_text import user_query_of_text
 from models.lists.boosts_and_filters import BoostsAndFilters, boosts_and_filters_of
-from models.lists.given import History, Pairs, history_of, ids_of, length_of, mapping_of, pairs_of, raw_id
-from models.lists.item_filter import items_with
-from models.lists.ranking import best_of, ranking
-from models.lists.reasons import Reason, reasons_of_items
-from models.lists.recommendation_rows import (
-    FEW,
-    recommendations,
-    sources,
-    sources_by_content,
-    sources_of_pairs,
-    stars_of,
-    why_empty,
+from models.lists.given import History, Pairs, history_of, length_of, mapping_of, pairs_of, raw_id
+from models.lists.new_items import joined, text_vectors
+from models.lists.questions import questions_for
+from models.lists.ranked_lists import (
+    audience_of,
+    best_items,
+    excluded_items,
+    ranking_scores,
+    ranking_scores_of_users,
+    rows_of_items,
+    sources_of,
+    unrated_items,
+    why_nothing,
 )
+from models.lists.ranking import best_of
+from models.lists.recommendation_rows import FEW, rows_of_pairs, sources_of_pairs, why_empty
 from models.lists.rerank import Reranker
 from models.lists.rules import AppliedRules
 from models.lists.similarity import similar_items
-from models.lists.top_items import top_items
+from models.lists.text_query import user_query_of_text
+from models.lists.trained import Trained
 from models.lists.user_query import UserQuery, known_user_query, user_query_of_history
 from models.people.behaviour import Behaviour
 from models.people.profile import Profile, profile_of
 from models.people.segments import Segments, segments_of
 from models.saved import check_run, read_run, save_run
-from models.trained import Trained
 
 __all__ = ["FEW", "Recommender", "load"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recommender(Trained):
-    """A trained model that answers (`models.trained` says what it holds); a value: what is added makes another one."""
+    """A trained model that answers (`models.lists.trained` says what it holds); a value: what is added makes another one."""
 
     def save(self, path: str | Path) -> None:
         """Write all that answers are read from into a directory, as a whole: dull files, no pickles.
@@ -98,14 +96,7 @@ class Recommender(Trained):
         user = self.graph.users.vocabulary.indices([pair[0] for pair in pairs])
         item = self.graph.items.vocabulary.indices([pair[1] for pair in pairs])
         probabilities = self.predictor.probabilities(torch.from_numpy(user), torch.from_numpy(item))
-        return pd.DataFrame(
-            {
-                "user": [pair[0] for pair in pairs],
-                "item": [pair[1] for pair in pairs],
-                **stars_of(probabilities, self.levels),
-                "source": sources_of_pairs(self, user, item),
-            }
-        )
+        return rows_of_pairs(pairs, probabilities, self.levels, sources_of_pairs(self, user, item))
 
     def predict_for_histories(self, histories: Mapping[str, History], pairs: Pairs) -> pd.DataFrame:
         """Predict ratings of people the model never saw, from a few ratings each; what `recommend(history=...)` says of them.
@@ -129,19 +120,12 @@ class Recommender(Trained):
         for place, (name, _) in enumerate(pairs):
             places.setdefault(name, []).append(place)
         probabilities, based_on = torch.zeros(len(pairs), len(self.levels)), [""] * len(pairs)
-        for name, mine in places.items():
-            person, wanted = self.user_query(history=histories[name]), items[mine]
-            probabilities[mine] = person.chances(self.predictor, torch.from_numpy(wanted))
-            for place, source in zip(mine, self._sources_of(person, wanted), strict=True):
+        for name, own in places.items():
+            person, wanted = self.user_query(history=histories[name]), items[own]
+            probabilities[own] = person.chances(self.predictor, torch.from_numpy(wanted))
+            for place, source in zip(own, sources_of(self, person, wanted), strict=True):
                 based_on[place] = source
-        return pd.DataFrame(
-            {
-                "user": [name for name, _ in pairs],
-                "item": [item for _, item in pairs],
-                **stars_of(probabilities, self.levels),
-                "source": based_on,
-            }
-        )
+        return rows_of_pairs(pairs, probabilities, self.levels, based_on)
 
     def recommend(
         self,
@@ -196,21 +180,19 @@ class Recommender(Trained):
         k = length_of(k)
         person = self.user_query(user=user, history=history, text=text, concepts=concepts)
         boosts_and_filters = boosts_and_filters_of(rules, implicit=self.implicit)
-        left_out = self._left_out(candidates, filters, boosts_and_filters)
-        ruled_out = left_out.copy()
-        if exclude_seen and text is None:
-            left_out |= person.seen > 0
+        ruled_out = excluded_items(self, candidates, filters, boosts_and_filters)
+        excluded = ruled_out | (person.seen > 0) if exclude_seen and text is None else ruled_out
         mixed, moved = diversity != 0 or novelty != 0, boosts_and_filters is not None and boosts_and_filters.boost.any()
         if mixed or moved or text is not None:
-            scores = self._ranked(person, person.chances(self.predictor), boosts_and_filters)
-            scores[left_out] = -np.inf
+            scores = ranking_scores(self, person, boosts_and_filters)
+            scores[excluded] = -np.inf
             best = self.reranker.best(scores, k, diversity=diversity, novelty=novelty) if mixed else best_of(scores, k)
         else:
-            best, _ = self._top(person, k, left_out)
-        rows = self._listed(person, best, num_reasons)
+            best, _ = best_items(self, person, k, excluded)
+        rows = rows_of_items(self, person, best, num_reasons)
         if isinstance(rules, AppliedRules):
             rows["rules"] = ["; ".join(map(str, rules.of_item(int(item)))) for item in best]
-        return why_empty(rows, self._why_nothing(ruled_out))
+        return why_empty(rows, why_nothing(self, ruled_out))
 
     def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:
         """Return ids and ranking scores of the best unseen items of someone, exact and fast on large catalogues.
@@ -228,7 +210,7 @@ class Recommender(Trained):
         if len(who.keys() & {"user", "history"}) != 1 or who.keys() - {"user", "history", "concepts"}:
             raise InputError("give exactly one of user and history")
         person = self.user_query(**who)
-        items, scores = self._top(person, k, self._left_out(None, None, None) | (person.seen > 0))
+        items, scores = best_items(self, person, k, excluded_items(self) | (person.seen > 0))
         ids = [self.graph.items.vocabulary.id_of(int(item)) for item in items]
         return list(zip(ids, scores.tolist(), strict=True))
 
@@ -252,7 +234,7 @@ class Recommender(Trained):
 
     def scores_of(self, person: UserQuery) -> NDArray[np.float32]:
         """Return what orders a person's list, `[num_items]`; only items that are gone have `-inf`."""
-        scores = self._ranked(person, person.chances(self.predictor), None)
+        scores = ranking_scores(self, person)
         scores[~self.graph.items.present] = -np.inf
         return scores
 
@@ -294,8 +276,8 @@ class Recommender(Trained):
         Raises:
             InputError: If a record has no id, an id is known already, or a field, relation, user or rating is none.
         """
-        found = NewEntities.of(self.graph, ITEM, items, scale=self.scale, source=source, lines=lines)
-        return placed(self, found, text_vectors(self, found))
+        additions = NewEntities.of(self.graph, ITEM, items, scale=self.scale, source=source, lines=lines)
+        return joined(self, additions, text_vectors(self, additions))
 
     def add_users(
         self,
@@ -309,20 +291,14 @@ class Recommender(Trained):
         Args:
             users: One record a user: `id`, and what is known of `label`, `concepts` (such as age and occupation) and
                 `ratings` (item id -> stars). Without ratings the concepts alone speak.
-            source: Name of the place that states this.
+            source: As for `add_items`, as are `lines`, what is returned and what is raised.
             lines: Line of each record there; by default its number.
-
-        Returns:
-            The new recommender; its `notes` tell what could not be used.
-
-        Raises:
-            InputError: As for `add_items`.
         """
-        found = NewEntities.of(self.graph, USER, users, scale=self.scale, source=source, lines=lines)
-        return placed(self, found, text_vectors(self, found))
+        additions = NewEntities.of(self.graph, USER, users, scale=self.scale, source=source, lines=lines)
+        return joined(self, additions, text_vectors(self, additions))
 
     def questions(self, history: History | None = None, *, k: int = 5) -> pd.DataFrame:
-        """Return which items to ask someone new about, best first; see `models.cold.questions`.
+        """Return which items to ask someone new about, best first; see `models.lists.questions`.
 
         Args:
             history: What they have rated so far, item id -> stars.
@@ -349,28 +325,7 @@ class Recommender(Trained):
         Returns:
             Rows: `id`, `label` of the user, `score`, `low`, `high`, `source`, `reason`, `evidence`.
         """
-        k = length_of(k)
-        item = raw_id(item, "item")
-        index = self.graph.items.vocabulary.index_of(item)
-        users = np.flatnonzero(self.train.user_counts)
-        users = users[~np.isin(users, self.train.user[self.train.item == index])]
-        chosen = torch.from_numpy(users)
-        probabilities = self.predictor.probabilities(chosen, torch.full_like(chosen, index))
-        relevance = probabilities[:, self.relevant_level :].sum(1).numpy()
-        chance = relevance**self.relevance_power * self.item_item.of_item(self.train, index)[users]
-        best = np.argsort(-chance, kind="stable")[:k]
-        rows = probabilities[torch.from_numpy(best)]
-        found = users[best]
-        rows_of_users = recommendations(
-            self.graph.users,
-            found,
-            rows,
-            self.levels,
-            sources_of_pairs(self, found, np.full(len(found), index)),
-            [self._reasons(int(user), index, most=num_reasons) for user in found],
-        )
-        done = "chosen" if self.implicit else "rated"
-        return why_empty(rows_of_users, f"every user who has {done} anything has {done} item {item!r} already")
+        return audience_of(self, raw_id(item, "item"), length_of(k), num_reasons)
 
     @cached_property
     def behaviour(self) -> Behaviour:
@@ -379,7 +334,11 @@ class Recommender(Trained):
 
     def profile(self, user: str) -> Profile:
         """Return the profile of a user of the graph: interests with their evidence, habits, drift; see `models.people.profile`."""
-        return profile_of(self.behaviour, raw_id(user, "user"), self._unseen)
+
+        def unrated(query: UserQuery, k: int, num_reasons: int) -> pd.DataFrame:
+            return unrated_items(self, query, length_of(k), num_reasons)
+
+        return profile_of(self.behaviour, raw_id(user, "user"), unrated)
 
     def segments(self, k: int, *, seed: int = 0) -> Segments:
         """Return `k` groups of users, described by what sets them apart; see `models.people.segments`."""
@@ -414,8 +373,8 @@ class Recommender(Trained):
             assert user is not None
             number = self.graph.users.vocabulary.index_of(user)
             attribution = attributions(self, np.array([number]), np.array([index]))[0]
-            mine = self.train.user == number
-            ratings = dict(zip(self.train.item[mine].tolist(), self.train.value[mine].tolist(), strict=True))
+            own = self.train.user == number
+            ratings = dict(zip(self.train.item[own].tolist(), self.train.value[own].tolist(), strict=True))
         else:
             given = history_of(history, implicit=self.implicit)
             person = self.user_query(history=given)
@@ -427,118 +386,8 @@ class Recommender(Trained):
         )
 
     def rank_scores(self, users: NDArray[np.int64], *, rules: BoostsAndFilters | None = None) -> NDArray[np.float32]:
-        """Return ranking scores of all items for users, `[num_users, num_items]`; items that are gone and what rules hide have `-inf`."""
-        relevance = self.predictor.at_least(torch.from_numpy(users), self.relevant_level).numpy()
-        if rules is not None and rules.boost.any():
-            moved = np.flatnonzero(rules.boost)
-            for row, user in enumerate(users):
-                pairs = torch.full((len(moved),), int(user)), torch.from_numpy(moved)
-                boosted = rules.of_items(moved).boosted(self.predictor.probabilities(*pairs), torch.tensor(self.levels))
-                relevance[row, moved] = boosted[:, self.relevant_level :].sum(1).numpy()
-        scores = np.asarray(relevance**self.relevance_power * self.item_item_of(users), dtype=np.float32)
-        scores[:, ~self.graph.items.present] = -np.inf
-        if rules is not None:
-            scores[:, rules.hidden] = -np.inf
-        return scores
-
-    def _left_out(
-        self,
-        candidates: Collection[str] | None,
-        filters: Mapping[str, str | Sequence[str]] | None,
-        rules: BoostsAndFilters | None,
-    ) -> NDArray[np.bool_]:
-        """Return which items no list may show, whoever it is for, bool `[num_items]`."""
-        left_out: NDArray[np.bool_] = ~self.graph.items.present
-        if candidates is not None:
-            others = np.ones(len(left_out), dtype=bool)
-            others[self.graph.items.vocabulary.indices(ids_of(candidates, "item"))] = False
-            left_out |= others
-        conditions = mapping_of(filters, "filters")
-        if conditions:
-            left_out |= ~items_with(self.graph, conditions)
-        return left_out if rules is None else left_out | rules.hidden
-
-    def _top(
-        self, person: UserQuery, k: int, left_out: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the best items and their ranking scores; only items that can still enter the list are scored."""
-        level, power = self.relevant_level, self.relevance_power
-        return top_items(self.predictor, self.item_item, person, level=level, power=power, k=k, left_out=left_out)
-
-    def _listed(self, person: UserQuery, best: NDArray[np.int64], num_reasons: int) -> pd.DataFrame:
-        """Return the rows of some items for a person, in the order given."""
-        return recommendations(
-            self.graph.items,
-            best,
-            person.chances(self.predictor, torch.from_numpy(best)),
-            self.levels,
-            self._sources_of(person, best),
-            self._reasons_of(person, best, most=num_reasons),
-        )
-
-    def _sources_of(self, person: UserQuery, items: NDArray[np.int64]) -> list[str]:
-        """Return what is said of some items to a person is based on; to a sentence, what is known of the items."""
-        if person.nearness is not None:
-            return sources_by_content(self, items)
-        counts, described = np.full(len(items), person.num_ratings), np.full(len(items), person.described)
-        return sources(self, items, counts, described)
-
-    def _unseen(self, person: UserQuery, k: int, num_reasons: int) -> pd.DataFrame:
-        """Return the best items that a person has not rated, as `recommend` lists them."""
-        k = length_of(k)
-        left_out = self._left_out(None, None, None)
-        best, _ = self._top(person, k, left_out | (person.seen > 0))
-        return why_empty(self._listed(person, best, num_reasons), self._why_nothing(left_out))
-
-    def _why_nothing(self, ruled_out: NDArray[np.bool_]) -> str:
-        """Say why a list is empty, of which the candidates, filters and rules leave out some items."""
-        present = int(self.graph.items.present.sum())
-        if not present:
-            return "this run has no items"
-        left = int((~ruled_out).sum())
-        if not left:
-            return f"candidates, filters and rules leave none of {counted(present, 'item')} to list"
-        done = "chosen" if self.implicit else "rated"
-        items = "the only item" if left == 1 else f"all {left:,} items"
-        which = "" if left == present else " that candidates, filters and rules leave"
-        return f"the person has {done} {items}{which} already; exclude_seen=False (--again) lists them"
-
-    def _ranked(self, person: UserQuery, probabilities: Tensor, rules: BoostsAndFilters | None) -> NDArray[np.float32]:
-        """Return the scores that order a person's list, `[num_items]`, whether they may stand in it or not."""
-        if rules is not None:
-            probabilities = rules.boosted(probabilities, torch.tensor(self.levels))
-        relevance = probabilities[:, self.relevant_level :].sum(1).numpy()
-        item_item = self.item_item(person.seen[None])[0] if person.comes_across else None
-        power = self.relevance_power if person.comes_across else 1.0
-        return ranking(relevance, power, item_item=item_item, nearness=person.nearness)
-
-    def _reasons_of(self, person: UserQuery, items: NDArray[np.int64], *, most: int) -> list[list[Reason]]:
-        """Find why items suit a person, each by the samples that make its prediction."""
-        warm = (
-            np.zeros(len(items), dtype=bool)
-            if person.warm is None
-            else self.predictor.known_items.numpy()[items].copy()
-        )
-        found: list[list[Reason]] = [[] for _ in items]
-        for posterior, taste, mine in (
-            (self.posterior.warm, person.warm, warm),
-            (self.posterior.cold, person.cold, ~warm),
-        ):
-            if taste is None or not mine.any():
-                continue
-            told = reasons_of_items(posterior, self.data, self.graph, taste.rows, items[mine], most=most)
-            for place, reasons in zip(np.flatnonzero(mine), told, strict=True):
-                found[place] = reasons
-        return found
-
-    def _reasons(self, user: int, item: int, *, most: int) -> list[Reason]:
-        """Find why an item suits a user of the graph, by the samples that make the prediction."""
-        warm = bool(self.predictor.known_users[user] and self.predictor.known_items[item])
-        posterior, predictor = (
-            (self.posterior.warm, self.predictor.warm) if warm else (self.posterior.cold, self.predictor.cold)
-        )
-        rows = predictor.users[:, user]
-        return reasons_of_items(posterior, self.data, self.graph, rows, np.array([item]), most=most)[0]
+        """Return ranking scores of all items for users, `[num_users, num_items]`; `-inf` for what is gone or rules hide."""
+        return ranking_scores_of_users(self, users, rules)
 
 
 load = Recommender.load

@@ -1,4 +1,4 @@
-"""The language model: any Hugging Face sentence encoder, batched by length, cached by content."""
+"""The language model: any Hugging Face sentence encoder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
 from kg.errors import InputError
-from kg.storage.cache_directory import default_cache_directory
 from kg.storage.kept import kept
+from kg.storage.vector_cache import VectorCache
 from models.language.export import export_encoder, tuned_on
 from models.language.precision import Precision, bfloat16_is_fast
 from models.language.tuned_weights import TunedWeights
-from models.network.vectors import VectorCache
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -47,7 +46,7 @@ class TextEncoder:
         max_length: Longest text in word pieces; what is beyond is cut.
         batch_size: Texts a batch.
         device: Where the model runs, e.g. `cpu` or `cuda`.
-        cache: Folder of the vector cache.
+        cache: Folder in which vectors are kept, so that no text is read twice; by default none are.
         tuned: What tuning has changed of the model; by default nothing.
         precision: Numbers to calculate in; by default bfloat16 where the processor has it, four times as fast, if the vectors
             of the first texts are those of float32 but for rounding.
@@ -71,7 +70,7 @@ class TextEncoder:
         self.max_length = max_length
         self.batch_size = batch_size
         self.device = device
-        self.cache_directory = cache or default_cache_directory()
+        self.cache_directory = cache
         self.tuned = tuned
         self._precision, self._unchecked = precision, False
 
@@ -123,9 +122,9 @@ class TextEncoder:
         return digest.hexdigest()[:32]
 
     @cached_property
-    def cache(self) -> VectorCache:
-        """Vectors already on disk."""
-        return VectorCache(self.cache_directory, self.fingerprint)
+    def cache(self) -> VectorCache | None:
+        """Vectors already on disk; None without a folder for them."""
+        return None if self.cache_directory is None else VectorCache(self.cache_directory, self.fingerprint)
 
     @cached_property
     def _model(self) -> SentenceTransformer:
@@ -186,7 +185,7 @@ class TextEncoder:
 
         Args:
             texts: Texts, none of them empty: whether a node has no text is for the caller to state.
-            progress: Called with (texts done, texts to do) after each shard.
+            progress: Called with (texts done, texts to do) after each part that is kept.
 
         Raises:
             ValueError: If a text is empty.
@@ -194,23 +193,28 @@ class TextEncoder:
         for number, text in enumerate(texts):
             if not text.strip():
                 raise ValueError(f"text number {number} is empty; leave nodes without text out")
+        if not len(texts):
+            return np.zeros((0, 0), dtype=np.float32)
         self._check_precision(texts)
-        missing = sorted({text for text in texts if text not in self.cache}, key=lambda text: (-len(text), text))
+        cache = self.cache
+        if cache is None:
+            return self._encode(texts)
+        missing = sorted({text for text in texts if text not in cache}, key=lambda text: (-len(text), text))
         if missing and len(missing) < len(set(texts)):
             logger.info("found %d of %d texts encoded already", len(set(texts)) - len(missing), len(set(texts)))
         for start in range(0, len(missing), _SHARD):
             shard = missing[start : start + _SHARD]
             with kept(f"{start:,} of {len(missing):,} texts are encoded and kept in {self.cache_directory}"):
-                self.cache.add(shard, self._encode(shard))
+                cache.add(shard, self._encode(shard))
             if progress is not None:
                 progress(start + len(shard), len(missing))
-        return self.cache.get(texts) if len(texts) else np.zeros((0, 0), dtype=np.float32)
+        return cache.get(texts)
 
     def _check_precision(self, texts: Sequence[str]) -> None:
         """Go back to float32 if the first texts that are encoded in bfloat16 come out differently."""
         if self.precision == "float32" or not self._unchecked:
             return
-        some = [text for text in dict.fromkeys(texts) if text not in self.cache][:_CHECKED]
+        some = [text for text in dict.fromkeys(texts) if self.cache is None or text not in self.cache][:_CHECKED]
         if not some:
             return  # those in the cache were checked when they were encoded
         self._unchecked = False

@@ -156,8 +156,8 @@ def test_items_that_join_later_are_predicted_as_evaluation_predicts_cold_ones(co
     again = len(graph.items) + np.searchsorted(items, cold.item)
     rows = []
     for item in (torch.from_numpy(items), len(graph.items) + torch.arange(len(items))):
-        drawn = grown.posterior.cold.samples["cold_items.residual.rows"][:, item].float()
-        rows.append(grown.predictor.cold.items[:, item] - drawn)
+        drawn = grown.posterior.cold_samples.parameters["cold_items.residual.rows"][:, item].float()
+        rows.append(grown.predictor.cold_samples.items[:, item] - drawn)
     torch.testing.assert_close(rows[0], rows[1], atol=1e-4, rtol=0)
     user = torch.from_numpy(cold.user.copy())
     levels = torch.from_numpy(recommender.levels.copy())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from training.films import read_films
+from benchmarks.film_world import read_films
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +18,7 @@ from kg.ratings import Ratings
 from kg.schema import ITEM, USER, EdgeType
 from kg.vocabulary import Vocabulary
 from models.network.encoder import Messages
-from models.posterior import PhasedPosterior
 from training.config import AdamWConfig, LangevinConfig, ModelConfig, RunConfig, SplitConfig
-from training.evaluate import evaluate
 from training.experiment import Experiment
 from training.objective import TrainingBatch
 
@@ -169,7 +166,7 @@ def test_nor_does_it_where_validation_ends_the_training(dataset: Dataset, tmp_pa
 
 
 def test_what_was_rated_in_the_test_part_and_when_changes_nothing(dataset: Dataset, tmp_path: Path) -> None:
-    """Test ratings move to other items and dates; neither neighbours, two hops nor histograms may see them."""
+    """Test ratings move to other items and dates; neither neighbours nor two hops may see them."""
     run, ratings = config("canonical"), dataset.ratings
     test = held_out(dataset, run)
     taken, item = set(zip(ratings.user.tolist(), ratings.item.tolist(), strict=True)), ratings.item.copy()
@@ -183,30 +180,6 @@ def test_what_was_rated_in_the_test_part_and_when_changes_nothing(dataset: Datas
     before, after = experiment(dataset, run), experiment(changed, run)
     assert_same(messages(after), messages(before))
     assert_same(answers(after, tmp_path), answers(before, tmp_path))
-
-
-def test_the_date_of_a_test_rating_is_read_only_where_it_is_asked_for(dataset: Dataset, tmp_path: Path) -> None:
-    run, ratings = config("canonical"), dataset.ratings
-    run = run.model_copy(update={"model": run.model.model_copy(update={"rating_dates": True})})
-    assert ratings.time is not None
-    time = np.where(held_out(dataset, run), ratings.time[::-1], ratings.time)
-    changed = replace(dataset, ratings=replace(ratings, time=time))
-    before, after = experiment(dataset, run), experiment(changed, run)
-    asked = answers(before, tmp_path)
-    assert "warm/sessions.residual" in asked
-    assert_same(answers(after, tmp_path), asked)
-    recommender = before.recommender(PhasedPosterior.of_tensors(asked))
-
-    def measured(made: Experiment, *, dates: bool) -> dict[str, Any]:
-        found: dict[str, Any] = evaluate(recommender, made.split.test, dataset.scale, baselines=False, dates=dates)[
-            "parts"
-        ]["warm"]
-        return found
-
-    assert measured(after, dates=False) == measured(before, dates=False)
-    one, other = measured(before, dates=True), measured(after, dates=True)
-    assert one["rmse"] != other["rmse"]
-    assert one["ndcg@20"] == other["ndcg@20"]  # a list is for no date
 
 
 def test_the_value_of_a_training_rating_reaches_no_message(dataset: Dataset) -> None:

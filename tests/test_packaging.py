@@ -47,6 +47,8 @@ def test_the_wheel_holds_our_packages_and_their_data(tmp_path: Path) -> None:
     assert {name for name in names if name.endswith(".py")} == {*ours, "kgrec.py"}
     for data in (
         "training/films.ttl",
+        "training/films.yaml",
+        "training/films_ratings.csv.gz",
         "training/templates/page.html.j2",
         "kg/shapes.ttl",
         "kg/descriptions/movielens-100k.yaml",

@@ -11,11 +11,13 @@ from torch.func import functional_call
 
 from kg.schema import ITEM, USER
 from models.network.assembly import ModelSettings, assemble
+from models.network.bilinear import bilinear
 from models.network.encoder import Messages, RelationalEncoder
+from models.network.graph_inputs import GraphInputs
 from models.network.hybrid import HybridInputs
 from models.network.sparse import Pairs
 from models.network.tower import NodeInputs
-from models.posterior import Posterior
+from models.posterior import ContentEdges, NetworkOnGraph, Posterior, SampledNetwork
 from training.objective import RatingBatch, RatingObjective, TrainingBatch
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +60,14 @@ def test_names_of_parameters_stand_in_one_file() -> None:
     assert named == {"samples.py"}
 
 
+def test_tables_of_messages_are_read_by_the_posterior_alone() -> None:
+    """Cold start, lists, explanations and profiles ask for embeddings, content, fold-ins and contributions."""
+    above = [file for file in (ROOT / "models").rglob("*.py") if file.parent.name not in ("network", "posterior")]
+    reads = re.compile(r"\.table\(|\.parameters\[|functional_call|\.stacked\(")
+    readers = {file.name for file in above if reads.search(file.read_text(encoding="utf-8"))}
+    assert readers == {"dates_of_before.py"}  # runs of a network that is no more
+
+
 def test_another_encoder_is_trained_kept_and_asked_as_the_linear_one() -> None:
     generator = torch.Generator().manual_seed(1)
     model = assemble(inputs(), torch.full((LEVELS,), 1 / LEVELS), ModelSettings(embedding_size=2), generator=generator)
@@ -91,6 +101,47 @@ def test_another_encoder_is_trained_kept_and_asked_as_the_linear_one() -> None:
         torch.testing.assert_close(content[ITEM][number], rows.items - beyond)
         beyond = posterior.residual(USER)[number] + posterior.shared(USER)[number]
         torch.testing.assert_close(content[USER][number], rows.cold_users - beyond)
+
+
+def test_the_network_is_asked_four_questions_of_one_sample_as_of_many() -> None:
+    """By laws that hold whatever the encoder: parts add up, and what is new but the same is read the same."""
+    generator = torch.Generator().manual_seed(1)
+    data, known = GraphInputs(), torch.ones(ITEMS, dtype=torch.bool)
+    for kind, number, relation, edges in ((USER, USERS, "job", JOB), (ITEM, ITEMS, "genre", GENRE)):
+        index, weight, senders = edges
+        data[relation].num_nodes, data[kind].num_nodes = senders, number
+        data[kind].content, data[kind].interactions = [(relation, relation, kind)], []
+        data[kind].features, data[kind].hop_sources = {"content": {}, "interactions": {}}, {}
+        found = data[relation, relation, kind]
+        found.edge_index, found.edge_weight, found.table_row = index, weight, index[0]
+        found.senders = torch.arange(senders)
+    network = NetworkOnGraph(data, ModelSettings(embedding_size=2), LEVELS)
+    models = [
+        assemble(network.inputs, torch.full((LEVELS,), 1 / LEVELS), network.settings, generator=generator)
+        for _ in range(SAMPLES)
+    ]
+    posterior = Posterior.stack([Posterior.snapshot(model) for model in models])
+    samples = SampledNetwork(
+        posterior, posterior.predictor(network.model, network.inputs, known[:USERS], known), network
+    )
+    for asked in (samples, samples.part(slice(1))):
+        for kind, number in ((USER, USERS), (ITEM, ITEMS)):
+            for node in range(number):
+                terms = [message.terms().sum(1) for message in asked.contributions(kind, node, torch.tensor([0]))]
+                torch.testing.assert_close(sum(terms), asked.embeddings(kind, node).double(), rtol=1e-4, atol=1e-5)
+        like_item_3 = {
+            ("genre", "genre", ITEM): ContentEdges(
+                sender=torch.tensor([1]), table_row=torch.tensor([1]), new=torch.tensor([0]), weight=torch.ones(1)
+            )
+        }
+        content = asked.content_embeddings(ITEM, like_item_3)
+        torch.testing.assert_close(content[:, 0], asked.content_embeddings(ITEM)[:, 3])
+        liked, disliked = (
+            asked.fold_in(USER, torch.tensor([1]), torch.tensor([level]), generator=torch.Generator().manual_seed(0))
+            for level in (LEVELS - 1, 0)
+        )
+        item = asked.embeddings(ITEM, 1)
+        assert (bilinear(liked.rows, item) > bilinear(disliked.rows, item)).all()
 
 
 def test_content_of_a_new_item_is_that_of_a_known_one_with_the_same_content() -> None:

@@ -126,7 +126,7 @@ def test_an_empty_list_says_why_to_machines_as_well(runs: dict[Kind, Path]) -> N
     run = runs["one item", True, False]
     rated = next(user for user in (f"u{number}" for number in range(20)) if not json.loads(listed(run, user))["items"])
     found = json.loads(listed(run, rated))
-    assert found["note"] == "the person has rated the only item already; exclude_seen=False (--again) lists them"
+    assert found["note"] == "the person has rated the only item already; --again lists them"
     assert [row["id"] for row in json.loads(listed(run, rated, "--again"))["items"]] == ["i0"]
     assert json.loads(told(run, "similar", "--item", "i0", "--json")) == {
         "item": "i0",

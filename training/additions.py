@@ -30,19 +30,19 @@ def write_extended_run(directory: Path, manifest: dict[str, Any], recommender: R
         InputError: If the new directory is there already.
     """
     _refuse_any(out)
-    said = said_of(recommender)
+    ledger = said_of(recommender)
     files = [name for name in manifest["files"] if name not in LEDGER_FILES]
     content = {name: part for name, part in manifest.items() if name not in ("files", "checksum")}
-    told = canonical([[part.kind, part.source, list(part.records)] for part in said])
+    added = canonical([[part.kind, part.source, list(part.records)] for part in ledger])
     # Not the run that training would make: to train again is not taken as done.
-    content["identity"] = sha256(f"{manifest['identity']}\n".encode() + told).hexdigest()
+    content["identity"] = sha256(f"{manifest['identity']}\n".encode() + added).hexdigest()
     with staged_directory(out, replaceable=_refuse_any) as folder:
         if (directory / "graph").is_dir():  # not of a recommender that was saved alone
             shutil.copytree(directory / "graph", folder / "graph", ignore=shutil.ignore_patterns(".*"))
         for name in files:
             if not (folder / name).exists():
                 shutil.copyfile(directory / name, folder / name)
-        seal(folder, content, (*files, *write_ledger(said, folder)))
+        seal(folder, content, (*files, *write_ledger(ledger, folder)))
 
 
 def _refuse_any(out: Path) -> None:

@@ -57,13 +57,12 @@ class Run:
                 file=self.directory,
             )
         dataset, trained = Dataset.load(self.directory / "graph"), self.trained
-        config = RunConfig.load(self.directory / "config.yaml")
+        config = RunConfig.of_run(self.directory / "config.yaml")
         experiment = Experiment(dataset, config, split=read_split(dataset, self.directory))
         experiment.use(
             item_vectors=trained.item_vectors,
             projection=trained.projection,
             data=trained.data,
-            sessions=trained.sessions,
             levels=trained.levels,
         )
         return experiment

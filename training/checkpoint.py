@@ -31,6 +31,15 @@ class Checkpoint:
     state: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
 
+    @classmethod
+    def of(cls, state: Mapping[str, Any], **parts: Tensor | Mapping[str, Tensor]) -> Checkpoint:
+        """Return a checkpoint of tensors and of groups of tensors, which `part("group/")` returns."""
+        tensors: dict[str, Tensor] = {}
+        for group, part in parts.items():
+            named = {group: part} if isinstance(part, Tensor) else {f"{group}/{name}": part[name] for name in part}
+            tensors |= named
+        return cls(state, tensors)
+
     def write(self, file: Path) -> None:
         """Write as one file, whole or not at all."""
         tensors = {name: tensor.detach().contiguous() for name, tensor in self.tensors.items()}

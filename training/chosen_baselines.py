@@ -61,15 +61,25 @@ class Choice:
         Returns:
             Settings by purpose; without a purpose that there is nothing to choose for, or too little to choose by.
         """
-        cut = cut_for_choice(train, validation) if len(self.grid) > 1 else None
-        if cut is None:
+        parts = cut_for_choice(train, validation) if len(self.grid) > 1 else None
+        if parts is None:
             return {}
+        known, held_out = parts
         costs: dict[str, list[float]] = {}
         for settings in self.grid:
-            baseline = self.make(scale, **settings).fit(cut[0], content)
-            for purpose, cost in _costs(baseline, *cut, self._asked(scale), relevant_from):
-                costs.setdefault(purpose, []).append(cost)
-        return {purpose: self.grid[int(np.argmin(found))] for purpose, found in costs.items()}
+            baseline, asked = self.make(scale, **settings).fit(known, content), self._asked(scale)
+            scorers = Scorers(
+                stars=baseline.predict if "stars" in asked else None, rank=baseline.rank if "lists" in asked else None
+            )
+            predictions = Predictions.ask(
+                scorers, "warm", held_out, known=known, levels=known.levels, relevant_from=relevant_from
+            )
+            if predictions.stars is not None:
+                costs.setdefault("stars", []).append(float(np.mean(predictions.errors(held_out) ** 2)))
+            if predictions.lists is not None and len(predictions.lists):
+                ndcg = predictions.list_measures(held_out, relevant_from)[f"ndcg@{LIST_LENGTH}"]
+                costs.setdefault("lists", []).append(-float(ndcg.mean()))
+        return {purpose: self.grid[int(np.argmin(of_settings))] for purpose, of_settings in costs.items()}
 
     def fitted(
         self,
@@ -83,13 +93,13 @@ class Choice:
         """Choose the settings and fit on all training ratings; see `chosen`, which the scorers hold as well."""
         chosen = self.chosen(train, validation, content=content, scale=scale, relevant_from=relevant_from)
         usual = self.grid[0] if len(self.grid) == 1 else {}
-        made: list[tuple[Settings, Baseline]] = []
+        baselines: list[tuple[Settings, Baseline]] = []  # one for both purposes where these choose alike
         best: dict[Purpose, Baseline] = {}
         for purpose in self._asked(scale):
             settings = chosen.get(purpose, usual)
-            same = next((baseline for others, baseline in made if others == settings), None)
+            same = next((baseline for others, baseline in baselines if others == settings), None)
             best[purpose] = same or self.make(scale, **settings).fit(train, content)
-            made.append((settings, best[purpose]))
+            baselines.append((settings, best[purpose]))
         return Scorers(
             stars=best["stars"].predict if "stars" in best else None,
             rank=best["lists"].rank if "lists" in best else None,
@@ -100,22 +110,6 @@ class Choice:
         return [purpose for purpose in self.purposes if purpose == "lists" or scale[0] < scale[1]]
 
 
-def _costs(
-    baseline: Baseline, known: Ratings, held_out: Ratings, purposes: Sequence[Purpose], relevant_from: float
-) -> Iterator[tuple[Purpose, float]]:
-    """Yield how far a baseline is from the held-out ratings, for each purpose it can be judged by."""
-    fitted = Scorers(
-        stars=baseline.predict if "stars" in purposes else None, rank=baseline.rank if "lists" in purposes else None
-    )
-    predictions = Predictions.ask(
-        fitted, "warm", held_out, known=known, levels=known.levels, relevant_from=relevant_from
-    )
-    if predictions.stars is not None:
-        yield "stars", float(np.mean(predictions.errors(held_out) ** 2))
-    if predictions.lists is not None and len(predictions.lists):
-        yield "lists", -float(predictions.list_measures(held_out, relevant_from)[f"ndcg@{LIST_LENGTH}"].mean())
-
-
 def cut_for_choice(train: Ratings, validation: Ratings | None = None) -> tuple[Ratings, Ratings] | None:
     """Return ratings to fit on and ratings to choose by, or None where there are too few.
 
@@ -123,9 +117,9 @@ def cut_for_choice(train: Ratings, validation: Ratings | None = None) -> tuple[R
     training ratings is cut off, the same in every call.
     """
     if validation is not None:
-        there = (train.user_counts[validation.user] > 0) & (train.item_counts[validation.item] > 0)
-        if there.any():
-            return train, validation.select(there)
+        known = (train.user_counts[validation.user] > 0) & (train.item_counts[validation.item] > 0)
+        if known.any():
+            return train, validation.select(known)
     order = np.random.default_rng(SEED).permutation(len(train))
     held_out = order[: round(SHARE * len(train))]
     if not len(held_out):
@@ -135,11 +129,11 @@ def cut_for_choice(train: Ratings, validation: Ratings | None = None) -> tuple[R
 
 def settings_sentence(chosen: Mapping[str, Settings], held_out: str = "rating") -> str:
     """Return what was chosen as a sentence without its stop: `ridge 50 for lists, chosen on validation ratings`."""
-    told = (
+    sentences = (
         f"{', '.join(f'{name} {value:g}' for name, value in settings.items())} for {purpose}"
         for purpose, settings in chosen.items()
     )
-    return f"{'; '.join(told)}, chosen on validation {held_out}s"
+    return f"{'; '.join(sentences)}, chosen on validation {held_out}s"
 
 
 BASELINES: Mapping[str, Choice] = {
@@ -172,8 +166,5 @@ def fitted_baselines(
     """Yield each baseline, fitted with the best of its settings; without EASE where its table would be too large."""
     for name in names:
         if name != "ease" or train.num_items <= Ease.max_items:
-            choice = BASELINES[name]
-            yield (
-                name,
-                choice.fitted(train, validation, content=content, scale=scale, relevant_from=relevant_from),
-            )
+            known = {"content": content, "scale": scale, "relevant_from": relevant_from}
+            yield name, BASELINES[name].fitted(train, validation, **known)  # type: ignore[arg-type]

@@ -40,7 +40,7 @@ class ModelConfig(_Part):
 
     embedding_size: int = Field(default=24, ge=1, le=512)
     """Number of latent dimensions."""
-    leave_out: tuple[Literal["concepts", "text", "neighbours", "two_hops", "dates", "factors"], ...] = ()
+    leave_out: tuple[Literal["concepts", "text", "neighbours", "two_hops", "factors"], ...] = ()
     """Parts of the graph that send no messages, or the free rows (factors): what an ablation removes."""
     cold_share: float = Field(default=0.3, ge=0, le=1)
     """Share of the training ratings that is also seen as cold."""
@@ -48,8 +48,6 @@ class ModelConfig(_Part):
     """Weight of a rating seen as cold."""
     negative_samples: int = Field(default=4, ge=1, le=100)
     """Of implicit feedback: random items not chosen that stand beside each choice."""
-    rating_dates: bool = False
-    """Learn how a user's taste moves between days, and use the date of a rating to be predicted where it is given."""
 
 
 class LangevinConfig(_Part):
@@ -136,12 +134,23 @@ class RunConfig(_Part):
     @model_validator(mode="before")
     @classmethod
     def _older(cls, values: object) -> object:
-        """Settings that had other names in the runs of earlier versions."""
+        """Settings that had other names in earlier versions, or that stand for what is no longer learned."""
         for section, old, new in _RENAMED:
             part = values.get(section) if isinstance(values, dict) else None
             if isinstance(values, dict) and isinstance(part, dict) and old in part:
                 renamed = {new if key == old else key: value for key, value in part.items()}
                 values = {**values, section: renamed}
+        model = values.get("model") if isinstance(values, dict) else None
+        if isinstance(values, dict) and isinstance(model, dict):
+            left = {name: value for name, value in model.items() if name != "rating_dates"}
+            if model.get("rating_dates", False) is not False:
+                raise ValueError(
+                    "model.rating_dates is gone: what a day adds to a user brought nothing on held-out ratings; leave it out and "
+                    "train again"
+                )
+            if isinstance(left.get("leave_out"), list | tuple):
+                left["leave_out"] = [part for part in left["leave_out"] if part != "dates"]
+            values = {**values, "model": left}
         return values
 
     @field_validator("training", mode="before")
@@ -158,6 +167,13 @@ class RunConfig(_Part):
             InputError: With file, field, value and remedy.
         """
         return read_yaml(file, cls)
+
+    @classmethod
+    def of_run(cls, file: Path) -> RunConfig:
+        """Read the configuration that a finished run was trained with; what is no longer learned is left out."""
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values["model"].pop("rating_dates", None)
+        return cls.checked(values)
 
     @classmethod
     def checked(cls, values: object) -> RunConfig:
@@ -197,6 +213,8 @@ class RunConfig(_Part):
 
 
 def _sentence(error: Any) -> str:
+    if error["type"] == "value_error" and not error["loc"]:
+        return str(error["ctx"]["error"])
     place = ".".join(str(part) for part in error["loc"] if part not in ("langevin", "adamw"))
     if error["type"] == "extra_forbidden":
         known = fields_at(RunConfig, error["loc"][:-1])

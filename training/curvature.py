@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -12,47 +11,38 @@ from models.network.encoder import Messages, RelationalEncoder, parameter_key
 from models.network.head import OrdinalHead
 from models.network.hybrid import HybridInputs, HybridModel
 from models.network.likelihood import Information
-from models.network.sessions import Sessions, SessionTower
 
-__all__ = ["NodeCurvature", "head_curvature", "parameter_curvature", "table_curvature"]
-
-NodeCurvature = dict[str, Tensor]  # `users`, `items`, `cold_users`, `cold_items`, `raters` -> `[num_nodes, size]`
+__all__ = ["head_curvature", "parameter_curvature", "table_curvature"]
 
 
 @torch.no_grad()
 def parameter_curvature(
-    model: HybridModel, inputs: HybridInputs, nodes: NodeCurvature, information: Information
+    model: HybridModel, inputs: HybridInputs, nodes: dict[str, Tensor], information: Information
 ) -> dict[nn.Parameter, Tensor]:
     """Return the diagonal curvature in every parameter; what both views share adds up.
 
     Args:
         model: The network, which is linear in each of its tables.
         inputs: What it reads.
-        nodes: Curvature in the embeddings of each view, and in those that ratings are scored by.
+        nodes: Curvature in the embeddings of `users`, `items`, `cold_users` and `cold_items`, `[num_nodes, size]` each.
         information: Fisher information of the ratings of known users.
     """
-    total: dict[nn.Parameter, Tensor] = defaultdict(float)  # type: ignore[arg-type]
-    for parameter, added in _parts(model, inputs, nodes, information):
-        total[parameter] = total[parameter] + added
-    return dict(total)
+    total: dict[nn.Parameter, Tensor] = dict(head_curvature(model.head, information))
 
+    def add(curvature: Iterable[tuple[nn.Parameter, Tensor]]) -> None:
+        for parameter, added in curvature:
+            total[parameter] = total[parameter] + added if parameter in total else added
 
-def _parts(
-    model: HybridModel, inputs: HybridInputs, nodes: NodeCurvature, information: Information
-) -> Iterator[tuple[nn.Parameter, Tensor]]:
-    yield from head_curvature(model.head, information)
-    if model.sessions is not None and inputs.sessions is not None:
-        yield from _of_sessions(model.sessions, inputs.sessions, nodes["raters"])
     for warm, cold, messages, of_warm, of_cold in (
         (model.users, model.cold_users, inputs.users, nodes["users"], nodes["cold_users"]),
         (model.items, model.cold_items, inputs.items, nodes["items"], nodes["cold_items"]),
     ):
-        yield from table_curvature(warm.content, messages.content, of_warm)
-        yield from table_curvature(warm.interactions, messages.interactions, of_warm)
-        yield warm.factors.rows, of_warm
-        yield from table_curvature(cold.content, messages.content, of_cold)
-        yield cold.residual.rows, of_cold
-        yield cold.shared.rows, of_cold.sum(0, keepdim=True)
+        add(table_curvature(warm.content, messages.content, of_warm))
+        add(table_curvature(warm.interactions, messages.interactions, of_warm))
+        add(table_curvature(cold.content, messages.content, of_cold))  # the content tables serve both views
+        add([(warm.factors.rows, of_warm), (cold.residual.rows, of_cold)])
+        add([(cold.shared.rows, of_cold.sum(0, keepdim=True))])
+    return total
 
 
 def table_curvature(
@@ -74,11 +64,3 @@ def head_curvature(head: OrdinalHead, information: Information) -> Iterator[tupl
     distances = torch.cat([torch.ones_like(head.steps[:1]), head.steps[1:].exp()])
     yield head.steps, distances.square() * information.shifts
     yield head.preferences, information.preferences
-
-
-def _of_sessions(tower: SessionTower, sessions: Sessions, of_sessions: Tensor) -> Iterator[tuple[nn.Parameter, Tensor]]:
-    to_weeks = torch.zeros_like(tower.weeks)
-    for place, share in ((sessions.low, 1 - sessions.share), (sessions.low + 1, sessions.share)):
-        to_weeks.index_add_(0, place, share.square()[:, None] * of_sessions)
-    yield tower.weeks, to_weeks
-    yield tower.residual, of_sessions

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kg.ratings import Ratings
 from models.network.hybrid import HybridModel
 from models.posterior import PhasedPosterior, Posterior, expected_value
 from training.config import AdamWConfig
 from training.loop import EpochRecord
 from training.objective import RatingObjective, TrainingBatch
-from training.scale_prior import ScalePrior
+from training.scale_priors import ScalePrior
 
 __all__ = ["AdamWTraining"]
 
@@ -24,8 +27,8 @@ class AdamWTraining:
     Args:
         model: The network.
         objective: What is minimised.
-        evidence: Training ratings.
-        validation: Held-out ratings and, per rating, whether its item and user have training ratings.
+        batch: All training ratings.
+        validation: Held-out ratings in stars.
         levels: Values of the scale in stars, `[num_levels]`.
         config: Learning rate, batches, patience.
         priors: Every parameter of the network, and its prior.
@@ -36,18 +39,20 @@ class AdamWTraining:
         self,
         model: HybridModel,
         objective: RatingObjective,
-        evidence: TrainingBatch,
-        validation: tuple[Tensor, Tensor, Tensor],
-        levels: Tensor,
+        batch: TrainingBatch,
+        validation: Ratings,
+        levels: NDArray[np.float32],
         config: AdamWConfig,
         priors: Mapping[nn.Parameter, ScalePrior],
         generator: torch.Generator,
     ) -> None:
         self.model = model
         self.objective = objective
-        self.evidence = evidence
-        self.validation = validation
-        self.levels = levels
+        self.batch = batch
+        self.validation = tuple(
+            torch.from_numpy(part.copy()) for part in (validation.user, validation.item, validation.value)
+        )
+        self.levels = torch.from_numpy(levels.copy())
         self.config = config
         self.generator = generator
         self.priors = priors
@@ -58,29 +63,29 @@ class AdamWTraining:
         self.best_rmse = float("inf")
         self.stale = 0
 
-    def loss(self, model: HybridModel, evidence: TrainingBatch) -> Tensor:
+    def loss(self, model: HybridModel, batch: TrainingBatch) -> Tensor:
         r"""Return the objective with its share of the prior, $\tfrac12 \sum V^2 / \tau^2$: the maximum is the posterior's mode."""
         penalty = torch.zeros(())
         for parameter, prior in self.priors.items():
             penalty = penalty + parameter.square().sum() / (2 * prior.initial**2)
-        share = len(evidence.warm) / len(self.evidence.warm)
-        total: Tensor = self.objective(model, evidence) + self.config.prior_strength * share * penalty
+        share = len(batch.warm) / len(self.batch.warm)
+        total: Tensor = self.objective(model, batch) + self.config.prior_strength * share * penalty
         return total
 
     def batches(self, epoch: int) -> Iterator[tuple[TrainingBatch, int]]:
         """Yield the ratings in random parts."""
-        yield from self.evidence.batches(self.config.batches, self.generator)
+        yield from self.batch.batches(self.config.batches, self.generator)
 
     def after(self, record: EpochRecord) -> dict[str, float]:
         """Measure validation RMSE, in stars, and remember the best parameters."""
         snapshot = Posterior.stack([Posterior.snapshot(self.model)])
-        pairs = self.evidence.warm.pairs
+        pairs = self.batch.warm.pairs
         predictor = snapshot.predictor(self.model, self.objective.inputs, pairs.user_counts > 0, pairs.item_counts > 0)
         user, item, value = self.validation
         predicted = expected_value(predictor.probabilities(user, item), self.levels)
         rmse = float((predicted - value).square().mean().sqrt())
         if rmse < self.best_rmse:
-            self.best, self.best_rmse, self.stale = dict(snapshot.samples), rmse, 0
+            self.best, self.best_rmse, self.stale = dict(snapshot.parameters), rmse, 0
         else:
             self.stale += 1
         return {"validation_rmse": rmse}

@@ -12,8 +12,6 @@ size (bulk, Vehtari et al. 2021, arXiv:1903.08008) is the number of independent 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +24,7 @@ from training.config import LangevinConfig
 from training.experiment import Experiment
 from training.sampling import phases_of
 
-__all__ = ["Diagnostics", "diagnose", "run_diagnostics"]
+__all__ = ["diagnose", "run_diagnostics"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,120 +33,60 @@ FEWEST_EFFECTIVE = 20.0  # a mean over so many draws is off by less than a quart
 FEWEST_DRAWS = 8  # a chain: halves of four
 NUM_PREDICTIONS = 200
 _SEED = 6
+_PHASES = {"cold": "cold phase", "warm": "warm phase", "all": "training"}
 
 Floats = NDArray[np.floating]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Diagnostics:
-    """What one phase of a training looks like; a figure is None where there are fewer than 8 draws a chain.
-
-    Attributes:
-        phase: `cold`, while content stands in for ratings; `warm`, after that; or `all`, where training has one phase.
-        num_chains: Number of chains.
-        num_steps: Steps of a chain that the loss is taken from: those after burn-in.
-        num_samples: Kept samples of a chain.
-        loss_r_hat: Split R-hat of the loss.
-        loss_ess: Effective sample size of the loss, over all chains.
-        prediction_r_hat: Split R-hat of random predictions, the median.
-        prediction_r_hat_high: That of which 95 % of the predictions are better.
-        prediction_ess: Effective sample size of random predictions, over all chains, the median.
-        prediction_ess_low: That which 95 % of the predictions exceed.
-    """
-
-    phase: str
-    num_chains: int
-    num_steps: int
-    num_samples: int
-    loss_r_hat: float | None
-    loss_ess: float | None
-    prediction_r_hat: float | None
-    prediction_r_hat_high: float | None
-    prediction_ess: float | None
-    prediction_ess_low: float | None
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is wrong and what helps, as sentences; empty where all is well."""
-        found = []
-        if self.loss_r_hat is not None and self.loss_r_hat >= HIGHEST_R_HAT:
-            found.append(
-                f"the {_PHASES[self.phase]} did not come to rest: the split R-hat of its loss is {self.loss_r_hat:.2f}, "
-                f"and should be below {HIGHEST_R_HAT}; train longer (--set training.epochs, and training.burn_in with it) "
-                "or with a smaller training.step_size"
-            )
-        if self.prediction_ess is not None and self.prediction_ess < FEWEST_EFFECTIVE:
-            found.append(
-                f"the {self.num_chains * self.num_samples} samples of the {_PHASES[self.phase]} tell a prediction no "
-                f"better than {self.prediction_ess:.0f} independent ones, and should like {FEWEST_EFFECTIVE:.0f}; train "
-                "more chains (--set training.chains=4) or longer (--set training.epochs)"
-            )
-        return tuple(found)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return `{"chains", "steps", "samples", "loss": {"r_hat", "ess"}, "predictions": {...}, "warnings"}`."""
-        return {
-            "chains": self.num_chains,
-            "steps": self.num_steps,
-            "samples": self.num_samples,
-            "loss": {"r_hat": _rounded(self.loss_r_hat, 4), "ess": _rounded(self.loss_ess, 1)},
-            "predictions": {
-                "r_hat": _rounded(self.prediction_r_hat, 4),
-                "r_hat_high": _rounded(self.prediction_r_hat_high, 4),
-                "ess": _rounded(self.prediction_ess, 1),
-                "ess_low": _rounded(self.prediction_ess_low, 1),
-            },
-            "warnings": list(self.warnings),
-        }
-
-
-_PHASES = {"cold": "cold phase", "warm": "warm phase", "all": "training"}
-
-
-def diagnose(phase: str, loss: Floats, predictions: Floats) -> Diagnostics:
-    """Diagnose one phase.
+def diagnose(phase: str, loss: Floats, predictions: Floats) -> dict[str, Any]:
+    """Diagnose one phase of a training.
 
     Args:
-        phase: Its name.
-        loss: Loss after burn-in, `[num_chains, num_steps]`.
+        phase: `cold`, while content stands in for ratings; `warm`, after that; or `all`, where training has one phase.
+        loss: Loss after each step, `[num_chains, num_steps]`.
         predictions: The same pairs predicted by each kept sample, `[num_chains, num_samples, num_pairs]`.
 
-    Raises:
-        ValueError: If a number is not finite, or the shapes do not fit.
+    Returns:
+        `{"chains", "steps", "samples", "loss": {"r_hat", "ess"}, "predictions": {"r_hat", "r_hat_high", "ess", "ess_low"},
+        "warnings"}`. Of predictions, R-hat and effective size are medians over pairs, `r_hat_high` and `ess_low` what 95 %
+        of the pairs are better than; effective sizes are over all chains. None where there are fewer than 8 draws a
+        chain. Warnings are sentences: what is wrong and what helps.
     """
-    if loss.ndim != 2 or predictions.ndim != 3 or len(loss) != len(predictions):
-        raise ValueError(
-            "expected losses [num_chains, num_steps] and predictions [num_chains, num_samples, num_pairs]; "
-            f"got {loss.shape} and {predictions.shape}"
+    of_loss, of_predictions = _figures(loss[..., None]), _figures(predictions)
+    warnings = []
+    if of_loss and of_loss["r_hat"] >= HIGHEST_R_HAT:
+        warnings.append(
+            f"the {_PHASES[phase]} did not come to rest: the split R-hat of its loss is {of_loss['r_hat']:.2f}, "
+            f"and should be below {HIGHEST_R_HAT}; train longer (--set training.epochs, and training.burn_in with it) "
+            "or with a smaller training.step_size"
         )
-    if not np.isfinite(loss).all() or not np.isfinite(predictions).all():
-        raise ValueError("losses and predictions must be finite")
-    of_loss = _figures(loss[..., None])
-    of_predictions = _figures(predictions)
+    if of_predictions and of_predictions["ess"] < FEWEST_EFFECTIVE:
+        warnings.append(
+            f"the {predictions.shape[0] * predictions.shape[1]} samples of the {_PHASES[phase]} tell a prediction no "
+            f"better than {of_predictions['ess']:.0f} independent ones, and should like {FEWEST_EFFECTIVE:.0f}; train "
+            "more chains (--set training.chains=4) or longer (--set training.epochs)"
+        )
 
-    def at(values: Floats | None, quantile: float) -> float | None:
-        return None if values is None else float(np.quantile(values, quantile))
+    def rounded(figures: dict[str, float], *names: str) -> dict[str, float | None]:
+        digits = {name: 4 if name.startswith("r_hat") else 1 for name in names}
+        return {name: round(figures[name], digits[name]) if figures else None for name in names}
 
-    return Diagnostics(
-        phase=phase,
-        num_chains=len(loss),
-        num_steps=loss.shape[1],
-        num_samples=predictions.shape[1],
-        loss_r_hat=at(of_loss[0], 0.5),
-        loss_ess=at(of_loss[1], 0.5),
-        prediction_r_hat=at(of_predictions[0], 0.5),
-        prediction_r_hat_high=at(of_predictions[0], 0.95),
-        prediction_ess=at(of_predictions[1], 0.5),
-        prediction_ess_low=at(of_predictions[1], 0.05),
-    )
+    return {
+        "chains": len(loss),
+        "steps": loss.shape[1],
+        "samples": predictions.shape[1],
+        "loss": rounded(of_loss, "r_hat", "ess"),
+        "predictions": rounded(of_predictions, "r_hat", "r_hat_high", "ess", "ess_low"),
+        "warnings": warnings,
+    }
 
 
-def _figures(draws: Floats) -> tuple[Floats, Floats] | tuple[None, None]:
-    """Return split R-hat and effective sample size of each quantity of `[num_chains, num_draws, num_quantities]`."""
+def _figures(draws: Floats) -> dict[str, float]:
+    """Return quantiles of R-hat and effective size over `[num_chains, num_draws, num_quantities]`; nothing of few draws."""
     from arviz_stats.base import array_stats  # here, since it takes a while to load
 
     if draws.shape[1] < FEWEST_DRAWS or not draws.shape[2]:
-        return None, None
+        return {}
     draws = draws.astype(np.float64)
     half = draws.shape[1] // 2
     halves = np.concatenate([draws[:, :half], draws[:, draws.shape[1] - half :]])
@@ -157,7 +95,8 @@ def _figures(draws: Floats) -> tuple[Floats, Floats] | tuple[None, None]:
     if moves.any():
         r_hat[moves] = array_stats.rhat(halves[..., moves], chain_axis=0, draw_axis=1, method="identity")
         ess[moves] = array_stats.ess(draws[..., moves], chain_axis=0, draw_axis=1, method="bulk")
-    return r_hat, ess
+    wanted = {"r_hat": (r_hat, 0.5), "r_hat_high": (r_hat, 0.95), "ess": (ess, 0.5), "ess_low": (ess, 0.05)}
+    return {name: float(np.quantile(values, quantile)) for name, (values, quantile) in wanted.items()}
 
 
 def run_diagnostics(experiment: Experiment, recommender: Recommender) -> dict[str, Any] | None:
@@ -168,37 +107,34 @@ def run_diagnostics(experiment: Experiment, recommender: Recommender) -> dict[st
         recommender: What came out.
 
     Returns:
-        `{phase: Diagnostics.as_json()}`.
+        `{phase: diagnosis}`, see `diagnose`.
     """
-    if not isinstance(experiment.config.training, LangevinConfig):
+    config = experiment.config.training
+    if not isinstance(config, LangevinConfig):
         return None
-    found = [diagnose(*phase) for phase in _phases(experiment, recommender, experiment.config.training)]
-    for diagnostics in found:
-        for warning in diagnostics.warnings:
-            logger.warning("%s", warning)
-    return {diagnostics.phase: diagnostics.as_json() for diagnostics in found}
-
-
-def _phases(
-    experiment: Experiment, recommender: Recommender, config: LangevinConfig
-) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
-    """Yield name, losses and predictions of each phase."""
     last_cold, first_warm = phases_of(config, experiment.config.model.cold_weight)
     loss = np.array([_losses(experiment, chain) for chain in range(config.chains)])
     predictions, num_cold = _predictions(recommender), recommender.posterior.num_cold
+    phases = [("warm", loss[:, first_warm:], predictions[num_cold:])]
+    if last_cold < 0:  # all samples count as cold ones, too
+        phases = [("all", loss[:, first_warm:], predictions)]
+    else:
+        phases.insert(0, ("cold", loss[:, config.burn_in : last_cold + 1], predictions[:num_cold]))
     uneven = bool(experiment.guard_events)
-    if last_cold >= 0:
-        of_cold = loss[:, config.burn_in : last_cold + 1]
-        yield "cold", of_cold, _by_chain(predictions[:num_cold], config.chains, uneven=uneven)
-        predictions = predictions[num_cold:]
-    name = "all" if last_cold < 0 else "warm"
-    yield name, loss[:, first_warm:], _by_chain(predictions, config.chains, uneven=uneven)
+    diagnoses = {
+        name: diagnose(name, of_loss, _by_chain(of_pairs, config.chains, uneven=uneven))
+        for name, of_loss, of_pairs in phases
+    }
+    for diagnosis in diagnoses.values():
+        for warning in diagnosis["warnings"]:
+            logger.warning("%s", warning)
+    return diagnoses
 
 
 def _losses(experiment: Experiment, chain: int) -> list[float]:
     """Return the loss after each step of a chain; of a step that was taken again, the last."""
-    found = {record["epoch"]: record["loss"] for record in experiment.history.records if record["chain"] == chain}
-    return [found[epoch] for epoch in sorted(found)]
+    losses = {record["epoch"]: record["loss"] for record in experiment.history.records if record["chain"] == chain}
+    return [losses[epoch] for epoch in sorted(losses)]
 
 
 def _by_chain(predictions: NDArray[np.float64], chains: int, *, uneven: bool) -> NDArray[np.float64]:
@@ -217,19 +153,15 @@ def _predictions(recommender: Recommender) -> NDArray[np.float64]:
 
     Samples are encoded one by one, so that no more than one stands in memory.
     """
-    train, samples = recommender.train, recommender.posterior.warm
+    train, samples = recommender.train, recommender.posterior.samples
     known = (np.flatnonzero(train.user_counts), np.flatnonzero(train.item_counts))
     rng = np.random.default_rng(_SEED)
     user, item = (torch.from_numpy(rng.choice(nodes, NUM_PREDICTIONS)) for nodes in known)
     masks = (torch.from_numpy(train.user_counts > 0), torch.from_numpy(train.item_counts > 0))
     levels = torch.from_numpy(recommender.levels.copy())
-    inputs = hybrid_inputs(recommender.data, recommender.sessions)
-    found = []
+    inputs = hybrid_inputs(recommender.data)
+    predictions = []
     for number in range(len(samples)):
-        predictor = samples.part(slice(number, number + 1)).predictor(recommender.model, inputs, *masks)
-        found.append((predictor.probabilities(user, item) @ levels).double().numpy())
-    return np.stack(found)
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
+        predictor = samples.part(slice(number, number + 1)).predictor(recommender.network.model, inputs, *masks)
+        predictions.append((predictor.probabilities(user, item) @ levels).double().numpy())
+    return np.stack(predictions)

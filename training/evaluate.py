@@ -18,7 +18,7 @@ from training.chosen_baselines import fitted_baselines
 from training.metrics import bootstrap, interval_coverage, randomised_pit
 from training.predictions import LIST_LENGTH, SEED, Predictions, Scorers, unrated_only
 
-__all__ = ["WARM_KNOWN", "evaluate", "fitted_recommender", "measure", "told_apart"]
+__all__ = ["WARM_KNOWN", "evaluate", "fitted_recommender", "measure", "refined_parts"]
 
 COVERAGE = 0.8
 WARM_KNOWN = "warm_known"
@@ -30,7 +30,6 @@ def evaluate(
     scale: tuple[float, float],
     *,
     baselines: bool = True,
-    dates: bool = False,
     removed: NDArray[np.bool_] | None = None,
     validation: Ratings | None = None,
     mask_validation: bool = False,
@@ -39,19 +38,16 @@ def evaluate(
     """Measure a recommender and the baselines on held-out ratings.
 
     A user's candidates are all items they have not rated in training; for cold items, the cold items of the part.
-    With `dates` the recommender, not the baselines, is told when the held-out ratings were made. Items that are `removed`,
-    `[num_items]`, are nobody's candidates, nor with `mask_validation` are items that a user rated in `validation`.
     The settings of the baselines are chosen on `validation`, or on a tenth of the training ratings.
 
     Args:
         recommender: The recommender.
-        parts: Held-out ratings by part; a part `warm` that holds new users or items is also told apart (`told_apart`).
+        parts: Held-out ratings by part; a part `warm` that holds new users or items is also divided (`refined_parts`).
         scale: Lowest and highest possible rating in stars; equal for implicit feedback.
         baselines: Whether the baselines are measured.
-        dates: See above.
-        removed: See above.
+        removed: Items that are nobody's candidates, `[num_items]`.
         validation: Validation ratings of the split, if it has any.
-        mask_validation: See above.
+        mask_validation: Whether items that a user rated in `validation` are no candidates either.
         at: Further lengths at which lists are measured, beside 20.
 
     Returns:
@@ -70,64 +66,49 @@ def evaluate(
                 "with a split that names them or with --set split.validation_share=0.1"
             )
         known = train.concat(validation)
-    parts = told_apart(parts, train)
+    parts = refined_parts(parts, train)
     levels, relevant_from = recommender.levels, recommender.relevant_from
     lengths = tuple(sorted({LIST_LENGTH, *at}))
 
-    def measured(fitted: Scorers, dates: bool = False) -> dict[str, dict[str, Any]]:
-        return {
-            name: measure(
-                Predictions.ask(
-                    fitted,
-                    name,
-                    ratings,
-                    known=known,
-                    levels=levels,
-                    relevant_from=relevant_from,
-                    dates=dates,
-                    removed=removed,
-                    length=lengths[-1],
-                ),
-                ratings,
-                levels,
-                relevant_from,
-                lengths,
-            )
-            for name, ratings in parts.items()
-        }
+    def measured(scorers: Scorers) -> dict[str, dict[str, Any]]:
+        asked = {"known": known, "levels": levels, "relevant_from": relevant_from, "removed": removed}
+        figures = {}
+        for name, ratings in parts.items():
+            predictions = Predictions.ask(scorers, name, ratings, **asked, length=lengths[-1])  # type: ignore[arg-type]
+            figures[name] = measure(predictions, ratings, levels, relevant_from, lengths)
+        return figures
 
-    implicit = scale[0] == scale[1]
-    found = measured(fitted_recommender(recommender, implicit=implicit), dates)
-    beside, settings = {}, {}
+    ours = measured(fitted_recommender(recommender, implicit=scale[0] == scale[1]))
+    of_baselines, settings = {}, {}
     if baselines:
-        for name, fitted in fitted_baselines(
+        for name, scorers in fitted_baselines(
             train, validation, content=recommender.content, scale=scale, relevant_from=relevant_from
         ):
-            beside[name] = measured(fitted)
-            if fitted.chosen:
-                settings[name] = {purpose: dict(chosen) for purpose, chosen in fitted.chosen.items()}
-    counted = {name: {"num_ratings": len(ratings), **found[name]} for name, ratings in parts.items()}
-    return {"parts": counted, "baselines": beside, "baseline_settings": settings}
+            of_baselines[name] = measured(scorers)
+            if scorers.chosen:
+                settings[name] = {purpose: dict(chosen) for purpose, chosen in scorers.chosen.items()}
+    counted = {name: {"num_ratings": len(ratings), **ours[name]} for name, ratings in parts.items()}
+    return {"parts": counted, "baselines": of_baselines, "baseline_settings": settings}
 
 
-def told_apart(parts: Mapping[str, Ratings], train: Ratings) -> dict[str, Ratings]:
+def refined_parts(parts: Mapping[str, Ratings], train: Ratings) -> dict[str, Ratings]:
     """Return the parts with what a part `warm` of all held-out ratings is made of, where that is more than warm ones.
 
     `warm_known` are those of users and items with training ratings; `cold_items` and `cold_users` are those without,
     unless the split has such parts itself. Where all are known, or warm is not among the parts, nothing is added.
     """
-    found = dict(parts)
+    every = dict(parts)
     warm = parts.get("warm")
     if warm is None:
-        return found
+        return every
     new_item, new_user = train.item_counts[warm.item] == 0, train.user_counts[warm.user] == 0
     known = ~(new_item | new_user)
     if known.all():
-        return found
+        return every
     for name, rows in ((WARM_KNOWN, known), ("cold_items", new_item), ("cold_users", new_user)):
         if rows.any():
-            found.setdefault(name, warm.select(rows))
-    return found
+            every.setdefault(name, warm.select(rows))
+    return every
 
 
 def measure(
@@ -156,19 +137,19 @@ def measure(
     Returns:
         `{metric: {value, low, high}}`, and `num_users_ranked` where there are lists.
     """
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     if predictions.stars is not None:
         error = predictions.errors(ratings)
-        found["rmse"] = bootstrap(error**2, statistic="root_mean", groups=ratings.user, rng=SEED).as_json()
-        found["mae"] = bootstrap(np.abs(error), groups=ratings.user, rng=SEED).as_json()
+        figures["rmse"] = bootstrap(error**2, statistic="root_mean", groups=ratings.user, rng=SEED).as_json()
+        figures["mae"] = bootstrap(np.abs(error), groups=ratings.user, rng=SEED).as_json()
     if predictions.lists is not None:
-        found["num_users_ranked"] = len(predictions.lists)
+        figures["num_users_ranked"] = len(predictions.lists)
         for metric, values in predictions.list_measures(ratings, relevant_from, at).items():
-            found[metric] = bootstrap(values, rng=SEED).as_json()
+            figures[metric] = bootstrap(values, rng=SEED).as_json()
     if predictions.probabilities is not None:
         for metric, inside in _inside(predictions.probabilities, ratings, levels).items():
-            found[metric] = bootstrap(inside.astype(np.float64), groups=ratings.user, rng=SEED).as_json()
-    return found
+            figures[metric] = bootstrap(inside.astype(np.float64), groups=ratings.user, rng=SEED).as_json()
+    return figures
 
 
 def fitted_recommender(recommender: Recommender, *, implicit: bool = False) -> Scorers:
@@ -181,12 +162,7 @@ def fitted_recommender(recommender: Recommender, *, implicit: bool = False) -> S
         pairs = torch.from_numpy(user.copy()), torch.from_numpy(item.copy())
         return np.asarray(recommender.predictor.probabilities(*pairs).numpy())
 
-    def dated(user: NDArray[np.int64], item: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.float32]:
-        given = (torch.from_numpy(part.copy()) for part in (user, item, time))
-        return np.asarray(recommender.predictor.probabilities(*given).numpy())
-
-    knows_days = recommender.sessions is not None
-    return Scorers(probabilities=probabilities, dated=dated if knows_days else None, rank=rank)
+    return Scorers(probabilities=probabilities, rank=rank)
 
 
 def _inside(

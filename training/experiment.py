@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
@@ -13,15 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.rating_levels import nearest_level, rating_levels
 from kg.ratings import Ratings
+from kg.storage.cache_directory import default_cache_directory
 from kg.wording import item_sentences
-from models.cold.expected_items import with_expected_items
-from models.cold.expected_users import with_expected_users
+from models.cold.expected_nodes import with_expected_items, with_expected_users
 from models.inputs import InputLimits, graph_inputs, hybrid_inputs
 from models.lists.content import Content
 from models.lists.item_item import ItemItemModel
@@ -30,7 +29,6 @@ from models.network.assembly import ModelSettings, assemble
 from models.network.graph_inputs import GraphInputs
 from models.network.hybrid import HybridInputs, HybridModel
 from models.network.projection import TextProjection
-from models.network.sessions import Sessions
 from models.posterior import PhasedPosterior
 from models.recommender import Recommender
 from models.text import TextEncoder
@@ -43,8 +41,7 @@ from training.negative_samples import LEVELS, with_negative_samples
 from training.objective import RatingObjective, TrainingBatch
 from training.progress import Progress, silent
 from training.sampling import LangevinTraining
-from training.scale_prior import ScalePrior
-from training.scale_priors import scale_priors
+from training.scale_priors import ScalePrior, scale_priors
 from training.splits import Split, liked_from, make_split
 
 __all__ = ["Experiment"]
@@ -53,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS = 16  # a run writes about this many
 COLD_SEED = 3  # every chain and seed shows the same ratings as cold
-ABSENCE_SEED = 4  # and the same items as not chosen
+NEGATIVES_SEED = 4  # and the same items as not chosen
 THREADS = 1  # a step waits for memory: a second thread gains a fifth at a million ratings, and nothing below
 
 
@@ -91,13 +88,8 @@ class Experiment:
         if self._split is not None:
             return self._split
         wanted = self.config.split
-        return make_split(
-            self.dataset,
-            wanted.name,
-            test_share=wanted.test_share,
-            validation_share=wanted.validation_share,
-            seed=wanted.seed,
-        )
+        shares = {"test_share": wanted.test_share, "validation_share": wanted.validation_share}
+        return make_split(self.dataset, wanted.name, **shares, seed=wanted.seed)
 
     @cached_property
     def examples(self) -> Ratings:
@@ -105,7 +97,7 @@ class Experiment:
         if not self.dataset.implicit:
             return self.split.train
         train, shown = self.split.train, self.split.shown
-        return with_negative_samples(train, self.config.model.negative_samples, rng=ABSENCE_SEED, shown=shown)
+        return with_negative_samples(train, self.config.model.negative_samples, rng=NEGATIVES_SEED, shown=shown)
 
     @cached_property
     def levels(self) -> NDArray[np.float32]:
@@ -117,19 +109,21 @@ class Experiment:
     @cached_property
     def encoder(self) -> TextEncoder:
         """The language model."""
-        return TextEncoder(self.config.text.encoder, max_length=self.config.text.max_length)
+        return TextEncoder(
+            self.config.text.encoder, max_length=self.config.text.max_length, cache=default_cache_directory()
+        )
 
     @cached_property
     def item_vectors(self) -> NDArray[np.float32]:
         """Text vectors `[num_items, dimension]`; zero rows for items of which nothing is known in words."""
         sentences = item_sentences(self.dataset.graph)
         known = [number for number, sentence in enumerate(sentences) if sentence is not None]
-        found = self.encoder.encode(
+        encoded = self.encoder.encode(
             [sentence for sentence in sentences if sentence is not None],
             progress=lambda done, total: self.progress("encode", done, total, "texts read by the language model"),
         )
-        vectors = np.zeros((len(sentences), found.shape[1]), dtype=np.float32)
-        vectors[known] = found
+        vectors = np.zeros((len(sentences), encoded.shape[1]), dtype=np.float32)
+        vectors[known] = encoded
         return vectors
 
     @cached_property
@@ -143,103 +137,95 @@ class Experiment:
     @cached_property
     def data(self) -> GraphInputs:
         """Graph inputs of the model."""
-        has_text = np.asarray(self.item_vectors.any(axis=1))
-        features = np.zeros((len(has_text), 0), dtype=np.float32)
+        num_features = 0 if self.projection is None else len(self.projection.components)
+        features = np.zeros((len(self.item_vectors), num_features), dtype=np.float32)
         if self.projection is not None:
-            features = np.zeros((len(has_text), len(self.projection.components)), dtype=np.float32)
+            has_text = self.item_vectors.any(axis=1)
             features[has_text] = self.projection(self.item_vectors[has_text])
         leave_out = frozenset(self.config.model.leave_out)
         if self.dataset.implicit:  # these messages say who chose what: the very thing to be predicted
-            leave_out |= {"neighbours", "two_hops", "dates"}
-        limits = InputLimits(leave_out=leave_out)
-        return graph_inputs(self.dataset.graph, self.split.train, features, limits)
+            leave_out |= {"neighbours", "two_hops"}
+        return graph_inputs(self.dataset.graph, self.split.train, features, InputLimits(leave_out=leave_out))
 
     @cached_property
     def inputs(self) -> HybridInputs:
         """The same, stacked into sparse operators."""
-        return hybrid_inputs(self.data, self.sessions)
-
-    @cached_property
-    def sessions(self) -> Sessions | None:
-        """Days of the training ratings, if the model is to learn what a day adds to a user."""
-        return Sessions.of(self.split.train) if self.config.model.rating_dates else None
+        return hybrid_inputs(self.data)
 
     def check(self) -> None:
         """Raise `InputError` for what would otherwise only be found after minutes of work."""
         _ = self.levels
         if isinstance(self.config.training, AdamWConfig) and self.dataset.implicit:
             raise InputError("adamw stops early on validation stars, and implicit feedback has none; use langevin")
-        if self.config.model.rating_dates and (self.dataset.implicit or self.split.train.time is None):
-            raise InputError("model.rating_dates needs ratings in stars, with times, and these are not; leave it false")
         if isinstance(self.config.training, AdamWConfig) and self.split.validation is None:
             raise InputError("adamw stops early on validation ratings; set split.validation_share, for example to 0.05")
 
-    def run(self, checkpoint: Path) -> PhasedPosterior:
+    def run(self, file: Path) -> PhasedPosterior:
         """Train every chain and return the pooled samples.
 
         Args:
-            checkpoint: File for the state of the unfinished run; read if it is there and of this identity.
+            file: Checkpoint of the unfinished run; read if it is there and of this identity.
         """
         self.check()
-        found = Checkpoint.read(checkpoint)
-        if found is None and checkpoint.exists():
-            logger.warning("found a damaged checkpoint in %s; starts clean", checkpoint)
-        if found is not None and found.state["identity"] != self.identity:
-            logger.warning("found the checkpoint of another configuration or graph in %s; starts clean", checkpoint)
-            found = None
-        if found is not None:
-            logger.warning(
-                "found an interrupted run at chain %d, epoch %d; goes on", found.state["chain"], found.state["epoch"]
-            )
-            self.history = History(found.state["history"])
-            self.guard_events = list(found.state["guard"])
-        before = torch.get_num_threads()
+        checkpoint, first, posterior = self._interrupted(file), 0, None
+        if checkpoint is not None:
+            first, finished = checkpoint.state["chain"], checkpoint.part("done/")
+            posterior = PhasedPosterior.of_tensors(finished) if finished else None
+        threads = torch.get_num_threads()
         torch.set_num_threads(THREADS)
         try:
-            return self._chains(checkpoint, found)
+            for chain in range(first, getattr(self.config.training, "chains", 1)):
+                samples = self._chain(chain, file, checkpoint if chain == first else None, posterior)
+                posterior = samples if posterior is None else posterior.join(samples)
         finally:
-            torch.set_num_threads(before)
-
-    def _chains(self, checkpoint: Path, found: Checkpoint | None) -> PhasedPosterior:
-        posterior = (
-            PhasedPosterior.of_tensors(found.part("done/")) if found is not None and found.part("done/") else None
-        )
-        chains = self.config.training.chains if isinstance(self.config.training, LangevinConfig) else 1
-        for chain in range(found.state["chain"] if found is not None else 0, chains):
-            mine = found if found is not None and found.state["chain"] == chain else None
-            kept = self._chain(chain, chains, checkpoint, mine, posterior)
-            posterior = kept if posterior is None else posterior.join(kept)
+            torch.set_num_threads(threads)
         assert posterior is not None
         return posterior
 
+    def _interrupted(self, file: Path) -> Checkpoint | None:
+        """Return the checkpoint that this run goes on from, and take over the history until then."""
+        checkpoint = Checkpoint.read(file)
+        if checkpoint is None:
+            if file.exists():
+                logger.warning("found a damaged checkpoint in %s; starts clean", file)
+            return None
+        state = checkpoint.state
+        if state["identity"] != self.identity:
+            logger.warning("found the checkpoint of another configuration or graph in %s; starts clean", file)
+            return None
+        logger.warning("found an interrupted run at chain %d, epoch %d; goes on", state["chain"], state["epoch"])
+        self.history = History(state["history"])
+        self.guard_events = list(state["guard"])
+        return checkpoint
+
     def _chain(
-        self, chain: int, chains: int, file: Path, found: Checkpoint | None, done: PhasedPosterior | None
+        self, chain: int, file: Path, checkpoint: Checkpoint | None, done: PhasedPosterior | None
     ) -> PhasedPosterior:
+        """Train one chain, from its checkpoint if there is one; `done` are the samples of the chains before."""
         from lightning_fabric import Fabric  # takes half a second to load, which only training should wait for
 
         config = self.config
+        epochs, chains = config.training.epochs, getattr(config.training, "chains", 1)
         generator = torch.Generator().manual_seed(config.seed * 1000 + chain)
         fabric = Fabric(accelerator="cpu", devices=1)
-        evidence = TrainingBatch.draw(
-            self.examples,
-            self.levels,
-            share=config.model.cold_share,
-            generator=torch.Generator().manual_seed(COLD_SEED),
-            sessions=self.sessions,
-        )
+        batch = self.training_batch
         model = self.new_model(generator)
         objective = RatingObjective(self.inputs, weight=config.model.cold_weight)
-        method = self._method(model, objective, evidence, generator)
+        method: LangevinTraining | AdamWTraining
+        if isinstance(config.training, LangevinConfig):
+            method = LangevinTraining(model, objective, batch, config.training, self.priors(model), generator)
+        else:
+            assert self.split.validation is not None, "check() comes first"
+            held_out, priors = (self.split.validation, self.levels), self.priors(model)
+            method = AdamWTraining(model, objective, batch, *held_out, config.training, priors, generator)
         start = 0
-        if found is not None:
-            start = int(found.state["epoch"])
-            model.load_state_dict(found.part("model/"), strict=False)
-            restore_optimizer(method.optimizer, found.part("optimizer/"))
-            method.restore(found.state["method"], found.part("kept/"))
-            generator.set_state(found.tensors["random"])
+        if checkpoint is not None:
+            start = int(checkpoint.state["epoch"])
+            model.load_state_dict(checkpoint.part("model/"), strict=False)
+            restore_optimizer(method.optimizer, checkpoint.part("optimizer/"))
+            method.restore(checkpoint.state["method"], checkpoint.part("kept/"))
+            generator.set_state(checkpoint.tensors["random"])
         module, optimizer = fabric.setup(model, method.optimizer)
-        epochs = config.training.epochs
-        every = max(1, epochs // CHECKPOINTS)
         for record in train(
             module,
             optimizer,
@@ -255,44 +241,28 @@ class Experiment:
             self.progress("train", chain * epochs + record.epoch + 1, chains * epochs, message)
             if method.finished:
                 break
-            if (record.epoch + 1) % every == 0 and record.epoch + 1 < epochs:
+            epoch = record.epoch + 1
+            if epoch % max(1, epochs // CHECKPOINTS) == 0 and epoch < epochs:
                 state, kept = method.state()
-                self._checkpoint(file, chain, record.epoch + 1, state, model, method, kept, done, generator)
+                run = {"identity": self.identity, "history": self.history.records, "guard": self.guard_events}
+                Checkpoint.of(
+                    {**run, "chain": chain, "epoch": epoch, "method": state},
+                    model=dict(model.named_parameters()),
+                    optimizer=optimizer_tensors(method.optimizer),
+                    kept=kept,
+                    done={} if done is None else done.tensors(),
+                    random=generator.get_state(),
+                ).write(file)
         samples = method.posterior()
         if isinstance(method, LangevinTraining):
             self.guard_events += [{"chain": chain, **event} for event in method.guard.events]
         return samples
 
-    def _checkpoint(
-        self,
-        file: Path,
-        chain: int,
-        epoch: int,
-        state: dict[str, float],
-        model: HybridModel,
-        method: LangevinTraining | AdamWTraining,
-        kept: dict[str, Tensor],
-        done: PhasedPosterior | None,
-        generator: torch.Generator,
-    ) -> None:
-        groups: dict[str, Mapping[str, Tensor]] = {
-            "model/": dict(model.named_parameters()),
-            "optimizer/": optimizer_tensors(method.optimizer),
-            "kept/": kept,
-            "done/": done.tensors() if done is not None else {},
-        }
-        tensors = {prefix + name: tensor for prefix, group in groups.items() for name, tensor in group.items()}
-        Checkpoint(
-            {
-                "identity": self.identity,
-                "chain": chain,
-                "epoch": epoch,
-                "method": state,
-                "history": self.history.records,
-                "guard": self.guard_events,
-            },
-            {**tensors, "random": generator.get_state()},
-        ).write(file)
+    @property
+    def training_batch(self) -> TrainingBatch:
+        """All examples in the form that is trained on; every chain and seed sees the same of them as cold."""
+        cold = torch.Generator().manual_seed(COLD_SEED)
+        return TrainingBatch.draw(self.examples, self.levels, share=self.config.model.cold_share, generator=cold)
 
     def new_model(self, generator: torch.Generator) -> HybridModel:
         """Return the network with rows drawn from their priors."""
@@ -309,28 +279,16 @@ class Experiment:
         free_rows = "factors" not in self.config.model.leave_out
         return ModelSettings(embedding_size=self.config.model.embedding_size, free_rows=free_rows)
 
-    def _method(
-        self, model: HybridModel, objective: RatingObjective, evidence: TrainingBatch, generator: torch.Generator
-    ) -> LangevinTraining | AdamWTraining:
-        config, priors = self.config.training, self.priors(model)
-        if isinstance(config, LangevinConfig):
-            return LangevinTraining(model, objective, evidence, config, priors, generator)
-        held_out = self.split.validation
-        assert held_out is not None, "check() comes first"
-        user, item, value = (torch.from_numpy(part.copy()) for part in (held_out.user, held_out.item, held_out.value))
-        levels = torch.from_numpy(self.levels.copy())
-        return AdamWTraining(model, objective, evidence, (user, item, value), levels, config, priors, generator)
-
     def use(self, **parts: Any) -> None:
-        """Take parts that are known already instead of making them, by name: `item_vectors`, `projection`, `data`, `sessions`, `levels`."""
+        """Take parts that are known already instead of making them, by name: `item_vectors`, `projection`, `data`, `levels`."""
         self.__dict__.update(parts)
 
     def use_vectors(self, item_vectors: NDArray[np.float32]) -> None:
         """Take the text vectors of another experiment instead of encoding again."""
         self.use(item_vectors=item_vectors)
 
-    @property
-    def _content(self) -> Content:
+    @cached_property
+    def content(self) -> Content:
         """What lists know of items: no texts where the model reads none."""
         reads = self.config.text.num_features and "text" not in self.config.model.leave_out
         return Content.of(self.data, self.item_vectors if reads else self.item_vectors[:, :0])
@@ -339,7 +297,9 @@ class Experiment:
         self, posterior: PhasedPosterior, item_item: ItemItemModel | None = None, encoder_fingerprint: str | None = None
     ) -> Recommender:
         """Put together what answers; exposure and encoder fingerprint of a saved run may be given."""
-        content = self._content
+        if item_item is None:
+            settings = None if self.dataset.implicit else OF_STARS
+            item_item = ItemItemModel.fit(self.split.train, self.content, settings=settings)
         trained = Recommender(
             graph=self.dataset.graph,
             train=self.split.train,
@@ -348,14 +308,12 @@ class Experiment:
             posterior=posterior,
             data=self.data,
             item_vectors=self.item_vectors,
-            item_item=item_item
-            or ItemItemModel.fit(self.split.train, content, settings=None if self.dataset.implicit else OF_STARS),
+            item_item=item_item,
             encoder=self.encoder,
             encoder_fingerprint=encoder_fingerprint or self.encoder.fingerprint,
             scale=self.dataset.scale,
             relevant_from=liked_from(self.dataset.scale),
-            content=content,
+            content=self.content,
             projection=self.projection,
-            sessions=self.sessions,
         )
         return with_expected_items(with_expected_users(trained))

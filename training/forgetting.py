@@ -1,4 +1,4 @@
-"""A person leaves a trained run: its tables, its split, the rows of the model that were theirs."""
+"""A trained run without some people: without them in its tables, its split and the rows of the model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,6 @@ from kg.dataset import Dataset
 from kg.errors import InputError
 from kg.growth.forget import Forgetting, forget, prove
 from kg.named_split import NamedSplit
-from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from kg.storage.atomic import clear_leftovers, staged_directory
 from kg.storage.manifest import seal
@@ -29,7 +27,7 @@ from models.recommender import Recommender
 from models.saved import Said, read_ledger, read_run, write_ledger, write_parts
 from training.bundle import Run, load_run, refuse_other_run
 from training.experiment import Experiment
-from training.split_file import SPLIT_FILE, write_split
+from training.split_file import SPLIT_FILE, rows_of, write_split
 from training.splits import Split
 
 __all__ = ["RunForgetting"]
@@ -75,8 +73,8 @@ class RunForgetting:
         users = np.zeros(len(before.dataset.graph.users), dtype=bool)
         place = before.dataset.graph.users.vocabulary.places(list(people))
         users[place[place >= 0]] = True
-        found = forget(_with_frozen_split(before.dataset, before.config.split.name, before.split), people)
-        dataset = _without_empty_parts(found.dataset, before.config.split.name, directory)
+        forgetting = forget(_with_frozen_split(before.dataset, before.config.split.name, before.split), people)
+        dataset = _without_empty_parts(forgetting.dataset, before.config.split.name, directory)
         after = Experiment(dataset, before.config)
         after.use(item_vectors=before.item_vectors, projection=before.projection)
         if not np.array_equal(after.levels, before.levels):
@@ -85,21 +83,26 @@ class RunForgetting:
                 "delete this run and train again",
                 file=directory,
             )
-        posterior = _posterior(run.trained.posterior, before, after, users)
+        gone = np.flatnonzero(users)
+        samples = run.trained.posterior.warm.forgetting(
+            torch.from_numpy(gone), _senders_left(before, after), after.new_model(torch.Generator())
+        )
         return cls(
             run=run,
             people=people,
-            forgetting=Forgetting(dataset=dataset, counts=found.counts),
+            forgetting=Forgetting(dataset=dataset, counts=forgetting.counts),
             after=after,
-            posterior=posterior,
-            gone=np.flatnonzero(users),
+            posterior=PhasedPosterior(samples, run.trained.posterior.num_cold),
+            gone=gone,
         )
 
     def write(self) -> None:
         """Replace the run as a whole; nothing is written if the people are not in it."""
         directory, dataset = self.run.directory, self.forgetting.dataset
-        said = [part.without(self.people) for part in self._said]
-        if self.forgetting.counts["people"] or [part.records for part in said] != [part.records for part in self._said]:
+        ledger = [part.without(self.people) for part in self._ledger]
+        if self.forgetting.counts["people"] or [part.records for part in ledger] != [
+            part.records for part in self._ledger
+        ]:
             with staged_directory(directory, replaceable=refuse_other_run) as folder:
                 for name in _KEPT:
                     shutil.copyfile(directory / name, folder / name)
@@ -107,9 +110,13 @@ class RunForgetting:
                 dataset.write(folder / "graph")
                 content, names = write_parts(self._recommender, folder)
                 write_split(self.after.split, dataset, folder)
-                added = write_ledger([part for part in said if part.records], folder)
+                added = write_ledger([part for part in ledger if part.records], folder)
                 files = (*_KEPT, SPLIT_FILE, *names, *added, "graph/manifest.json")
-                seal(folder, {**self._manifest(), **content}, files)
+                manifest = {name: part for name, part in self.run.manifest.items() if name not in ("files", "checksum")}
+                # Not that of a run trained on what is left: to train again is the remedy and must not be taken as done.
+                identity = sha256(f"forgotten\n{self.after.identity}".encode()).hexdigest()
+                manifest |= {"fingerprint": dataset.fingerprint, "identity": identity, **content}
+                seal(folder, manifest, files)
                 prove(folder, self.people, dataset.namespace)
                 self._prove_numbers(folder)
         clear_leftovers(directory)
@@ -123,20 +130,17 @@ class RunForgetting:
         return left.with_map(trained.sentences)
 
     def _prove_numbers(self, folder: Path) -> None:
-        """Raise `InputError` if a file of the new run holds a rating, an edge, a day or a row of these people, read as answers read it."""
+        """Raise `InputError` if a file of the new run holds a rating, an edge or a row of these people, read as answers read it."""
         left, gone = read_run(Recommender, folder, {**self.run.manifest, "files": ()}), torch.from_numpy(self.gone)
-        data, samples = left.data, left.posterior.warm
+        data, samples = left.data, left.posterior.samples
         ends = [
             data[edge_type].edge_index[row]
             for edge_type in data.edge_types
             for row in (0, 1)
             if edge_type[2 * row] == USER
         ]
-        days = [] if left.sessions is None else [left.sessions.user]
-        named = any(
-            bool(torch.isin(part, gone).any()) for part in (torch.from_numpy(left.train.user.copy()), *ends, *days)
-        )
-        rows = [samples.factors(USER, gone), samples.residual(USER, gone), left.predictor.warm.preferences[:, gone]]
+        named = any(bool(torch.isin(part, gone).any()) for part in (torch.from_numpy(left.train.user.copy()), *ends))
+        rows = [samples.factors(USER, gone), samples.residual(USER, gone), left.predictor.samples.preferences[:, gone]]
         rows += [part[gone] for group in data[USER].features.values() for part in group.values()]
         if named or any(bool(part.any()) for part in rows):
             raise InputError("a row of a forgotten person is left in this run; please report this", file=folder)
@@ -144,56 +148,31 @@ class RunForgetting:
     @property
     def joined(self) -> set[str]:
         """Ids of all users who joined the run after its training."""
-        return {raw_id for part in self._said for raw_id in part.users}
+        return {raw_id for part in self._ledger for raw_id in part.users}
 
     @property
     def counts(self) -> dict[str, int]:
         """What leaves the run, by kind."""
-        return {
-            **self.forgetting.counts,
-            "people": self.forgetting.counts["people"] + len(self.joined & {*self.people}),
-        }
+        people = self.forgetting.counts["people"] + len(self.joined & {*self.people})
+        return {**self.forgetting.counts, "people": people}
 
     @cached_property
-    def _said(self) -> list[Said]:
+    def _ledger(self) -> list[Said]:
         """What was added to the run as it is, read once."""
         return read_ledger(self.run.directory, self.run.manifest["files"])
-
-    def _manifest(self) -> dict[str, Any]:
-        dataset = self.forgetting.dataset
-        content = {name: part for name, part in self.run.manifest.items() if name not in ("files", "checksum")}
-        identity = self.after.identity
-        return {
-            **content,
-            "fingerprint": dataset.fingerprint,
-            # Not that of a run trained on what is left: to train again is the remedy and must not be taken as done.
-            "identity": sha256(f"forgotten\n{identity}".encode()).hexdigest(),
-        }
 
 
 def _with_frozen_split(dataset: Dataset, name: str, split: Split) -> Dataset:
     """Return a data set that names the rows of a split: drawn again without a person, others would be held out."""
-    ratings = dataset.ratings
-    place = {pair: row for row, pair in enumerate(_pairs(ratings).tolist())}
-
-    def rows(part: Ratings) -> NDArray[np.int64]:
-        return np.sort(np.array([place[pair] for pair in _pairs(part).tolist()], dtype=np.int64))
-
-    parts = {part: rows(held_out) for part, held_out in split.test.items()}
-    validation = None if split.validation is None else rows(split.validation)
-    together = np.concatenate(list(parts.values()))
-    if len(np.unique(together)) < len(together):  # `warm` is all of them, and the cold ones are told apart anew
-        frozen = NamedSplit(test_ratings=parts["warm"], validation_ratings=validation)
-    else:
-        frozen = NamedSplit(parts=parts, validation_ratings=validation)
-    return _replaced(dataset, name, frozen)
+    parts = {part: np.sort(rows_of(held_out, dataset.ratings)) for part, held_out in split.test.items()}
+    validation = None if split.validation is None else np.sort(rows_of(split.validation, dataset.ratings))
+    rows = np.concatenate(list(parts.values()))
+    if len(np.unique(rows)) < len(rows):  # `warm` is all of them, and the cold ones are told apart anew
+        return _with_split(dataset, name, NamedSplit(test_ratings=parts["warm"], validation_ratings=validation))
+    return _with_split(dataset, name, NamedSplit(parts=parts, validation_ratings=validation))
 
 
-def _pairs(ratings: Ratings) -> NDArray[np.int64]:
-    return ratings.user * ratings.num_items + ratings.item
-
-
-def _replaced(dataset: Dataset, name: str, split: NamedSplit) -> Dataset:
+def _with_split(dataset: Dataset, name: str, split: NamedSplit) -> Dataset:
     return replace(dataset, splits={**dataset.splits, name: split})
 
 
@@ -204,17 +183,7 @@ def _without_empty_parts(dataset: Dataset, name: str, directory: Path) -> Datase
             "all ratings this run is tested on are of people to be forgotten; delete this run and train again",
             file=directory,
         )
-    return _replaced(dataset, name, NamedSplit.of_roles(roles))
-
-
-def _posterior(
-    posterior: PhasedPosterior, before: Experiment, after: Experiment, users: NDArray[np.bool_]
-) -> PhasedPosterior:
-    """Return samples that fit the inputs that are left."""
-    sessions = None if before.sessions is None else ~torch.from_numpy(users)[before.sessions.user]
-    gone, model = torch.from_numpy(np.flatnonzero(users)), after.new_model(torch.Generator())
-    left = posterior.warm.forgetting(gone, _senders_left(before, after), sessions, model)
-    return PhasedPosterior(left, posterior.num_cold)
+    return _with_split(dataset, name, NamedSplit.of_roles(roles))
 
 
 def _senders_left(before: Experiment, after: Experiment) -> dict[tuple[str, str, str], Tensor]:

@@ -86,7 +86,7 @@ class Guard:
             state = self.optimizer.state[group["params"][0]]
             damping = state["damping"]  # what is learned of stiffness stays
             state.clear()
-            state |= {name: value.clone() for name, value in kept.items()} | {"damping": damping}
+            state.update({name: value.clone() for name, value in kept.items()}, damping=damping)
         step_size = float(self.optimizer.param_groups[0]["step_size"])
         loss = total / self.num_ratings
         self.events.append({"step": step, "loss": loss if math.isfinite(loss) else None, "step_size": step_size})
@@ -99,16 +99,11 @@ class Guard:
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint needs of the guard, beside the state it would go back to."""
-        return {
-            "events": self.events,
-            "level": self.level if math.isfinite(self.level) else None,
-            "lowest": self.lowest if math.isfinite(self.lowest) else None,
-        }
+        return {"events": self.events, "level": self.level, "lowest": self.lowest}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put back what `state` returned."""
-        self.events = list(state["events"])
-        self.level, self.lowest = (math.inf if state[name] is None else state[name] for name in ("level", "lowest"))
+        self.events, self.level, self.lowest = list(state["events"]), state["level"], state["lowest"]
 
     def _state(self, samples: tuple[int, int]) -> _State:
         return _State(

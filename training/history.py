@@ -29,8 +29,8 @@ class History:
     def write(self, directory: Path) -> None:
         """Write `history.csv` and a TensorBoard event file below `tensorboard/`."""
         from torch.utils.tensorboard import (
-            SummaryWriter,  # takes half a second to load, which only training should wait for
-        )
+            SummaryWriter,
+        )  # loads for half a second, which only training should wait for
 
         write_file(directory / "history.csv", pd.DataFrame(self.records).to_csv(index=False))
         with SummaryWriter(str(directory / "tensorboard")) as writer:

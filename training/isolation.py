@@ -55,31 +55,30 @@ def in_child(job: Callable[[Progress], Result], *, progress: Progress = silent, 
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     sender.close()
-    deadline = None
+    deadline: float | None = None
     try:
         while True:
-            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-            if not receiver.poll(left):
+            if not receiver.poll(None if deadline is None else max(deadline - time.monotonic(), 0.0)):
                 raise ChildTimeoutError(f"it took longer than {seconds:g} seconds")
             try:
                 kind, content = receiver.recv()
             except EOFError:
                 process.join()
                 raise ChildError(_death(process.exitcode)) from None
-            if kind == "started":
+            if kind == "progress":
+                progress(*content)
+            elif kind == "started":
                 deadline = None if seconds is None else time.monotonic() + seconds
-                continue
-            if kind == "done":
+            elif kind == "refused":
+                message, *place = content
+                refused = InputError(message)  # which names its place already
+                refused.file, refused.line = place
+                raise refused
+            elif kind == "failed":
+                raise ChildError(content)
+            else:
                 result: Result = content
                 return result
-            if kind == "refused":
-                message, file, line = content
-                refused = InputError(message)  # which names its place already
-                refused.file, refused.line = file, line
-                raise refused
-            if kind == "failed":
-                raise ChildError(content)
-            progress(*content)
     finally:
         receiver.close()
         process.terminate()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.scale_prior import ScalePrior
+from training.scale_priors import ScalePrior
 
 __all__ = ["LangevinSampler"]
 
@@ -84,15 +84,9 @@ class LangevinSampler(torch.optim.Optimizer):
                 force = torch.addcmul(slope, rows, precision)
                 if joint is not None:
                     force.addmm_(rows, joint)
-                force = force.mul_(scale).clamp_(-4.0, 4.0)
+                force = force.mul_(scale).clamp_(-4.0, 4.0)  # of what a surprise may push in one step
                 velocity.mul_(keep).add_(kick, alpha=math.sqrt(1.0 - keep * keep)).sub_(force, alpha=step_size)
                 rows.addcmul_(scale, velocity, value=step_size)
-
-    @staticmethod
-    def _scale(state: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the prior precision, by column, and the preconditioner of one parameter."""
-        precision = 1.0 / state["variance"]
-        return precision, (state["damping"] * state["curvature"] + precision).rsqrt()
 
     @torch.no_grad()
     def adapt_damping(self, gradients: Callable[[Sequence[Tensor]], Sequence[Tensor]], *, iterations: int = 1) -> float:
@@ -111,26 +105,35 @@ class LangevinSampler(torch.optim.Optimizer):
             $\epsilon^2 \lambda$ before the change.
         """
         groups = [(group["params"][0], self.state[group["params"][0]]) for group in self.param_groups]
-        scales = [self._scale(state) for _, state in groups]
+        precisions = [1.0 / state["variance"] for _, state in groups]  # of the prior, by column
+        scales = [
+            (state["damping"] * state["curvature"] + precision).rsqrt()  # M, with the shape of the parameter
+            for (_, state), precision in zip(groups, precisions, strict=True)
+        ]
         step_size = float(self.param_groups[0]["step_size"])
         parameters = [parameter for parameter, _ in groups]
         here = gradients(parameters)
+        # One power iteration is a product of M H M, with H the Hessian, and the direction: H times the move is the
+        # difference of two gradients, a short step along the move apart.
         for _ in range(iterations):
-            moves = [scale * state["direction"] for (_, state), (_, scale) in zip(groups, scales, strict=True)]
+            moves = [scale * state["direction"] for (_, state), scale in zip(groups, scales, strict=True)]
             length = math.sqrt(sum(float(state["direction"].square().sum()) for _, state in groups))
             for (parameter, _), move in zip(groups, moves, strict=True):
                 parameter.add_(move, alpha=NUDGE / length)
             there = gradients(parameters)
             for (parameter, _), move in zip(groups, moves, strict=True):
                 parameter.sub_(move, alpha=NUDGE / length)
-            for (_, state), (precision, scale), move, old, new in zip(groups, scales, moves, here, there, strict=True):
-                pull = move * precision
+            for (_, state), precision, scale, move, old, new in zip(
+                groups, precisions, scales, moves, here, there, strict=True
+            ):
+                pull = move * precision  # the prior is quadratic: its part of the product is exact
                 if "joint" in state:
                     pull += move @ state["joint"]
                 state["direction"] = scale * ((new - old) / NUDGE + pull / length)
         shares = torch.stack([state["direction"].square().sum() for _, state in groups])
         stiffness = step_size**2 * float(shares.sum().sqrt())
         if stiffness > STIFFEST:
+            # The table with the largest share takes the whole factor, others its power: what does not move stays.
             for (_, state), share in zip(groups, shares / shares.max(), strict=True):
                 state["damping"] = state["damping"] * (stiffness / STIFFEST) ** share
         return stiffness
@@ -154,6 +157,7 @@ class LangevinSampler(torch.optim.Optimizer):
                 self._draw_covariance(self.state[parameter], rows)
                 continue
             shape = torch.full((rows.shape[1],), prior.shape + len(rows) / 2)
+            # A rate over a standard gamma variable is inverse gamma.
             drawn = (prior.rate + rows.square().sum(0) / 2) / torch._standard_gamma(shape, generator=self.generator)
             self.state[parameter]["variance"] = drawn.clamp_(SMALLEST_VARIANCE, prior.highest)
 

@@ -16,6 +16,7 @@ from kg.errors import InputError
 from kg.storage.atomic import make_directory, staged_file
 from models.lists.boosts_and_filters import BoostsAndFilters
 from models.lists.recommendation_rows import sources_of_pairs, stars_of
+from models.lists.rerank import pool_of
 from models.recommender import Recommender
 from training.progress import Progress, silent
 
@@ -83,10 +84,10 @@ def write_lists(
     with staged_file(out) as temporary, pq.ParquetWriter(temporary, _SCHEMA, compression="zstd") as writer:
         for start in range(0, len(users), size):
             block = users[start : start + size]
-            found = block_of_lists(recommender, block, k, exclude_seen=exclude_seen, rules=rules)
-            writer.write_table(pa.Table.from_pandas(found, schema=_SCHEMA, preserve_index=False))
-            rows += len(found)
-            empty += len(block) - int((found["rank"] == 1).sum())
+            lists = block_of_lists(recommender, block, k, exclude_seen=exclude_seen, rules=rules)
+            writer.write_table(pa.Table.from_pandas(lists, schema=_SCHEMA, preserve_index=False))
+            rows += len(lists)
+            empty += len(block) - int((lists["rank"] == 1).sum())
             progress("lists", min(start + size, len(users)), len(users), "users")
     return Written(users=len(users), rows=rows, empty=empty)
 
@@ -100,21 +101,15 @@ def block_of_lists(
     rules: BoostsAndFilters | None = None,
 ) -> pd.DataFrame:
     """Return the lists of some users under each other, in the order of the users."""
-    items = recommender.graph.items
     scores = recommender.rank_scores(users, rules=rules)
     if exclude_seen:
         scores[recommender.seen_by(users) > 0] = -np.inf
-    length = min(k, scores.shape[1])
-    best = np.argpartition(-scores, length - 1, axis=1)[:, :length]
-    best.sort(axis=1)  # equal scores by index
-    chosen = np.take_along_axis(scores, best, axis=1)
-    order = np.argsort(-chosen, axis=1, kind="stable")
-    best, chosen = np.take_along_axis(best, order, axis=1), np.take_along_axis(chosen, order, axis=1)
-    there = np.isfinite(chosen)
+    best = pool_of(scores, k)
+    there = np.isfinite(np.take_along_axis(scores, best, axis=1))
     row, rank = np.nonzero(there)
     user, item = users[row], best[there]
     probabilities = recommender.predictor.probabilities(torch.from_numpy(user), torch.from_numpy(item))
-    user_ids, item_ids = recommender.graph.users.vocabulary.ids, items.vocabulary.ids
+    user_ids, item_ids = recommender.graph.users.vocabulary.ids, recommender.graph.items.vocabulary.ids
     return pd.DataFrame(
         {
             "user": user_ids[user],

@@ -29,6 +29,7 @@ __all__ = [
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
+Doubles = NDArray[np.float64]
 
 BLOCK_SIZE = 2**21  # numbers held at once where a whole table would not fit
 
@@ -81,8 +82,7 @@ def bootstrap(
     values = _numbers("values", values)
     if statistic == "root_mean" and values.min() < 0:
         raise ValueError(f"the root of a mean needs values of at least 0; the least is {values.min():g}")
-    sums, counts = _group_sums(values, groups)
-    draws = _drawn_means(sums, counts, num_draws, np.random.default_rng(rng))
+    draws = _drawn_means(*_group_sums(values, groups), num_draws, rng)
     ends = np.array([values.mean(), *np.quantile(draws, (0.025, 0.975))])
     if statistic == "root_mean":
         ends = np.sqrt(np.maximum(ends, 0.0))
@@ -116,12 +116,12 @@ def paired_bootstrap_p(
     if len(sums) < 2:
         raise ValueError("a test of a difference needs at least 2 groups; got 1")
     difference = sums.sum() / counts.sum()
-    draws = _drawn_means(sums, counts, num_draws, np.random.default_rng(rng))
+    draws = _drawn_means(sums, counts, num_draws, rng)
     as_far = np.abs(draws - difference) >= abs(difference)
     return float((1 + np.count_nonzero(as_far)) / (1 + num_draws))
 
 
-def ndcg_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers) -> NDArray[np.float64]:
+def ndcg_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers) -> Doubles:
     """Normalised discounted cumulative gain of each user's list (Järvelin & Kekäläinen 2002, ACM TOIS 20(4)).
 
     `NDCG@k = sum_{j=1..k} rel_j / log2(j + 1)  /  sum_{j=1..min(k, R)} 1 / log2(j + 1)` with `rel_j` 1 where the
@@ -142,20 +142,20 @@ def ndcg_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers)
     return np.asarray(hits @ discount[: hits.shape[1]] / ideal)
 
 
-def recall_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers) -> NDArray[np.float64]:
-    """Share of each user's relevant items that are among the first k: `hits / R` `[num_users]`.
+def recall_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers) -> Doubles:
+    """Share of each user's relevant items that are among the first k: `hits / R` `[num_users]`; arguments as in `ndcg_at`.
 
-    Arguments as in `ndcg_at`. The divisor is R, not `min(k, R)`: a user with more than k relevant items cannot reach 1.
+    The divisor is R, not `min(k, R)`: a user with more than k relevant items cannot reach 1.
     """
     return np.asarray(_hits(k, ranked_relevance, num_relevant).sum(axis=1) / num_relevant)
 
 
-def hit_rate_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers) -> NDArray[np.float64]:
+def hit_rate_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers) -> Doubles:
     """1 for each user with a relevant item among the first k, else 0 `[num_users]`; arguments as in `ndcg_at`."""
     return np.asarray(_hits(k, ranked_relevance, num_relevant).any(axis=1).astype(np.float64))
 
 
-def mrr_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers) -> NDArray[np.float64]:
+def mrr_at(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers) -> Doubles:
     """Reciprocal rank of each user's first relevant item, 0 where none is among the first k `[num_users]`.
 
     Its mean over users is the mean reciprocal rank (Voorhees 1999, TREC-8). Arguments as in `ndcg_at`.
@@ -200,7 +200,7 @@ def top_k(scores: Floats, k: int, *, rng: int | np.random.Generator) -> NDArray[
     return lists
 
 
-def randomised_pit(probabilities: Floats, level: Integers, rng: int | np.random.Generator) -> NDArray[np.float64]:
+def randomised_pit(probabilities: Floats, level: Integers, rng: int | np.random.Generator) -> Doubles:
     """Randomised probability integral transform of discrete outcomes (Czado, Gneiting & Held 2009, Biometrics 65(4)).
 
     `u = F(y - 1) + v * (F(y) - F(y - 1))` with the predictive distribution function F over the levels, the observed
@@ -243,7 +243,7 @@ def interval_coverage(pit: Floats, level: float = 0.8) -> NDArray[np.bool_]:
     return np.asarray(np.abs(pit - 0.5) <= level / 2)
 
 
-def _numbers(name: str, values: Floats, *, dimensions: int = 1) -> NDArray[np.float64]:
+def _numbers(name: str, values: Floats, *, dimensions: int = 1) -> Doubles:
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != dimensions or not numbers.size:
         raise ValueError(f"{name} must be a non-empty array of {dimensions} dimensions; its shape is {numbers.shape}")
@@ -264,9 +264,8 @@ def _hits(k: int, ranked_relevance: NDArray[np.bool_], num_relevant: Integers) -
     return ranked_relevance[:, :k].astype(bool)
 
 
-def _group_sums(
-    values: NDArray[np.float64], groups: Integers | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _group_sums(values: Doubles, groups: Integers | None) -> tuple[Doubles, Doubles]:
+    """Return sum and number of the values of each group, `[num_groups]` each."""
     if groups is None:
         return values, np.ones(len(values))
     if np.shape(groups) != values.shape:
@@ -276,12 +275,10 @@ def _group_sums(
     return np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
 
 
-def _drawn_means(
-    sums: NDArray[np.float64], counts: NDArray[np.float64], num_draws: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _drawn_means(sums: Doubles, counts: Doubles, num_draws: int, rng: int | np.random.Generator) -> Doubles:
     if num_draws < 1:
         raise ValueError(f"a bootstrap needs at least 1 draw; got {num_draws}")
-    means = np.empty(num_draws)
+    rng, means = np.random.default_rng(rng), np.empty(num_draws)
     for rows in _blocks(num_draws, len(sums)):
         drawn = rng.integers(0, len(sums), size=(rows.stop - rows.start, len(sums)))
         means[rows] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)

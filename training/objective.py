@@ -14,8 +14,8 @@ from torch.func import functional_call
 from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from models.network.bilinear import with_one
-from models.network.hybrid import HybridInputs, HybridModel, Representations
-from models.network.sessions import Sessions
+from models.network.hybrid import HybridInputs, HybridModel
+from models.network.likelihood import Information
 from models.network.sparse import Pairs, pair_scores
 from training.curvature import parameter_curvature
 
@@ -31,31 +31,20 @@ class RatingBatch:
     Attributes:
         pairs: Users and items, sorted by user.
         level: Index of each observed level, int64 `[num_pairs]`.
-        days: Sessions and items of the same ratings, where users differ from day to day.
         weight: How much each rating counts, `[num_pairs]`; None: 1.
     """
 
     pairs: Pairs
     level: Tensor
-    days: Pairs | None = None
     weight: Tensor | None = None
-
-    @property
-    def scored(self) -> Pairs:
-        """Rows of raters and of items to score."""
-        return self.pairs if self.days is None else self.days
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def select(self, mask: Tensor) -> RatingBatch:
         """Return the ratings a mask `[num_pairs]` picks."""
-        return RatingBatch(
-            self.pairs.select(mask),
-            self.level[mask],
-            None if self.days is None else self.days.select(mask),
-            None if self.weight is None else self.weight[mask],
-        )
+        weight = None if self.weight is None else self.weight[mask]
+        return RatingBatch(self.pairs.select(mask), self.level[mask], weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,48 +63,35 @@ class TrainingBatch:
 
     @classmethod
     def draw(
-        cls,
-        ratings: Ratings,
-        levels: NDArray[np.float32],
-        *,
-        share: float,
-        generator: torch.Generator,
-        sessions: Sessions | None = None,
+        cls, ratings: Ratings, levels: NDArray[np.float32], *, share: float, generator: torch.Generator
     ) -> TrainingBatch:
-        """Turn ratings into batches.
+        """Turn ratings into a batch of all of them.
 
         Args:
             ratings: Training ratings.
             levels: The values of the rating scale, in rising order.
             share: Share of the ratings that is also seen as cold, in [0, 1].
             generator: Draws the shares.
-            sessions: Days of the ratings, where users differ from day to day.
         """
         user, item = torch.from_numpy(ratings.user.copy()), torch.from_numpy(ratings.item.copy())
         level = torch.from_numpy(nearest_level(ratings.value, levels))
-        # Sessions stand in the order of their users, so that pairs sorted by session are sorted by user.
-        rater = user if sessions is None else sessions.of_ratings(ratings)
-        order = Pairs.order(rater, item, ratings.num_items)
+        order = Pairs.order(user, item, ratings.num_items)
         pairs = Pairs(user[order], item[order], ratings.num_users, ratings.num_items)
-        days = None if sessions is None else Pairs(rater[order], item[order], len(sessions), ratings.num_items)
         weight = None if ratings.weight is None else torch.from_numpy(ratings.weight.copy())[order]
-        warm = RatingBatch(pairs, level[order], days, weight)
+        warm = RatingBatch(pairs, level[order], weight)
         cold_items = warm.select(torch.rand(len(warm), generator=generator) < share)
         return cls(warm, cold_items, warm.select(torch.rand(len(warm), generator=generator) < share))
 
     def batches(self, number: int, generator: torch.Generator) -> Iterator[tuple[TrainingBatch, int]]:
-        """Yield the evidence in `number` random parts, each with its number of ratings."""
+        """Yield the ratings in `number` random parts, each with its number of warm ratings."""
         if number == 1:
             yield self, len(self.warm)
             return
-        parts = [
-            torch.randint(number, (len(batch),), generator=generator)
-            for batch in (self.warm, self.cold_items, self.cold_users)
-        ]
+        views = (self.warm, self.cold_items, self.cold_users)
+        lots = [torch.randint(number, (len(ratings),), generator=generator) for ratings in views]
         for part in range(number):
-            masks = [drawn == part for drawn in parts]
-            warm = self.warm.select(masks[0])
-            yield TrainingBatch(warm, self.cold_items.select(masks[1]), self.cold_users.select(masks[2])), len(warm)
+            warm, *cold = (ratings.select(lot == part) for ratings, lot in zip(views, lots, strict=True))
+            yield TrainingBatch(warm, *cold), len(warm)
 
 
 class RatingObjective:
@@ -127,8 +103,7 @@ class RatingObjective:
 
     The second and third terms teach content to stand for an item or user nobody has rated yet
     (the idea of DropoutNet, NIPS 2017). The bar means "held fixed": no gradient flows to the partner,
-    so that the cold view cannot bend what ratings say of known users and items. Where users differ from day to day,
-    $z_u$ of a known user is that of the rating's session.
+    so that the cold view cannot bend what ratings say of known users and items.
 
     Args:
         inputs: Messages to users and items.
@@ -139,58 +114,56 @@ class RatingObjective:
         self.inputs = inputs
         self.weight = weight
 
-    def __call__(self, model: HybridModel, evidence: TrainingBatch) -> Tensor:
+    def __call__(self, model: HybridModel, batch: TrainingBatch) -> Tensor:
         """Return the summed objective, a scalar."""
-        rows = model(self.inputs)
-        warm = evidence.warm
-        total = model.head(pair_scores(rows.raters, rows.items, warm.scored), warm.pairs, warm.level, warm.weight)
+        rows, warm = model(self.inputs), batch.warm
+        log_likelihood = model.head(
+            pair_scores(rows.users, rows.items, warm.pairs), warm.pairs, warm.level, warm.weight
+        )
         if self.weight:
-            total = total + self.weight * self._cold(model, rows, evidence)
-        objective: Tensor = -total
-        return objective
+            # The cold view reads the head, as it reads the partner, but does not train it.
+            fixed = {name: parameter.detach() for name, parameter in model.head.named_parameters()}
 
-    def _cold(self, model: HybridModel, rows: Representations, evidence: TrainingBatch) -> Tensor:
-        fixed = {name: parameter.detach() for name, parameter in model.head.named_parameters()}
-        total = rows.users.new_zeros(())
-        of_items, of_users = evidence.cold_items, evidence.cold_users
-        for batch, users, items, scored in (
-            (of_items, rows.raters.detach(), rows.cold_items, of_items.scored),
-            (of_users, rows.cold_users, rows.items.detach(), of_users.pairs),
-        ):
-            cold = {"cold_users": users is rows.cold_users}
-            given = (pair_scores(users, items, scored), batch.pairs, batch.level, batch.weight)
-            total = total + functional_call(model.head, fixed, given, cold)
-        return total
+            def cold(ratings: RatingBatch, users: Tensor, items: Tensor, *, cold_users: bool) -> Tensor:
+                given = (pair_scores(users, items, ratings.pairs), ratings.pairs, ratings.level, ratings.weight)
+                part: Tensor = functional_call(model.head, fixed, given, {"cold_users": cold_users})
+                return part
+
+            of_items = cold(batch.cold_items, rows.users.detach(), rows.cold_items, cold_users=False)
+            of_users = cold(batch.cold_users, rows.cold_users, rows.items.detach(), cold_users=True)
+            log_likelihood = log_likelihood + self.weight * (of_items + of_users)
+        loss: Tensor = -log_likelihood
+        return loss
 
     @torch.no_grad()
-    def curvature(self, model: HybridModel, evidence: TrainingBatch) -> dict[nn.Parameter, Tensor]:
-        r"""Return the diagonal curvature of the objective in every parameter.
+    def curvature(self, model: HybridModel, batch: TrainingBatch) -> dict[nn.Parameter, Tensor]:
+        r"""Return the diagonal curvature of the objective in every parameter, with its parameter's shape.
 
         With $f = \langle z_u, z_i \rangle$, the curvature in $z_u$ is the sum of $z_i^2$ over the user's
         ratings times the Fisher information of each in its score; squared edge weights carry it to the tables.
         """
-        rows, sessions = model(self.inputs), self.inputs.sessions
-        batches = (
-            (evidence.warm, evidence.warm.scored, rows.raters, rows.items, 1.0),
-            (evidence.cold_items, evidence.cold_items.scored, rows.raters, rows.cold_items, self.weight),
-            (evidence.cold_users, evidence.cold_users.pairs, rows.cold_users, rows.items, self.weight),
-        )
-        information = [
-            model.head.information(
-                pair_scores(users, items, scored), batch.pairs, batch.weight, cold_users=users is rows.cold_users
-            )
-            for batch, scored, users, items, _ in batches
-        ]
-        of_warm, of_cold_items, of_cold_users = (
-            share * (1.0 if batch.weight is None else batch.weight) * found.scores.clamp_min(LEAST_INFORMATION)
-            for found, (batch, *_, share) in zip(information, batches, strict=True)
-        )
-        of_raters = evidence.warm.scored.to_users(of_warm, with_one(rows.items).square())
+        rows = model(self.inputs)
+
+        def information(ratings: RatingBatch, users: Tensor, items: Tensor, *, cold_users: bool) -> Information:
+            scores = pair_scores(users, items, ratings.pairs)
+            fisher: Information = model.head.information(scores, ratings.pairs, ratings.weight, cold_users=cold_users)
+            return fisher
+
+        def weighed(ratings: RatingBatch, fisher: Information, share: float) -> Tensor:  # [num_pairs]
+            weight = share * (1.0 if ratings.weight is None else ratings.weight)
+            return weight * fisher.scores.clamp_min(LEAST_INFORMATION)
+
+        warm, cold_items, cold_users = batch.warm, batch.cold_items, batch.cold_users
+        of_warm = information(warm, rows.users, rows.items, cold_users=False)
+        of_cold_items = information(cold_items, rows.users, rows.cold_items, cold_users=False)
+        of_cold_users = information(cold_users, rows.cold_users, rows.items, cold_users=True)
+        # The last column of an embedding is the bias, whose partner in the score is 1.
+        square_of_users, square_of_items = with_one(rows.users).square(), with_one(rows.items).square()
+        known = weighed(warm, of_warm, 1.0)
         nodes = {
-            "raters": of_raters,
-            "users": of_raters if sessions is None else sessions.sum_to_users(of_raters),
-            "items": evidence.warm.scored.to_items(of_warm, with_one(rows.raters).square()),
-            "cold_users": evidence.cold_users.pairs.to_users(of_cold_users, with_one(rows.items).square()),
-            "cold_items": evidence.cold_items.scored.to_items(of_cold_items, with_one(rows.raters).square()),
+            "users": warm.pairs.to_users(known, square_of_items),
+            "items": warm.pairs.to_items(known, square_of_users),
+            "cold_users": cold_users.pairs.to_users(weighed(cold_users, of_cold_users, self.weight), square_of_items),
+            "cold_items": cold_items.pairs.to_items(weighed(cold_items, of_cold_items, self.weight), square_of_users),
         }
-        return parameter_curvature(model, self.inputs, nodes, information[0])
+        return parameter_curvature(model, self.inputs, nodes, of_warm)

@@ -23,7 +23,7 @@ def standard(num_ratings: int) -> RunConfig:
 
 
 def quick(num_ratings: int) -> RunConfig:
-    """The sampler in a third of the time and with fewer dimensions and self-portraits, for demos and first looks."""
+    """The sampler in a third of the time and with fewer dimensions and synthetic texts, for demos and first looks."""
     return RunConfig(
         text=TextConfig(synthetic_texts=300),
         model=ModelConfig(embedding_size=16),

@@ -18,7 +18,6 @@ def evaluation_report(
     run: Run,
     *,
     baselines: bool = True,
-    dates: bool = False,
     mask_validation: bool = False,
     at: Sequence[int] = (),
 ) -> dict[str, Any]:
@@ -36,14 +35,12 @@ def evaluation_report(
             "another one with a split, such as random",
             file=run.directory,
         )
-    removed = ~experiment.dataset.graph.items.present
-    found = evaluate(
+    figures = evaluate(
         run.trained,
         parts,
         scale,
         baselines=baselines,
-        dates=dates,
-        removed=removed,
+        removed=experiment.dataset.graph.items.vocabulary.removed,
         validation=experiment.split.validation,
         mask_validation=mask_validation,
         at=at,
@@ -52,9 +49,9 @@ def evaluation_report(
         "run": str(run.directory),
         "protocol": experiment.config.split.name,
         "split": experiment.split.sentence,
-        "uses_test_date": dates,
+        "uses_test_date": False,
         "validation_masked": mask_validation,
-        **found,
+        **figures,
         "diagnostics": run.manifest.get("diagnostics"),
         "seconds": {"train": run.manifest["train_seconds"], "evaluate": round(time.perf_counter() - started, 3)},
         "peak_memory_mb": max(run.manifest["peak_memory_mb"], round(peak_memory_mb(), 1)),

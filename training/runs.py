@@ -103,7 +103,7 @@ def train_run(
                 "sentences_seconds": round(time.perf_counter() - started - trained, 3),
                 "peak_memory_mb": round(peak_memory_mb(), 1),
                 "num_training_ratings": len(experiment.split.train),
-                "num_samples": len(posterior.warm),
+                "num_samples": len(posterior.samples),
                 "epochs": len(experiment.history.records),
                 "guard": experiment.guard_events,
             }

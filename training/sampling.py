@@ -18,7 +18,7 @@ from training.guard import Guard
 from training.langevin import LangevinSampler
 from training.loop import EpochRecord
 from training.objective import RatingObjective, TrainingBatch
-from training.scale_prior import ScalePrior
+from training.scale_priors import ScalePrior
 
 __all__ = ["LangevinTraining", "phases_of"]
 
@@ -34,7 +34,7 @@ class LangevinTraining:
     Args:
         model: The network.
         objective: What is minimised; gives the curvature.
-        evidence: Training ratings.
+        batch: Training ratings, all of them at every step.
         config: Burn-in, hold, phases and thinning.
         priors: Every parameter of the network, and its prior.
         generator: Source of all noise.
@@ -44,47 +44,44 @@ class LangevinTraining:
         self,
         model: HybridModel,
         objective: RatingObjective,
-        evidence: TrainingBatch,
+        batch: TrainingBatch,
         config: LangevinConfig,
         priors: Mapping[nn.Parameter, ScalePrior],
         generator: torch.Generator,
     ) -> None:
         self.model = model
         self.objective = objective
-        self.evidence = evidence
+        self.batch = batch
         self.config = config
         self.generator = generator
         self.optimizer = LangevinSampler(
-            priors,
-            step_size=config.step_size,
-            friction=config.friction,
-            generator=generator,
+            priors, step_size=config.step_size, friction=config.friction, generator=generator
         )
         self.warm: list[dict[str, Tensor]] = []
         self.cold: list[dict[str, Tensor]] = []
         self.last_cold, self.first_warm = phases_of(config, objective.weight)
-        self.optimizer.set_curvature(objective.curvature(model, evidence))
+        self.optimizer.set_curvature(objective.curvature(model, batch))
         self.optimizer.adapt_damping(self._gradients, iterations=FIRST_ITERATIONS)
         self.step = 0
-        self.guard = Guard(model, self.optimizer, len(evidence.warm), config.burn_in)
+        self.guard = Guard(model, self.optimizer, len(batch.warm), config.burn_in)
 
-    def loss(self, model: HybridModel, evidence: TrainingBatch) -> Tensor:
+    def loss(self, model: HybridModel, batch: TrainingBatch) -> Tensor:
         """Return the objective; the sampler adds the prior itself. Where it has left its level, the chain goes back first."""
-        loss = self.objective(model, evidence)
+        loss = self.objective(model, batch)
         while not self.guard.sound(self.step, loss.item()):
             kept = self.guard.go_back(self.step, loss.item())
             if kept is None:
                 break
             for samples, number in zip((self.cold, self.warm), kept, strict=True):
                 del samples[number:]
-            loss = self.objective(model, evidence)
+            loss = self.objective(model, batch)
         else:
             self.guard.keep(self.step, (len(self.cold), len(self.warm)))
         return loss
 
     def batches(self, epoch: int) -> Iterator[tuple[TrainingBatch, int]]:
         """Yield all ratings at once: the sampler needs the exact gradient."""
-        yield self.evidence, len(self.evidence.warm)
+        yield self.batch, len(self.batch.warm)
 
     def after(self, record: EpochRecord) -> dict[str, float]:
         """Do what is due after an epoch, which here is one step."""
@@ -95,20 +92,18 @@ class LangevinTraining:
         if (step + 1) % BALANCE_EVERY == 0 and step < config.burn_in:
             self._balance()
         if (step + 1) % CURVATURE_EVERY == 0:
-            self.optimizer.set_curvature(self.objective.curvature(self.model, self.evidence))
+            self.optimizer.set_curvature(self.objective.curvature(self.model, self.batch))
             self.optimizer.adapt_damping(self._gradients)
         if config.burn_in <= step <= self.last_cold and (step - config.burn_in) % config.keep_every == 0:
             self.cold.append(self._cold_snapshot())
         if step >= self.first_warm and (step - self.first_warm) % config.keep_every == 0:
             self.warm.append(Posterior.snapshot(self.model))
-        if step == self.last_cold:
-            self._let_go()
+        if step == self.last_cold:  # from now on content serves items and users with ratings alone
+            self.objective = RatingObjective(self.objective.inputs, weight=0.0)
+            self.guard.new_level()
         return {}
 
-    @property
-    def finished(self) -> bool:
-        """A chain always runs to its last epoch."""
-        return False
+    finished = False  # a chain always runs to its last epoch
 
     def posterior(self) -> PhasedPosterior:
         """Return the kept samples.
@@ -125,12 +120,11 @@ class LangevinTraining:
         """Return what a checkpoint needs beside parameters and optimizer."""
         self._judge()  # what is saved is sound: a chain that goes on from here can go back to here alone
         self.guard.keep(0, (len(self.cold), len(self.warm)))
-        kept = {"warm": self.warm, "cold": self.cold}
         tensors = {
             f"{phase}/{name}": stacked
-            for phase, samples in kept.items()
+            for phase, samples in (("warm", self.warm), ("cold", self.cold))
             if samples
-            for name, stacked in Posterior.stack(samples).samples.items()
+            for name, stacked in Posterior.stack(samples).parameters.items()
         }
         state = {
             "weight": self.objective.weight,
@@ -148,14 +142,14 @@ class LangevinTraining:
         self.step = state["step"]
         self.guard.restore(state["guard"])
         for phase, kept in (("warm/", self.warm), ("cold/", self.cold)):
-            mine = {name.removeprefix(phase): value for name, value in tensors.items() if name.startswith(phase)}
-            kept += [dict(zip(mine, sample, strict=True)) for sample in zip(*mine.values(), strict=True)]
+            stacked = {name.removeprefix(phase): value for name, value in tensors.items() if name.startswith(phase)}
+            kept += [dict(zip(stacked, sample, strict=True)) for sample in zip(*stacked.values(), strict=True)]
         self.guard.keep(0, (len(self.cold), len(self.warm)))
 
     @torch.no_grad()
     def _judge(self) -> None:
         """Go back now where the state after the last step is not sound."""
-        self.loss(self.model, self.evidence)
+        self.loss(self.model, self.batch)
 
     @torch.no_grad()
     def _cold_snapshot(self) -> dict[str, Tensor]:
@@ -166,7 +160,7 @@ class LangevinTraining:
         holds the mirror image of the one before, so that the draws cancel in a mean over samples.
         """
         snapshot = Posterior.snapshot(self.model)
-        rows, pairs = self.model(self.objective.inputs), self.evidence.warm.pairs
+        rows, pairs = self.model(self.objective.inputs), self.batch.warm.pairs
         for kind, tower, warm, cold, counts in (
             (USER, self.model.cold_users, rows.users, rows.cold_users, pairs.user_counts),
             (ITEM, self.model.cold_items, rows.items, rows.cold_items, pairs.item_counts),
@@ -180,16 +174,11 @@ class LangevinTraining:
                 residual[unrated] = drawn_residuals(beyond, counts, len(unrated), self.generator).half()
         return snapshot
 
-    def _let_go(self) -> None:
-        """End the cold phase: from now on content serves items and users with ratings alone."""
-        self.objective = RatingObjective(self.objective.inputs, weight=0.0)
-        self.guard.new_level()
-
     def _gradients(self, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the gradients of the objective in some parameters, where they now stand."""
         with torch.enable_grad():
             return torch.autograd.grad(
-                self.objective(self.model, self.evidence), parameters, allow_unused=True, materialize_grads=True
+                self.objective(self.model, self.batch), parameters, allow_unused=True, materialize_grads=True
             )
 
     @torch.no_grad()
@@ -199,21 +188,16 @@ class LangevinTraining:
         Multiplying users and dividing items by the same number changes no score, only how well the
         sampler moves: without it the prior scales of one side starve.
         """
-        rows = self.model(self.objective.inputs)
-        pairs = self.evidence.warm.scored
-        counts = (pairs.user_counts, pairs.item_counts)
-        of_users, of_items = (
-            counts.float() @ side[:, :-1].square()
-            for counts, side in zip(counts, (rows.raters, rows.items), strict=True)
-        )
+        model, rows, pairs = self.model, self.model(self.objective.inputs), self.batch.warm.pairs
+        of_users = pairs.user_counts.float() @ rows.users[:, :-1].square()  # [embedding_size]
+        of_items = pairs.item_counts.float() @ rows.items[:, :-1].square()
         factor = (of_items / of_users.clamp_min(1e-8)).pow(0.25).clamp(0.2, 5.0)
-        factor = torch.cat([factor, factor.new_ones(1)])
-        model = self.model
+        factor = torch.cat([factor, factor.new_ones(1)])  # the last column is the bias, which nothing multiplies
         for towers, scale in (
-            ((model.users, model.cold_users, model.sessions), factor),
+            ((model.users, model.cold_users), factor),
             ((model.items, model.cold_items), 1 / factor),
         ):
-            for parameter in nn.ModuleList(tower for tower in towers if tower is not None).parameters():
+            for parameter in nn.ModuleList(towers).parameters():
                 self.optimizer.rescale(parameter, scale)
 
 

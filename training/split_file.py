@@ -38,22 +38,22 @@ def write_split(split: Split, dataset: Dataset, folder: Path) -> None:
     if split.shown is not None and dataset.shown is not None:
         rows["shown"] = rows_of(split.shown, dataset.shown)
     # One entry: safetensors writes several in no fixed order, and the same split gives the same bytes.
-    said = {"split": json.dumps({"name": split.name, "sentence": split.sentence, "test": list(split.test)})}
+    metadata = {"split": json.dumps({"name": split.name, "sentence": split.sentence, "test": list(split.test)})}
     with staged_file(folder / SPLIT_FILE) as temporary:
-        save_file({name: torch.from_numpy(part) for name, part in rows.items()}, temporary, metadata=said)
+        save_file({name: torch.from_numpy(part) for name, part in rows.items()}, temporary, metadata=metadata)
 
 
 def read_split(dataset: Dataset, folder: Path) -> Split:
     """Return the split that `write_split` wrote, of the same data set."""
     with safe_open(folder / SPLIT_FILE, framework="np") as file:
-        said = json.loads(file.metadata()["split"])
+        named = json.loads(file.metadata()["split"])
         rows = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     chosen = {name: dataset.ratings.select(part) for name, part in rows.items() if name != "shown"}
     return Split(
-        name=said["name"],
-        sentence=said["sentence"],
+        name=named["name"],
+        sentence=named["sentence"],
         train=chosen["train"],
         validation=chosen.get("validation"),
-        test={name: chosen[_TEST + name] for name in said["test"]},
+        test={name: chosen[_TEST + name] for name in named["test"]},
         shown=None if "shown" not in rows or dataset.shown is None else dataset.shown.select(rows["shown"]),
     )

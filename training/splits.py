@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -57,9 +58,15 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class _Holdout:
-    """Row numbers of the test parts; how they were chosen; rows that validation takes whole, if the data names them.
+    """What a way of splitting holds out.
 
-    `until` is the time from which on nothing is trained on, where times decide. `apart` says that the data's validation ratings are never trained on, whatever share was asked for.
+    Attributes:
+        parts: Row numbers of the test parts.
+        how: How they were chosen, in words.
+        required: Parts that must not be empty.
+        validation: Rows that validation takes whole, if the data names them.
+        apart: Whether these are never trained on, whatever share was asked for.
+        until: Time from which on nothing is trained on, where times decide.
     """
 
     parts: Mapping[str, Rows]
@@ -117,7 +124,7 @@ def make_split(
         raise InputError(f"The seed must be 0 or more; it is {seed}.")
     ratings = dataset.ratings
     if name in dataset.splits:
-        holdout = _canonical(name, dataset.splits[name], ratings, seed)
+        holdout = _canonical(dataset.splits[name], ratings, seed)
     elif name in GENERIC:
         holdout = GENERIC[name](ratings, test_share, seed)
     elif name == NONE:
@@ -187,25 +194,18 @@ def _validation(rest: Rows, holdout: _Holdout, share: float, seed: int) -> Rows 
     return _draw(rest, share, "validation", seed)
 
 
-def _canonical(name: str, split: NamedSplit, ratings: Ratings, seed: int) -> _Holdout:
+def _canonical(split: NamedSplit, ratings: Ratings, seed: int) -> _Holdout:
+    apart = split.validation_ratings is not None
     if split.parts:
-        return _Holdout(
-            parts=split.parts,
-            how="the parts that come with the data",
-            required=tuple(split.parts),
-            validation=split.validation_ratings,
-            apart=split.validation_ratings is not None,
-        )
+        how, required = "the parts that come with the data", tuple(split.parts)
+        holdout = _Holdout(parts=split.parts, how=how, required=required)
+        return replace(holdout, validation=split.validation_ratings, apart=apart)
     if split.test_ratings is not None:
-        scattered = _scattered(ratings, split.test_ratings, "the test ratings that come with the data")
-        apart = split.validation_ratings is not None
-        return replace(scattered, validation=split.validation_ratings, apart=apart)
+        holdout = _scattered(ratings, split.test_ratings, "the test ratings that come with the data")
+        return replace(holdout, validation=split.validation_ratings, apart=apart)
     if split.test_items is None:
-        raise InputError(
-            f"The split {name!r} of these data names neither parts nor test ratings nor test items; correct it."
-        )
-    cold = np.isin(ratings.item, split.test_items)
-    validation = None
+        raise InputError("This split of the data names neither parts nor test ratings nor test items; correct it.")
+    cold, validation = np.isin(ratings.item, split.test_items), None
     if split.validation_items is not None:
         validation = np.flatnonzero(np.isin(ratings.item, split.validation_items) & ~cold)
     parts = {"warm": _draw(np.flatnonzero(~cold), WARM_SHARE, "warm", seed), "cold_items": np.flatnonzero(cold)}
@@ -229,26 +229,23 @@ def _by_time(ratings: Ratings, share: float, seed: int) -> _Holdout:
         raise InputError("The split 'by-time' needs the time of every rating and these data have none; use 'random'.")
     order = np.argsort(ratings.time, kind="stable")
     border = len(order) - round(share * len(order))
-    _tell_ties(ratings.time[order], border)
+    _log_ties(ratings.time[order], border)
     scattered = _scattered(ratings, order[border:], f"the latest {share:g} of all")
     return replace(scattered, until=int(ratings.time[order[border]]) if border < len(order) else None)
 
 
-def _tell_ties(time: NDArray[np.int64], border: int) -> None:
-    """Note where a cut at a place in sorted times goes by the order of rows, as it falls between equal times."""
+def _log_ties(time: NDArray[np.int64], border: int) -> None:
+    """Log where a cut at a place in sorted times goes by the order of rows, as it falls between equal times."""
     if not 0 < border < len(time) or time[border - 1] != time[border]:
         return
-    before, after = np.searchsorted(time, time[border], "left"), np.searchsorted(time, time[border], "right")
-    if after - before == len(time):
+    first, end = np.searchsorted(time, time[border], "left"), np.searchsorted(time, time[border], "right")
+    if end - first == len(time):
         logger.warning(
             "all ratings have the same time; by-time is no split here, it cuts by the order of rows: use random"
         )
-    else:
-        logger.info(
-            "by-time cuts between ratings of the same time: %s share it, of which %s are held out, by the order of rows",
-            f"{after - before:,}",
-            f"{after - border:,}",
-        )
+        return
+    same = "by-time cuts between ratings of the same time: %s share it, of which %s are held out, by the order of rows"
+    logger.info(same, f"{end - first:,}", f"{end - border:,}")
 
 
 def _scattered(ratings: Ratings, test: Rows, how: str) -> _Holdout:
@@ -263,44 +260,28 @@ def _scattered(ratings: Ratings, test: Rows, how: str) -> _Holdout:
     return _Holdout(parts=parts, how=f"{how}, warm being all of them", required=("warm",))
 
 
-def _cold_items(ratings: Ratings, share: float, seed: int) -> _Holdout:
-    return _cold(ratings, _drawn_mask(ratings.item_counts, share, "items", seed), None, seed)
-
-
-def _cold_users(ratings: Ratings, share: float, seed: int) -> _Holdout:
-    return _cold(ratings, None, _drawn_mask(ratings.user_counts, share, "users", seed), seed)
-
-
-def _cold_both(ratings: Ratings, share: float, seed: int) -> _Holdout:
-    items = _drawn_mask(ratings.item_counts, share, "items", seed)
-    return _cold(ratings, items, _drawn_mask(ratings.user_counts, share, "users", seed), seed)
-
-
-def _cold(ratings: Ratings, items: NDArray[np.bool_] | None, users: NDArray[np.bool_] | None, seed: int) -> _Holdout:
-    """Hold out all ratings of the marked items `[num_items]` and users `[num_users]`, and a tenth of the others."""
-    nothing = np.zeros(len(ratings), dtype=bool)
-    of_item = nothing if items is None else items[ratings.item]
-    of_user = nothing if users is None else users[ratings.user]
-    parts = {"warm": _draw(np.flatnonzero(~(of_item | of_user)), WARM_SHARE, "warm", seed)}
-    if items is not None:
-        parts["cold_items"] = np.flatnonzero(of_item & ~of_user)
-    if users is not None:
-        parts["cold_users"] = np.flatnonzero(of_user & ~of_item)
-    if items is not None and users is not None:
-        parts["cold_both"] = np.flatnonzero(of_item & of_user)
-    counts = [
-        counted(int(mask.sum()), noun).replace(" ", " random ")
-        for noun, mask in (("item", items), ("user", users))
-        if mask is not None
-    ]
-    how = f"all of {' and of '.join(counts)}, and a random tenth of the others"
-    return _Holdout(parts=parts, how=how, required=tuple(part for part in parts if part != "warm"))
-
-
-def _drawn_mask(counts: NDArray[np.int64], share: float, purpose: str, seed: int) -> NDArray[np.bool_]:
-    mask = np.zeros(len(counts), dtype=bool)
-    mask[_draw(np.flatnonzero(counts), share, purpose, seed)] = True
-    return mask
+def _cold(ratings: Ratings, share: float, seed: int, *, kinds: tuple[str, ...]) -> _Holdout:
+    """Hold out all ratings of a share of the `items`, the `users` or both, and a tenth of the others as `warm`."""
+    ends = {"items": (ratings.item, ratings.item_counts), "users": (ratings.user, ratings.user_counts)}
+    cold, how = {kind: np.zeros(len(ratings), dtype=bool) for kind in ends}, []
+    for kind in kinds:
+        end, counts = ends[kind]
+        drawn = _draw(np.flatnonzero(counts), share, kind, seed)
+        cold[kind] = np.isin(end, drawn)
+        how.append(counted(len(drawn), kind[:-1]).replace(" ", " random "))
+    of_item, of_user = cold["items"], cold["users"]
+    every = {
+        "warm": _draw(np.flatnonzero(~(of_item | of_user)), WARM_SHARE, "warm", seed),
+        "cold_items": np.flatnonzero(of_item & ~of_user),
+        "cold_users": np.flatnonzero(of_user & ~of_item),
+        "cold_both": np.flatnonzero(of_item & of_user),
+    }
+    required = tuple(f"cold_{kind}" for kind in kinds) + (("cold_both",) if len(kinds) == 2 else ())
+    return _Holdout(
+        parts={part: every[part] for part in ("warm", *required)},
+        how=f"all of {' and of '.join(how)}, and a random tenth of the others",
+        required=required,
+    )
 
 
 def _draw(rows: Rows, share: float, purpose: str, seed: int) -> Rows:
@@ -321,8 +302,8 @@ GENERIC: Mapping[str, Callable[[Ratings, float, int], _Holdout]] = MappingProxyT
     {
         "random": _random,
         "by-time": _by_time,
-        "cold-items": _cold_items,
-        "cold-users": _cold_users,
-        "cold-both": _cold_both,
+        "cold-items": partial(_cold, kinds=("items",)),
+        "cold-users": partial(_cold, kinds=("users",)),
+        "cold-both": partial(_cold, kinds=("items", "users")),
     }
 )

@@ -1,4 +1,4 @@
-"""What people would say of themselves: sentences made from the ratings of one user, without a title."""
+"""The facts that a synthetic user text is made from: what sets the liked items of one user apart, without their titles."""
 
 from __future__ import annotations
 
@@ -19,25 +19,14 @@ from kg.schema import ITEM
 __all__ = ["Facts", "Profiler"]
 
 # What an item's relation says of it; in RDF a relation has a prefix. Others are topics if they come from tables.
-ROLES = {
-    "director": "maker",
-    "writer": "maker",
-    "author": "maker",
-    "artist": "maker",
-    "creator": "maker",
-    "actor": "cast",
-    "starring": "cast",
-    "decade": "time",
-    "countryOfOrigin": "place",
-    "country": "place",
-    "language": "place",
-    "genre": "topic",
-    "about": "topic",
-    "subject": "topic",
-    "theme": "topic",
-    "keyword": "topic",
-    "tag": "topic",
+_RELATIONS = {
+    "maker": ("director", "writer", "author", "artist", "creator"),
+    "cast": ("actor", "starring"),
+    "time": ("decade",),
+    "place": ("countryOfOrigin", "country", "language"),
+    "topic": ("genre", "about", "subject", "theme", "keyword", "tag"),
 }
+ROLES = {relation: role for role, relations in _RELATIONS.items() for relation in relations}
 SILENT = frozenset({"year", "certificate", "publisher"})  # nobody describes a taste by these
 MOST = {"topic": 4, "maker": 3, "cast": 3, "time": 2, "place": 2, "word": 4, "dislike": 2}
 LEAST_TELLING = 0.8  # standard deviations above what anyone's liked items would show
@@ -77,7 +66,7 @@ class Facts:
     @property
     def any(self) -> bool:
         """Whether there is anything that the person likes to speak of."""
-        return bool(self.topic or self.maker or self.cast or self.time or self.place or self.word)
+        return self != Facts(dislike=self.dislike)
 
 
 class Profiler:
@@ -124,49 +113,48 @@ class Profiler:
             return Facts()
         residual = value - self._item_mean[item]
         residual = residual - residual.mean()
-        titles = [self._titles[index] for index in item]
-        groups = {"like": item[residual >= 0], "dislike": item[residual < DISLIKED]}
-        found: dict[str, list[tuple[float, str]]] = {}
+        liked, disliked = item[residual >= 0], item[residual < DISLIKED]
+        scored: dict[str, list[tuple[float, str]]] = {}  # role -> (how telling, negated; label)
         for (role, table, labels), usual in zip(self.tables, self._usual, strict=True):
-            for group in ("like", "dislike") if role == "topic" else ("like",):
-                chosen = groups[group]
-                if not len(chosen):
+            groups = [(role, liked)] + ([("dislike", disliked)] if role == "topic" else [])
+            for name, group in groups:
+                if not len(group):
                     continue
-                seen = np.asarray(table[chosen].sum(axis=0)).ravel()
-                expected = len(chosen) * usual
+                seen = np.asarray(table[group].sum(axis=0)).ravel()  # n_c, [num_concepts]
+                expected = len(group) * usual
                 telling = (seen - expected) / np.sqrt(expected * (1 - np.minimum(usual, 1)) + 1.0)
-                least = 1 + (len(chosen) >= 6) + (role == "word" and len(chosen) >= 20)
-                telling[seen < least] = 0.0
-                name = role if group == "like" else "dislike"
+                fewest = 1 + (len(group) >= 6) + (role == "word" and len(group) >= 20)
+                telling[seen < fewest] = 0.0
                 best = np.argsort(-telling, kind="stable")[: 4 * MOST[name]]
-                found.setdefault(name, []).extend(
-                    (-float(telling[index]), str(labels[index])) for index in best if telling[index] > LEAST_TELLING
-                )
-        kept: dict[str, tuple[str, ...]] = {}
-        for name, told in found.items():
-            names = dict.fromkeys(label for _, label in sorted(told))
-            fair = [label for label in names if not _names_a_title(label, titles)]
+                best = best[telling[best] > LEAST_TELLING]
+                scored.setdefault(name, []).extend((-float(telling[index]), str(labels[index])) for index in best)
+        titles = [self._titles[index] for index in item]
+        facts: dict[str, tuple[str, ...]] = {}
+        for name, pairs in scored.items():
+            named = [
+                label for label in dict.fromkeys(label for _, label in sorted(pairs)) if not _has_a_title(label, titles)
+            ]
             if rng is not None:
-                fair = [label for label in fair if rng.random() < share]
-            kept[name] = tuple(fair[: MOST[name]])
-        kept["dislike"] = tuple(label for label in kept.get("dislike", ()) if label not in kept.get("topic", ()))
-        return Facts(**kept)
+                named = [label for label in named if rng.random() < share]
+            facts[name] = tuple(named[: MOST[name]])
+        facts["dislike"] = tuple(label for label in facts.get("dislike", ()) if label not in facts.get("topic", ()))
+        return Facts(**facts)
 
 
-def _names_a_title(label: str, titles: Sequence[str]) -> bool:
+def _has_a_title(label: str, titles: Sequence[str]) -> bool:
     words = f" {label.casefold()} "
     return any(f" {title} " in words for title in titles)
 
 
 def _tables(graph: KnowledgeGraph) -> Iterator[tuple[str, sparse.csr_array, NDArray[np.object_]]]:
     """Yield role, items x concepts as 0/1, and labels: each relation of items, then the words of their texts."""
-    spoken = set()
+    done = set()
     for edge_type in sorted(graph.edges, key=lambda edge: ":" in edge.relation):
         prefix, _, name = edge_type.relation.rpartition(":")
         role = ROLES.get(name) or (None if prefix or name in SILENT else "topic")
-        if edge_type.source != ITEM or edge_type.target == ITEM or role is None or name in spoken:
+        if edge_type.source != ITEM or edge_type.target == ITEM or role is None or name in done:
             continue
-        spoken.add(name)
+        done.add(name)
         labels = graph.nodes[edge_type.target].labels
         item, concept = np.unique(with_wider_concepts(graph, edge_type), axis=1)
         shape = (len(graph.items), len(labels))
@@ -176,24 +164,24 @@ def _tables(graph: KnowledgeGraph) -> Iterator[tuple[str, sparse.csr_array, NDAr
 
 def _words(graph: KnowledgeGraph) -> tuple[sparse.csr_array, NDArray[np.object_]]:
     """Return items x nouns of their texts as 0/1, and the nouns: neither rare, nor everywhere, nor in the item's title."""
-    noun: Counter[str] = Counter()
-    every: Counter[str] = Counter()
-    spoken: list[set[str]] = []
+    uses: Counter[str] = Counter()
+    uses_as_noun: Counter[str] = Counter()
+    words_of: list[set[str]] = []
     for text, label in zip(graph.items.texts, graph.items.labels, strict=True):
-        told = str(text or "").casefold()
-        words = _WORD.findall(told)
-        every.update(words)
-        noun.update(_AFTER_ARTICLE.findall(told))
-        spoken.append(set(words) - set(_WORD.findall(str(label).casefold())))
-    items = Counter(word for mine in spoken for word in mine)
-    least, share = WORD_ITEMS
-    kept = sorted(
+        lower = str(text or "").casefold()
+        words = _WORD.findall(lower)
+        uses.update(words)
+        uses_as_noun.update(_AFTER_ARTICLE.findall(lower))
+        words_of.append(set(words) - set(_WORD.findall(str(label).casefold())))
+    num_items = Counter(word for words in words_of for word in words)
+    fewest, share = WORD_ITEMS
+    nouns = sorted(
         word
-        for word, count in items.items()
-        if least <= count <= share * len(spoken) and noun[word] >= NOUN_SHARE * every[word]
+        for word, count in num_items.items()
+        if fewest <= count <= share * len(words_of) and uses_as_noun[word] >= NOUN_SHARE * uses[word]
     )
-    place = {word: number for number, word in enumerate(kept)}
-    pairs = [(item, place[word]) for item, mine in enumerate(spoken) for word in sorted(mine) if word in place]
+    place = {word: number for number, word in enumerate(nouns)}
+    pairs = [(item, place[word]) for item, words in enumerate(words_of) for word in sorted(words) if word in place]
     item, word = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    table = sparse.csr_array((np.ones(len(pairs)), (item, word)), shape=(len(spoken), len(kept)))
-    return table, np.array(kept, dtype=object)
+    table = sparse.csr_array((np.ones(len(pairs)), (item, word)), shape=(len(words_of), len(nouns)))
+    return table, np.array(nouns, dtype=object)

@@ -1,4 +1,4 @@
-"""Training users describe themselves, and the map from sentence to taste is learned from it."""
+"""Synthetic texts of training users, and the map from sentence to user embedding that is learned from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.cold.sentence_map import SentenceMap
 from models.recommender import Recommender
 from training.progress import Progress, silent
 from training.synthetic_texts import Profiler
-from training.text_templates import said, wished
+from training.text_templates import self_description, short_request
 
 __all__ = ["synthetic_users", "with_sentences"]
 
@@ -24,11 +24,11 @@ FEWEST = 20  # texts below which nothing is learned
 def synthetic_users(
     graph: KnowledgeGraph, train: Ratings, *, most: int, rng: int | np.random.Generator
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """Return what training users would say of themselves, and who says it.
+    """Return texts as training users might write them, and the user of each, int64 `[num_texts]`.
 
-    A self-portrait tells of all of someone's ratings in some sentences; a wish is a few words, with a random half of the
-    ratings in mind. In random order users give the one and the other by turns, then each what they have not given yet, so
-    that however few texts there are, both kinds are among them. Users of whom nothing is telling say nothing.
+    A self-description tells of all of someone's ratings in some sentences; a short request is a few words, with a random
+    half of the ratings in mind. In random order users give the one and the other by turns, then each what they have not
+    given yet, so that however few texts there are, both kinds are among them. Users without telling facts have no text.
 
     Args:
         graph: Items, their concepts and texts.
@@ -38,20 +38,19 @@ def synthetic_users(
     """
     rng = np.random.default_rng(rng)
     profiler = Profiler(graph, train)
-    order = np.argsort(train.user, kind="stable")
-    ends = np.cumsum(train.user_counts)
+    order, ends = np.argsort(train.user, kind="stable"), np.cumsum(train.user_counts)
     texts: list[str] = []
     users: list[int] = []
-    active = rng.permutation(np.flatnonzero(train.user_counts))
-    turns = [(user, (number + turn) % 2 == 1) for turn in (0, 1) for number, user in enumerate(active.tolist())]
+    active = rng.permutation(np.flatnonzero(train.user_counts)).tolist()
+    turns = [(user, (number + turn) % 2 == 1) for turn in (0, 1) for number, user in enumerate(active)]
     for user, brief in turns:
         if len(texts) == most:
             break
-        mine = order[ends[user] - train.user_counts[user] : ends[user]]
+        rows = order[ends[user] - train.user_counts[user] : ends[user]]
         if brief:
-            mine = rng.permutation(mine)[: max(len(mine) // 2, 1)]
-        facts = profiler.facts(train.item[mine], train.value[mine], share=ON_MIND, rng=rng)
-        text = wished(facts, rng) if brief else said(facts, rng)
+            rows = rng.permutation(rows)[: max(len(rows) // 2, 1)]
+        facts = profiler.facts(train.item[rows], train.value[rows], share=ON_MIND, rng=rng)
+        text = short_request(facts, rng) if brief else self_description(facts, rng)
         if text:
             texts.append(text)
             users.append(user)
@@ -59,11 +58,11 @@ def synthetic_users(
 
 
 def with_sentences(recommender: Recommender, *, most: int, progress: Progress = silent) -> Recommender:
-    """Return a recommender that has learned what people of its tastes say; as it was, if hardly anyone says anything.
+    """Return a recommender that has learned what sentences say of a taste; as it was, if there are hardly any texts.
 
     Args:
         recommender: A trained one.
-        most: Number of self-portraits at most; 0 leaves the recommender as it is.
+        most: Number of texts at most; 0 leaves the recommender as it is.
         progress: Called with (stage, done, total, message).
     """
     if not most or not recommender.item_vectors.any():
@@ -72,8 +71,8 @@ def with_sentences(recommender: Recommender, *, most: int, progress: Progress = 
     if len(texts) < FEWEST:
         return recommender
     vectors = recommender.encoder.encode(
-        texts, progress=lambda done, total: progress("encode", done, total, "self-portraits of users")
+        texts, progress=lambda done, total: progress("encode", done, total, "synthetic texts of users")
     )
-    rows = recommender.predictor.cold.users[:, torch.from_numpy(users)]
-    who, place = np.unique(users, return_inverse=True)
-    return recommender.with_map(SentenceMap.fit(vectors, recommender.seen_by(who)[place], rows))
+    embeddings = recommender.predictor.cold_samples.users[:, torch.from_numpy(users)]
+    speakers, place = np.unique(users, return_inverse=True)
+    return recommender.with_map(SentenceMap.fit(vectors, recommender.seen_by(speakers)[place], embeddings))

@@ -12,9 +12,9 @@ from kg.forgotten import Forgotten
 from kg.growth.addition_files import RecordFile
 from kg.report import FileAccount
 from kg.schema import ITEM
+from kg.tabular.cells import related_ids
 from kg.tabular.entities import Entities, read_entities
 from kg.tabular.entity_description import ItemTable, UserTable
-from kg.tabular.related import related_ids
 from kg.tabular.tables import read_table
 from kg.vocabulary import Vocabulary
 

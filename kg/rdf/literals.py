@@ -15,7 +15,6 @@ from kg.rdf.source import Source
 from kg.report import FileAccount
 from kg.tabular.concepts import concept_values
 from kg.tabular.expression import first_groups
-from kg.tabular.table_format import TableFormat
 from kg.tabular.tables import Table
 
 __all__ = ["literal_concepts", "literal_texts"]
@@ -108,10 +107,5 @@ def _values(literals: pd.DataFrame, use: LiteralUse, source: Source) -> pd.DataF
         wrong = (cells.notna() & pd.to_numeric(cells, errors="coerce").isna()).to_numpy(dtype=bool)
         account.count("literals that are no numbers, left out", int(wrong.sum()))
         cells = cells.mask(wrong)
-    table = Table(
-        file=source.path,
-        frame=pd.DataFrame({"value": cells.fillna("").astype(object)}),
-        text=None,
-        format=TableFormat(),
-    )
+    table = Table(file=source.path, frame=pd.DataFrame({"value": cells.fillna("").astype(object)}))
     return concept_values(table, use.concept().model_copy(update={"pattern": None}), ("",))[0]

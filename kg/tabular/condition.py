@@ -1,4 +1,4 @@
-"""Which rows of a table are meant: by the values of their cells."""
+"""Conditions on the cells of a table, which pick the rows that are meant."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def is_comparison(value: object) -> bool:
 
 def matches(cells: pd.Series[str], values: Sequence[int | float | str]) -> NDArray[np.bool_]:
     """Return which cells have one of some values, `[num_cells]`."""
-    found = np.zeros(len(cells), dtype=bool)
+    matching = np.zeros(len(cells), dtype=bool)
     texts = {value.strip() for value in values if isinstance(value, str) and not is_comparison(value)}
     if texts:
-        found |= cells.str.strip().isin(texts).to_numpy(dtype=bool)
+        matching |= cells.str.strip().isin(texts).to_numpy(dtype=bool)
     rest = [value for value in values if not isinstance(value, str) or is_comparison(value)]
     if rest:
         numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
@@ -70,7 +70,7 @@ def matches(cells: pd.Series[str], values: Sequence[int | float | str]) -> NDArr
             if isinstance(value, str):
                 comparison = _COMPARISON.match(value.strip())
                 assert comparison is not None, "is_comparison says so"
-                found |= _COMPARE[comparison["sign"]](numbers, float(comparison["number"]))
+                matching |= _COMPARE[comparison["sign"]](numbers, float(comparison["number"]))
             else:
-                found |= numbers == value
-    return found
+                matching |= numbers == value
+    return matching

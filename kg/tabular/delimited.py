@@ -1,4 +1,4 @@
-"""Delimited text by any separator, or by lines alone: fields and line numbers."""
+"""Delimited text by any separator, or by lines alone: cells, and the line at which each row starts."""
 
 from __future__ import annotations
 
@@ -7,254 +7,162 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
 
 from kg.errors import MOST_PROBLEMS, InputError, Problems
 from kg.storage.packed import plain_suffix
 from kg.tabular.table_format import LINE, TableFormat
 
-__all__ = ["read_delimited", "rows_with_lines"]
+__all__ = ["read_delimited"]
 
 csv.field_size_limit(2**31 - 1)  # the default takes a cell of 131,072 characters for an error
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_SAMPLE_BYTES, _SAMPLE_LINES = 1 << 16, 100  # the first rows, which show whether fields are in quotes
-# Control characters that can stand for a separator of several characters, which Arrow cannot split by.
-_SPARE = ("\x1f", "\x1e", "\x1d", "\x01", "\x02")
+_SAMPLE, _SAMPLE_LINES = 1 << 16, 100  # characters and lines that show whether fields are in quotes
+_BATCH = 100_000  # rows that stand as Python's texts at a time
 
 
-def _separator(file: Path, table_format: TableFormat) -> str:
-    suffix = plain_suffix(file)
-    separator = table_format.separator or _SEPARATORS.get(suffix)
-    if separator is None:
-        raise InputError(
-            f"the suffix {suffix!r} does not say how to read this table; give format: {{separator: ...}} in the description",
-            file=file,
-        )
-    return separator
-
-
-def _quote(separator: str, table_format: TableFormat, text: bytes) -> str | None:
-    """Return the character around fields: as the format says, else `"` for commas and wherever the first rows show it."""
-    if table_format.rest:
-        return None
-    if table_format.quote is not None:
-        return table_format.quote or None
-    shown = separator == "," or (len(separator.encode()) == 1 and _shows_quotes(text, separator, table_format))
-    return '"' if shown else None
-
-
-def _shows_quotes(text: bytes, separator: str, table_format: TableFormat) -> bool:
-    """Whether all names of the header are in quotes, or all known cells of a column in the first rows."""
-    lines = text[:_SAMPLE_BYTES].decode(errors="ignore").split("\n")
-    if len(text) > _SAMPLE_BYTES:
-        del lines[-1]
-    mark = re.escape(separator)
-    field = re.compile(f'(?:^|{mark})("(?:[^"]|"")*"(?={mark}|$)|[^{mark}]*)')
-    rows = [
-        [cell.strip() for cell in field.findall(line.rstrip("\r"))]
-        for line in lines[table_format.skip_rows :]
-        if line.strip()
-    ][:_SAMPLE_LINES]
-    if not rows:
-        return False
-
-    def quoted(cells: list[str]) -> bool:
-        return any(cells) and all(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells if cell)
-
-    if table_format.columns is None and quoted(rows[0]) and all(rows[0]):
-        return True
-    known = [row for row in rows[0 if table_format.columns else 1 :] if len(row) == len(rows[0])]
-    return any(quoted(list(column)) for column in zip(*known, strict=True))
-
-
-def read_delimited(content: bytes, file: Path, table_format: TableFormat) -> tuple[pd.DataFrame, bytes, int]:
-    """Return the cells of a delimited text, the text as UTF-8, and how many bad bytes were replaced.
+def read_delimited(
+    content: bytes, file: Path, table_format: TableFormat
+) -> tuple[pd.DataFrame, NDArray[np.int64], int]:
+    """Return the cells of a delimited text, the line of each row, and how many bad bytes were replaced.
 
     Raises:
         InputError: If the text cannot be decoded, or a row does not have the fields it should have.
     """
+    text, replaced = _decoded(content, file, table_format)
+    skipped = table_format.skip_rows
     if table_format.lines is not None:
-        return _read_lines(content, file, table_format)
-    separator = _separator(file, table_format)
-    text, replaced = _utf8(content, file, table_format)
-    quote = _quote(separator, table_format, text)
-    delimiter, data = separator, text
-    for _ in range(table_format.skip_rows):
-        data = data.partition(b"\n")[2]
-    # Arrow takes a blank line before the header for the header, and trips over a lone header without a line end.
-    data = data.lstrip(b"\r\n")
-    data = data if data.endswith(b"\n") else data + b"\n"
-    if len(separator.encode()) > 1:
-        delimiter = next((spare for spare in _SPARE if spare.encode() not in data), "")
-        if not delimiter:
-            raise InputError(
-                "the file holds control characters and cannot be split by a separator of several characters", file=file
-            )
-        data, quote = data.replace(separator.encode(), delimiter.encode()), None
-    first = next(rows_with_lines(text, table_format, file), None)
-    if first is None:
-        if not table_format.columns:
-            raise InputError("expected a line with column names, found an empty file", file=file)
-        return pd.DataFrame(columns=list(table_format.columns), dtype=str), text, replaced
-    if quote and quote.encode() in data:
-        # A quote that is not closed would swallow the rows after it, as one long field.
-        for _ in rows_with_lines(text, table_format, file, strict=True):
-            pass
-    columns = list(table_format.columns or first[1])
+        cells = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")[skipped:]] if text else []
+        numbers = [str(table_format.first_line + row) for row in range(len(cells))]
+        frame = pd.DataFrame({LINE: numbers, table_format.lines: cells}, dtype=str)
+        return frame, np.arange(len(cells)) + skipped + 1, replaced
+    separator = table_format.separator or _SEPARATORS.get(plain_suffix(file))
+    if separator is None:
+        raise InputError(
+            f"the suffix {plain_suffix(file)!r} does not say how to read this table; give format: {{separator: ...}} "
+            "in the description",
+            file=file,
+        )
+    rows = _rows(text, separator, file, table_format)
+    header, columns = None, list(table_format.columns or ())
+    if not columns:
+        header, columns = next(rows, (None, []))
+    if not columns:
+        raise InputError("expected a line with column names, found an empty file", file=file)
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
-        raise InputError(
-            f"the column {twice[0]!r} stands twice; column names must differ",
-            file=file,
-            line=None if table_format.columns else first[0],
-        )
-    if table_format.rest:
-        rows = [fields for _, fields in rows_with_lines(text, table_format, file)][0 if table_format.columns else 1 :]
-        if any(len(fields) != len(columns) for fields in rows):
-            _raise_bad_row(text, file, table_format, separator, columns)
-        return pd.DataFrame(rows, columns=columns, dtype=str), text, replaced
-    seen: list[Any] = []
-
-    def refuse(row: Any) -> str:
-        seen.append(row)
-        return "skip"
-
-    try:
-        arrow = pa_csv.read_csv(
-            io.BytesIO(data),
-            read_options=pa_csv.ReadOptions(
-                use_threads=False,
-                block_size=max(1 << 20, min(len(data) + 1, 1 << 28)),
-                column_names=columns,
-                skip_rows_after_names=0 if table_format.columns else 1,
-            ),
-            parse_options=pa_csv.ParseOptions(
-                delimiter=delimiter,
-                quote_char=quote or False,
-                double_quote=True,
-                newlines_in_values=quote is not None,
-                invalid_row_handler=refuse,
-            ),
-            convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
-            ),
-        )
-    except pa.ArrowException as error:
-        raise InputError(f"the table cannot be read: {str(error).splitlines()[0]}", file=file) from None
-    if seen:
-        _raise_bad_row(text, file, table_format, separator, columns)
-    return arrow.to_pandas(), text, replaced
-
-
-def _read_lines(content: bytes, file: Path, table_format: TableFormat) -> tuple[pd.DataFrame, bytes, int]:
-    text, replaced = _utf8(content, file, table_format)
-    lines = text.decode().split("\n")
-    if lines[-1] == "":  # what follows the last line end is no line
-        del lines[-1]
-    cells = [line.removesuffix("\r") for line in lines[table_format.skip_rows :]]
-    numbers = range(table_format.first_line, table_format.first_line + len(cells))
-    frame = pd.DataFrame({LINE: [str(number) for number in numbers], table_format.lines: cells}, dtype=str)
-    return frame, text, replaced
-
-
-def _raise_bad_row(text: bytes, file: Path, table_format: TableFormat, separator: str, columns: list[str]) -> None:
-    """Raise `InputError` about the rows that do not have as many fields as there are columns; about one if all are so."""
-    problems, num_rows = Problems(), 0
-    for line, fields in rows_with_lines(text, table_format, file):
-        num_rows += 1
-        if len(fields) != len(columns):
-            if len(problems.found) < MOST_PROBLEMS:
-                problems.found.append(_bad_row(file, line, table_format, separator, fields, columns))
-            else:
-                problems.more += 1
-    if len(problems.found) + problems.more == num_rows - (table_format.columns is None) > 1:
+        raise InputError(f"the column {twice[0]!r} stands twice; column names must differ", file=file, line=header)
+    lines, batches = [np.empty(0, dtype=np.int64)], []
+    problems, num_bad = Problems(), 0
+    while batch := list(islice(rows, _BATCH)):
+        lines.append(np.array([line for line, _ in batch]))
+        bad = [(line, fields) for line, fields in batch if len(fields) != len(columns)]
+        for line, fields in bad[: MOST_PROBLEMS - len(problems.found)]:
+            problems.found.append(InputError(_bad_row(separator, table_format, fields, columns), file=file, line=line))
+        num_bad += len(bad)
+        if not num_bad:
+            cells_of = zip(*(fields for _, fields in batch), strict=True)
+            batches.append(pa.table([pa.array(cells, pa.large_string()) for cells in cells_of], names=columns))
+    num_rows = sum(map(len, lines))
+    if num_bad == num_rows > 1:
         raise problems.found[0]  # the description is wrong, not the rows
+    problems.more = num_bad - len(problems.found)
     problems.tell()
-    raise InputError(f"a row does not have the {len(columns)} fields it should have", file=file)
+    frame = pa.concat_tables(batches).to_pandas() if batches else pd.DataFrame(columns=columns, dtype=str)
+    return frame, np.concatenate(lines), replaced
 
 
-def _bad_row(
-    file: Path, line: int, table_format: TableFormat, separator: str, fields: list[str], columns: list[str]
-) -> InputError:
-    found = f"expected {len(columns)} fields"
-    if _quotes_mend(separator, table_format, fields, len(columns)):
-        return InputError(
-            f"{found}, found {len(fields)}, for fields are in quotes here; give format: {{quote: '\"'}} in the description",
+def _rows(text: str, separator: str, file: Path, table_format: TableFormat) -> Iterator[tuple[int, list[str]]]:
+    """Yield line and fields of each row that is not blank, from the header on."""
+    lines = io.StringIO(text, newline="")
+    for _ in range(table_format.skip_rows):
+        next(lines, None)
+    start = table_format.skip_rows
+    quote = _quote(text, separator, table_format)
+    if quote is None:
+        splits = len(table_format.columns) - 1 if table_format.rest and table_format.columns else -1
+        for number, raw in enumerate(lines, start=1 + start):
+            if row := raw.rstrip("\r\n"):
+                fields = row.split(separator, splits)
+                splits = len(fields) - 1 if table_format.rest and splits < 0 else splits
+                yield number, fields
+        return
+    reader = csv.reader(lines, delimiter=separator, quotechar=quote, strict=True)
+    line = start
+    try:
+        for fields in reader:
+            if fields:
+                yield line + 1, fields
+            line = start + reader.line_num
+    except csv.Error:
+        raise InputError(
+            f"the quotes of a field are not closed where it ends; write {quote}{quote} for a {quote} inside quotes, "
+            "or give format: {quote: ''} in the description if quotes are plain text",
             file=file,
-            line=line,
+            line=line + 1,
+        ) from None
+
+
+def _quote(text: str, separator: str, table_format: TableFormat) -> str | None:
+    """Return the character around fields: as the format says, else `"` for commas and wherever the first rows show it."""
+    if table_format.rest or len(separator) > 1:
+        return None
+    if table_format.quote is not None:
+        return table_format.quote or None
+    return '"' if separator == "," or _shows_quotes(text, separator, table_format) else None
+
+
+def _shows_quotes(text: str, separator: str, table_format: TableFormat) -> bool:
+    """Whether all names of the header are in quotes, or all known cells of a column in the first rows."""
+    lines = text[:_SAMPLE].replace("\r", "").split("\n")[table_format.skip_rows :]
+    if len(text) > _SAMPLE:
+        del lines[-1]
+    mark = re.escape(separator)
+    field = re.compile(f'(?:^|{mark})("(?:[^"]|"")*"(?={mark}|$)|[^{mark}]*)')
+    rows = [[cell.strip() for cell in field.findall(line)] for line in lines if line.strip()][:_SAMPLE_LINES]
+
+    def quoted(cells: list[str]) -> bool:
+        return any(cells) and all(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells if cell)
+
+    header = rows[:1] if table_format.columns is None else []
+    if header and all(header[0]) and quoted(header[0]):
+        return True
+    known = [row for row in rows[len(header) :] if len(row) == len(rows[0])]
+    return any(quoted(list(column)) for column in zip(*known, strict=True))
+
+
+def _bad_row(separator: str, table_format: TableFormat, fields: list[str], columns: list[str]) -> str:
+    """Return what is wrong with a row of another number of fields."""
+    row, plain = separator.join(fields), table_format.quote is None and separator != "," and len(separator) == 1
+    if plain and '"' in row and len(next(csv.reader([row], delimiter=separator))) == len(columns):
+        return (
+            f"expected {len(columns)} fields, found {len(fields)}, for fields are in quotes here; give "
+            "format: {quote: '\"'} in the description"
         )
-    shown = {"\t": "tab", " ": "space"}.get(separator, repr(separator))
-    return InputError(
-        f"{found} separated by {shown} ({', '.join(columns)}), found {len(fields)} in "
-        f"{_shorten(separator.join(fields))!r}; is the separator right?",
-        file=file,
-        line=line,
+    mark = {"\t": "tab", " ": "space"}.get(separator, repr(separator))
+    shown = row if len(row) <= 60 else row[:57] + "..."
+    return (
+        f"expected {len(columns)} fields separated by {mark} ({', '.join(columns)}), found {len(fields)} in {shown!r}; "
+        "is the separator right?"
     )
 
 
-def _quotes_mend(separator: str, table_format: TableFormat, fields: list[str], expected: int) -> bool:
-    """Whether a row has the fields it should have once quotes count."""
-    if table_format.quote is not None or separator == "," or len(separator.encode()) > 1:
-        return False
-    row = separator.join(fields)
-    return '"' in row and len(next(csv.reader([row], delimiter=separator))) == expected
-
-
-def _shorten(text: str, length: int = 60) -> str:
-    """Return the beginning of a text for an error message."""
-    return text if len(text) <= length else text[: length - 3] + "..."
-
-
-def rows_with_lines(
-    text: bytes, table_format: TableFormat, file: Path, *, strict: bool = False
-) -> Iterator[tuple[int, list[str]]]:
-    """Yield `(line, fields)` of each row that is not blank, slowly: only for headers and error messages."""
-    separator = _separator(file, table_format)
-    quote = _quote(separator, table_format, text)
-    lines = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
-    for _ in range(table_format.skip_rows):
-        next(lines, None)
-    if quote and len(separator) == 1:
-        reader, start = csv.reader(lines, delimiter=separator, quotechar=quote, strict=strict), 0
-        try:
-            for fields in reader:
-                if fields:
-                    yield start + 1 + table_format.skip_rows, fields
-                start = reader.line_num
-        except csv.Error:
-            raise InputError(
-                f"the quotes of a field are not closed where it ends; write {quote}{quote} for a {quote} inside quotes, "
-                "or give format: {quote: ''} in the description if quotes are plain text",
-                file=file,
-                line=start + 1 + table_format.skip_rows,
-            ) from None
-    else:
-        breaks = len(table_format.columns) - 1 if table_format.rest and table_format.columns else -1
-        for number, raw in enumerate(lines, start=1 + table_format.skip_rows):
-            if row := raw.rstrip("\r\n"):
-                fields = row.split(separator, breaks)
-                breaks = len(fields) - 1 if table_format.rest and breaks < 0 else breaks
-                yield number, fields
-
-
-def _utf8(content: bytes, file: Path, table_format: TableFormat) -> tuple[bytes, int]:
-    """Return the content as valid UTF-8 without byte order mark, and how many bad places were replaced."""
-    encoding = table_format.encoding
+def _decoded(content: bytes, file: Path, table_format: TableFormat) -> tuple[str, int]:
+    """Return the content as text without byte order mark, and how many bad places were replaced."""
+    encoding, replaced = table_format.encoding, 0
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"  # its mark says so, and no table begins with these bytes in another encoding
     try:
-        decoded = content.decode(encoding)
-        replaced = 0
+        text = content.decode(encoding)
     except LookupError:
-        raise InputError(
-            f"the encoding {table_format.encoding!r} is unknown; use utf-8 or latin-1", file=file
-        ) from None
+        raise InputError(f"the encoding {encoding!r} is unknown; use utf-8 or latin-1", file=file) from None
     except UnicodeDecodeError as error:
         if table_format.bad_bytes == "error":
             raise InputError(
@@ -263,8 +171,6 @@ def _utf8(content: bytes, file: Path, table_format: TableFormat) -> tuple[bytes,
                 file=file,
                 line=content[: error.start].count(b"\n") + 1,
             ) from None
-        decoded = content.decode(encoding, errors="replace")
-        replaced = decoded.count("�") - content.count("�".encode())
-    plain = encoding.lower().replace("-", "") == "utf8" and not replaced
-    data = content if plain else decoded.encode()
-    return data.removeprefix(b"\xef\xbb\xbf"), replaced
+        text = content.decode(encoding, errors="replace")
+        replaced = text.count("�") - content.count("�".encode())
+    return text.removeprefix("\ufeff"), replaced

@@ -1,4 +1,4 @@
-"""How a description speaks of tables about users and items: ids, labels, texts, concepts, relations, joins by title."""
+"""Keys of a description for tables about users and items: ids, labels, texts, concepts, relations, joins by title."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NameTable(Part):
 
 
 class Concept(Part):
-    """How one relation to concepts is read from a column."""
+    """Keys of one relation to concepts, which a column holds."""
 
     column: Text | None = None
     """The column that holds the value."""
@@ -89,7 +89,7 @@ class Concept(Part):
 
 
 class Relation(Part):
-    """How one relation to others of the same kind, items or users, is read from a column of their ids."""
+    """Keys of one relation to others of the same kind, items or users, whose ids a column holds."""
 
     column: Text
     """The column that holds the ids of the others."""

@@ -63,8 +63,8 @@ def first_groups(expression: str, values: pd.Series[Any], file: Path) -> pd.Seri
     """
 
     def first_group(read: regex.Pattern[str], value: str, seconds: float) -> str | None:
-        found = read.search(value, timeout=seconds)
-        return None if found is None else found.group(1)
+        match = read.search(value, timeout=seconds)
+        return None if match is None else match.group(1)
 
     return _each(expression, values, file, first_group)
 
@@ -78,15 +78,15 @@ def _each(
     expression: str, values: pd.Series[Any], file: Path, use: Callable[[regex.Pattern[str], str, float], str | None]
 ) -> pd.Series[Any]:
     read, limit = regex.compile(expression), SECONDS + SECONDS_A_CELL * len(values)
-    end, found = time.process_time() + limit, []
+    end, results = time.process_time() + limit, []
     for value in values:
         try:
             # Out of time between two values is out of time in the next.
-            found.append(use(read, value, max(end - time.process_time(), 1e-6)) if isinstance(value, str) else None)
+            results.append(use(read, value, max(end - time.process_time(), 1e-6)) if isinstance(value, str) else None)
         except (TimeoutError, MemoryError):
             raise InputError(
                 f"the regular expression {expression!r} needs more than {limit:.1f} seconds for {len(values):,} values, one "
                 f"of which starts with {value[:40]!r}; write it so that no text matches in many ways, as in (a+)+",
                 file=file,
             ) from None
-    return pd.Series(found, index=values.index, dtype=object)
+    return pd.Series(results, index=values.index, dtype=object)

@@ -1,4 +1,4 @@
-"""Which concepts the columns of a table name when nobody has described them: by the type of their values."""
+"""Concepts out of columns that nobody has described, guessed by the type of their values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from kg.errors import InputError
 
-__all__ = ["concepts_of"]
+__all__ = ["concepts_of", "is_number"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,22 +41,25 @@ def concepts_of(table: pa.Table, used: Collection[str], name: str) -> dict[str, 
     for column in table.column_names:
         if column in used:
             continue
-        concept = _concept(table.column(column), column, name)
-        if concept is None:
-            continue
-        relation = _relation(column, name)
-        if relation in concepts:
-            other = concepts[relation]["column"]
-            raise InputError(f"{name}: the columns {other!r} and {column!r} both mean {relation!r}; rename one")
-        concepts[relation] = {"column": column, **concept}
+        if (concept := _concept(table.column(column), column, name)) is not None:
+            relation = _relation(column, name)
+            if relation in concepts:
+                other = concepts[relation]["column"]
+                raise InputError(f"{name}: the columns {other!r} and {column!r} both mean {relation!r}; rename one")
+            concepts[relation] = {"column": column, **concept}
     return concepts
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of a type are numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _concept(values: pa.ChunkedArray, column: str, name: str) -> dict[str, Any] | None:
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return {"pattern": r"^(\d{4})"}
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+    if is_number(kind):
         numbers = pc.cast(values, pa.float64()).drop_null().to_numpy()
         numbers = numbers[np.isfinite(numbers)]
         if len(np.unique(numbers)) <= _MOST_CODES:
@@ -68,12 +71,8 @@ def _concept(values: pa.ChunkedArray, column: str, name: str) -> dict[str, Any] 
     known = pc.drop_null(values)
     if len(known) >= _TELLING and len(known.unique()) == len(known):
         logger.warning(
-            "%s: the %s values of the column %r are all different and connect nothing, so they are left out; if the "
-            "language model shall read them, give columns={'text': %r}",
-            name,
-            f"{len(known):,}",
-            column,
-            column,
+            f"{name}: the {len(known):,} values of the column {column!r} are all different and connect nothing, so they are "
+            f"left out; if the language model shall read them, give columns={{'text': {column!r}}}"
         )
         return None
     return {"split": "|"}

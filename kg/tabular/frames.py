@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from kg.errors import InputError
-from kg.tabular.record_cells import cell_text
+from kg.tabular.json_records import cell_text
 
 __all__ = ["arrow_table", "column_values", "table_rows"]
 
@@ -34,8 +34,8 @@ def column_values(given: Any) -> list[Any] | None:
         return list(given.astype(object))
     for method in ("to_list", "to_pylist", "tolist"):  # of a Polars series, an Arrow array, a NumPy array
         if hasattr(given, method) and not hasattr(given, "columns"):
-            found = getattr(given, method)()
-            return found if isinstance(found, list) else [found]
+            members = getattr(given, method)()
+            return members if isinstance(members, list) else [members]
     return None
 
 

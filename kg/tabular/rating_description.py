@@ -1,4 +1,4 @@
-"""How a description speaks of ratings, and of the splits that come with them."""
+"""Keys of a description for ratings, and for the splits that come with them."""
 
 from __future__ import annotations
 

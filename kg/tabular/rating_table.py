@@ -1,20 +1,22 @@
-"""The table of ratings, checked row by row and turned into indices."""
+"""The ratings of a description, read from all their files and turned into indices."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from kg.errors import did_you_mean
+from kg.errors import InputError, did_you_mean
 from kg.forgotten import OF_FORGOTTEN, Forgotten
 from kg.ratings import Ratings
 from kg.report import FileAccount
 from kg.tabular.rating_description import RatingTable, Split
-from kg.tabular.rating_rows import read_rows, refuse_absent_values
+from kg.tabular.rating_rows import read_rows
 from kg.tabular.raw_ratings import RawRatings
 from kg.tabular.repeats import choices_and_others, without_repeats
 from kg.tabular.suspicious_ratings import refuse_all_equal, refuse_codes
@@ -23,11 +25,9 @@ from kg.vocabulary import Vocabulary
 
 __all__ = ["RawRatings", "index_ratings", "read_held_out", "read_ratings", "scale_of"]
 
-_SHOWN_CANDIDATES = 100_000
-
 
 def read_ratings(description: RatingTable, folder: Path, splits: Mapping[str, Split]) -> RawRatings:
-    """Read and check a table of ratings, with those files of splits that hold none of its ratings.
+    """Read and check the ratings, with those files of splits that hold none of them.
 
     Args:
         description: How they are read.
@@ -35,33 +35,38 @@ def read_ratings(description: RatingTable, folder: Path, splits: Mapping[str, Sp
         splits: The splits that come with them.
 
     Raises:
-        InputError: If a row is wrong, with file and line of the first one; or if all ratings are the same.
+        InputError: If a row is wrong, with file and line; if there is no rating, or all are the same.
     """
-    raw = read_rows(description.files, folder, description.format, description)
-    refuse_absent_values(raw.rows, description)
-    groups: dict[str, list[tuple[str, str]]] = {}
+    raw = read_rows(description.files, folder, description.format, description, every=True)
+    parts_of: dict[str, list[tuple[str, str]]] = {}
     formats: dict[str, TableFormat] = {}
     for name, split in splits.items():
         for part, files in split.rating_files.items():
             for file in files:
-                groups.setdefault(file, []).append((name, part))
+                parts_of.setdefault(file, []).append((name, part))
                 formats.setdefault(file, split.format or description.format)
-    apart = [file for file in groups if file not in description.files and (folder / file).exists()]
-    parts = [raw]
-    if apart:
-        pairs = _chosen(raw, description).pairs()
-        for file in apart:
-            held_out = read_rows((file,), folder, formats[file], description)
+    together, pairs = [raw], _chosen(raw, description).pairs()
+    for file, table_format in formats.items():
+        if file not in description.files and (folder / file).exists():
+            held_out = read_rows((file,), folder, table_format, description)
             chosen = _chosen(held_out, description)
             if len(chosen) and not chosen.pairs().isin(pairs).any():
                 held_out.accounts[0].count("held-out ratings that are in no file of ratings, added", len(chosen))
-                parts.append(held_out)
-    raw = RawRatings.joined(parts) if len(parts) > 1 else raw
+                together.append(held_out)
+    raw = RawRatings.joined(together)
+    if not len(raw):
+        raise InputError(
+            "expected ratings, found none; is this the right file, and does it hold more than a header?",
+            file=raw.paths[0],
+        )
     numbers: dict[tuple[tuple[str, str], ...], int] = {(): 0}
-    group_of = [numbers.setdefault(tuple(groups.get(name, ())), len(numbers)) for name in raw.rows.names]
+    group_of = [numbers.setdefault(tuple(parts_of.get(name, ())), len(numbers)) for name in raw.names]
     if description.clicked is not None:
         choices, others = choices_and_others(raw, group_of)
-        return without_repeats(choices, description, group_of).beside(others)
+        frames = [without_repeats(choices, description, group_of).frame, others.frame]
+        if "weight" in frames[0]:
+            frames[1] = frames[1].assign(weight=frames[1].get("weight", 1.0))
+        return replace(raw, frame=pd.concat(frames).sort_values(["file", "line"], kind="stable", ignore_index=True))
     raw = without_repeats(raw, description, group_of)
     if not description.implicit:
         if description.repeats in ("sum", "count"):
@@ -82,29 +87,31 @@ def read_held_out(
 
 def _chosen(raw: RawRatings, description: RatingTable) -> RawRatings:
     """Return ratings without what was shown and not taken."""
-    return raw if description.clicked is None else raw.select(raw.value > 0)
+    return raw if description.clicked is None else raw.select(raw.values("value") > 0)
 
 
 def scale_of(raw: RawRatings, description: RatingTable) -> tuple[float, float]:
     """Return the lowest and the highest value that a rating can have: 1 and 1 for implicit feedback."""
     if description.implicit:
         return (1.0, 1.0)
-    if description.repeats not in ("sum", "count") or "scale" in description.model_fields_set or not len(raw):
+    if description.repeats not in ("sum", "count") or "scale" in description.model_fields_set:
         return description.scale
-    low, high = float(raw.value.min()), float(raw.value.max())
+    low, high = float(raw.values("value").min()), float(raw.values("value").max())
     return low, max(high, low + 1)
 
 
 def _refuse_beyond_scale(raw: RawRatings, description: RatingTable) -> None:
     """Check what repeats add up to."""
     low, high = scale_of(raw, description)
-    raw.refuse(
-        ~((raw.value >= low) & (raw.value <= high)),
-        lambda row: (
-            f"the rows of user {raw.user.iloc[row]!r} and item {raw.item.iloc[row]!r} make a rating of {raw.value[row]:g}, the scale "
+
+    def sentence(rating: int) -> str:
+        user, item, value = raw.frame.loc[rating, ["user", "item", "value"]]
+        return (
+            f"the rows of user {user!r} and item {item!r} make a rating of {value:g}, the scale "
             f"goes from {low:g} to {high:g}; correct the scale in the description, or leave it out"
-        ),
-    )
+        )
+
+    raw.refuse(~raw.frame["value"].between(low, high).to_numpy(), sentence)
 
 
 def index_ratings(
@@ -132,49 +139,48 @@ def index_ratings(
     Raises:
         InputError: If an id is unknown and `unlisted` is not `drop`, with file and line.
     """
-    user, item = users.find(raw.user.to_numpy(dtype=object)), items.find(raw.item.to_numpy(dtype=object))
-    known = ~forgotten.mask(raw.user.to_numpy(dtype=object))
-    accounts = [files.setdefault(name, FileAccount()) for name in raw.rows.names]
+    ids = {kind: raw.frame[kind].to_numpy(dtype=object) for kind in ("user", "item")}
+    index = {"user": users.find(ids["user"]), "item": items.find(ids["item"])}
+    known = ~forgotten.mask(ids["user"])
+    accounts = [files.setdefault(name, FileAccount()) for name in raw.names]
     for account, own, number in zip(accounts, raw.accounts, raw.counts(~known), strict=True):
         account.include(own)
         account.drop(OF_FORGOTTEN, number)
-    table_of = raw.rows.table_of[raw.row]
-    for name, cells, index, vocabulary in (("user", raw.user, user, users), ("item", raw.item, item, items)):
-        unknown = (index < 0) & known
+    for kind, vocabulary in (("user", users), ("item", items)):
+        unknown = (index[kind] < 0) & known
         if unlisted == "drop":
-            for position, (account, number) in enumerate(zip(accounts, raw.counts(unknown), strict=True)):
-                mine = cells[unknown & (table_of == position)]
-                account.drop(f"no {name} of this id", number, sorted(set(mine[:1000]))[:3])
+            for file, (account, number) in enumerate(zip(accounts, raw.counts(unknown), strict=True)):
+                dropped = ids[kind][unknown & (raw.frame["file"] == file).to_numpy()]
+                account.drop(f"no {kind} of this id", number, sorted(set(dropped[:1000]))[:3])
             known &= ~unknown
         else:
-            number = int(unknown.sum())
-
-            def sentence(
-                row: int,
-                name: str = name,
-                cells: pd.Series[str] = cells,
-                vocabulary: Vocabulary = vocabulary,
-                number: int = number,
-            ) -> str:
-                hint = _hint(cells.iloc[row], vocabulary)
-                others = f" ({number:,} such ratings in all)" if number > 1 else ""
-                return (
-                    f"the {name} {cells.iloc[row]!r} has no row in the tables of {name}s, which know {len(vocabulary):,}{others}; "
-                    f"add it there, or give unlisted: keep (or drop) under ratings.{hint}"
-                )
-
-            raw.refuse(unknown, sentence)
-    for account, kept in zip(accounts, raw.counts(known), strict=True):
-        account.kept += kept
+            _refuse_unknown(raw, unknown, kind, vocabulary)
+    for account, number in zip(accounts, raw.counts(known), strict=True):
+        account.kept += number
+    frame = raw.frame[known]
     return Ratings(
-        user=user[known],
-        item=item[known],
-        value=raw.value[known].astype(np.float32),
-        time=None if raw.time is None else raw.time[known],
-        weight=None if raw.weight is None else raw.weight[known].astype(np.float32),
+        user=index["user"][known],
+        item=index["item"][known],
+        value=frame["value"].to_numpy(dtype=np.float32),
+        time=frame["time"].to_numpy() if "time" in frame else None,
+        weight=frame["weight"].to_numpy(dtype=np.float32) if "weight" in frame else None,
         num_users=len(users),
         num_items=len(items),
     )
+
+
+def _refuse_unknown(raw: RawRatings, unknown: NDArray[np.bool_], kind: str, vocabulary: Vocabulary) -> None:
+    number = int(unknown.sum())
+    others = f" ({number:,} such ratings in all)" if number > 1 else ""
+
+    def sentence(rating: int) -> str:
+        raw_id = str(raw.frame.loc[rating, kind])
+        return (
+            f"the {kind} {raw_id!r} has no row in the tables of {kind}s, which know {len(vocabulary):,}{others}; "
+            f"add it there, or give unlisted: keep (or drop) under ratings.{_hint(raw_id, vocabulary)}"
+        )
+
+    raw.refuse(unknown, sentence)
 
 
 def _hint(raw_id: str, vocabulary: Vocabulary) -> str:
@@ -183,4 +189,4 @@ def _hint(raw_id: str, vocabulary: Vocabulary) -> str:
         form = unicodedata.normalize("NFC", raw_id)
         if any(unicodedata.normalize("NFC", known) == form for known in vocabulary if not known.isascii()):
             return " The tables write it in another Unicode form (NFC or NFD), which looks the same; write both alike."
-    return did_you_mean(raw_id, vocabulary) if len(vocabulary) <= _SHOWN_CANDIDATES else ""
+    return did_you_mean(raw_id, vocabulary)

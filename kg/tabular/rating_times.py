@@ -68,17 +68,17 @@ def seconds_of(cells: pd.Series[str], time_format: str | None, refuse: Refuse) -
 
 def _dates(cells: pd.Series[str], time_format: str, expected: str, refuse: Refuse) -> NDArray[np.int64]:
     try:
-        found = pd.to_datetime(cells.str.strip(), format=time_format, utc=True, errors="coerce")
+        parsed = pd.to_datetime(cells.str.strip(), format=time_format, utc=True, errors="coerce")
     except (ValueError, OverflowError) as error:
         raise InputError(
             f"time_format: {time_format!r} is no format of dates ({error}); write it with the directives of strptime, "
             "for example '%m/%d/%Y %H:%M'"
         ) from None
     refuse(
-        found.isna().to_numpy(dtype=bool),
+        parsed.isna().to_numpy(dtype=bool),
         lambda row: (
             f"expected {'a time ' if expected.startswith('written') else ''}{expected}, found {cells.iloc[row]!r}; correct it, "
             "or give another time_format, or time: null, in the description"
         ),
     )
-    return np.asarray(found.astype("datetime64[s, UTC]").astype(np.int64), dtype=np.int64)
+    return np.asarray(parsed.astype("datetime64[s, UTC]").astype(np.int64), dtype=np.int64)

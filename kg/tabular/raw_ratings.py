@@ -1,19 +1,17 @@
-"""Ratings with raw ids, as they stand in their tables."""
+"""Ratings with raw ids, as they stand in their files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kg.errors import InputError
+from kg.errors import InputError, Problems
 from kg.report import FileAccount
-from kg.tabular.stack import Stack
 
 __all__ = ["RawRatings"]
 
@@ -23,112 +21,79 @@ class RawRatings:
     """Ratings with raw ids, their values checked.
 
     Attributes:
-        rows: The tables.
-        row: For each rating its row in `rows`, rising, int64 `[num_ratings]`; lists hold several of one row.
-        user, item: Raw ids; their index runs from 0.
-        value: Stars; where the feedback is implicit 1 for a choice, 0 for what was shown and not taken.
-        time: Unix times in seconds, or None.
-        weight: Weights, or None.
-        accounts: For each table what became of the rows that are no ratings, and other numbers worth knowing.
+        frame: A row a rating, the index from 0: `user` and `item`, raw ids; `value`, stars, or of implicit feedback 1 for a
+            choice and 0 for what was shown and not taken; where they are known `time`, Unix times in seconds, and `weight`;
+            `file`, the position of its file, and `line`. Several ratings may stand in one line, which lists items.
+        names: The files as the description names them.
+        paths: The same files.
+        accounts: For each file what became of the rows that are no ratings, and other numbers worth knowing.
     """
 
-    rows: Stack
-    row: NDArray[np.int64]
-    user: pd.Series[str]
-    item: pd.Series[str]
-    value: NDArray[np.float64]
-    time: NDArray[np.int64] | None
-    weight: NDArray[np.float64] | None
+    frame: pd.DataFrame
+    names: tuple[str, ...]
+    paths: tuple[Path, ...]
     accounts: tuple[FileAccount, ...]
 
     def __len__(self) -> int:
-        return len(self.row)
+        return len(self.frame)
+
+    def values(self, column: str) -> NDArray[np.float64]:
+        """Return a column of numbers, `[num_ratings]`."""
+        return self.frame[column].to_numpy(dtype=np.float64)
 
     def place(self, rating: int) -> tuple[Path, int]:
         """Return the file and the line of a rating."""
-        return self.rows.place(int(self.row[rating]))
+        return self.paths[self.frame["file"].iloc[rating]], int(self.frame["line"].iloc[rating])
 
     def refuse(self, bad: NDArray[np.bool_], sentence: Callable[[int], str]) -> None:
-        """Raise `InputError` with the sentence about the first bad rating, if there is one."""
-        ratings = np.flatnonzero(bad)
-        rows = np.zeros(len(self.rows), dtype=bool)
-        rows[self.row[ratings]] = True
-        self.rows.refuse(rows, lambda row: sentence(int(ratings[np.searchsorted(self.row[ratings], row)])))
+        """Raise `InputError` with the sentences about the bad ratings, one a line, if there are any."""
+        ratings = self.frame.loc[bad, ["file", "line"]].drop_duplicates().index.tolist()
+
+        def problem(rating: int) -> InputError:
+            file, line = self.place(rating)
+            return InputError(sentence(rating), file=file, line=line)
+
+        Problems.raise_all(ratings, problem)
 
     def counts(self, which: NDArray[np.bool_]) -> list[int]:
-        """Return for each table how many of its ratings a mask picks."""
-        table_of = self.rows.table_of[self.row[which]]
-        return [int(number) for number in np.bincount(table_of, minlength=len(self.rows.tables))]
+        """Return for each file how many of its ratings a mask picks."""
+        return [int(number) for number in np.bincount(self.frame["file"][which], minlength=len(self.names))]
 
-    def drop(self, which: NDArray[np.bool_], reason: str) -> None:
-        """Count ratings that a mask picks as dropped."""
+    def select(self, which: NDArray[np.bool_]) -> RawRatings:
+        """Return the ratings that a mask picks."""
+        return replace(self, frame=self.frame[which].reset_index(drop=True))
+
+    def without(self, which: NDArray[np.bool_], reason: str) -> RawRatings:
+        """Return the ratings but for those that a mask picks, which are counted as dropped."""
         for account, number in zip(self.accounts, self.counts(which), strict=True):
             account.drop(reason, number)
-
-    def select(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> RawRatings:
-        """Return the ratings that a mask or rising numbers pick."""
-        return replace(
-            self,
-            row=self.row[which],
-            user=self.user[which].reset_index(drop=True),
-            item=self.item[which].reset_index(drop=True),
-            value=self.value[which],
-            time=None if self.time is None else self.time[which],
-            weight=None if self.weight is None else self.weight[which],
-        )
+        return self.select(~which)
 
     def pairs(self) -> pd.MultiIndex:
         """Return the pairs of user and item."""
-        return pd.MultiIndex.from_arrays([self.user, self.item])
-
-    def beside(self, other: RawRatings) -> RawRatings:
-        """Return these ratings and others of the same tables, in the order of their rows."""
-        order = np.argsort(np.concatenate([self.row, other.row]), kind="stable")
-
-        def both(one: NDArray[Any] | None, two: NDArray[Any] | None) -> Any:
-            if one is None and two is None:
-                return None
-            ones = (np.ones(len(part)) if column is None else column for part, column in ((self, one), (other, two)))
-            return np.concatenate(list(ones))[order]
-
-        return replace(
-            self,
-            row=both(self.row, other.row),
-            user=pd.concat([self.user, other.user], ignore_index=True)[order].reset_index(drop=True),
-            item=pd.concat([self.item, other.item], ignore_index=True)[order].reset_index(drop=True),
-            value=both(self.value, other.value),
-            time=both(self.time, other.time),
-            weight=both(self.weight, other.weight),
-        )
+        return pd.MultiIndex.from_frame(self.frame[["user", "item"]])
 
     @classmethod
     def joined(cls, parts: Sequence[RawRatings]) -> RawRatings:
-        """Return ratings of several tables, one below the other.
+        """Return the ratings of several files, one below the other.
 
         Raises:
             InputError: If some have times and others none.
         """
-        first, *others = parts
-        for other in others:
-            if (other.time is None) != (first.time is None):
-                with_times, without = (first, other) if other.time is None else (other, first)
-                raise InputError(
-                    f"expected times as in {with_times.rows.names[0]}, found none; add them, or give time: null under ratings",
-                    file=without.rows.tables[0].file,
-                )
-        starts = np.cumsum([0, *(len(part.rows) for part in parts[:-1])])
+        timed = [part for part in parts if "time" in part.frame]
+        timeless = [part for part in parts if "time" not in part.frame]
+        if timed and timeless:
+            raise InputError(
+                f"expected times as in {timed[0].names[0]}, found none; add them, or give time: null under ratings",
+                file=timeless[0].paths[0],
+            )
+        starts = np.cumsum([0, *(len(part.names) for part in parts)])
+        frames = [
+            part.frame.assign(file=part.frame["file"] + start) for part, start in zip(parts, starts, strict=False)
+        ]
         return cls(
-            rows=Stack(
-                names=tuple(name for part in parts for name in part.rows.names),
-                tables=tuple(table for part in parts for table in part.rows.tables),
-            ),
-            row=np.concatenate([start + part.row for start, part in zip(starts, parts, strict=True)]),
-            user=pd.concat([part.user for part in parts], ignore_index=True),
-            item=pd.concat([part.item for part in parts], ignore_index=True),
-            value=np.concatenate([part.value for part in parts]),
-            time=None if first.time is None else np.concatenate([part.time for part in parts if part.time is not None]),
-            weight=None
-            if first.weight is None
-            else np.concatenate([part.weight for part in parts if part.weight is not None]),
+            frame=pd.concat(frames, ignore_index=True),
+            names=tuple(name for part in parts for name in part.names),
+            paths=tuple(path for part in parts for path in part.paths),
             accounts=tuple(account for part in parts for account in part.accounts),
         )

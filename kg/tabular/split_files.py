@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from kg.ratings import Ratings
 from kg.report import FileAccount
 from kg.tabular.rating_description import RatingTable, Split
 from kg.tabular.rating_table import RawRatings, index_ratings, read_held_out
-from kg.tabular.stack import Stack
 from kg.tabular.table_format import TableFormat
+from kg.tabular.tables import read_table
 from kg.vocabulary import Vocabulary
 
 __all__ = ["SplitReader"]
@@ -44,51 +45,50 @@ class SplitReader:
     files: dict[str, FileAccount]
     forgotten: Forgotten
 
-    def read(self, split: Split) -> NamedSplit:
-        """Return a split; raises `InputError` with file and line if it does not fit the ratings."""
-        if split.parts is not None:
-            return self._parts(split)
-        if split.test is not None:
-            return NamedSplit(test_ratings=np.sort(self._rows((split.test,), split.format)[0]))
-        assert split.items is not None
-        validation = None if split.validation_items is None else self._item_list(split.validation_items)
-        return NamedSplit(test_items=self._item_list(split.items), validation_items=validation)
+    def read_all(self, splits: Mapping[str, Split], notes: list[str]) -> dict[str, NamedSplit]:
+        """Return the splits by name, but for optional ones whose files are absent, of which the notes then tell.
 
-    def _parts(self, split: Split) -> NamedSplit:
-        assert split.parts is not None
-        found: dict[str, NDArray[np.int64]] = {}
-        names = list(split.parts)
-        taken = np.full(len(self.ratings), -1)
-        for number, (name, files) in enumerate(split.rating_files.items()):
-            rows, raw = self._rows(files, split.format)
-            clash = taken[rows] >= 0
-            if clash.any():
-                row = int(rows[int(np.argmax(clash))])
-                problem = f"is in the part {names[taken[row]]!r} and here in {name!r}; keep one of the two"
-                raise self._error(raw, int(self.ratings.user[row]), int(self.ratings.item[row]), problem)
-            taken[rows] = number
-            found[name] = np.sort(rows)
-        return NamedSplit(validation_ratings=found.pop("validation", None), parts=found)
+        Raises:
+            InputError: If a split does not fit the ratings, with file and line.
+        """
+        by_name = {}
+        for name, split in splits.items():
+            absent = [file for file in split.files if not (self.folder / file).exists()]
+            if absent and split.optional:
+                notes.append(f"{absent[0]} is not there; the split {name!r} is not offered.")
+            else:
+                by_name[name] = self._read(split)
+        return by_name
 
-    def _rows(self, files: tuple[str, ...], table_format: TableFormat | None) -> tuple[NDArray[np.int64], RawRatings]:
+    def _read(self, split: Split) -> NamedSplit:
+        if split.items is not None:
+            validation = None if split.validation_items is None else self._item_list(split.validation_items)
+            return NamedSplit(test_items=self._item_list(split.items), validation_items=validation)
+        rows_of: dict[str, NDArray[np.int64]] = {}
+        taken: dict[int, str] = {}
+        for part, files in split.rating_files.items():
+            rows, raw = self._rows(files, split.format or self.table.format)
+            for row in rows.tolist():
+                if taken.setdefault(row, part) != part:
+                    clash = f"is in the part {taken[row]!r} and here in {part!r}; keep one of the two"
+                    raise self._error(raw, int(self.ratings.user[row]), int(self.ratings.item[row]), clash)
+            rows_of[part] = np.sort(rows)
+        if split.parts is None:
+            return NamedSplit(test_ratings=rows_of["test"])
+        return NamedSplit(validation_ratings=rows_of.pop("validation", None), parts=rows_of)
+
+    def _rows(self, files: tuple[str, ...], table_format: TableFormat) -> tuple[NDArray[np.int64], RawRatings]:
         """Return the row numbers of the ratings that files repeat, in their order, and what the files hold."""
-        raw = read_held_out(files, self.folder, table_format or self.table.format, self.table)
+        raw = read_held_out(files, self.folder, table_format, self.table)
+        ratings, width = self.ratings, len(self.items)
         accounts: dict[str, FileAccount] = {}
         part = index_ratings(
-            raw,
-            self.users,
-            self.items,
-            unlisted=self.table.unlisted,
-            files=accounts,
-            forgotten=self.forgotten,
+            raw, self.users, self.items, unlisted=self.table.unlisted, files=accounts, forgotten=self.forgotten
         )
         for file, account in accounts.items():
             self.files.setdefault(file, account)
-        ratings, width = self.ratings, len(self.items)
-        places = pd.Series(np.arange(len(ratings)), index=ratings.user * width + ratings.item)
-        found = places.reindex(part.user * width + part.item).to_numpy(dtype=np.float64)
-        absent = np.isnan(found)
-        rows = np.where(absent, 0, found).astype(np.int64)
+        rows = pd.Index(ratings.user * width + ratings.item).get_indexer(part.user * width + part.item)
+        absent = rows < 0
         wrong = absent | (ratings.value[rows] != part.value if len(ratings) else True)
         if wrong.any():
             place = int(np.argmax(wrong))
@@ -101,23 +101,24 @@ class SplitReader:
                 "; this split belongs to other data, or its file holds ratings of other files and new ones at once"
             )
             raise self._error(raw, int(part.user[place]), int(part.item[place]), problem)
-        return rows, raw
+        return rows.astype(np.int64), raw
 
     def _error(self, raw: RawRatings, user_index: int, item_index: int, problem: str) -> InputError:
-        user, item = self.users.id_of(user_index), self.items.id_of(item_index)
-        file, line = raw.place(int(np.argmax(((raw.user == user) & (raw.item == item)).to_numpy(dtype=bool))))
+        pair = self.users.id_of(user_index), self.items.id_of(item_index)
+        same = (raw.frame["user"] == pair[0]) & (raw.frame["item"] == pair[1])
+        file, line = raw.place(int(np.argmax(same.to_numpy())))
         what = "choice" if self.table.implicit else "rating"
-        return InputError(f"the {what} of item {item!r} by user {user!r} {problem}", file=file, line=line)
+        return InputError(f"the {what} of item {pair[1]!r} by user {pair[0]!r} {problem}", file=file, line=line)
 
     def _item_list(self, file: str) -> NDArray[np.int64]:
-        rows = Stack.read((file,), self.folder, TableFormat(separator="\t", columns=("id",)))
-        cells = rows.column("id").str.strip()
+        table = read_table(self.folder / file, TableFormat(separator="\t", columns=("id",)))
+        cells = table.column("id").str.strip()
         index = self.items.find(cells.to_numpy(dtype=object))
-        rows.refuse(
+        table.refuse(
             index < 0,
             lambda row: (
                 f"the item {cells.iloc[row]!r} is not among the {len(self.items):,} items; this split belongs to other data"
             ),
         )
-        self.files.setdefault(file, FileAccount(rows=len(rows), kept=len(rows)))
+        self.files.setdefault(file, FileAccount(rows=len(table), kept=len(table)))
         return np.unique(index)

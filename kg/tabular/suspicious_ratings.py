@@ -23,9 +23,9 @@ def refuse_codes(raw: RawRatings, description: RatingTable) -> None:
     Raises:
         InputError: If the description does not say: `missing` lists codes, and `missing: []` says that there are none.
     """
-    if description.missing is not None or not len(raw):
+    if description.missing is not None:
         return
-    levels, counts = np.unique(raw.value, return_counts=True)
+    levels, counts = np.unique(raw.values("value"), return_counts=True)
     number = int((levels <= 0).sum())
     codes, rest = levels[:number], levels[number:]
     if not number or len(rest) < _FEWEST_LEVELS or (number > 1 and set(codes.tolist()) != {-1.0, 0.0}):
@@ -43,15 +43,16 @@ def refuse_codes(raw: RawRatings, description: RatingTable) -> None:
         raise InputError(
             f"{many:,} of {len(raw):,} ratings are {shown.replace(', ', ' or ')} and {why}; does that say that nothing was rated? "
             f"Then give missing: [{shown}] under ratings; if it is a rating, give missing: []",
-            file=raw.rows.tables[0].file,
+            file=raw.paths[0],
         )
 
 
 def refuse_all_equal(raw: RawRatings) -> None:
     """Refuse stars that say no more than that something was chosen; raises `InputError`."""
-    if len(raw) >= _FEWEST and (raw.value == raw.value[0]).all():
+    values = raw.values("value")
+    if len(raw) >= _FEWEST and (values == values[0]).all():
         raise InputError(
-            f"every rating is {raw.value[0]:g}, so they say no more than that something was chosen; give feedback: implicit "
+            f"every rating is {values[0]:g}, so they say no more than that something was chosen; give feedback: implicit "
             "under ratings and leave out scale",
-            file=raw.rows.tables[0].file,
+            file=raw.paths[0],
         )

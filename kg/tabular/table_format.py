@@ -1,4 +1,4 @@
-"""How a file is cut into rows and cells, and the kinds of values that descriptions are made of."""
+"""Keys of a description for the format of a table, and the kinds of values that all keys are made of."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Part(BaseModel):
 
 
 class TableFormat(Part):
-    """How a delimited text is split; JSON and Parquet need none of it."""
+    """Keys that say how a delimited text is split; JSON and Parquet need none of them."""
 
     separator: str | None = Field(default=None, min_length=1)
     """Text between fields, one or several characters; by default a comma for .csv and a tab for .tsv."""

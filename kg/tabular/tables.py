@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from kg.errors import MOST_PROBLEMS, InputError, Problems, did_you_mean
+from kg.errors import InputError, Problems, did_you_mean
+from kg.report import FileAccount
 from kg.storage.packed import plain_suffix, read_bytes
-from kg.tabular.delimited import read_delimited, rows_with_lines
-from kg.tabular.json_records import JSON_LINES, read_json_records
-from kg.tabular.record_cells import LIST_SEPARATOR, RecordCells
+from kg.tabular.delimited import read_delimited
+from kg.tabular.json_records import JSON_LINES, LIST_SEPARATOR, Cells, read_json_records, record_cells
 from kg.tabular.table_format import TableFormat
 
 __all__ = ["LIST_SEPARATOR", "Table", "read_table"]
@@ -37,23 +36,19 @@ class Table:
     Attributes:
         file: Where it was read.
         frame: The cells, text `[num_rows, num_columns]`.
-        text: The delimited text, kept to find line numbers; None for JSON and Parquet.
-        format: How it was read.
+        starts: The line, counted from 1, at which each row starts, `[num_rows]`; None where rows are records without lines.
         replaced: Number of bad bytes that were replaced (with `bad_bytes: replace`).
-        starts: The line at which each row starts, where the text is not kept but has lines (JSON Lines).
         nested: Cells of fields inside objects by their paths, `{"reviewer.id": {row: cell}}`.
         objects: For each field that holds an object the first row where it does.
-        whole: Columns of whole numbers written with `.0`, as pandas writes them beside unknown ones, which are read without
-            it, and how many cells of each are.
+        whole: For each column of whole numbers written with `.0`, as pandas writes them beside unknown ones, how many are;
+            they are read without it.
     """
 
     file: Path
     frame: pd.DataFrame
-    text: bytes | None
-    format: TableFormat
+    starts: NDArray[np.int64] | None = None
     replaced: int = 0
-    starts: Sequence[int] = ()
-    nested: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    nested: Cells = field(default_factory=dict)
     objects: Mapping[str, int] = field(default_factory=dict)
     whole: Mapping[str, int] = field(default_factory=dict)
 
@@ -80,55 +75,30 @@ class Table:
         if name in self.frame.columns:
             return self.frame[name]
         if name in self.nested:
-            cells = self.nested[name]
-            return _text({name: [cells.get(row, "") for row in range(len(self))]}, self.file)[name]
+            return _text({name: self.nested[name]}, len(self), self.file)[name]
         names = [*self.frame.columns, *self.nested]
-        hint = did_you_mean(name, names) or (
-            " Is the separator right?" if len(names) == 1 and self.text is not None else ""
-        )
+        split = len(names) == 1 and re.search(r"[\t,;|]", names[0])
+        hint = did_you_mean(name, names) or (" Is the separator right?" if split else "")
         raise InputError(f"expected a column {name!r}, found only {_listed(names)}; {remedy}.{hint}", file=self.file)
 
-    def rows(self, which: NDArray[np.int64]) -> Table:
-        """Return the table of some rows; they no longer know their lines."""
-        nested = {
-            path: {new: cells[row] for new, row in enumerate(which.tolist()) if row in cells}
-            for path, cells in self.nested.items()
-        }
-        return Table(file=self.file, frame=self.frame.iloc[which], text=None, format=self.format, nested=nested)
-
     def line(self, row: int) -> int:
-        """Return the line (counted from 1) at which a row starts; for a list in JSON and for Parquet the number of the record."""
-        return int(self._first_lines[row])
+        """Return the line at which a row starts; for a list in JSON and for Parquet the number of the record."""
+        return row + 1 if self.starts is None else int(self.starts[row])
 
     def lines(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the lines at which rows start, as `line` does for one, `[num_given_rows]`."""
-        return self._first_lines[rows]
+        return rows + 1 if self.starts is None else self.starts[rows]
+
+    def count_spellings(self, account: FileAccount) -> None:
+        """Count in an account what is read in another spelling than it is written."""
+        account.count("bad bytes replaced", self.replaced)
+        for name, number in self.whole.items():
+            account.count(f"cells of {name} written with .0, read as whole numbers", number)
 
     def refuse(self, bad: NDArray[np.bool_], sentence: Callable[[int], str]) -> None:
         """Raise `InputError` with the sentences about the bad rows, if there are any."""
-        problems = Problems()
-        rows = np.flatnonzero(bad)
-        for row in rows[:MOST_PROBLEMS].tolist():
-            problems.found.append(InputError(sentence(row), file=self.file, line=self.line(row)))
-        problems.more = max(len(rows) - MOST_PROBLEMS, 0)
-        problems.tell()
-
-    @cached_property
-    def _first_lines(self) -> NDArray[np.int64]:
-        """The line at which each row starts, `[num_rows]`."""
-        count, skipped = len(self), self.format.skip_rows
-        if self.text is None:
-            return np.array(self.starts, dtype=np.int64) if self.starts else np.arange(1, count + 1)
-        if self.format.lines is not None:
-            return np.arange(1, count + 1) + skipped
-        header = 0 if self.format.columns else 1
-        plain = self.text.count(b"\r") == self.text.count(b"\r\n")
-        breaks = self.text.count(b"\n") + (not self.text.endswith(b"\n"))
-        if plain and breaks == skipped + header + count:
-            # As many lines as rows: none is blank and none holds a line break in quotes.
-            return np.arange(1, count + 1) + skipped + header
-        numbers = (line for line, _ in rows_with_lines(self.text, self.format, self.file))
-        return np.fromiter(numbers, dtype=np.int64)[header:]
+        rows = np.flatnonzero(bad).tolist()
+        Problems.raise_all(rows, lambda row: InputError(sentence(row), file=self.file, line=self.line(row)))
 
 
 def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
@@ -141,34 +111,52 @@ def read_table(file: Path, table_format: TableFormat | None = None) -> Table:
     Raises:
         InputError: If the file is missing, damaged, or a row does not have the fields it should have.
     """
-    return _without_zeros(_read(file, table_format or TableFormat()))
-
-
-def _read(file: Path, table_format: TableFormat) -> Table:
-    suffix = plain_suffix(file)
-    content = read_bytes(file)
+    table_format = table_format or TableFormat()
+    suffix, content = plain_suffix(file), read_bytes(file)
     by_suffix = table_format.separator is None and table_format.lines is None
     if by_suffix and suffix in (".json", *JSON_LINES):
-        records, starts = read_json_records(content, file, by_lines=suffix != ".json")
-        try:
-            cells = RecordCells.of(records)
-        except RecursionError:
-            raise InputError("expected a list of objects, found JSON nested too deeply", file=file) from None
-        frame = _text(cells.columns, file) if cells.columns else pd.DataFrame(index=range(len(records)))
-        return Table(
+        records, lines = read_json_records(content, file, by_lines=suffix != ".json")
+        cells, objects = record_cells(records, file)
+        plain = {
+            name: cells.pop(name) for record in records for name in record if name in cells and name not in objects
+        }
+        table = Table(
             file=file,
-            frame=frame,
-            text=None,
-            format=table_format,
-            starts=starts,
-            nested=cells.nested,
-            objects=cells.objects,
+            frame=_text(plain, len(records), file),
+            starts=np.array(lines) if lines else None,
+            nested=cells,
+            objects=objects,
         )
-    if by_suffix and (suffix == ".parquet" or (not suffix and content.startswith(_PARQUET))):
-        frame, cells = _parquet(content, file)
-        return Table(file=file, frame=frame, text=None, format=table_format, nested=cells.nested, objects=cells.objects)
-    frame, text, replaced = read_delimited(content, file, table_format)
-    return Table(file=file, frame=frame, text=text, format=table_format, replaced=replaced)
+    elif by_suffix and (suffix == ".parquet" or (not suffix and content.startswith(_PARQUET))):
+        table = _parquet(content, file)
+    else:
+        frame, starts, replaced = read_delimited(content, file, table_format)
+        table = Table(file=file, frame=frame, starts=starts, replaced=replaced)
+    return _without_zeros(table)
+
+
+def _parquet(content: bytes, file: Path) -> Table:
+    try:
+        arrow = pq.read_table(io.BytesIO(content))
+    except (pa.ArrowException, OSError):
+        raise InputError(
+            "expected a Parquet file, found something else or a damaged one; write it anew, or correct its suffix",
+            file=file,
+        ) from None
+    columns: dict[str, pd.Series[str]] = {}
+    nested: dict[str, dict[int, str]] = {}
+    objects: dict[str, int] = {}
+    for name in arrow.column_names:
+        column = arrow.column(name)
+        try:
+            columns[name] = pc.fill_null(pc.cast(column, pa.string()), "").to_pandas()
+        except pa.ArrowException:  # nested values have no cast to text
+            cells, inside = record_cells([{name: value} for value in column.to_pylist()], file)
+            if name not in inside:
+                columns[name] = _text({name: cells.pop(name, {})}, len(arrow), file)[name]
+            nested |= cells
+            objects |= inside
+    return Table(file=file, frame=pd.DataFrame(columns, index=range(len(arrow))), nested=nested, objects=objects)
 
 
 def _without_zeros(table: Table) -> Table:
@@ -186,31 +174,11 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names[:_SHOWN]) + others
 
 
-def _text(columns: Mapping[str, Sequence[str]], file: Path) -> pd.DataFrame:
+def _text(cells: Cells, num_rows: int, file: Path) -> pd.DataFrame:
+    columns = {name: [known.get(row, "") for row in range(num_rows)] for name, known in cells.items()}
     try:
-        return pd.DataFrame(columns, dtype=str)
+        return pd.DataFrame(columns, index=range(num_rows), dtype=str)
     except UnicodeEncodeError:
         raise InputError(
             "a text holds half of a character pair (a lone surrogate), which no file can store", file=file
         ) from None
-
-
-def _parquet(content: bytes, file: Path) -> tuple[pd.DataFrame, RecordCells]:
-    try:
-        arrow = pq.read_table(io.BytesIO(content))
-    except (pa.ArrowException, OSError):
-        raise InputError(
-            "expected a Parquet file, found something else or a damaged one; write it anew, or correct its suffix",
-            file=file,
-        ) from None
-    columns, cells = {}, RecordCells()
-    for name in arrow.column_names:
-        column = arrow.column(name)
-        try:
-            columns[name] = pc.fill_null(pc.cast(column, pa.string()), "").to_pandas()
-        except pa.ArrowException:  # nested values have no cast to text
-            inside = RecordCells.of([{name: value} for value in column.to_pylist()])
-            cells.nested.update(inside.nested)
-            cells.objects.update(inside.objects)
-            columns |= {key: pd.Series(found, dtype=str) for key, found in inside.columns.items()}
-    return pd.DataFrame(columns, index=range(len(arrow))), cells

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kg.tabular.html_entities import unescaped
+import numpy as np
+from numpy.typing import NDArray
+
+from kg.tabular.cells import unescaped
 from kg.tabular.tables import LIST_SEPARATOR, Table
 
 __all__ = ["render", "template_fields"]
@@ -21,14 +24,16 @@ def template_fields(template: str) -> list[str]:
     return _FIELD.findall(template) or [template]
 
 
-def render(table: Table, template: str, missing: Sequence[str]) -> tuple[list[str | None], dict[str, int]]:
+def render(
+    table: Table, template: str, missing: Sequence[str]
+) -> tuple[list[str | None], dict[str, NDArray[np.bool_]]]:
     """Fill a template for every row.
 
     `{title} ({year}). {plot}` gives `Heat.` where year and plot are unknown; a row in which every field is
     unknown gives None: no text known, which is not the same as an empty text.
 
     Returns:
-        One text or None per row, and for each field the number of rows in which it is known.
+        One text or None per row, and for each field in which rows it is known, bool `[num_rows]`.
 
     Raises:
         InputError: If the table lacks a column.
@@ -38,7 +43,9 @@ def render(table: Table, template: str, missing: Sequence[str]) -> tuple[list[st
     unknown = {value.strip() for value in missing} | {""}
     columns = {field: _readable(table.column(field).tolist(), unknown) for field in fields}
     texts = [_fill(pieces, values) for values in zip(*(columns[field] for field in fields), strict=True)]
-    return texts, {field: sum(value is not None for value in column) for field, column in columns.items()}
+    return texts, {
+        field: np.array([value is not None for value in column], dtype=bool) for field, column in columns.items()
+    }
 
 
 def _readable(cells: list[str], unknown: set[str]) -> list[str | None]:
@@ -60,5 +67,5 @@ def _fill(pieces: list[str], values: tuple[str | None, ...]) -> str | None:
         for position, piece in enumerate(pieces)
     )
     literal = _DANGLING.sub("", _BRACKETS.sub(_GONE if literal.startswith(_GONE) else "", literal))
-    filled = re.sub(r"\x01(\d+)\x01", lambda found: values[int(found[1])] or "", literal)
+    filled = re.sub(r"\x01(\d+)\x01", lambda mark: values[int(mark[1])] or "", literal)
     return re.sub(r"\s+([.,;:!?])(?=\s|$)", r"\1", " ".join(filled.split()))

@@ -37,6 +37,7 @@ _PROBLEMS = {
     "less_than_equal": "expected at most {le}",
     "model_attributes_type": _KEYS,
     "model_type": _KEYS,
+    "string_pattern_mismatch": "expected a name of lower-case letters, digits and '_', starting with a letter",
     "string_too_short": "expected a text, not an empty one",
     "too_long": "expected a list of at most {max_length}",
     "too_short": "expected a list of at least {min_length}",
@@ -118,34 +119,27 @@ def _refuse(node: yaml.Node, path: Path, visited: set[int]) -> None:
 
 def _sentence(error: ValidationError, node: yaml.Node, path: Path, model: type[BaseModel]) -> InputError:
     # Where a value may be one table or a list of them, pydantic lists the errors of both readings: the deepest is meant.
-    first = max(error.errors(), key=lambda found: (found["type"] == "extra_forbidden", len(found["loc"])))
+    first = max(error.errors(), key=lambda problem: (problem["type"] == "extra_forbidden", len(problem["loc"])))
+    kind, last, given = first["type"], first["loc"][-1] if first["loc"] else None, first["input"]
     line, keys = _locate(node, first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = fields_at(model, first["loc"][:-1])
-        hint = did_you_mean(str(keys[-1]), known)
-        return InputError(f"unknown key {keys[-1]!r}; expected one of {', '.join(known)}.{hint}", file=path, line=line)
-    place = ".".join(str(key) for key in keys)
-    if first["type"] == "missing" and isinstance(first["loc"][-1], int):
-        return InputError(
-            f"{place}: expected at least {first['loc'][-1] + 1} values, found {first['loc'][-1]}", file=path, line=line
-        )
-    if first["type"] == "missing":
-        where = f" in {place}" if place else ""
-        return InputError(f"the key {first['loc'][-1]!r} is missing{where}; add it", file=path, line=line)
-    problem = first["msg"].removeprefix("Value error, ")
-    if first["type"] in _PROBLEMS:
-        problem = _PROBLEMS[first["type"]].format(**first.get("ctx", {}))
-    if first["type"] == "string_pattern_mismatch":
-        # Of the patterns in use one is for namespaces, the others are for names; the pattern itself says little.
-        problem = (
-            "expected an IRI that ends in '/'"
-            if keys[-1:] == ["namespace"]
-            else "expected a name of lower-case letters, digits and '_', starting with a letter"
-        )
-    given = first["input"]
-    shown = f", found {_SHORT.repr(given)}" if isinstance(given, str | int | float | bool | list | dict) else ""
+    place = ".".join(map(str, keys))
     prefix = f"{place}: " if place else ""
-    return InputError(f"{prefix}{problem[:1].lower()}{problem[1:]}{shown}", file=path, line=line)
+    if kind == "extra_forbidden":
+        known = fields_at(model, first["loc"][:-1])
+        message = f"unknown key {keys[-1]!r}; expected one of {', '.join(known)}.{did_you_mean(str(keys[-1]), known)}"
+    elif kind == "missing" and isinstance(last, int):
+        message = f"{prefix}expected at least {last + 1} values, found {last}"
+    elif kind == "missing":
+        message = f"the key {last!r} is missing{f' in {place}' if place else ''}; add it"
+    else:
+        problem = first["msg"].removeprefix("Value error, ")
+        if kind in _PROBLEMS:
+            problem = _PROBLEMS[kind].format(**first.get("ctx", {}))
+        if kind == "string_pattern_mismatch" and keys[-1:] == ["namespace"]:
+            problem = "expected an IRI that ends in '/'"
+        shown = f", found {_SHORT.repr(given)}" if isinstance(given, str | int | float | bool | list | dict) else ""
+        message = f"{prefix}{problem[:1].lower()}{problem[1:]}{shown}"
+    return InputError(message, file=path, line=line)
 
 
 def _locate(node: yaml.Node, loc: tuple[Any, ...]) -> tuple[int, list[Any]]:
@@ -154,9 +148,9 @@ def _locate(node: yaml.Node, loc: tuple[Any, ...]) -> tuple[int, list[Any]]:
     line = node.start_mark.line + 1
     for key in loc:
         if isinstance(node, yaml.MappingNode):
-            for found, value in node.value:
-                if found.value == str(key):
-                    line, node = found.start_mark.line + 1, value
+            for name, value in node.value:
+                if name.value == str(key):
+                    line, node = name.start_mark.line + 1, value
                     keys.append(key)
                     break
         elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
@@ -170,7 +164,7 @@ def fields_at(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
     """Return the keys that are allowed at a place, given as pydantic gives it: with the tags of unions."""
     candidates = [model]
     for key in location:
-        tagged = [found for found in candidates if any(field.default == key for field in found.model_fields.values())]
+        tagged = [model for model in candidates if any(field.default == key for field in model.model_fields.values())]
         if len(candidates) > 1 and tagged:
             candidates = tagged
         else:
@@ -182,4 +176,4 @@ def fields_at(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for part in get_args(annotation) for found in _models_in(part)]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

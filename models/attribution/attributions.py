@@ -18,11 +18,10 @@ from models.attribution.contributions import (
     PartKey,
     contributions_of_history,
     contributions_to,
-    learned_ratings,
 )
 from models.attribution.secants import Secants
+from models.lists.trained import Trained
 from models.lists.user_query import UserQuery
-from models.trained import Trained
 
 __all__ = ["Attribution", "attribution_of_history", "attributions"]
 
@@ -72,22 +71,22 @@ def attributions(recommender: Trained, user: NDArray[np.int64], item: NDArray[np
         user: User indices, `[num_pairs]`.
         item: Item indices, `[num_pairs]`.
     """
-    predictor, posterior, levels = recommender.predictor, recommender.posterior, torch.tensor(recommender.levels)
+    predictor, levels = recommender.predictor, torch.tensor(recommender.levels)
     known = (predictor.known_users[user] & predictor.known_items[item]).numpy()
-    train = learned_ratings(recommender)
     secants: dict[int, Secants] = {}
     parts: list[list[tuple[tuple[PartKey, ...], Tensor]]] = [[] for _ in user]
-    for samples, rows, pairs in (
-        (posterior.warm, predictor.warm, np.flatnonzero(known)),
-        (posterior.cold, predictor.cold, np.flatnonzero(~known)),
+    for samples, pairs in (
+        (recommender.samples, np.flatnonzero(known)),
+        (recommender.cold_samples, np.flatnonzero(~known)),
     ):
+        rows = samples.predictor
         for pair in pairs.tolist():
             of_user = rows.users[:, user[pair]], rows.preferences[:, user[pair]]
             secants[pair] = Secants.of(rows, levels, *of_user, int(item[pair]))
         for side, nodes in ((USER, user), (ITEM, item)):
             for node in np.unique(nodes[pairs]).tolist():
                 of_node = pairs[nodes[pairs] == node]
-                contributions = contributions_to(samples, rows, recommender.data, train, side, node)
+                contributions = contributions_to(samples, recommender.learned_ratings, side, node)
                 weights = torch.stack([secants[pair].weights(side) for pair in of_node])
                 for pair, stars in zip(of_node, contributions.weighed(weights), strict=True):
                     parts[pair].append((contributions.keys, stars))
@@ -106,19 +105,21 @@ def attribution_of_history(
         ratings: These ratings, item index -> stars, in the order they were given.
         item: Item index.
     """
-    samples, rows, embedding = recommender.posterior.cold, recommender.predictor.cold, user_query.cold
+    samples, embedding = recommender.cold_samples, user_query.cold
     if user_query.warm is not None and bool(recommender.predictor.known_items[item]):
-        samples, rows, embedding = recommender.posterior.warm, recommender.predictor.warm, user_query.warm
+        samples, embedding = recommender.samples, user_query.warm
     rated, stars = np.array(list(ratings), dtype=np.int64), np.array(list(ratings.values()), dtype=np.float32)
     # The same level that the embedding was made of: the nearest that training knows.
     given = torch.from_numpy(rated), torch.from_numpy(nearest_level(stars, recommender.levels))
     prior = recommender.cold_start_prior(USER, len(rated))
     if prior is not None:
         prior = prior.part(slice(len(samples)))
-    secants = Secants.of(rows, torch.tensor(recommender.levels), embedding.rows, embedding.preferences, item)
+    secants = Secants.of(
+        samples.predictor, torch.tensor(recommender.levels), embedding.rows, embedding.preferences, item
+    )
     sides = {
-        USER: contributions_of_history(samples, rows, recommender.data, embedding, *given, prior=prior),
-        ITEM: contributions_to(samples, rows, recommender.data, learned_ratings(recommender), ITEM, item),
+        USER: contributions_of_history(samples, embedding, *given, prior=prior),
+        ITEM: contributions_to(samples, recommender.learned_ratings, ITEM, item),
     }
     parts = [
         (contributions.keys, contributions.weighed(secants.weights(side)[None])[0])

@@ -10,20 +10,15 @@ from torch import Tensor
 
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from models.cold.cold_start_prior import EmbeddingPrior
-from models.cold.fold_in import UserEmbedding, messages_sent
-from models.inputs import relation_name
-from models.network.bilinear import with_one
-from models.network.graph_inputs import GraphInputs, MessageType
+from models.network.bilinear import bilinear, with_one
+from models.network.graph_inputs import MessageType
 from models.network.head import slopes
-from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER
-from models.posterior import Posterior, Predictor
-from models.trained import Trained
+from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER, TEXT
+from models.posterior import EmbeddingPrior, Message, SampledNetwork, UserEmbedding
 
 __all__ = [
     "BIAS",
     "CONCEPT",
-    "DATES",
     "FACTORS",
     "LEVELS",
     "MEAN",
@@ -37,7 +32,6 @@ __all__ = [
     "PartKey",
     "contributions_of_history",
     "contributions_to",
-    "learned_ratings",
 ]
 
 # Kinds of parts.
@@ -49,7 +43,6 @@ TEXTS = "text"
 NEIGHBOUR = "rated"  # one item that the user rated
 RATERS = "raters"  # all users who rated the item; single ones are nobody's business
 RELATED = "related"  # all that related users rated, or all who rated related items, by relation
-DATES = "dates"  # when the training ratings were made
 LEVELS = "levels"  # which levels the user likes to give
 NEW = "new"  # what all users, or items, without ratings share
 RULE = "rule"  # what a rule adds
@@ -104,10 +97,10 @@ class _Messages:
         self.keys: list[PartKey] = []
         self.rows: list[Tensor] = []
 
-    def add(self, keys: list[PartKey], rows: Tensor, weight: Tensor | None = None) -> None:
-        """Add messages `[num_samples, num_keys, size]`, each times its weight."""
+    def add(self, keys: list[PartKey], rows: Tensor) -> None:
+        """Add messages `[num_samples, num_keys, size]`."""
         self.keys += keys
-        self.rows.append(rows.double() if weight is None else rows.double() * weight.double()[:, None])
+        self.rows.append(rows.double())
 
     def add_factors(self, side: str, rows: Tensor) -> None:
         """Add latent factors `[num_samples, size]` as two parts: their bias, and what meets the other side."""
@@ -126,61 +119,47 @@ class _Messages:
         return Contributions(tuple(position), messages.index_add_(1, owner, rows))
 
 
-def learned_ratings(recommender: Trained) -> Ratings:
-    """Return the ratings that messages are made of: those of nodes that joined after training send none."""
-    if not recommender.additions:
-        return recommender.train
-    users, items = recommender.learned(USER).numpy(), recommender.learned(ITEM).numpy()
-    return recommender.train.select(users[recommender.train.user] & items[recommender.train.item])
-
-
 @torch.no_grad()
-def contributions_to(
-    posterior: Posterior, predictor: Predictor, data: GraphInputs, train: Ratings, side: str, node: int
-) -> Contributions:
+def contributions_to(samples: SampledNetwork, train: Ratings, side: str, node: int) -> Contributions:
     """Return the messages to a known or new node of the graph.
 
     Args:
-        posterior: Kept samples.
-        predictor: Embeddings of all nodes in them.
-        data: Graph inputs.
-        train: Ratings that messages are made of (`learned_ratings`).
+        samples: The trained network.
+        train: Ratings that messages are made of (`TrainedNetwork.learned_ratings`).
         side: `user` or `item`.
         node: Index of the node.
     """
     messages = _Messages()
-    for edge_type in data[side].content:
-        senders, rows, weight = _edge_rows(posterior, data, "content", edge_type, node)
-        if senders:
-            messages.add([PartKey(CONCEPT, side, edge_type, sender) for sender in senders], rows, weight)
-    for name, features in data[side].features["content"].items():
-        table = posterior.table(side, "content", name).double()
-        messages.add([PartKey(TEXTS, side)], features[node, None].double() @ table)
     rated = train.user == node if side == USER else train.item == node
     partners = torch.from_numpy((train.item if side == USER else train.user)[rated])
-    if not len(partners):
-        messages.add([PartKey(NEW, side)], posterior.shared(side)[:, None])
-        messages.add_factors(side, posterior.residual(side, node))
-        return messages.contributions()
-    _add_rated(messages, posterior, data, side, partners)
-    for edge_type in data[side].interactions:
-        if edge_type[1] not in (RATED, RATED_BY):
-            senders, rows, weight = _edge_rows(posterior, data, "interactions", edge_type, node)
-            over = edge_type[1].startswith(RATED_OVER)
-            key = PartKey(RELATED, side, edge_type) if over else PartKey(DATES, side)
-            messages.add([key] * len(senders), rows, weight)
-    if side == USER and predictor.dated is not None:
-        days = predictor.users[:, node].double() - predictor.dated.users[:, node].double()
-        messages.add([PartKey(DATES, side)], days[:, None])
-    messages.add_factors(side, posterior.factors(side, node))
+    for message in samples.contributions(side, node, partners):
+        terms = message.terms()
+        if message.name in ("factors", "residual"):
+            messages.add_factors(side, terms[:, 0])
+        elif side == ITEM and (message.name == RATED_BY or message.name.startswith(HOP)):
+            messages.add([PartKey(RATERS, ITEM)], terms.sum(1, keepdim=True))
+        elif message.senders:
+            messages.add(_keys(message, side), terms)
     return messages.contributions()
+
+
+def _keys(message: Message, side: str) -> list[PartKey]:
+    """Return which part the message of each sender belongs to."""
+    if message.name == "shared":
+        return [PartKey(NEW, side)]
+    if message.name == TEXT:
+        return [PartKey(TEXTS, side)]
+    if message.name == RATED or message.name.startswith(HOP):
+        return [PartKey(NEIGHBOUR, side, sender=sender) for sender in message.senders]
+    assert message.relation is not None
+    if message.relation[1].startswith(RATED_OVER):
+        return [PartKey(RELATED, side, message.relation)] * len(message.senders)
+    return [PartKey(CONCEPT, side, message.relation, sender) for sender in message.senders]
 
 
 @torch.no_grad()
 def contributions_of_history(
-    posterior: Posterior,
-    predictor: Predictor,
-    data: GraphInputs,
+    samples: SampledNetwork,
     embedding: UserEmbedding,
     item: Tensor,
     level: Tensor,
@@ -191,7 +170,7 @@ def contributions_of_history(
 
     Beyond what the messages of these ratings are believed to say, the embedding is the $w$ that maximises
     $\log N(w; \mu, \Sigma) + \sum_j \log P(r_j \mid f_j)$, up to the draw that keeps its uncertainty
-    (`models.cold.user_embedding`). Where the gradient vanishes
+    (`SampledNetwork.fold_in`). Where the gradient vanishes
 
     $$w = \mu + \Sigma \sum_j \frac{\partial \log P(r_j \mid f_j)}{\partial f_j} (z_j, 1),$$
 
@@ -199,9 +178,7 @@ def contributions_of_history(
     people are like, counts as what anyone new is given. What is left is the draw, which stays with the factors.
 
     Args:
-        posterior: Kept samples.
-        predictor: Embeddings of known nodes.
-        data: Graph inputs.
+        samples: The trained network.
         embedding: The new user's embedding and preferences for levels.
         item: Rated items, int64 `[num_ratings]`, possibly none.
         level: Index of each rating's level, int64 `[num_ratings]`.
@@ -212,47 +189,18 @@ def contributions_of_history(
     if prior is not None:
         messages.add([PartKey(NEW, USER)], prior.mean[:, None])
     elif not len(item):
-        messages.add([PartKey(NEW, USER)], posterior.shared(USER)[:, None])
+        messages.add([PartKey(NEW, USER)], samples.posterior.shared(USER)[:, None])
+    prior = prior or samples.covariance_prior(USER, rated=bool(len(item)))
     if len(item):
         keys = [PartKey(NEIGHBOUR, USER, sender=sender) for sender in item.tolist()]
-        sent = messages_sent(posterior, data, USER, item) * len(item) ** -0.5
-        messages.add(keys, sent if prior is None else prior.believed(sent))
-        partners = predictor.items[:, item].double()
+        messages.add(keys, prior.believed(samples.messages_sent(USER, item) * len(item) ** -0.5))
+        partners = samples.embeddings(ITEM, item).double()
         design = with_one(partners)
-        score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
-        thresholds, preferences = (part.double()[:, None] for part in (predictor.thresholds, embedding.preferences))
+        score = bilinear(rows.double()[:, None], partners)
+        thresholds, preferences = (
+            part.double()[:, None] for part in (samples.predictor.thresholds, embedding.preferences)
+        )
         slope, _ = slopes(score, thresholds, preferences, level)
-        covariance = posterior.factor_covariance(USER) if prior is None else prior.covariance
-        messages.add(keys, slope[..., None] * design @ covariance.double())
+        messages.add(keys, slope[..., None] * design @ prior.covariance.double())
     messages.add_factors(USER, rows.double() - messages.total())
     return messages.contributions()
-
-
-def _edge_rows(
-    posterior: Posterior, data: GraphInputs, group: str, edge_type: MessageType, node: int
-) -> tuple[list[int], Tensor, Tensor]:
-    """Return the senders of a relation's messages to a node, their rows `[num_samples, num_senders, size]`, the weights."""
-    edges = data[edge_type]
-    to_node = (edges.edge_index[1] == node).nonzero()[:, 0]
-    rows = posterior.table(edge_type[2], group, relation_name(edge_type)).index_select(1, edges.table_row[to_node])
-    return edges.edge_index[0][to_node].tolist(), rows, edges.edge_weight[to_node]
-
-
-def _add_rated(messages: _Messages, posterior: Posterior, data: GraphInputs, side: str, partners: Tensor) -> None:
-    """Add what the items that a user rated say, each by itself, or the users who rated an item, together."""
-    if side == USER:
-        edge_type, keys = (ITEM, RATED, USER), [PartKey(NEIGHBOUR, USER, sender=item) for item in partners.tolist()]
-    else:
-        edge_type, keys = (USER, RATED_BY, ITEM), [PartKey(RATERS, ITEM)]
-    weight = torch.full((len(partners),), len(partners) ** -0.5, dtype=torch.float64)
-    if edge_type in data[side].interactions:
-        senders = data[edge_type].senders
-        row = torch.searchsorted(senders, partners).clamp(max=len(senders) - 1)
-        rows = posterior.table(side, "interactions", relation_name(edge_type)).index_select(1, row).double()
-        # Who has no training rating has no row in the table, and sends nothing.
-        rows *= (weight * (senders[row] == partners))[:, None]
-        messages.add(keys, rows if side == USER else rows.sum(1, keepdim=True))
-    for name, centred in data[side].hop_sources.items():
-        features = centred[partners].double() * weight[:, None]
-        table = posterior.table(side, "interactions", HOP + name).double()
-        messages.add(keys, (features if side == USER else features.sum(0, keepdim=True)) @ table)

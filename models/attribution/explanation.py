@@ -16,7 +16,6 @@ from models.attribution.attributions import Attribution
 from models.attribution.contributions import (
     BIAS,
     CONCEPT,
-    DATES,
     FACTORS,
     LEVELS,
     MEAN,
@@ -29,8 +28,8 @@ from models.attribution.contributions import (
     PartKey,
 )
 from models.lists.reasons import origin_of_message, relation_words
+from models.lists.trained import Trained
 from models.network.message_names import RATED_OVER
-from models.trained import Trained
 
 __all__ = ["Explanation", "Part", "Step", "explanation_of"]
 
@@ -40,7 +39,6 @@ _OWN = {  # names of what is no concept and no rating; (of the user, of the item
     BIAS: ("how high the person rates", "how high the item is rated"),
     FACTORS: ("taste that only ratings tell", "character that only ratings tell"),
     TEXTS: ("description of the person", "description"),
-    DATES: ("dates of the person's ratings", "dates of the item's ratings"),
     LEVELS: ("how the person uses the scale", ""),
     NEW: ("what all new people share", "what all new items share"),
     RATERS: ("", "who rated the item, and how many"),
@@ -48,7 +46,6 @@ _OWN = {  # names of what is no concept and no rating; (of the user, of the item
 _OWN_CHOICES = _OWN | {  # the same where ratings only say that a user chose an item
     BIAS: ("how much the person chooses", "how often the item is chosen"),
     FACTORS: ("taste that only choices tell", "character that only choices tell"),
-    DATES: ("dates of the person's choices", "dates of the item's choices"),
     LEVELS: ("how readily the person chooses", ""),
     RATERS: ("", "who chose the item, and how many"),
 }

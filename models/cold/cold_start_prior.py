@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,10 +12,10 @@ from scipy import sparse
 from torch import Tensor
 
 from kg.ratings import Ratings
-from models.cold.laplace import even_draws
 from models.network.bilinear import with_one
+from models.posterior.embedding_prior import EmbeddingPrior
 
-__all__ = ["NUMBERS", "ColdStartPriors", "EmbeddingPrior", "PriorTable"]
+__all__ = ["NUMBERS", "ColdStartPriors", "PriorTable"]
 
 NUMBERS = (0, 1, 2, 3, 5, 8, 12, 20, 32, 50)  # numbers of ratings a prior is made for; others take the nearest one
 MOST_USERS = 3000  # known users a prior is learned from
@@ -25,62 +24,6 @@ SAMPLES = 32  # samples at once
 SEED = 0
 
 Places = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class EmbeddingPrior:
-    r"""Normal prior of a newcomer's row in every sample, $N(\mu + A m + C c, \Sigma)$.
-
-    Attributes:
-        mean: $\mu$, `[num_samples, size]`.
-        covariance: $\Sigma$, positive definite, `[num_samples, size, size]`.
-        of_messages: $A$, how far the messages $m$ of what they rated are believed, `[num_samples, size, size]`; None:
-            as they are.
-        of_content: $C$, the same for what their concepts say, $c$.
-    """
-
-    mean: Tensor
-    covariance: Tensor
-    of_messages: Tensor | None = None
-    of_content: Tensor | None = None
-
-    @cached_property
-    def factor(self) -> Tensor:
-        """Lower Cholesky factor of the covariance; kept once taken, as the precision is, since each newcomer needs both."""
-        return torch.linalg.cholesky(self.covariance)
-
-    @cached_property
-    def precision(self) -> Tensor:
-        """The inverse of the covariance."""
-        return torch.cholesky_inverse(self.factor)
-
-    def part(self, chosen: slice) -> EmbeddingPrior:
-        """Return the prior in some of the samples, in the same memory."""
-        return EmbeddingPrior(**{name: part[chosen] for name, part in self.parts.items() if part is not None})
-
-    @classmethod
-    def joined(cls, parts: Sequence[EmbeddingPrior]) -> EmbeddingPrior:
-        """Return the prior in all samples from that in some, in order."""
-        there = [name for name, part in parts[0].parts.items() if part is not None]
-        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in there})
-
-    @property
-    def parts(self) -> dict[str, Tensor | None]:
-        """The attributes by name."""
-        return {name: getattr(self, name) for name in ("mean", "covariance", "of_messages", "of_content")}
-
-    def believed(self, messages: Tensor) -> Tensor:
-        r"""Return $A m$ of messages `[num_samples, num_messages, size]`."""
-        return messages if self.of_messages is None else messages @ self.of_messages.mT
-
-    def believed_content(self, content: Tensor) -> Tensor:
-        r"""Return $C c$ of content `[num_samples, num_people, size]`."""
-        return content if self.of_content is None else content @ self.of_content.mT
-
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Draw rows of several people, `[num_samples, count, size]`; a single sample has no spread to draw: there it is the mean."""
-        middle = self.mean[:, None].expand(-1, count, -1)
-        return middle if len(middle) == 1 else middle + even_draws(middle, generator) @ self.factor.mT
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,29 +98,35 @@ class ColdStartPriors:
     def _prior(self, known: Places, number: int, informed: bool, rng: np.random.Generator) -> EmbeddingPrior:
         place = np.full(self.train.num_users, -1)
         place[known] = np.arange(len(known))
-        mine = place[self.train.user] >= 0
-        owner, item = place[self.train.user[mine]], self.train.item[mine]
+        is_known = place[self.train.user] >= 0
+        owner, item = place[self.train.user[is_known]], self.train.item[is_known]
         people, given = torch.from_numpy(known), _some(owner, len(known), number, rng)
         parts = []
         # A few samples at a time: what lies between is as large as the rows of all these people.
         for start in range(0, len(self.items), SAMPLES):
             chosen = slice(start, start + SAMPLES)
             rows = self.rows()[chosen, people]
-            told = [self._messages(chosen, owner[given], item[given], len(known))] if number else []
+            evidence = [self._messages(chosen, owner[given], item[given], len(known))] if number else []
             if informed:
-                told.append(self._once("content", self.content)[chosen, people].float())
-            maps = _read(rows, told)
-            mean, covariance = self._beyond(chosen, rows, told, maps, owner, item)
+                evidence.append(self._once("content", self.content)[chosen, people].float())
+            maps = _read(rows, evidence)
+            mean, covariance = self._beyond(chosen, rows, evidence, maps, owner, item)
             parts.append(EmbeddingPrior(mean, covariance, maps[0] if number else None, maps[-1] if informed else None))
         return EmbeddingPrior.joined(parts)
 
     def _beyond(
-        self, chosen: slice, rows: Tensor, told: Sequence[Tensor], maps: Sequence[Tensor], owner: Places, item: Places
+        self,
+        chosen: slice,
+        rows: Tensor,
+        evidence: Sequence[Tensor],
+        maps: Sequence[Tensor],
+        owner: Places,
+        item: Places,
     ) -> tuple[Tensor, Tensor]:
-        """Return mean and covariance of what is told does not say, in some samples."""
+        """Return mean and covariance of the evidence does not say, in some samples."""
         count, size = rows.shape[1:]
         beyond = rows
-        for part, found in zip(told, maps, strict=True):
+        for part, found in zip(evidence, maps, strict=True):
             beyond = beyond - part @ found.mT
         centre = beyond.mean(1)
         spread = beyond - centre[:, None]
@@ -224,19 +173,19 @@ def _some(owner: Places, num_users: int, number: int, rng: np.random.Generator) 
     return order[np.arange(len(owner)) - first[owner[order]] < number]
 
 
-def _read(rows: Tensor, told: Sequence[Tensor]) -> list[Tensor]:
-    """Return the matrix by which rows are best read from each part of what is told, each `[num_samples, size, size]`.
+def _read(rows: Tensor, evidence: Sequence[Tensor]) -> list[Tensor]:
+    """Return the matrix by which rows are best read from each part of the evidence, each `[num_samples, size, size]`.
 
     Args:
         rows: What users transposed out to be, `[num_samples, num_users, size]`.
-        told: Parts `[num_samples, num_users, size]`; their matrices are pulled to 1.
+        evidence: Parts `[num_samples, num_users, size]`; their matrices are pulled to 1.
     """
-    if not told:
+    if not evidence:
         return []
     count, size = rows.shape[1:]
-    joint = torch.cat(list(told), dim=2)
+    joint = torch.cat(list(evidence), dim=2)
     joint = joint - joint.mean(1, keepdim=True)
-    rest = rows - sum(told)
+    rest = rows - sum(evidence)
     gram = joint.mT @ joint
     ridge = torch.diag_embed(gram.diagonal(dim1=1, dim2=2) * (size / count) + 1e-6)
     found = torch.linalg.solve(gram + ridge, joint.mT @ (rest - rest.mean(1, keepdim=True))).mT

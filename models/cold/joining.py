@@ -1,10 +1,10 @@
-"""New items and users among those a model has learned: placed by the same content tables, without training."""
+"""New items and users among those a network has learned: placed by the same content tables, without training."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,88 +13,56 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.errors import InputError
-from kg.graph import KnowledgeGraph
 from kg.growth.new_entities import NewEntities
 from kg.hierarchy import with_wider_concepts
 from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from kg.wording import item_sentences
-from models.cold.fold_in import item_from_raters
+from models.cold.trained_network import TrainedNetwork
 from models.cold.user_embedding import user_embeddings_of
 from models.inputs import directions, relation_name
-from models.lists.content import Content
-from models.network.encoder import Messages
 from models.network.graph_inputs import GraphInputs, MessageType
 from models.network.message_names import TEXT
-from models.network.sessions import Sessions
-from models.posterior import PhasedPredictor, Predictor
-from models.trained import Trained
+from models.posterior import ContentEdges
 
-__all__ = ["content_of_user", "placed", "text_vectors"]
+__all__ = ["content_of_user", "new_edges", "placed"]
 
-Model = TypeVar("Model", bound=Trained)
+Model = TypeVar("Model", bound=TrainedNetwork)
 
 SEED = 0
 
 
-@dataclass(frozen=True, eq=False)
-class NewEdges:
-    """Content messages to new nodes: of each edge type the sender, its row in the table, the new node, the weight."""
-
-    sender: Tensor
-    table_row: Tensor
-    new: Tensor
-    weight: Tensor
-
-
-def text_vectors(recommender: Trained, additions: NewEntities) -> NDArray[np.float32]:
-    """Read the texts of new items with the encoder that read the others, `[num_new_items, dimension]`.
-
-    As in training, an item without text is read by its title and concepts, and one of which nothing is known has zeros.
-
-    Raises:
-        InputError: If the encoder at hand is another one, or a text is not plain UTF-8.
-    """
-    vectors = np.zeros((len(additions), recommender.item_vectors.shape[1]), dtype=np.float32)
-    if additions.kind != ITEM or not vectors.shape[1] or not recommender.item_vectors.any():
-        return vectors
-    sentences = item_sentences(additions.alone(recommender.graph))
-    known = [number for number, sentence in enumerate(sentences) if sentence is not None]
-    if known:
-        recommender.check_encoder()
-        try:
-            "".join(sentence or "" for sentence in sentences).encode("utf-8")
-        except UnicodeEncodeError:
-            raise InputError("a text of the new items holds characters that are not text; give plain UTF-8") from None
-        vectors[known] = recommender.encoder.encode([sentence for sentence in sentences if sentence is not None])
-    return vectors
-
-
 @torch.no_grad()
-def placed(recommender: Model, additions: NewEntities, vectors: NDArray[np.float32]) -> Model:
+def placed(
+    recommender: Model,
+    additions: NewEntities,
+    edges: Mapping[MessageType, ContentEdges],
+    vectors: NDArray[np.float32] | None = None,
+    **changed: Any,
+) -> Model:
     r"""Return a recommender that knows some new items or users as well.
 
     A new node gets the cold view of training, $z_v = \mathrm{content}_v + c + \epsilon_v$. Its content comes from the
     tables that all others are read by, $\epsilon_v$ is drawn from what rated nodes have beyond their content
-    (`models.cold.residuals`). With a few ratings, $\epsilon_v$ is what these say instead (`models.cold.fold_in`), beside
-    preferences for levels of a user; of a user also without any, what is to be expected of someone with their concepts. Samples of the first phase answer for it; of a user
-    all, as of someone with that history. Nothing that was known changes: the ratings of a new item move no user.
+    (`models.cold.residuals`). With a few ratings, $\epsilon_v$ is what these say instead (`SampledNetwork.fold_in`), beside
+    preferences for levels of a user; of a user also without any, what is to be expected of someone with their concepts.
+    Samples of the first phase answer for it; of a user all, as of someone with that history. Nothing that was known
+    changes: the ratings of a new item move no user.
 
     Args:
         recommender: What answered so far.
         additions: The new nodes.
-        vectors: Text vectors of new items (`text_vectors`).
+        edges: Content messages to them (`new_edges`).
+        vectors: Text vectors of new items, zero rows without text, `[num_new_nodes, dimension]`.
+        **changed: What else is other in the new recommender, by name of the field.
     """
     kind, count = additions.kind, len(additions)
-    edges, notes = _new_edges(recommender.graph, additions, recommender.data)
-    features = _features(recommender, vectors) if kind == ITEM else None
+    features = None if vectors is None else _features(recommender, vectors)
     before, phased = recommender.predictor, recommender.posterior
-    content = _content_embeddings(recommender, kind, edges, features, count)
-    shared = phased.warm.shared(kind)[:, None]
+    content = recommender.samples.content_embeddings(kind, edges, features, count)
+    shared, first = phased.samples.shared(kind)[:, None], phased.num_cold
     # Only samples of the first phase are asked of a new node, but for a user placed in all.
-    residual, first = torch.zeros_like(content), phased.num_cold
-    preferences = content.new_zeros(*content.shape[:2], len(recommender.levels))
+    residual, preferences = torch.zeros_like(content), content.new_zeros(*content.shape[:2], len(recommender.levels))
     # Of an item without ratings residuals say what is expected; of a user the prior of newcomers does, in all samples.
     expected = kind == USER and recommender.cold_start_prior(USER, 0) is not None
     if not expected:
@@ -105,46 +73,26 @@ def placed(recommender: Model, additions: NewEntities, vectors: NDArray[np.float
         residual[: len(row), new] = row - content[: len(row), new] - shared[: len(row), 0]
     residual, preferences = residual.half(), preferences.half()  # as all samples are kept
     rows = content + shared + residual.float()
-    known = {
-        USER: torch.cat([before.known_users, placed_in_all]) if kind == USER else before.known_users,
-        ITEM: torch.cat([before.known_items, placed_in_all]) if kind == ITEM else before.known_items,
-    }
-    item_item, content_of_items, item_vectors = recommender.item_item, recommender.content, recommender.item_vectors
-    if kind == ITEM:
-        found = {name: (part.sender.numpy(), part.new.numpy()) for name, part in edges.items()}
-        content_of_items = content_of_items.extended(vectors, found)
-        items = np.arange(len(item_vectors), len(item_vectors) + count)
-        item_item = item_item.extended(_item_item_columns(recommender, content_of_items, items))
-        item_vectors = np.concatenate([item_vectors, vectors])
     extended = replace(
         recommender,
         graph=additions.extended(recommender.graph),
         train=_extended_ratings(recommender.train, additions),
-        posterior=replace(phased, warm=phased.warm.extended(kind, residual, preferences)),
+        posterior=replace(phased, samples=phased.samples.extended(kind, residual, preferences)),
         data=_extended_data(recommender.data, additions, edges, features),
-        item_vectors=item_vectors,
-        item_item=item_item,
-        content=content_of_items,
-        sessions=_extended_sessions(recommender, additions),
         additions=(*recommender.additions, additions),
-        notes=(*recommender.notes, *additions.notes, *notes),
         origin=recommender.origin or recommender,
+        **changed,
     )
     if not recommender.implicit:
         # What newcomers are like is told by those that training knew, whoever asks for it first.
         for known_kind in (USER, ITEM):
             recommender.cold_start_priors(known_kind)
-    extended.keep(
-        recommender,
-        predictor=PhasedPredictor(
-            _extended_predictor(before.warm, kind, rows, preferences.float()), first, known[USER], known[ITEM]
-        ),
-    )
+    extended.keep(recommender, predictor=before.extended(kind, rows, preferences.float(), placed_in_all))
     return extended
 
 
 @torch.no_grad()
-def content_of_user(recommender: Trained, concepts: Mapping[str, Any]) -> Tensor:
+def content_of_user(recommender: TrainedNetwork, concepts: Mapping[str, Any]) -> Tensor:
     """Return what concepts say of someone new in all samples, `[num_samples, embedding_size + 1]`.
 
     Args:
@@ -159,14 +107,13 @@ def content_of_user(recommender: Trained, concepts: Mapping[str, Any]) -> Tensor
     if additions.unknown:
         relation, value = additions.unknown[0]
         raise InputError(f"{relation} {value!r} is not known to the graph; leave it out or correct it")
-    edges, _ = _new_edges(recommender.graph, additions, recommender.data)
-    return _content_embeddings(recommender, USER, edges, None, 1)[:, 0]
+    edges, _ = new_edges(recommender, additions)
+    return recommender.samples.content_embeddings(USER, edges)[:, 0]
 
 
-def _new_edges(
-    graph: KnowledgeGraph, additions: NewEntities, data: GraphInputs
-) -> tuple[dict[MessageType, NewEdges], list[str]]:
-    """Return the messages to new nodes as training would make them, from senders that have a row in a table."""
+def new_edges(recommender: TrainedNetwork, additions: NewEntities) -> tuple[dict[MessageType, ContentEdges], list[str]]:
+    """Return the content messages to new nodes as training would make them, and sentences on concepts too rare to have a row."""
+    graph, data = recommender.graph, recommender.data
     kind, alone, shift = additions.kind, additions.alone(graph), len(graph.nodes[additions.kind])
     messages: dict[MessageType, NDArray[np.int64]] = {}
     for edge_type, edges in additions.edges.items():
@@ -176,7 +123,7 @@ def _new_edges(
             continue
         both = directions(edge_type, with_wider_concepts(alone, edge_type))
         messages.update({message_type: index for message_type, index in both if message_type[2] == kind})
-    found: dict[MessageType, NewEdges] = {}
+    by_relation: dict[MessageType, ContentEdges] = {}
     notes: list[str] = []
     for message_type, index in messages.items():
         learned = data[message_type].senders.numpy() if message_type in data[kind].content else np.zeros(0, np.int64)
@@ -192,125 +139,61 @@ def _new_edges(
         if len(sender):
             weight = 1.0 / np.sqrt(np.bincount(new)[new])
             row = np.searchsorted(learned, sender)
-            found[message_type] = NewEdges(
+            by_relation[message_type] = ContentEdges(
                 *(torch.from_numpy(part) for part in (sender, row, new, weight.astype(np.float32)))
             )
-    return found, notes
+    return by_relation, notes
 
 
-def _features(recommender: Trained, vectors: NDArray[np.float32]) -> Tensor | None:
+def _features(recommender: TrainedNetwork, vectors: NDArray[np.float32]) -> Tensor | None:
     """Return the text features of new items, zero without text, `[num_new_items, num_features]`; None without any."""
     if TEXT not in recommender.data[ITEM].features["content"] or recommender.projection is None:
         return None
     has_text = vectors.any(axis=1)
-    found = np.zeros((len(vectors), len(recommender.projection.components)), dtype=np.float32)
+    features = np.zeros((len(vectors), len(recommender.projection.components)), dtype=np.float32)
     if has_text.any():
-        found[has_text] = recommender.projection(vectors[has_text])
-    return torch.from_numpy(found)
-
-
-def _content_embeddings(
-    recommender: Trained, kind: str, edges: Mapping[MessageType, NewEdges], features: Tensor | None, count: int
-) -> Tensor:
-    """Return what concepts and text say of new nodes, `[num_samples, num_new_nodes, size]`."""
-    relations, senders = {}, {}
-    for message_type, part in edges.items():
-        name = relation_name(message_type)
-        senders[name], place = torch.unique(part.table_row, return_inverse=True)
-        relations[name] = (torch.stack([place, part.new]), part.weight, len(senders[name]))
-    encoder = (recommender.model.users if kind == USER else recommender.model.items).content
-    messages = Messages.stack(count, relations, {} if features is None else {TEXT: features})
-    return recommender.posterior.warm.content_embeddings(encoder, kind, messages, senders)
+        features[has_text] = recommender.projection(vectors[has_text])
+    return torch.from_numpy(features)
 
 
 def _rated(
-    recommender: Trained, additions: NewEntities, new: int, content: Tensor
+    recommender: TrainedNetwork, additions: NewEntities, new: int, content: Tensor
 ) -> tuple[Tensor, Tensor | float, bool]:
     """Return the row of a new node by its ratings, its preferences for levels, and whether it is placed in all samples.
 
     An item is placed in the first ones alone, since its content is; so is a user where nothing says what users are like.
     """
-    mine = additions.new == new
-    other = torch.from_numpy(additions.other[mine])
-    level = nearest_level(additions.value[mine], recommender.levels)
+    own = additions.new == new
+    other = additions.other[own]
+    level = nearest_level(additions.value[own], recommender.levels)
     if additions.kind == USER:
         # Nothing said is not the same as an average concept: a history alone is read as `recommend(history=...)` reads it.
-        concepts = content if bool(content.any()) else None
-        warm, cold = user_embeddings_of(recommender, other.numpy(), level, concepts)
+        warm, cold = user_embeddings_of(recommender, other, level, content if bool(content.any()) else None)
         return (cold.rows, 0.0, False) if warm is None else (warm.rows, warm.preferences, True)
-    rows = item_from_raters(
-        recommender.posterior.cold,
-        recommender.predictor.cold,
-        recommender.data,
-        other,
+    item = recommender.cold_samples.fold_in(
+        ITEM,
+        torch.from_numpy(other),
         torch.from_numpy(level),
         content=content[: recommender.posterior.num_cold],
         prior=recommender.cold_start_prior(ITEM, len(other)),
         generator=torch.Generator().manual_seed(SEED),
     )
-    return rows, 0.0, False
-
-
-def _extended_predictor(predictor: Predictor, kind: str, rows: Tensor, preferences: Tensor) -> Predictor:
-    if kind == ITEM:
-        return replace(predictor, items=torch.cat([predictor.items, rows], dim=1))
-    dated = predictor.dated
-    return replace(
-        predictor,
-        users=torch.cat([predictor.users, rows], dim=1),
-        preferences=torch.cat([predictor.preferences, preferences], dim=1),
-        dated=None
-        if dated is None
-        else replace(
-            dated,
-            sessions=replace(dated.sessions, num_users=dated.sessions.num_users + rows.shape[1]),
-            known=torch.cat([dated.known, torch.zeros(rows.shape[1], dtype=torch.bool)]),
-            users=torch.cat([dated.users, rows], dim=1),
-        ),
-    )
-
-
-def _extended_sessions(recommender: Trained, additions: NewEntities) -> Sessions | None:
-    sessions = recommender.sessions
-    if sessions is None or additions.kind != USER:
-        return sessions
-    return replace(sessions, num_users=sessions.num_users + len(additions))
+    return item.rows, 0.0, False
 
 
 def _extended_ratings(train: Ratings, additions: NewEntities) -> Ratings:
     """Add the ratings of new nodes; they count as made when the last training rating was."""
-    new = {ITEM: train.num_items, USER: train.num_users}[additions.kind] + additions.new
-    user, item = (additions.other, new) if additions.kind == ITEM else (new, additions.other)
-    sizes = {
-        "num_users": train.num_users + (len(additions) if additions.kind == USER else 0),
-        "num_items": train.num_items + (len(additions) if additions.kind == ITEM else 0),
-    }
-    time = train.time
-    if time is not None:
-        time = np.concatenate([time, np.full(len(user), time.max() if len(time) else 0, dtype=np.int64)])
-    weight = train.weight
-    if weight is not None:
-        weight = np.concatenate([weight, np.ones(len(user), dtype=np.float32)])
-    return Ratings(
-        user=np.concatenate([train.user, user]),
-        item=np.concatenate([train.item, item]),
-        value=np.concatenate([train.value, additions.value]),
-        time=time,
-        weight=weight,
-        **sizes,
-    )
-
-
-def _item_item_columns(recommender: Trained, content: Content, items: NDArray[np.int64]) -> NDArray[np.float32]:
-    item_item, regression = recommender.item_item, recommender.content_regression
-    columns = np.zeros((len(item_item.weights), len(items)), dtype=np.float32)
-    if len(regression.warm):
-        columns[regression.warm if item_item.head is None else slice(None)] = regression.columns(content, items)
-    return columns
+    shift, joins = (train.num_items if additions.kind == ITEM else train.num_users), additions.kind == ITEM
+    user, item = (additions.other, shift + additions.new) if joins else (shift + additions.new, additions.other)
+    num_users = train.num_users + (0 if joins else len(additions))
+    num_items = train.num_items + (len(additions) if joins else 0)
+    last = None if train.time is None else np.full(len(user), train.time.max() if len(train) else 0, dtype=np.int64)
+    new = Ratings(user=user, item=item, value=additions.value, time=last, num_users=num_users, num_items=num_items)
+    return replace(train, num_users=num_users, num_items=num_items).concat(new)
 
 
 def _extended_data(
-    data: GraphInputs, additions: NewEntities, edges: Mapping[MessageType, NewEdges], features: Tensor | None
+    data: GraphInputs, additions: NewEntities, edges: Mapping[MessageType, ContentEdges], features: Tensor | None
 ) -> GraphInputs:
     """Return graph inputs with rows for new nodes: content messages as found, no messages along ratings."""
     kind, count = additions.kind, len(additions)
@@ -325,8 +208,8 @@ def _extended_data(
         new.table_row = torch.cat([old.table_row, part.table_row])
     rows = {"content": {TEXT: features}, "interactions": {}}
     extended[kind].features = {
-        group: {name: _longer(values, rows[group].get(name), count) for name, values in found.items()}
-        for group, found in data[kind].features.items()
+        group: {name: _longer(values, rows[group].get(name), count) for name, values in features_of.items()}
+        for group, features_of in data[kind].features.items()
     }
     other = USER if kind == ITEM else ITEM
     hops = {}
@@ -345,7 +228,7 @@ def _hop_features(
     data: GraphInputs,
     kind: str,
     name: str,
-    edges: Mapping[MessageType, NewEdges],
+    edges: Mapping[MessageType, ContentEdges],
     features: Tensor | None,
     count: int,
     centred: Tensor,
@@ -357,11 +240,11 @@ def _hop_features(
         assert features is not None
         assert old is not None
         return features - (old[:1] - centred[:1])
-    message_type = next(found for found in data[kind].content if relation_name(found) == name)
+    message_type = next(relation for relation in data[kind].content if relation_name(relation) == name)
     part = data[message_type]
     first = torch.zeros(centred.shape[1])
-    mine = part.edge_index[1] == 0
-    first[part.edge_index[0][mine]] = part.edge_weight[mine]
+    own = part.edge_index[1] == 0
+    first[part.edge_index[0][own]] = part.edge_weight[own]
     if message_type in edges:
         new = edges[message_type]
         dense[new.new, new.sender] = new.weight

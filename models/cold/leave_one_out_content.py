@@ -5,16 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.network.encoder import Messages, RelationalEncoder
-from models.posterior import Posterior
+from models.network.encoder import Messages
+from models.posterior import SampledNetwork
 
 __all__ = ["leave_one_out_content"]
 
 
 @torch.no_grad()
-def leave_one_out_content(
-    posterior: Posterior, encoder: RelationalEncoder, kind: str, messages: Messages, counts: Tensor
-) -> Tensor:
+def leave_one_out_content(samples: SampledNetwork, kind: str, counts: Tensor) -> Tensor:
     r"""Return content of all nodes without what each taught its own concepts, half precision, `[num_samples, num_nodes, size]`.
 
     Given the rest of a sample, the row of concept $c$ is a mean of what its $n_c = \sum_v w_{vc}^2$ rated nodes are beyond
@@ -23,16 +21,15 @@ def leave_one_out_content(
     the formula of leave-one-out residuals. So those who are known stand as newcomers with the same concepts do.
 
     Args:
-        posterior: Kept samples.
-        encoder: The content encoder of the kind.
+        samples: The trained network.
         kind: `user` or `item`.
-        messages: Content messages to the nodes.
         counts: Number of training ratings of each node, `[num_nodes]`.
     """
-    shares, spread = _shares(messages, counts > 0), posterior.factor_variance(kind)
+    posterior = samples.posterior
+    shares, spread = _shares(samples.network.messages(kind).content, counts > 0), posterior.factor_variance(kind)
     pulls = {name: spread / posterior.content_variance(kind, name).clamp_min(1e-8) for name in shares}
-    content, factors = posterior.content_embeddings(encoder, kind, messages), posterior.factors(kind)
-    for number, epsilon in enumerate(factors):
+    content = samples.content_embeddings(kind)
+    for number, epsilon in enumerate(posterior.factors(kind)):
         own = torch.zeros_like(epsilon)
         for name, (node, squared, others) in shares.items():
             own.index_add_(0, node, squared[:, None] / (others[:, None] + pulls[name][number]))
@@ -48,8 +45,8 @@ def _shares(messages: Messages, known: Tensor) -> dict[str, tuple[Tensor, Tensor
     (node, column), squared = matrix.indices(), matrix.values().square()
     total = torch.zeros(matrix.shape[1]).index_add_(0, column, squared * known[node])
     others = (total[column] - squared).clamp_min(0)
-    found, start = {}, 0
+    shares, start = {}, 0
     for name, width in messages.num_sources.items():
-        mine = (column >= start) & (column < start + width)
-        found[name], start = (node[mine], squared[mine], others[mine]), start + width
-    return found
+        of_relation = (column >= start) & (column < start + width)
+        shares[name], start = (node[of_relation], squared[of_relation], others[of_relation]), start + width
+    return shares

@@ -10,8 +10,7 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
-from models.network.encoder import Messages, RelationalEncoder
-from models.posterior import Posterior
+from models.posterior import SampledNetwork
 
 __all__ = ["Residuals", "drawn_residuals"]
 
@@ -57,32 +56,30 @@ class Residuals:
     @torch.no_grad()
     def of(
         cls,
-        posterior: Posterior,
-        encoder: RelationalEncoder,
+        samples: SampledNetwork,
         kind: str,
-        messages: Messages,
-        rows: Tensor,
         counts: Tensor,
         *,
         beyond_others: Tensor | None = None,
         expected: Tensor | None = None,
     ) -> Residuals:
-        """Take them from the rows of rated nodes.
+        """Take them from the embeddings of rated nodes.
 
         Args:
-            posterior: Kept samples.
-            encoder: The content encoder of the kind.
+            samples: The trained network, in the samples that answer for new nodes.
             kind: `user` or `item`.
-            messages: Content messages to the nodes.
-            rows: Rows of the nodes, warm where they are rated, `[num_samples, num_nodes, size]`.
             counts: Numbers of training ratings, `[num_nodes]`.
-            beyond_others: What they are beyond content that the others taught, of the same shape, if it is known.
+            beyond_others: What nodes are beyond content that the others taught, `[num_samples, num_nodes, size]`, if known.
             expected: What is to be expected of a node beyond its content, `[num_samples, size]`; by default what all share.
         """
-        shared, content = posterior.shared(kind), posterior.content_embeddings(encoder, kind, messages)
+        shared, content, rows = (
+            samples.posterior.shared(kind),
+            samples.content_embeddings(kind),
+            samples.embeddings(kind),
+        )
         weight = counts.float() / counts.sum().clamp_min(1)
         beyond, means = [], []
-        for number in range(len(posterior)):
+        for number in range(len(samples)):
             residual = rows[number] - content[number]
             if beyond_others is not None:
                 residual = (residual + beyond_others[number]) / 2
@@ -103,7 +100,7 @@ class Residuals:
         expected. A single sample has no spread to draw from: there a node is its content and what is expected.
         """
         num_samples, _, size = self.beyond.shape
-        found = torch.zeros(num_samples, len(ids), size)
+        residuals = torch.zeros(num_samples, len(ids), size)
         even = torch.arange(0, num_samples, 2)
         for place, raw_id in enumerate(ids if num_samples > 1 and int(self.counts.sum()) else ()):
             seed = int.from_bytes(sha256(f"{kind}\n{raw_id}".encode()).digest()[:7])
@@ -111,6 +108,6 @@ class Residuals:
             chance = torch.rand(len(even), generator=generator, dtype=torch.float64)
             picked = torch.searchsorted(self._up_to, chance * self._up_to[-1], right=True)
             drawn = self.beyond[even, picked].float() - self.mean[even]
-            found[0::2, place] = drawn
-            found[1::2, place] = -drawn[: num_samples // 2]
-        return found if self.expected is None else found + self.expected[:, None]
+            residuals[0::2, place] = drawn
+            residuals[1::2, place] = -drawn[: num_samples // 2]
+        return residuals if self.expected is None else residuals + self.expected[:, None]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.cold.fold_in import UserEmbedding
+from models.posterior import UserEmbedding
 
 __all__ = ["SentenceMap"]
 

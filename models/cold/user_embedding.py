@@ -1,4 +1,4 @@
-"""The taste of someone new, in the samples that can answer for them: what lists, predictions and additions share."""
+"""The embedding of someone new, in the samples that can answer for them: what lists, predictions and additions share."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kg.schema import USER
-from models.cold.fold_in import UserEmbedding, user_embedding_from_history
-from models.trained import Trained
+from models.cold.trained_network import TrainedNetwork
+from models.posterior import SampledNetwork, UserEmbedding
 
 __all__ = ["user_embedding_of", "user_embeddings_of"]
 
 
 def user_embeddings_of(
-    recommender: Trained, item: NDArray[np.int64], level: NDArray[np.int64], content: Tensor | None = None
+    recommender: TrainedNetwork, item: NDArray[np.int64], level: NDArray[np.int64], content: Tensor | None = None
 ) -> tuple[UserEmbedding | None, UserEmbedding]:
-    """Return the taste of someone new who rated items at levels: in all samples, and in those that know new items.
+    """Return the embedding of someone new who rated items at levels: in all samples, and in those that know new items.
 
     What known users turned out to be stands in for a cold view, so all samples can answer. Only where nobody is known, or
     where ratings are mere choices, those that trained the cold view answer alone.
@@ -36,33 +36,24 @@ def user_embeddings_of(
         return None, user_embedding_of(
             recommender, item, level, content=None if content is None else content[:num_cold]
         )
-    taste = _read(
-        recommender, "warm", item, level, content=content, prior=prior, user_thresholds=recommender.user_thresholds
-    )
-    return taste, taste.part(slice(num_cold))
+    thresholds = recommender.user_thresholds
+    embedding = _folded_in(recommender.samples, item, level, content=content, prior=prior, thresholds=thresholds)
+    return embedding, embedding.part(slice(num_cold))
 
 
 def user_embedding_of(
-    recommender: Trained,
+    recommender: TrainedNetwork,
     item: NDArray[np.int64],
     level: NDArray[np.int64],
     weight: float = 1.0,
     content: Tensor | None = None,
 ) -> UserEmbedding:
-    """Return the taste that the cold view and items rated at levels give; a weight below 1 is less evidence than a rating."""
-    return _read(recommender, "cold", item, level, weight=weight, content=content)
+    """Return the embedding that the cold view and items rated at levels give; a weight below 1 is less evidence than a rating."""
+    return _folded_in(recommender.cold_samples, item, level, weight=weight, content=content)
 
 
-def _read(
-    recommender: Trained, phase: str, item: NDArray[np.int64], level: NDArray[np.int64], **known: Any
+def _folded_in(
+    samples: SampledNetwork, item: NDArray[np.int64], level: NDArray[np.int64], **known: Any
 ) -> UserEmbedding:
-    """Return what the samples of a phase make of ratings, and of what else is known of the person."""
-    return user_embedding_from_history(
-        getattr(recommender.posterior, phase),
-        getattr(recommender.predictor, phase),
-        recommender.data,
-        torch.from_numpy(item),
-        torch.from_numpy(level.astype(np.int64)),
-        generator=torch.Generator().manual_seed(0),
-        **known,
-    )
+    rated, levels = torch.from_numpy(item), torch.from_numpy(level.astype(np.int64))
+    return samples.fold_in(USER, rated, levels, generator=torch.Generator().manual_seed(0), **known)

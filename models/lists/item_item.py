@@ -12,8 +12,9 @@ from kg.ratings import Ratings
 from models.lists.content import Content
 from models.lists.inverse import inverse_of
 from models.lists.item_regression import ItemRegression, RegressionSettings, chosen_settings, damped
+from models.lists.smoothing import smoothed
 
-__all__ = ["ContentRegression", "ItemItemModel"]
+__all__ = ["ContentRegression", "ItemItemModel", "chosen_by"]
 
 LARGEST_CATALOGUE = 20_000  # items up to which the matrix of items by items is whole ...
 HEAD = 10_000  # ... and of how many it is beyond: 400 MB, four times that while it is made
@@ -37,7 +38,7 @@ class ItemItemModel:
     EASE does (arXiv:1905.03375), but to what content says: $M_{ij} = -(n_j / n_i)^{1/4} A_{ij} / A_{jj}$ with
     $A = (K + \alpha I)^{-1}$, the kernel ridge regression of an item on the content of the others, and $n_i$ the number of
     users of an item. An item that nobody chose follows from content by $M = A K_{\cdot c}$, around the user's share of
-    items, and has no other term. So content speaks alone for new items and gives way as choices come in; and a new user
+    items, which is asked what the user's choices suggest (`models.lists.smoothing`), and has no other term. So content speaks alone for new items and gives way as choices come in; and a new user
     needs no training: any set of items is a row $b$. What many chose is damped by $(n_j / \bar n)^{-\delta}$, which is
     part of $a$ and $W$; the ridge and $\delta$ are chosen on a tenth of the choices, where nothing but choices is known.
 
@@ -87,12 +88,12 @@ class ItemItemModel:
         if not len(warm):
             return cls(weights, base)
         content_regression = ContentRegression.of(warm, content, content_ridge)
+        chosen = chosen_by(train)[:, warm]
         if len(cold):
-            weights[np.ix_(warm, cold)] = content_regression.columns(content, cold)
+            weights[np.ix_(warm, cold)] = smoothed(chosen, content_regression.columns(content, cold))
         from_content = content_regression.inverse
         from_content /= -from_content.diagonal()[None, :]
         np.fill_diagonal(from_content, 0.0)
-        chosen = _chosen(train)[:, warm]
         counts = np.asarray(chosen.sum(axis=0), dtype=np.float32)
         # Content regresses choices weighed by n^(-1/4): else those of popular items would decide nearly alone.
         spread = counts**0.25
@@ -183,7 +184,7 @@ class ContentRegression:
         return regression + (1.0 - regression.sum(axis=0)) / max(len(self.warm), 1)
 
 
-def _chosen(train: Ratings) -> sparse.csr_array:
+def chosen_by(train: Ratings) -> sparse.csr_array:
     """Return who chose what among users with a choice, as ones `[num_active_users, num_items]`; pairs count once."""
     ones = np.ones(len(train), dtype=np.float32)
     table = sparse.csr_array((ones, (train.user, train.item)), shape=(train.num_users, train.num_items))

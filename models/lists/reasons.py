@@ -13,9 +13,8 @@ from torch import Tensor
 from kg.graph import KnowledgeGraph
 from kg.queries.provenance import Origin, origin_of
 from kg.schema import ITEM, EdgeType
-from models.inputs import relation_name
-from models.network.graph_inputs import GraphInputs, MessageType
-from models.posterior import Posterior, rows_of
+from models.network.graph_inputs import MessageType
+from models.posterior import SampledNetwork
 
 __all__ = ["Reason", "origin_of_message", "reasons_of_items", "relation_words"]
 
@@ -50,7 +49,7 @@ def relation_words(relation: str) -> str:
 
 @torch.no_grad()
 def reasons_of_items(
-    posterior: Posterior, data: GraphInputs, graph: KnowledgeGraph, rows: Tensor, items: NDArray[np.int64], *, most: int
+    samples: SampledNetwork, graph: KnowledgeGraph, rows: Tensor, items: NDArray[np.int64], *, most: int
 ) -> list[list[Reason]]:
     r"""Return the concepts of each of several items that speak for it most, largest first.
 
@@ -58,8 +57,7 @@ def reasons_of_items(
     $w^r_{ic} (\langle z_u, T_r[c] \rangle + T_r[c]_{\mathrm{bias}})$.
 
     Args:
-        posterior: Kept samples.
-        data: Graph inputs.
+        samples: The trained network.
         graph: Labels of the concepts.
         rows: The user's rows, `[num_samples, embedding_size + 1]`.
         items: Item indices, `[num_given_items]`, all different.
@@ -68,22 +66,14 @@ def reasons_of_items(
     messages_for: list[list[tuple[float, MessageType, int]]] = [[] for _ in items]
     if not most or not len(items):
         return [[] for _ in items]
-    place = torch.full((int(data[ITEM].num_nodes),), -1)
-    place[torch.from_numpy(items)] = torch.arange(len(items))
-    for edge_type in data[ITEM].content:
-        edges = data[edge_type]
-        of_edge = place[edges.edge_index[1]]
-        chosen = torch.nonzero(of_edge >= 0)[:, 0]
-        if not len(chosen):
-            continue
-        table = posterior.table(ITEM, "content", relation_name(edge_type))
-        messages = rows_of(table, edges.table_row[chosen]).float()
+    for place, message in samples.edge_messages(ITEM, "content", torch.from_numpy(items)):
+        assert message.relation is not None
+        messages = message.rows.float()
         products = torch.bmm(rows[:, None, :-1], messages[..., :-1].mT)[:, 0] + messages[..., -1]
-        scores = products.mean(0) * edges.edge_weight[chosen]
-        concepts = edges.edge_index[0][chosen].tolist()
-        for number, concept, score in zip(of_edge[chosen].tolist(), concepts, scores.tolist(), strict=True):
+        scores = products.mean(0) * message.weight
+        for number, concept, score in zip(place.tolist(), message.senders, scores.tolist(), strict=True):
             if score > 0:
-                messages_for[number].append((score, edge_type, concept))
+                messages_for[number].append((score, message.relation, concept))
     return [
         [
             Reason(

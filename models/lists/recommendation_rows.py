@@ -14,8 +14,8 @@ from torch import Tensor
 from kg.graph import Nodes
 from kg.schema import ITEM, USER
 from models.lists.reasons import Reason
+from models.lists.trained import Trained
 from models.posterior import expected_value, interval
-from models.trained import Trained
 
 __all__ = [
     "AVERAGE",
@@ -23,6 +23,7 @@ __all__ = [
     "FEW",
     "POPULARITY",
     "recommendations",
+    "rows_of_pairs",
     "sources",
     "sources_by_content",
     "sources_of_pairs",
@@ -106,6 +107,14 @@ def recommendations(
             ],
         }
     )
+
+
+def rows_of_pairs(
+    pairs: Sequence[tuple[str, str]], probabilities: Tensor, levels: NDArray[np.float32], based_on: Sequence[str]
+) -> pd.DataFrame:
+    """Return predictions as a table: `user`, `item`, `score`, `low`, `high`, `source`, one row a pair."""
+    users, items = [user for user, _ in pairs], [item for _, item in pairs]
+    return pd.DataFrame({"user": users, "item": items, **stars_of(probabilities, levels), "source": list(based_on)})
 
 
 def why_empty(rows: pd.DataFrame, note: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from kg.errors import InputError
 from kg.ratings import Ratings
 from models.lists.content import Content
 from models.lists.ranking import best_of
-from models.trained import Trained
+from models.lists.trained import Trained
 
 __all__ = ["POOL", "Reranker", "check_weights", "greedy", "pool_of", "self_information"]
 

@@ -12,8 +12,8 @@ from kg.schema import ITEM, USER
 from models.lists.ranking import best_of
 from models.lists.reasons import relation_words
 from models.lists.recommendation_rows import sources, sources_by_content, why_empty
+from models.lists.trained import Trained
 from models.posterior import Predictor
-from models.trained import Trained
 
 __all__ = ["similar_items", "similarity_to"]
 
@@ -24,9 +24,9 @@ def similar_items(recommender: Trained, item: str, k: int) -> pd.DataFrame:
     """Return the items most like one, best first: `id`, `label`, `similarity` in [-1, 1], `source`, `shares`."""
     index = recommender.graph.items.vocabulary.index_of(item)
     predictor, users = recommender.predictor, recommender.learned(USER)
-    similarity = similarity_to(predictor.cold, index, users)
-    if bool(predictor.known_items[index]) and predictor.warm is not predictor.cold:
-        similarity = torch.where(predictor.known_items, similarity_to(predictor.warm, index, users), similarity)
+    similarity = similarity_to(predictor.cold_samples, index, users)
+    if bool(predictor.known_items[index]) and predictor.samples is not predictor.cold_samples:
+        similarity = torch.where(predictor.known_items, similarity_to(predictor.samples, index, users), similarity)
     scores = similarity.numpy().copy()
     scores[~recommender.graph.items.present] = -np.inf
     scores[index] = -np.inf

@@ -14,11 +14,10 @@ from torch import Tensor
 from kg.errors import InputError
 from kg.rating_levels import nearest_level
 from kg.schema import USER
-from models.cold.fold_in import UserEmbedding
 from models.cold.joining import content_of_user
 from models.cold.user_embedding import user_embeddings_of
-from models.posterior import PhasedPredictor
-from models.trained import Trained
+from models.lists.trained import Trained
+from models.posterior import PhasedPredictor, UserEmbedding
 
 __all__ = ["UserQuery", "known_user_query", "levels_of", "user_query_of_history"]
 
@@ -50,11 +49,11 @@ class UserQuery:
         """Return the level probabilities of items, by default all, `[num_items, num_levels]`."""
         known = predictor.known_items if items is None else predictor.known_items[items]
         if self.warm is None or not known.any():
-            return predictor.cold.for_rows(self.cold.rows, self.cold.preferences, items)
-        warm = predictor.warm.for_rows(self.warm.rows, self.warm.preferences, items)
+            return predictor.cold_samples.for_rows(self.cold.rows, self.cold.preferences, items)
+        warm = predictor.samples.for_rows(self.warm.rows, self.warm.preferences, items)
         if not known.all():
             new = torch.nonzero(~known)[:, 0]
-            warm[new] = predictor.cold.for_rows(
+            warm[new] = predictor.cold_samples.for_rows(
                 self.cold.rows, self.cold.preferences, new if items is None else items[new]
             )
         return warm
@@ -65,8 +64,8 @@ def known_user_query(recommender: Trained, user: str) -> UserQuery:
     index = recommender.graph.users.vocabulary.index_of(user)
     predictor = recommender.predictor
     return UserQuery(
-        warm=UserEmbedding.learned(predictor.warm, index) if predictor.known_users[index] else None,
-        cold=UserEmbedding.learned(predictor.cold, index),
+        warm=UserEmbedding.learned(predictor.samples, index) if predictor.known_users[index] else None,
+        cold=UserEmbedding.learned(predictor.cold_samples, index),
         seen=recommender.seen_by(np.array([index]))[0],
         num_ratings=int(recommender.train.user_counts[index]),
         described=bool(recommender.with_concepts[USER][index]),

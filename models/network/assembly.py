@@ -12,7 +12,6 @@ from models.network.factors import Factors
 from models.network.head import OrdinalHead
 from models.network.hybrid import HybridInputs, HybridModel
 from models.network.message_names import HOP, RATED, RATED_BY, RATED_OVER
-from models.network.sessions import SessionTower
 from models.network.tower import ColdTower, NodeInputs, Tower
 
 __all__ = ["ModelSettings", "assemble"]
@@ -31,7 +30,6 @@ class ModelSettings:
         hop_scale: Of two-hop projections.
         factor_scale: Of latent factors.
         free_rows: Whether users and items have latent factors of their own; without, content and messages say all.
-        session_scale: Of what a day adds to a user.
     """
 
     embedding_size: int = 24
@@ -40,7 +38,6 @@ class ModelSettings:
     hop_scale: float = 0.05
     factor_scale: float = 0.3
     free_rows: bool = True
-    session_scale: float = 0.1
 
     @property
     def size(self) -> int:
@@ -67,7 +64,7 @@ def assemble(
     """Return a model for these inputs, with random starting values.
 
     Args:
-        inputs: Messages to users and items; sessions, if users differ from day to day.
+        inputs: Messages to users and items.
         shares: Share of each rating level in training, `[num_levels]`.
         settings: Sizes and starting scales.
         generator: Source of the starting values; None for tables without values, where samples bring them.
@@ -91,12 +88,10 @@ def assemble(
 
     users, items = tower(inputs.users), tower(inputs.items)
     cold_users, cold_items = cold_tower(users, inputs.users), cold_tower(items, inputs.items)
-    sessions = inputs.sessions
     return HybridModel(
         users=users,
         items=items,
         cold_users=cold_users,
         cold_items=cold_items,
         head=OrdinalHead(shares, inputs.users.content.num_nodes),
-        sessions=None if sessions is None else SessionTower(sessions, settings.size, settings.session_scale, generator),
     )

@@ -26,6 +26,9 @@ class GraphInputs:
     def __getitem__(self, key: str | MessageType) -> SimpleNamespace:
         return self._stores.setdefault(key, SimpleNamespace())
 
+    def __delitem__(self, key: str | MessageType) -> None:
+        del self._stores[key]
+
     def __copy__(self) -> GraphInputs:
         """Return the same values in containers of their own, so that one can be replaced without changing the original."""
         other = GraphInputs()

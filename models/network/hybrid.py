@@ -1,4 +1,4 @@
-"""The hybrid model: two towers, a head and, if wanted, sessions, composed; nothing else."""
+"""The hybrid model: two towers and a head, composed; nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from models.network.head import OrdinalHead
-from models.network.sessions import Sessions, SessionTower
 from models.network.tower import ColdTower, NodeInputs, Tower
 
 __all__ = ["HybridInputs", "HybridModel", "Representations"]
@@ -16,25 +15,19 @@ __all__ = ["HybridInputs", "HybridModel", "Representations"]
 
 @dataclass(frozen=True, eq=False)
 class HybridInputs:
-    """Messages to users and to items; and days of ratings, where users differ from day to day."""
+    """Messages to users and to items."""
 
     users: NodeInputs
     items: NodeInputs
-    sessions: Sessions | None = None
 
 
 class Representations(NamedTuple):
-    """Rows of all users and items, each `[num_nodes, embedding_size + 1]`, in both views.
-
-    `raters` are the rows that training ratings are scored by: those of sessions, `[num_sessions, embedding_size + 1]`;
-    without sessions, `users` themselves.
-    """
+    """Rows of all users and items, each `[num_nodes, embedding_size + 1]`, in both views."""
 
     users: Tensor
     items: Tensor
     cold_users: Tensor
     cold_items: Tensor
-    raters: Tensor
 
 
 class HybridModel(nn.Module):
@@ -46,7 +39,6 @@ class HybridModel(nn.Module):
         cold_users: Tower of users seen as if nobody knew their ratings.
         cold_items: Tower of items seen as if nobody had rated them.
         head: Likelihood of a rating given a score.
-        sessions: What a day adds to a user; left out, a user is the same on all days.
     """
 
     def __init__(
@@ -56,7 +48,6 @@ class HybridModel(nn.Module):
         cold_users: ColdTower,
         cold_items: ColdTower,
         head: OrdinalHead,
-        sessions: SessionTower | None = None,
     ) -> None:
         super().__init__()
         self.users = users
@@ -64,17 +55,14 @@ class HybridModel(nn.Module):
         self.cold_users = cold_users
         self.cold_items = cold_items
         self.head = head
-        self.sessions = sessions
 
     def forward(self, inputs: HybridInputs) -> Representations:
         """Return the representations of all users and items."""
         of_users = self.users.content(inputs.users.content)  # once for both views
         of_items = self.items.content(inputs.items.content)
-        users = self.users(of_users, inputs.users)
         return Representations(
-            users=users,
+            users=self.users(of_users, inputs.users),
             items=self.items(of_items, inputs.items),
             cold_users=self.cold_users(of_users),
             cold_items=self.cold_items(of_items),
-            raters=users if self.sessions is None else self.sessions(users, inputs.sessions),
         )

@@ -56,8 +56,8 @@ class LevelChances:
         Args:
             touching: Slope of log(1 - exp(-distance)) in each threshold's distance from the one below; 0 for the first.
         """
-        told, share = self.probability * self.slope, self.probability[:-1]
-        above, squares = (part.flip(0).cumsum(0).flip(0)[1:] for part in (told, told * self.slope))
+        slopes, share = self.probability * self.slope, self.probability[:-1]
+        above, squares = (part.flip(0).cumsum(0).flip(0)[1:] for part in (slopes, slopes * self.slope))
         own = (
             1 - self.cumulated + touching
         )  # of the level whose upper end alone is moved; those above are as for a score

@@ -90,13 +90,13 @@ class SparseOperator:
         self.tall = shape[0] >= shape[1]
         places = (rows.numpy(), columns.numpy())
         # Entries of one place are summed first: the curvature needs the square of the sum.
-        found = coo_array(
+        summed = coo_array(
             (values.numpy(), places if self.tall else places[::-1]), shape=shape if self.tall else shape[::-1]
         ).tocsr()
         pointers, inner = (
-            torch.from_numpy(part.astype(np.int32, copy=False)) for part in (found.indptr, found.indices)
+            torch.from_numpy(part.astype(np.int32, copy=False)) for part in (summed.indptr, summed.indices)
         )
-        self.compressed = Compressed(pointers, inner, torch.from_numpy(found.data), found.shape[1])
+        self.compressed = Compressed(pointers, inner, torch.from_numpy(summed.data), summed.shape[1])
 
     @property
     def matrix(self) -> Tensor:

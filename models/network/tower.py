@@ -18,7 +18,7 @@ class NodeInputs:
 
     Attributes:
         content: From concepts and text: known before anyone rated.
-        interactions: From rated neighbours, two hops, and dates: known from training ratings only.
+        interactions: From rated neighbours and over two hops: known from training ratings only.
     """
 
     content: Messages

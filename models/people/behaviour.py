@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.baselines import Biases
+from models.lists.trained import Trained
 from models.network.bilinear import bilinear
 from models.network.head import slopes
 from models.people.concept_table import ConceptTable
@@ -20,7 +21,6 @@ from models.people.interests import TasteSpace, unit_of_score
 from models.people.own_tastes import OwnTastes
 from models.people.relation_ridges import relation_ridges
 from models.people.user_similarity import UserSimilarity
-from models.trained import Trained
 
 __all__ = ["Behaviour"]
 
@@ -60,14 +60,16 @@ class Behaviour:
         """Compute all of it from a trained model."""
         train, predictor = recommender.train, recommender.predictor
         concepts = ConceptTable.of(recommender.data, recommender.graph)
-        ridge = relation_ridges(concepts, predictor.warm, train)
-        unit = unit_of_score(predictor.warm, train, recommender.levels)
-        warm = cold = TasteSpace.of(concepts, predictor.warm, train, unit, ridge=ridge)
-        if predictor.cold is not predictor.warm:
-            cold = warm.part(slice(predictor.num_cold), unit_of_score(predictor.cold, train, recommender.levels))
+        ridge = relation_ridges(concepts, predictor.samples, train)
+        unit = unit_of_score(predictor.samples, train, recommender.levels)
+        warm = cold = TasteSpace.of(concepts, predictor.samples, train, unit, ridge=ridge)
+        if predictor.cold_samples is not predictor.samples:
+            cold = warm.part(
+                slice(predictor.num_cold), unit_of_score(predictor.cold_samples, train, recommender.levels)
+            )
         biases = own = None
         if not recommender.implicit:
-            own = OwnTastes.of(concepts, predictor.warm, train, recommender.levels)
+            own = OwnTastes.of(concepts, predictor.samples, train, recommender.levels)
             biases = Biases(recommender.scale).fit(train)
         num_items = np.asarray(concepts.holds.sum(axis=0))
         share = np.asarray(train.item_counts @ concepts.holds, dtype=np.float64) / max(len(train), 1)
@@ -86,7 +88,7 @@ class Behaviour:
             expected=None if biases is None else biases.unclipped(train.user, train.item),
             share=share,
             common=(num_items >= LEAST_ITEMS) & (share >= LEAST_SHARE) & (share < 1),
-            similarity=UserSimilarity.of(predictor.warm, warm.average, torch.from_numpy(train.item_counts > 0)),
+            similarity=UserSimilarity.of(predictor.samples, warm.average, torch.from_numpy(train.item_counts > 0)),
         )
 
     def ratings_of(self, user: int) -> NDArray[np.int64]:
@@ -110,9 +112,9 @@ class Behaviour:
             settled: Positions of concepts whose weights were set, and so are certain.
         """
         item = self.recommender.train.item[self.ratings_of(user)]
-        space, phase = self.warm, self.recommender.predictor.warm
+        space, phase = self.warm, self.recommender.predictor.samples
         if not len(item):
-            space, phase = self.cold, self.recommender.predictor.cold
+            space, phase = self.cold, self.recommender.predictor.cold_samples
         rows = phase.users[:, user] if rows is None else rows
         beyond = space.open_variance(rows)
         if self.own is not None:

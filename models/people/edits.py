@@ -10,11 +10,10 @@ from torch import Tensor
 
 from kg.errors import InputError
 from kg.schema import USER
-from models.cold.fold_in import UserEmbedding
-from models.network.bilinear import with_one
+from models.network.bilinear import bilinear, with_one
 from models.network.head import slopes
 from models.people.interests import TasteSpace
-from models.posterior import Posterior, Predictor
+from models.posterior import SampledNetwork, UserEmbedding
 
 __all__ = ["what_ratings_settle", "with_weights"]
 
@@ -64,7 +63,7 @@ def with_weights(
 
 
 @torch.no_grad()
-def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, item: Tensor, level: Tensor) -> Tensor:
+def what_ratings_settle(samples: SampledNetwork, user: int, item: Tensor, level: Tensor) -> Tensor:
     r"""Return the precision of a user's embedding, `[num_samples, embedding_size + 1, embedding_size + 1]`, in double precision.
 
     $$\Sigma^{-1} = \sum_j h_j \tilde z_j \tilde z_j^\top + S^{-1}$$
@@ -73,19 +72,18 @@ def what_ratings_settle(posterior: Posterior, predictor: Predictor, user: int, i
     $S$ the covariance of the latent factors.
 
     Args:
-        posterior: Kept samples.
-        predictor: Rows of all nodes in them.
+        samples: The trained network.
         user: User index.
         item: Items the user rated, possibly none.
         level: Level of each of these ratings.
     """
+    predictor = samples.predictor
     rows, preferences = predictor.users[:, user], predictor.preferences[:, user]
-    covariance = posterior.factor_covariance(USER) if len(item) else posterior.residual_covariance(USER)
-    precision = torch.linalg.inv(covariance.double())
+    precision = torch.linalg.inv(samples.covariance_prior(USER, rated=bool(len(item))).covariance.double())
     if not len(item):
         return precision
     partners = predictor.items[:, item].double()
     design = with_one(partners)
-    score = (design @ rows.double()[..., None])[..., 0] + partners[..., -1]
+    score = bilinear(rows.double()[:, None], partners)
     _, information = slopes(score, predictor.thresholds.double()[:, None], preferences.double()[:, None], level)
     return precision + design.mT @ (information[..., None] * design)

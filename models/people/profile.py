@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from kg.errors import InputError
 from kg.rating_levels import nearest_level
 from kg.schema import USER
-from models.cold.fold_in import UserEmbedding
 from models.lists.recommendation_rows import AVERAGE, DEMOGRAPHICS, FEW
+from models.lists.trained import Trained
 from models.lists.user_query import UserQuery, known_user_query
 from models.people.behaviour import Behaviour
 from models.people.concept_interest import Evidence, Interest
@@ -26,8 +26,7 @@ from models.people.edits import what_ratings_settle, with_weights
 from models.people.habits import Habits, habits_of
 from models.people.interests import TasteSpace
 from models.people.profile_summary import sentence_of, tags_of
-from models.posterior import Posterior, Predictor
-from models.trained import Trained
+from models.posterior import SampledNetwork, UserEmbedding
 
 __all__ = ["Profile", "profile_of"]
 
@@ -140,8 +139,8 @@ def profile_of(behaviour: Behaviour, user: str, lists: Lists) -> Profile:
     reader = _Reader(
         behaviour=behaviour,
         user=index,
-        warm=UserEmbedding.learned(recommender.predictor.warm, index),
-        cold=UserEmbedding.learned(recommender.predictor.cold, index),
+        warm=UserEmbedding.learned(recommender.predictor.samples, index),
+        cold=UserEmbedding.learned(recommender.predictor.cold_samples, index),
         weights=behaviour.weights(index),
         edits={},
         lists=lists,
@@ -196,14 +195,13 @@ class _Reader:
         if recommender.implicit:
             level = torch.full_like(level, len(recommender.levels) - 1)
 
-        def with_wanted(posterior: Posterior, phase: Predictor, space: TasteSpace) -> UserEmbedding:
-            precision = what_ratings_settle(posterior, phase, self.user, item, level)
-            return with_weights(UserEmbedding.learned(phase, self.user), precision, space, wanted)
+        def with_wanted(samples: SampledNetwork, space: TasteSpace) -> UserEmbedding:
+            precision = what_ratings_settle(samples, self.user, item, level)
+            return with_weights(UserEmbedding.learned(samples.predictor, self.user), precision, space, wanted)
 
-        posterior, predictor = recommender.posterior, recommender.predictor
-        cold = warm = with_wanted(posterior.warm, predictor.warm, behaviour.warm)
-        if predictor.warm is not predictor.cold:
-            cold = with_wanted(posterior.cold, predictor.cold, behaviour.cold)
+        cold = warm = with_wanted(recommender.samples, behaviour.warm)
+        if len(recommender.samples) > len(recommender.cold_samples):
+            cold = with_wanted(recommender.cold_samples, behaviour.cold)
         rows = (warm if len(self.ratings) else cold).rows
         weights = behaviour.weights(self.user, rows, list(wanted))
         return replace(self, warm=warm, cold=cold, weights=weights, edits=edits)

@@ -146,7 +146,7 @@ def segments_of(behaviour: Behaviour, k: int, *, seed: int = 0) -> Segments:
             "no concept has five items and a hundredth of the ratings, so nothing can set users apart; "
             "describe the items by concepts and build the graph again"
         )
-    rows = recommender.predictor.warm.users[:, users]
+    rows = recommender.predictor.samples.users[:, users]
     weights, num_samples = behaviour.warm.mean_weights(rows)[:, chosen], len(rows)
     labels = cluster(weights, k, seed=seed)
     others = [cluster(weights, k, seed=seed + 1 + number) for number in range(OTHER_SEEDS)]

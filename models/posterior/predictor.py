@@ -11,7 +11,6 @@ from torch import Tensor
 from models.network.bilinear import bilinear, with_one
 from models.network.head import level_probabilities
 from models.network.likelihood import chance_of_at_least, level_chances
-from models.posterior.dated import DatedUsers
 
 __all__ = ["Predictor", "by_node", "expected_value", "interval", "rows_of"]
 
@@ -26,18 +25,16 @@ class Predictor:
     """Rows of all users and items in every sample.
 
     Attributes:
-        users: `[num_samples, num_users, embedding_size + 1]`; where users differ from day to day, the mean of their days.
+        users: `[num_samples, num_users, embedding_size + 1]`.
         items: `[num_samples, num_items, embedding_size + 1]`.
         thresholds: `[num_samples, num_levels - 1]`.
         preferences: Of users for levels, `[num_samples, num_users, num_levels]`, zero for users without ratings.
-        dated: Rows of users at a date; None where the model knows no days.
     """
 
     users: Tensor
     items: Tensor
     thresholds: Tensor
     preferences: Tensor
-    dated: DatedUsers | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -49,31 +46,23 @@ class Predictor:
             items=self.items[chosen],
             thresholds=self.thresholds[chosen],
             preferences=self.preferences[chosen],
-            dated=None if self.dated is None else self.dated.part(chosen),
         )
 
     @torch.no_grad()
-    def probabilities(self, user: Tensor, item: Tensor, time: Tensor | None = None) -> Tensor:
+    def probabilities(self, user: Tensor, item: Tensor) -> Tensor:
         """Return the probability of each level for each pair, averaged over samples, `[num_pairs, num_levels]`.
 
         Args:
             user: int64 `[num_pairs]`.
             item: int64 `[num_pairs]`.
-            time: Unix times of the ratings, int64 `[num_pairs]`, if they are known and the model has `dated` users.
         """
         block = max(1, _BLOCK // (self.users.shape[0] * self.users.shape[2]))
         parts = []
         for start in range(0, len(user), block):
             u, i = user[start : start + block], item[start : start + block]
-            of_users = rows_of(self.users, u) if time is None else self._at(u, time[start : start + block])
-            scores = bilinear(of_users, rows_of(self.items, i))
+            scores = bilinear(rows_of(self.users, u), rows_of(self.items, i))
             parts.append(level_probabilities(scores, self.thresholds[:, None], rows_of(self.preferences, u)).mean(0))
         return torch.cat(parts) if parts else torch.zeros(0, self.thresholds.shape[1] + 1)
-
-    def _at(self, user: Tensor, time: Tensor) -> Tensor:
-        if self.dated is None:
-            raise ValueError("this model has learned no days; train with model.rating_dates=true")
-        return self.dated.rows(user, time)
 
     @torch.no_grad()
     def for_rows(self, rows: Tensor, preferences: Tensor, items: Tensor | None = None) -> Tensor:
@@ -110,8 +99,8 @@ class Predictor:
 
 def by_node(rows: Tensor) -> Tensor:
     """Return the same rows, `[num_samples, num_nodes, size]`, with those of a node side by side in memory: few are quick to read."""
-    found = np.empty((rows.shape[1], rows.shape[0], rows.shape[2]), dtype=np.float32)  # NumPy asks for large pages
-    return torch.from_numpy(found).copy_(rows.transpose(0, 1)).transpose(0, 1)
+    contiguous = np.empty((rows.shape[1], rows.shape[0], rows.shape[2]), dtype=np.float32)  # NumPy asks for large pages
+    return torch.from_numpy(contiguous).copy_(rows.transpose(0, 1)).transpose(0, 1)
 
 
 def rows_of(rows: Tensor, index: Tensor) -> Tensor:

@@ -13,8 +13,6 @@ from kg.schema import ITEM, USER
 from models.network.encoder import Messages, RelationalEncoder, parameter_key
 from models.network.head import rising
 from models.network.hybrid import HybridInputs, HybridModel
-from models.network.sessions import Sessions
-from models.posterior.dated import DatedUsers
 from models.posterior.predictor import Predictor, by_node, rows_of
 
 __all__ = ["Posterior"]
@@ -24,7 +22,6 @@ LARGE = 20_000  # items from which a list reads few of them
 TOGETHER = 8  # samples that are encoded at once: what is between stays small
 
 _STEPS, _PREFERENCES = "head.steps", "head.preferences"
-_WEEKS, _DAYS = "sessions.weeks", "sessions.residual"
 
 
 def _factors(kind: str) -> str:
@@ -76,12 +73,13 @@ class Posterior:
     `user` and `item`, groups `content` and `interactions`.
 
     Args:
-        samples: By name of the parameter, `[num_samples, *shape]`.
+        parameters: By name, `[num_samples, *shape]`.
         added: How many rows at the end of a parameter training has not seen.
     """
 
-    def __init__(self, samples: Mapping[str, Tensor], added: Mapping[str, int] | None = None) -> None:
-        self.samples: MutableMapping[str, Tensor] = samples if isinstance(samples, GrowingSamples) else dict(samples)
+    def __init__(self, parameters: Mapping[str, Tensor], added: Mapping[str, int] | None = None) -> None:
+        growing = isinstance(parameters, GrowingSamples)
+        self.parameters: MutableMapping[str, Tensor] = parameters if growing else dict(parameters)  # type: ignore[assignment]
         self._added = dict(added or {})
         self._covariances: dict[str, Tensor] = {}
 
@@ -104,16 +102,16 @@ class Posterior:
         return snapshot[_residual(kind)]
 
     def __len__(self) -> int:
-        return len(self.samples[_STEPS] if _STEPS in self.samples else next(iter(self.samples.values())))
+        return len(self.parameters[_STEPS] if _STEPS in self.parameters else next(iter(self.parameters.values())))
 
     @property
     def size(self) -> int:
         """Width of an embedding, with the bias."""
-        return self.samples[_factors(USER)].shape[2]
+        return self.parameters[_factors(USER)].shape[2]
 
     def part(self, chosen: slice) -> Posterior:
         """Return some of the samples, in the same memory."""
-        return Posterior({name: stacked[chosen] for name, stacked in self.samples.items()}, self._added)
+        return Posterior({name: stacked[chosen] for name, stacked in self.parameters.items()}, self._added)
 
     def extended(self, kind: str, residual: Tensor, preferences: Tensor) -> Posterior:
         """Return these samples with new nodes, whose spreads stay those of the nodes that training has seen.
@@ -127,48 +125,55 @@ class Posterior:
         if kind == USER:
             rows[_PREFERENCES] = preferences
         added = {name: self._added.get(name, 0) + part.shape[1] for name, part in rows.items()}
-        return Posterior(GrowingSamples(self.samples, rows), {**self._added, **added})
+        return Posterior(GrowingSamples(self.parameters, rows), {**self._added, **added})
 
     def with_residual(self, kind: str, nodes: Tensor, residual: Tensor) -> Posterior:
         """Return these samples with other residuals of some nodes, `[num_first_samples, num_given_nodes, size]`, in the first samples."""
-        changed = self.samples[_residual(kind)].clone()
+        changed = self.parameters[_residual(kind)].clone()
         changed[: len(residual), nodes] = residual
-        return Posterior({**self.samples, _residual(kind): changed}, self._added)
+        return Posterior({**self.parameters, _residual(kind): changed}, self._added)
 
-    def of_nodes(self, users: Tensor, items: Tensor, days: Tensor | None = None) -> Posterior:
-        """Return samples of a network whose nodes are some of these, which may repeat; it knows no days.
+    def of_nodes(self, users: Tensor, items: Tensor) -> Posterior:
+        """Return samples of a network whose nodes are some of these, which may repeat.
 
         Args:
             users: Which users, int64 `[num_chosen_users]`.
             items: Which items, int64 `[num_chosen_items]`.
-            days: What days add to these users on average, `[num_samples, num_chosen_users, size]`.
         """
-        chosen = {name: rows for name, rows in self.samples.items() if name not in (_WEEKS, _DAYS)}
+        chosen = dict(self.parameters)
         for kind, nodes in ((USER, users), (ITEM, items)):
             for name in (_factors(kind), _residual(kind)):
                 chosen[name] = chosen[name][:, nodes]
         chosen[_PREFERENCES] = chosen[_PREFERENCES][:, users]
-        if days is not None:
-            chosen[_factors(USER)] = chosen[_factors(USER)].float() + days
         return Posterior(chosen)
 
+    def without_dates(self, added: Mapping[str, Tensor]) -> Posterior:
+        """Return samples of before without messages along dates and days, which the network has no longer.
+
+        Args:
+            added: What these added to nodes, and now their latent factors do, by kind, `[num_samples, num_nodes, size]`.
+        """
+        left = {
+            name: rows
+            for name, rows in self.parameters.items()
+            if not name.startswith("sessions.") and not name.endswith("dated<week")
+        }
+        return Posterior(left | {_factors(kind): self.factors(kind) + rows for kind, rows in added.items()})
+
     def forgetting(
-        self, users: Tensor, senders: Mapping[tuple[str, str, str], Tensor], sessions: Tensor | None, model: HybridModel
+        self, users: Tensor, senders: Mapping[tuple[str, str, str], Tensor], model: HybridModel
     ) -> Posterior:
         """Return these samples without what is some users' alone, for a network that is left.
 
         Args:
             users: Users whose rows become zero, int64 `[num_gone]`.
             senders: Kind, group and message of each table that is left -> which of its rows stay, bool `[num_rows]`.
-            sessions: Which sessions stay, bool `[num_sessions]`; None without days.
             model: What the samples shall fit.
         """
         stay = {_table(*key): rows for key, rows in senders.items()}
-        if sessions is not None:
-            stay[_DAYS] = sessions
         left = {}
         for name, _ in model.named_parameters():
-            stacked = self.samples[name]
+            stacked = self.parameters[name]
             if name in (_factors(USER), _residual(USER), _PREFERENCES):
                 stacked = stacked.clone()
                 stacked[:, users] = 0
@@ -179,19 +184,19 @@ class Posterior:
 
     def shared(self, kind: str) -> Tensor:
         """Return what all nodes of a kind have in common in the cold view, `[num_samples, size]`."""
-        return self.samples[_shared(kind)][:, 0].float()
+        return self.parameters[_shared(kind)][:, 0].float()
 
     def residual(self, kind: str, nodes: Tensor | int | slice = slice(None)) -> Tensor:
         """Return what nodes are beyond their content and what all share, in the cold view, `[num_samples, num_given_nodes, size]`."""
-        return self.samples[_residual(kind)][:, nodes].float()
+        return self.parameters[_residual(kind)][:, nodes].float()
 
     def factors(self, kind: str, nodes: Tensor | int | slice = slice(None)) -> Tensor:
         """Return latent factors of nodes, with their bias, `[num_samples, num_given_nodes, size]`."""
-        return self.samples[_factors(kind)][:, nodes].float()
+        return self.parameters[_factors(kind)][:, nodes].float()
 
     def table(self, kind: str, group: str, message: str) -> Tensor:
         """Return the rows that senders of one message share with all receivers, half precision, `[num_samples, num_senders, size]`."""
-        return self.samples[_table(kind, group, message)]
+        return self.parameters[_table(kind, group, message)]
 
     def factor_covariance(self, kind: str) -> Tensor:
         """Return the covariance over the latent factors that training has seen, `[num_samples, size, size]`; kept once taken."""
@@ -211,7 +216,7 @@ class Posterior:
 
     def _covariance(self, name: str) -> Tensor:
         if name not in self._covariances:
-            rows = self.samples[name]
+            rows = self.parameters[name]
             learned = rows[:, : rows.shape[1] - self._added.get(name, 0)]
             covariance = torch.empty(len(rows), rows.shape[2], rows.shape[2])
             for number, sample in enumerate(learned):
@@ -224,7 +229,7 @@ class Posterior:
         """Yield a few samples at a time, in full precision."""
         for start in range(0, len(self), TOGETHER):
             chosen = slice(start, start + TOGETHER)
-            yield chosen, {name: stacked[chosen].float() for name, stacked in self.samples.items()}
+            yield chosen, {name: stacked[chosen].float() for name, stacked in self.parameters.items()}
 
     @torch.no_grad()
     def content_embeddings(
@@ -246,7 +251,7 @@ class Posterior:
         tables = {_table(kind, "content", name): name for name in named}
         others = [
             name
-            for name in self.samples
+            for name in self.parameters
             if name.startswith(prefix) and not name.startswith(_table(kind, "content", ""))
         ]
         embeddings = torch.zeros(len(self), messages.num_nodes, self.size)
@@ -254,7 +259,7 @@ class Posterior:
             chosen = slice(start, start + TOGETHER)
             parameters = {}
             for full in (*tables, *others):
-                rows, sender = self.samples[full][chosen], (senders or {}).get(tables.get(full, ""))
+                rows, sender = self.parameters[full][chosen], (senders or {}).get(tables.get(full, ""))
                 parameters[full.removeprefix(prefix)] = (rows if sender is None else rows_of(rows, sender)).float()
             embeddings[chosen] = functional_call(encoder, parameters, (messages,))
         return embeddings
@@ -263,7 +268,7 @@ class Posterior:
         """Return preferences of known users and of those that joined; of others training has only drawn what it believes of anyone."""
         place = torch.arange(len(known))
         joined = place >= len(known) - self._added.get(_PREFERENCES, 0)
-        return self.samples[_PREFERENCES].float() * (known | joined)[:, None]
+        return self.parameters[_PREFERENCES].float() * (known | joined)[:, None]
 
     @torch.no_grad()
     def predictor(
@@ -273,38 +278,21 @@ class Posterior:
 
         Args:
             model: The network whose parameters the samples are.
-            inputs: Messages to users and items; sessions, if the samples have them.
+            inputs: Messages to users and items.
             known_users: Which users have training ratings, bool `[num_users]`; the others get the cold view.
             known_items: Which items have training ratings, bool `[num_items]`.
         """
-        sessions = inputs.sessions
         # Written where they stay: a list of them, stacked afterwards, would hold all twice.
         users, items = (torch.empty(len(self), len(known), self.size) for known in (known_users, known_items))
-        timeless = users if sessions is None else torch.empty_like(users)
         for chosen, parameters in self._blocks():
             rows = functional_call(model, parameters, (inputs,), tie_weights=False)
-            warm = rows.users if sessions is None else sessions.mean_of_users(rows.raters)
-            users[chosen] = torch.where(known_users[:, None], warm, rows.cold_users)
-            if sessions is not None:
-                timeless[chosen] = torch.where(known_users[:, None], rows.users, rows.cold_users)
+            users[chosen] = torch.where(known_users[:, None], rows.users, rows.cold_users)
             items[chosen] = torch.where(known_items[:, None], rows.items, rows.cold_items)
         if items.shape[1] > LARGE:
             items = by_node(items)
         return Predictor(
             users=users,
             items=items,
-            thresholds=rising(self.samples[_STEPS]),
+            thresholds=rising(self.parameters[_STEPS]),
             preferences=self._known_preferences(known_users),
-            dated=None if sessions is None else self.dated(sessions, known_users, timeless),
         )
-
-    def dated(self, sessions: Sessions, known: Tensor, users: Tensor) -> DatedUsers:
-        """Return the embeddings of users at any date.
-
-        Args:
-            sessions: Days of the training ratings.
-            known: Which users have training ratings, bool `[num_users]`.
-            users: Embeddings without what a day adds, `[num_samples, num_users, size]`.
-        """
-        weeks, days = self.samples[_WEEKS].float(), self.samples[_DAYS]
-        return DatedUsers(sessions=sessions, known=known, users=users, weeks=weeks, residual=days)

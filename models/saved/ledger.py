@@ -16,8 +16,8 @@ from kg.growth.new_entities import NewEntities
 from kg.schema import USER
 from kg.storage.atomic import write_file
 from kg.storage.manifest import pretty
-from models.cold.joining import placed
-from models.trained import Trained
+from models.lists.new_items import joined
+from models.lists.trained import Trained
 
 __all__ = ["LEDGER_FILES", "Said", "read_ledger", "replayed", "said_of", "write_ledger"]
 
@@ -68,14 +68,14 @@ class Said:
 
 def said_of(recommender: Trained) -> list[Said]:
     """Return all that was added to a recommender since training, in order."""
-    place = len(recommender.item_vectors) - sum(len(found) for found in recommender.additions if found.kind != USER)
-    found = []
+    place = len(recommender.item_vectors) - sum(len(items) for items in recommender.additions if items.kind != USER)
+    calls = []
     for additions in recommender.additions:
         vectors = np.zeros((len(additions), recommender.item_vectors.shape[1]), dtype=np.float32)
         if additions.kind != USER:
             vectors = recommender.item_vectors[place : place + len(additions)]
             place += len(additions)
-        found.append(
+        calls.append(
             Said(
                 kind=additions.kind,
                 source=additions.source,
@@ -84,7 +84,7 @@ def said_of(recommender: Trained) -> list[Said]:
                 lines=additions.lines,
             )
         )
-    return found
+    return calls
 
 
 def write_ledger(said: Sequence[Said], folder: Path) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def replayed(recommender: Model, said: Sequence[Said]) -> Model:
             source=part.source,
             lines=part.lines,
         )
-        recommender = placed(recommender, additions, part.vectors)
+        recommender = joined(recommender, additions, part.vectors)
     return recommender
 
 

@@ -13,23 +13,23 @@ import numpy as np
 from kg.saved.mapped_graph import GRAPH_FILES, read_mapped_graph, write_mapped_graph
 from kg.storage.atomic import staged_directory, write_file
 from kg.storage.manifest import pretty, refuse_foreign, seal, unseal
+from models.lists.trained import Trained
 from models.network.assembly import ModelSettings
 from models.posterior import PhasedPosterior, Posterior
-from models.saved.cold_start_file import cold_start_of, cold_start_tensors
-from models.saved.embeddings_file import embeddings_of, embeddings_tensors
-from models.saved.flat import read_tensors, refuse_non_numbers, write_tensors
-from models.saved.inputs_file import data_of, inputs_tensors, projection_of, ratings_of, sessions_of, shape_of_inputs
-from models.saved.ledger import read_ledger, replayed, said_of, write_ledger
-from models.saved.lists_file import (
-    content_of,
-    content_regression_of,
-    item_item_of,
-    lists_tensors,
-    sentences_of,
-    shape_of_content,
+from models.saved.arrays import (
+    arrays_of,
+    cold_start_of,
+    data_of,
+    lists_of,
+    predictor_of,
+    projection_of,
+    ratings_of,
+    shape_of,
 )
+from models.saved.dates_of_before import without_dates
+from models.saved.flat import read_tensors, refuse_non_numbers, write_tensors
+from models.saved.ledger import read_ledger, replayed, said_of, write_ledger
 from models.text import TextEncoder
-from models.trained import Trained
 
 __all__ = ["COMMAND", "FORMAT_NAME", "FORMAT_VERSION", "check_run", "read_run", "save_run", "write_parts"]
 
@@ -60,16 +60,9 @@ def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[s
     Raises:
         InputError: If a weight is infinite or no number.
     """
-    tensors = {
-        "model": dict(trained.posterior.warm.samples),
-        "embeddings": embeddings_tensors(trained.predictor),
-        "inputs": inputs_tensors(trained),
-        "lists": lists_tensors(trained),
-        "newcomers": cold_start_tensors(trained),
-    }
     write_mapped_graph(trained.graph, folder)
-    for name in TENSOR_FILES:
-        write_tensors(folder / f"{name}.safetensors", tensors[name])
+    for name, tensors in arrays_of(trained).items():
+        write_tensors(folder / f"{name}.safetensors", tensors)
     facts = {
         "levels": trained.levels.tolist(),
         "scale": list(trained.scale),
@@ -78,8 +71,7 @@ def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[s
         "encoder": {"name": trained.encoder.name, "max_length": trained.encoder.max_length},
         "num_cold": trained.posterior.num_cold,
         "expects_users": trained.posterior.expects_users,
-        "inputs": shape_of_inputs(trained),
-        "content": shape_of_content(trained.content),
+        **shape_of(trained),
     }
     write_file(folder / "recommender.json", pretty(facts))
     content = {
@@ -121,29 +113,29 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
     refuse_non_numbers(samples, directory / "model.safetensors")  # every answer would be
     graph = read_mapped_graph(directory)
     low, high = facts["scale"]
-    sessions = sessions_of(inputs, facts["inputs"])
-    posterior = PhasedPosterior(Posterior(samples), facts["num_cold"], facts["expects_users"])
+    data = data_of(inputs, facts["inputs"])
+    posterior = PhasedPosterior(
+        without_dates(Posterior(samples), data, embeddings), facts["num_cold"], facts["expects_users"]
+    )
+    settings = {name: value for name, value in facts["settings"].items() if name != "session_scale"}
+    of_lists, content_regression = lists_of(lists, facts["content"])
     trained = model(
         graph=graph,
         train=ratings_of(inputs, len(graph.users), len(graph.items)),
         levels=np.array(facts["levels"], dtype=np.float32),
-        settings=ModelSettings(**facts["settings"]),
+        settings=ModelSettings(**settings),
         posterior=posterior,
-        data=data_of(inputs, facts["inputs"]),
-        item_vectors=lists["items/vectors"].numpy(),
-        item_item=item_item_of(lists),
+        data=data,
         encoder=TextEncoder(facts["encoder"]["name"], max_length=facts["encoder"]["max_length"]),
         encoder_fingerprint=manifest["encoder"],
         scale=(low, high),
         relevant_from=facts["relevant_from"],
-        content=content_of(lists, facts["content"]),
         projection=projection_of(inputs),
-        sessions=sessions,
-        sentences=sentences_of(lists),
+        **of_lists,
     )
     trained.restore(
-        predictor=embeddings_of(embeddings, posterior, sessions),
-        content_regression=content_regression_of(lists),
+        predictor=predictor_of(embeddings, posterior.num_cold),
+        content_regression=content_regression,
         **cold_start_of(cold_start),
     )
     return replayed(trained, read_ledger(directory, manifest["files"]))

@@ -13,12 +13,12 @@ import pytest
 from scipy.stats import spearmanr
 
 from benchmarks.film_tastes import run_film_world, taste_tables
+from benchmarks.film_world import NOISE, Activity, film_concepts, simulate
 from benchmarks.taste_ceiling import best_estimates, chances_of
 from benchmarks.taste_measures import by_activity, correlations, coverage_of_weights, stars_of_a_star
 from kg.errors import InputError
 from models.people.concept_weights import ConceptWeights
 from models.recommender import Recommender
-from training.films import NOISE, Activity, film_concepts, simulate
 from training.recipes import quick
 
 

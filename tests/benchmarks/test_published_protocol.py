@@ -25,7 +25,6 @@ from kg.description import Description
 from kg.errors import InputError
 from kg.ratings import Ratings
 from models.baselines import Ease
-from training.bundle import load_run
 from training.chosen_baselines import BASELINES, settings_sentence
 from training.comparison import benchmark_run
 from training.comparison.benchmark_run import NOT_LIKED, UNRATED, UNSEEN, BenchmarkRun
@@ -40,7 +39,6 @@ from training.isolation import ChildError
 from training.metrics import paired_bootstrap_p
 from training.predictions import Predictions, Scorers
 from training.progress import Progress, silent
-from training.report import evaluation_report
 from training.splits import make_split
 
 ROWS = [
@@ -331,27 +329,6 @@ def test_variants_and_repeats_are_rows(world: Path, in_this_process: list[str]) 
     table = summary(found.rows, protocol, "warm").set_index("model")
     assert table.loc["mean, 2 splits", "kgrec better"].endswith(" of 2")
     assert len(list((world / "out" / "rows").iterdir())) == 2 * len(per_split)
-
-
-def test_only_the_dated_variant_is_told_the_test_dates(world: Path, in_this_process: list[str]) -> None:
-    header, *lines = (world / "ratings.csv").read_text().split()
-    times = np.random.default_rng(1).integers(0, 100 * 86_400, len(lines)).tolist()
-    dated = [f"{line},{time}" for line, time in zip(lines, times, strict=True)]
-    (world / "ratings.csv").write_text("\n".join([f"{header},time", *dated]) + "\n")
-    change = ("model.rating_dates=true",)
-    protocol = protocol_of(world, variants={"days": change, "test date": change}, dated=frozenset({"test date"}))
-    found = {row["model"]: row for row in bench(world, [THREES], protocol).rows}
-    assert [name for name, row in found.items() if row["uses_test_date"]] == ["kgrec, test date"]
-    without, told = found["kgrec, days"], found["kgrec, test date"]
-    assert without["rmse"] != told["rmse"]
-    assert without["ndcg@20"] == told["ndcg@20"]  # the same samples, and a list is for no date
-    run = load_run(world / "out" / "runs" / "kgrec-test-date-0")
-    for dates, row in ((False, without), (True, told)):
-        report = evaluation_report(run, baselines=False, dates=dates)
-        assert report["uses_test_date"] is dates
-        assert report["parts"]["warm"]["rmse"]["value"] == pytest.approx(row["rmse"])
-    table = summary([*found.values()], protocol, "warm").set_index("model")
-    assert table.loc["kgrec, test date", "test date"] == "used"
 
 
 def test_disliked_items_of_training_are_candidates_only_where_the_protocol_says_so(

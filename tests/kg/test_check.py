@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from kg.build import build
-from kg.check import check
+from kg.check import check, validate
 from kg.checks.findings import Finding, agree
 from kg.checks.measures import measures
 from kg.checks.shapes import ShapesFile
@@ -23,7 +23,6 @@ from kg.description import Description
 from kg.errors import InputError
 from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.schema import ITEM, USER, EdgeType
-from kg.validate import validate
 from kg.vocabulary import Vocabulary
 from training.cli import app
 
@@ -302,7 +301,7 @@ def test_an_edge_of_an_unknown_source_is_refused_at_birth(sound: Dataset) -> Non
 @given(size=st.integers(1, 40))
 def test_the_size_of_the_batches_changes_nothing(size: int, spoilt: Dataset) -> None:
     stated = measures(spoilt, now=NOW)
-    assert validate(spoilt, stated=stated, batch=size) == validate(spoilt, stated=stated)
+    assert validate(spoilt, stated, batch=size) == validate(spoilt, stated)
 
 
 @pytest.fixture(scope="module")

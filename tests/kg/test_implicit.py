@@ -239,7 +239,7 @@ CASES = {
     "empty user in the second file": (change("later.csv", "w,0", ",0"), "later.csv", 3, "expected a user id"),
     "item beyond the lines": (change("later.csv", "w,0", "w,4"), "later.csv", 3, "item '4' has no row"),
     "column missing in the second file": (change("later.csv", "user,item", "user,thing"), "later.csv", None, "expected a column 'item'"),
-    "times in one file only": (change("train.csv", "user,item\nu,0\nv,0\nu,1", "user,item,time\nu,0,1\nv,0,1\nu,1,1"), "later.csv", None, "expected a column 'time'"),
+    "times in one file only": (change("train.csv", "user,item\nu,0\nv,0\nu,1", "user,item,time\nu,0,1\nv,0,1\nu,1,1"), "later.csv", None, "expected times as in train.csv, found none"),
     "unknown pair in a part": (change("w.csv", "v,1", "v,1\nw,1"), "w.csv", 3, "choice of item '1' by user 'w' is not among the ratings, as are 1 of the 2 here"),
     "unknown user in a part": (change("w.csv", "v,1", "v,1\nx,1"), "w.csv", 3, "user 'x' has no row"),
     "parts overlap": (change("d.csv", "u,3", "u,3\nv,1"), "d.csv", 3, "item '1' by user 'v' is in the part 'warm' and here in 'cold_items'"),

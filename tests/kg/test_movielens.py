@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import stat
 import threading
 import zipfile
@@ -33,8 +32,7 @@ class Site:
 
     content: bytes = field(default_factory=archive)
     cuts: list[int] = field(default_factory=list)
-    ranges: list[str | None] = field(default_factory=list)
-    understands_ranges: bool = True
+    num_asked: int = 0
     url: str = ""
 
     @property
@@ -48,22 +46,14 @@ def site() -> Iterator[Site]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = self.headers.get("Range")
-            served.ranges.append(asked)
-            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and served.understands_ranges else 0
+            served.num_asked += 1
             if self.path != "/ml-100k.zip":
                 self.send_error(404)
                 return
-            if start >= len(served.content):
-                self.send_error(416)
-                return
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(served.content) - 1}/{len(served.content)}")
-            self.send_header("Content-Length", str(len(served.content) - start))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(served.content)))
             self.end_headers()
-            body = served.content[start:]
-            self.wfile.write(body[: served.cuts.pop(0)] if served.cuts else body)
+            self.wfile.write(served.content[: served.cuts.pop(0)] if served.cuts else served.content)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -87,31 +77,17 @@ def test_fetch_unpacks_the_archive_and_leaves_nothing_else(site: Site, tmp_path:
     assert fetch("ml-100k", tmp_path, url="http://127.0.0.1:1/") == folder
 
 
-def test_an_interrupted_transfer_goes_on_where_it_stopped(site: Site, tmp_path: Path) -> None:
+def test_an_interrupted_transfer_is_tried_again(site: Site, tmp_path: Path) -> None:
     site.cuts = [1000, 500]
-    fetch("ml-100k", tmp_path, url=site.url, sha=site.sha)
-    assert site.ranges == [None, "bytes=1000-", "bytes=1500-"]
-
-
-def test_the_next_run_goes_on_after_too_many_interruptions(site: Site, tmp_path: Path) -> None:
-    site.cuts = [1000, 0, 0]
-    with pytest.raises(InputError, match="run the same command again to go on"):
-        fetch("ml-100k", tmp_path, url=site.url, sha=site.sha)
-    assert not (tmp_path / "ml-100k").exists()
-    fetch("ml-100k", tmp_path, url=site.url, sha=site.sha)
-    assert site.ranges[-1] == "bytes=1000-"
-
-
-def test_a_site_without_ranges_starts_over(site: Site, tmp_path: Path) -> None:
-    site.cuts, site.understands_ranges = [1000], False
-    fetch("ml-100k", tmp_path, url=site.url, sha=site.sha)
-    assert len(site.ranges) == 2
-
-
-def test_a_whole_archive_that_was_not_unpacked_is_not_fetched_again(site: Site, tmp_path: Path) -> None:
-    (tmp_path / ".ml-100k.zip.part").write_bytes(site.content)
     assert fetch("ml-100k", tmp_path, url=site.url, sha=site.sha).is_dir()
-    assert site.ranges == [f"bytes={len(site.content)}-"]
+    assert site.num_asked == 3
+
+
+def test_after_too_many_interruptions_nothing_is_left(site: Site, tmp_path: Path) -> None:
+    site.cuts = [1000, 0, 0]
+    with pytest.raises(InputError, match="could not be fetched"):
+        fetch("ml-100k", tmp_path, url=site.url, sha=site.sha)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_wrong_checksum_is_refused_and_the_archive_removed(site: Site, tmp_path: Path) -> None:
@@ -120,24 +96,24 @@ def test_a_wrong_checksum_is_refused_and_the_archive_removed(site: Site, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["../evil", "/evil", "ml-100k/../../evil", "ml-100k\\..\\evil", "c:/evil"])
-def test_paths_that_leave_the_folder_are_refused(site: Site, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["../evil", "/evil", "ml-100k/../../evil", "ml-100k/a/../../../evil", "ml-100k/..", "c:/evil"]
+)
+def test_paths_that_leave_the_folder_are_not_followed(site: Site, tmp_path: Path, name: str) -> None:
     site.content = archive((name, b"x"))
-    with pytest.raises(InputError, match="outside its folder"):
-        fetch("ml-100k", tmp_path / "data", url=site.url, sha=site.sha)
-    assert not (tmp_path / "data" / "ml-100k").exists()
+    folder = fetch("ml-100k", tmp_path / "data", url=site.url, sha=site.sha)
+    assert sorted(path.name for path in folder.iterdir()) == ["u.data", "u.item", "u.user"]
     assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
 
 
-def test_links_in_the_archive_are_refused(site: Site, tmp_path: Path) -> None:
+def test_links_in_the_archive_become_plain_files(site: Site, tmp_path: Path) -> None:
     content = io.BytesIO(archive())
     with zipfile.ZipFile(content, "a") as file:
         link = zipfile.ZipInfo("ml-100k/link")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         file.writestr(link, "/etc")
     site.content = content.getvalue()
-    with pytest.raises(InputError, match="outside its folder"):
-        fetch("ml-100k", tmp_path, url=site.url, sha=site.sha)
+    assert not (fetch("ml-100k", tmp_path, url=site.url, sha=site.sha) / "link").is_symlink()
 
 
 def test_other_archives_are_refused(site: Site, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from kg.vocabulary import Vocabulary
 from models.inputs import InputLimits, graph_inputs, hybrid_inputs
 from models.network.graph_inputs import GraphInputs
 
-WEEK = 7 * 86_400
 HALF, THIRD = 2**-0.5, 3**-0.5
 
 
@@ -50,7 +49,6 @@ def ratings(values: tuple[float, ...] = (5, 3, 4, 1)) -> Ratings:
         user=np.array([0, 0, 1, 1]),
         item=np.array([0, 1, 0, 2]),
         value=np.array(values),
-        time=np.array([0, WEEK // 2, WEEK, 31 * WEEK]),
         num_users=3,
         num_items=4,
     )
@@ -125,35 +123,6 @@ def test_two_hops_are_kept_to_small_relations() -> None:
     assert "hop_text" in data[USER].features["interactions"]
 
 
-def test_dates_are_a_histogram_that_sums_to_one() -> None:
-    data = graph_inputs(world(), ratings(), TEXT)
-    # User 0 rated in week 0 and in the middle between weeks 0 and 1; user 1 in week 1 and in the last.
-    of_user = {pair: weight for pair, weight in summed(data, USER).items() if weight}
-    assert of_user == pytest.approx({(0, 0): 0.75, (1, 0): 0.25, (1, 1): 0.5, (31, 1): 0.5})
-    of_item = {pair: weight for pair, weight in summed(data, ITEM).items() if weight}
-    assert of_item == pytest.approx({(0, 0): 0.5, (1, 0): 0.5, (0, 1): 0.5, (1, 1): 0.5, (31, 2): 1})
-
-
-def test_a_longer_history_has_wider_bins() -> None:
-    longer = replace(ratings(), time=np.array([0, WEEK, 2 * WEEK, 62 * WEEK]))
-    of_user = {pair: weight for pair, weight in summed(graph_inputs(world(), longer, TEXT), USER).items() if weight}
-    assert of_user == pytest.approx({(0, 0): 0.75, (1, 0): 0.25, (1, 1): 0.5, (31, 1): 0.5})
-
-
-def summed(data: GraphInputs, kind: str) -> dict[tuple[int, int], float]:
-    """Weights of dates; a bin may speak to a node once for each rating."""
-    found: dict[tuple[int, int], float] = {}
-    edge = data["week", "dated", kind]
-    for (start, end), weight in zip(edge.edge_index.T.tolist(), edge.edge_weight.tolist(), strict=True):
-        found[start, end] = found.get((start, end), 0.0) + weight
-    return found
-
-
-def test_without_times_there_are_no_dates() -> None:
-    data = graph_inputs(world(), replace(ratings(), time=None), TEXT)
-    assert "week" not in data.node_types
-
-
 def tensors(data: GraphInputs) -> dict[str, torch.Tensor]:
     """Every tensor of the inputs by name."""
     found = {}
@@ -193,7 +162,6 @@ def test_who_rated_what_does_matter() -> None:
         ("text", "text", "genre/genre/item"),
         ("neighbours", "rated", "hop_genre"),
         ("two_hops", "hop_", "item/rated/user"),
-        ("dates", "dated", "item/rated/user"),
     ],
 )
 def test_a_part_left_out_sends_nothing_and_the_others_stay(part: str, gone: str, left: str) -> None:
@@ -207,7 +175,7 @@ def test_a_part_left_out_sends_nothing_and_the_others_stay(part: str, gone: str,
 
 
 def test_everything_left_out_leaves_empty_inputs() -> None:
-    parts = frozenset({"concepts", "text", "neighbours", "two_hops", "dates"})
+    parts = frozenset({"concepts", "text", "neighbours", "two_hops"})
     inputs = hybrid_inputs(graph_inputs(world(), ratings(), TEXT, InputLimits(leave_out=parts)))
     for side in (inputs.users, inputs.items):
         assert side.content.operator is None

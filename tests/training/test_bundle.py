@@ -219,7 +219,7 @@ def test_weights_that_are_no_numbers_are_not_written(
     original: tuple[Recommender, Path], tmp_path: Path, value: float
 ) -> None:
     recommender = original[0]
-    samples = {name: stacked.clone() for name, stacked in recommender.posterior.warm.samples.items()}
+    samples = {name: stacked.clone() for name, stacked in recommender.posterior.samples.parameters.items()}
     table = next(iter(sorted(samples)))
     samples[table].view(-1)[0] = value
     spoilt = replace(recommender, posterior=PhasedPosterior.single(Posterior(samples)))

@@ -24,7 +24,6 @@ from training.experiment import Experiment
 USERS, ITEMS, RATINGS = 12, 15, 90
 SMALL = ModelConfig(embedding_size=3)
 LANGEVIN = RunConfig(model=SMALL, training=LangevinConfig(epochs=36, burn_in=17, hold=5, keep_every=3, chains=2))
-DATED = LANGEVIN.model_copy(update={"model": SMALL.model_copy(update={"rating_dates": True}), "seed": 5})
 ADAMW = RunConfig(
     model=SMALL,
     split=SplitConfig(validation_share=0.2),
@@ -89,18 +88,17 @@ def experiment(dataset: Dataset, config: RunConfig, dies_at: int | None = None) 
 
 
 def name_of(config: RunConfig) -> str:
-    return "dated" if config.model.rating_dates else config.training.method
+    return config.training.method
 
 
 @pytest.fixture(scope="module")
 def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[PhasedPosterior, Records]]:
     """Samples and history of runs that nothing interrupts, by name."""
     found = {}
-    for config in (LANGEVIN, DATED, ADAMW):
+    for config in (LANGEVIN, ADAMW):
         made = experiment(dataset, config)
         samples = made.run(tmp_path_factory.mktemp("whole") / "checkpoint")
         found[name_of(config)] = (samples, made.history.records)
-    assert "warm/sessions.residual" in found["dated"][0].tensors()
     return found
 
 
@@ -118,12 +116,12 @@ def without_seconds(records: Records) -> Records:
 
 def test_two_chains_keep_what_they_should(whole: dict[str, tuple[PhasedPosterior, Records]]) -> None:
     samples, records = whole["langevin"]
-    assert len(samples.cold) == 2 * len(range(17, 24, 3))  # a third of the 19 steps after burn-in
+    assert len(samples.cold_samples) == 2 * len(range(17, 24, 3))  # a third of the 19 steps after burn-in
     later = 2 * len(range(26, 36, 3))  # what is left after two steps to settle
-    assert len(samples.warm) == len(samples.cold) + later
+    assert len(samples.samples) == len(samples.cold_samples) + later
     assert [record["epoch"] for record in records] == [*range(36), *range(36)]
-    assert len(whole["adamw"][0].warm) == 1
-    assert whole["adamw"][0].cold is whole["adamw"][0].warm
+    assert len(whole["adamw"][0].samples) == 1
+    assert whole["adamw"][0].cold_samples is whole["adamw"][0].samples
 
 
 # Before the first checkpoint, at one, between two; in burn-in and after it; in the second chain; at the last step.
@@ -135,7 +133,6 @@ def test_two_chains_keep_what_they_should(whole: dict[str, tuple[PhasedPosterior
         (LANGEVIN, [19, 28, 29]),
         (LANGEVIN, [36, 37]),
         (LANGEVIN, [25, 60, 72]),
-        (DATED, [19, 28, 60]),
         (ADAMW, [1]),
         (ADAMW, [7, 20]),
         (ADAMW, [24]),

@@ -21,7 +21,7 @@ LANGEVIN = st.builds(
     step_size=st.floats(1e-4, 1),
 )
 ADAMW = st.builds(AdamWConfig, learning_rate=st.floats(1e-5, 1), clip_norm=st.none() | st.floats(1e-3, 9))
-PARTS = st.lists(st.sampled_from(["concepts", "text", "neighbours", "two_hops", "dates"]), unique=True).map(tuple)
+PARTS = st.lists(st.sampled_from(["concepts", "text", "neighbours", "two_hops"]), unique=True).map(tuple)
 CONFIGS = st.builds(
     RunConfig,
     seed=st.integers(0, 2**40),
@@ -52,11 +52,11 @@ def test_recipes_are_valid_configurations(recipe: str, num_ratings: int) -> None
 def test_overrides_change_what_they_name_and_nothing_else() -> None:
     before = RunConfig()
     after = before.updated(
-        ["training.epochs=800", "model.leave_out=[text, dates]", "text.encoder=my/folder", "seed = 7"]
+        ["training.epochs=800", "model.leave_out=[text, concepts]", "text.encoder=my/folder", "seed = 7"]
     )
     assert isinstance(after.training, LangevinConfig)
     assert (after.training.epochs, after.seed, after.text.encoder) == (800, 7, "my/folder")
-    assert after.model.leave_out == ("text", "dates")
+    assert after.model.leave_out == ("text", "concepts")
     back = after.updated(
         [
             f"training.epochs={before.training.epochs}",
@@ -67,6 +67,16 @@ def test_overrides_change_what_they_name_and_nothing_else() -> None:
     )
     assert back == before
     assert before == RunConfig()
+
+
+def test_a_setting_of_before_that_asks_for_nothing_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("model: {rating_dates: false, leave_out: [dates, text], absences: 2}")
+    assert RunConfig.load(file).model == ModelConfig(leave_out=("text",), negative_samples=2)
+    file.write_text("model: {rating_dates: true}")
+    with pytest.raises(InputError, match=r"model\.rating_dates is gone.*train again"):
+        RunConfig.load(file)
+    assert RunConfig.of_run(file) == RunConfig()  # a finished run has learned what it has
 
 
 def test_another_method_starts_from_its_own_defaults() -> None:
@@ -93,6 +103,7 @@ def test_another_method_starts_from_its_own_defaults() -> None:
         ("seed=-1", ["seed", "greater than or equal to 0", "-1"]),
         ("training.method=sgd", ["training", "sgd", "adamw"]),
         ("text.encoder=[a", ["text.encoder", "[a"]),
+        ("model.rating_dates=true", ["model.rating_dates is gone", "leave it out and train again"]),
     ],
 )
 def test_a_wrong_override_is_a_sentence(assignment: str, words: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,16 +35,16 @@ def autoregression(phi: float, shape: tuple[int, ...], seed: int = 0) -> np.ndar
 def test_the_halves_of_one_chain_by_hand() -> None:
     """Halves 1 2 3 4 and 5 6 7 8: W = 5/3, B = 4 * 8 = 32, so R-hat = sqrt(3/4 + 32 / (4 * 5/3))."""
     found = diagnose("all", np.arange(1.0, 9.0)[None], np.zeros((1, 8, 0)))
-    assert found.loss_r_hat == pytest.approx(math.sqrt(0.75 + 4.8))
-    assert (found.prediction_r_hat, found.prediction_ess) == (None, None)
+    assert found["loss"]["r_hat"] == pytest.approx(math.sqrt(0.75 + 4.8), abs=1e-4)
+    assert found["predictions"] == dict.fromkeys(("r_hat", "r_hat_high", "ess", "ess_low"))
 
 
 def test_several_chains_are_arviz_split_r_hat() -> None:
     draws = np.random.default_rng(0).normal(size=(3, 41)) + np.array([0.0, 0.5, 1.0])[:, None]
     draws = draws[:, :40]
     found = diagnose("warm", draws, np.zeros((3, 40, 0)))
-    assert found.loss_r_hat == pytest.approx(float(array_stats.rhat(draws, method="split")))
-    assert found.loss_ess == pytest.approx(float(array_stats.ess(draws, method="bulk")))
+    assert found["loss"]["r_hat"] == pytest.approx(float(array_stats.rhat(draws, method="split")), abs=1e-4)
+    assert found["loss"]["ess"] == pytest.approx(float(array_stats.ess(draws, method="bulk")), abs=0.1)
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.5, 0.9])
@@ -51,53 +52,43 @@ def test_the_effective_size_of_an_autoregression(phi: float) -> None:
     """The law: n (1 - phi) / (1 + phi)."""
     draws = autoregression(phi, (4, 1000, 200))
     found = diagnose("warm", draws[..., 0], draws)
-    expected = 4000 * (1 - phi) / (1 + phi)
-    assert found.prediction_ess == pytest.approx(expected, rel=0.1)
-    assert found.prediction_ess_low is not None
-    assert found.prediction_ess is not None
-    assert found.prediction_ess_low < found.prediction_ess
-    assert found.prediction_r_hat == pytest.approx(1.0, abs=0.02)  # 1 + 4 / effective size
-    assert found.warnings == ()
+    predictions = found["predictions"]
+    assert predictions["ess"] == pytest.approx(4000 * (1 - phi) / (1 + phi), rel=0.1)
+    assert predictions["ess_low"] < predictions["ess"]
+    assert predictions["r_hat"] == pytest.approx(1.0, abs=0.02)  # 1 + 4 / effective size
+    assert found["warnings"] == []
 
 
 def test_a_drift_is_told_with_its_remedy() -> None:
     drift = np.linspace(0, 5, 200) + np.random.default_rng(0).normal(size=200)
     found = diagnose("cold", drift[None], np.random.default_rng(1).normal(size=(1, 90, 200)))
-    (warning,) = found.warnings
+    (warning,) = found["warnings"]
     assert "cold phase did not come to rest" in warning
-    assert f"{found.loss_r_hat:.2f}" in warning
+    assert f"{found['loss']['r_hat']:.2f}" in warning
     assert "training.epochs" in warning
-    assert found.as_json()["warnings"] == [warning]
     still = diagnose("cold", drift[None] - np.linspace(0, 5, 200), np.random.default_rng(1).normal(size=(1, 90, 200)))
-    assert still.warnings == ()
+    assert still["warnings"] == []
 
 
 def test_chains_that_disagree_are_told() -> None:
     apart = np.random.default_rng(2).normal(size=(2, 300)) + np.array([[0.0], [2.0]])
-    assert diagnose("warm", apart, np.random.default_rng(3).normal(size=(2, 90, 5))).warnings
+    assert diagnose("warm", apart, np.random.default_rng(3).normal(size=(2, 90, 5)))["warnings"]
 
 
 def test_samples_that_hardly_move_are_told() -> None:
     draws = autoregression(0.97, (1, 90, 200))
     found = diagnose("warm", np.random.default_rng(4).normal(size=(1, 300)), draws)
-    (warning,) = found.warnings
+    (warning,) = found["warnings"]
     assert "90 samples of the warm phase" in warning
     assert "training.chains" in warning
 
 
 def test_what_never_moves_is_at_rest_and_too_few_draws_say_nothing() -> None:
     still = diagnose("all", np.ones((1, 20)), np.ones((1, 20, 3)))
-    assert (still.loss_r_hat, still.loss_ess, still.prediction_ess) == (1.0, 20.0, 20.0)
+    assert (still["loss"], still["predictions"]["ess"]) == ({"r_hat": 1.0, "ess": 20.0}, 20.0)
     few = diagnose("all", np.arange(7.0)[None], np.zeros((1, 7, 3)))
-    assert few.as_json()["loss"] == {"r_hat": None, "ess": None}
-    assert few.warnings == ()
-
-
-def test_wrong_input_is_refused() -> None:
-    with pytest.raises(ValueError, match="num_chains, num_steps"):
-        diagnose("all", np.zeros((2, 10)), np.zeros((1, 10, 3)))
-    with pytest.raises(ValueError, match="finite"):
-        diagnose("all", np.array([[1.0, np.nan]]), np.zeros((1, 10, 3)))
+    assert few["loss"] == {"r_hat": None, "ess": None}
+    assert few["warnings"] == []
 
 
 def short_run(dataset: Dataset, folder: Path, *settings: str) -> Path:
@@ -115,7 +106,7 @@ def test_a_run_tells_of_both_phases_and_of_all_chains(
 ) -> None:
     seen: list[tuple[str, np.ndarray, np.ndarray]] = []
 
-    def spy(phase: str, loss: np.ndarray, predictions: np.ndarray) -> diagnostics.Diagnostics:
+    def spy(phase: str, loss: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
         seen.append((phase, loss, predictions))
         return diagnose(phase, loss, predictions)
 
@@ -151,7 +142,7 @@ def test_chains_that_lost_samples_to_the_guard_are_not_told_apart() -> None:
     assert diagnostics._by_chain(predictions, 2, uneven=True).shape == (2, 3, 0)
     np.testing.assert_array_equal(diagnostics._by_chain(predictions, 1, uneven=True)[0], predictions)
     np.testing.assert_array_equal(diagnostics._by_chain(predictions[:6], 2, uneven=False)[1], predictions[3:6])
-    assert diagnose("all", np.zeros((2, 20)), np.zeros((2, 20, 0))).prediction_ess is None
+    assert diagnose("all", np.zeros((2, 20)), np.zeros((2, 20, 0)))["predictions"]["ess"] is None
 
 
 def test_one_phase_is_all_and_gradient_descent_has_no_samples_to_diagnose(

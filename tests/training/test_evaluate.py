@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -23,8 +23,8 @@ from models.recommender import Recommender
 from training import predictions as evaluation
 from training.chosen_baselines import BASELINES
 from training.commands.console import metrics_table
-from training.evaluate import evaluate, told_apart
-from training.predictions import LIST_LENGTH, Predictions, Scorers
+from training.evaluate import evaluate, refined_parts
+from training.predictions import LIST_LENGTH
 
 USERS, ITEMS, COLD = 30, 60, 12  # the last items are cold
 LEVELS = np.array([1, 2, 3, 4, 5], dtype=np.float32)
@@ -39,7 +39,6 @@ class StandIn:
     chances: NDArray[np.float32]
     scores: NDArray[np.float32]
     relevant_from: float = 4.0
-    sessions: None = None
 
     @property
     def levels(self) -> NDArray[np.float32]:
@@ -246,12 +245,12 @@ def test_masked_validation_ratings_are_nobodys_candidates(world: tuple[StandIn, 
         measured(model, test, baselines=False, mask_validation=True)
 
 
-def test_a_warm_part_of_a_file_is_told_apart_from_its_new_users_and_items() -> None:
+def test_a_warm_part_of_a_file_is_refined_parts_from_its_new_users_and_items() -> None:
     def ratings(user: list[int], item: list[int]) -> Ratings:
         return Ratings(user=user, item=item, value=[4.0] * len(user), num_users=4, num_items=4)
 
     train, warm = ratings([0, 1], [0, 1]), ratings([0, 0, 2, 3], [1, 3, 0, 3])
-    found = told_apart({"warm": warm}, train)
+    found = refined_parts({"warm": warm}, train)
     rows = {name: list(zip(part.user.tolist(), part.item.tolist(), strict=True)) for name, part in found.items()}
     assert rows == {
         "warm": [(0, 1), (0, 3), (2, 0), (3, 3)],
@@ -260,9 +259,9 @@ def test_a_warm_part_of_a_file_is_told_apart_from_its_new_users_and_items() -> N
         "cold_users": [(2, 0), (3, 3)],
     }
     own = ratings([1], [2])
-    assert told_apart({"warm": warm, "cold_items": own}, train)["cold_items"] is own
-    assert list(told_apart({"warm": train}, train)) == ["warm"]
-    assert list(told_apart({"cold_items": warm}, train)) == ["cold_items"]
+    assert refined_parts({"warm": warm, "cold_items": own}, train)["cold_items"] is own
+    assert list(refined_parts({"warm": train}, train)) == ["warm"]
+    assert list(refined_parts({"cold_items": warm}, train)) == ["cold_items"]
 
 
 def test_a_constant_scorer_is_a_random_one() -> None:
@@ -300,26 +299,6 @@ def test_liking_starts_at_the_limit_itself(world: tuple[StandIn, dict[str, Ratin
     assert measured(model, fours, baselines=False)["parts"]["warm"]["num_users_ranked"] > 0
     model.relevant_from = 4.5
     assert measured(model, fours, baselines=False)["parts"]["warm"]["num_users_ranked"] == 0
-
-
-def test_dates_need_a_model_that_knows_them_and_ratings_that_have_them() -> None:
-    asked = []
-
-    def dated(user: NDArray[np.int64], item: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.float32]:
-        asked.append(time.tolist())
-        return np.full((len(user), 5), 0.2, dtype=np.float32)
-
-    part = Ratings(user=np.array([1, 0]), item=np.array([0, 0]), value=np.array([5, 4]), num_users=2, num_items=1)
-    timed = replace(part, time=np.array([7, 3]))
-    options: dict[str, Any] = {"known": part, "levels": LEVELS, "relevant_from": 4.0}
-    knows = Scorers(probabilities=lambda user, item: dated(user, item, np.zeros(0)), dated=dated)
-    Predictions.ask(knows, "warm", timed, **options)
-    Predictions.ask(knows, "warm", timed, dates=True, **options)
-    assert asked == [[], [7, 3]]
-    with pytest.raises(InputError, match="have no times"):
-        Predictions.ask(knows, "warm", part, dates=True, **options)
-    with pytest.raises(InputError, match=r"model\.rating_dates=true"):
-        Predictions.ask(replace(knows, dated=None), "warm", timed, dates=True, **options)
 
 
 def test_evaluation_repeats_itself_and_blocks_do_not_show(

@@ -28,7 +28,7 @@ from training.langevin import LangevinSampler
 from training.loop import EpochRecord, NonFiniteLossError
 from training.runs import train_run
 from training.sampling import LangevinTraining
-from training.scale_prior import ScalePrior
+from training.scale_priors import ScalePrior
 
 USERS, ITEMS, RATINGS = 10, 12, 80
 CONFIG = RunConfig(
@@ -104,8 +104,8 @@ def test_a_healthy_chain_is_left_alone(dataset: Dataset, tmp_path: Path) -> None
     made = experiment(dataset)
     samples = made.run(tmp_path / "checkpoint")
     assert made.guard_events == []
-    assert len(samples.cold) == 2 * COLD
-    assert len(samples.warm) == 2 * (COLD + WARM)
+    assert len(samples.cold_samples) == 2 * COLD
+    assert len(samples.samples) == 2 * (COLD + WARM)
 
 
 @pytest.mark.parametrize("kick", [60.0, math.nan])
@@ -126,7 +126,7 @@ def test_a_chain_that_leaves_its_level_goes_back_with_half_the_step(
     # The good state is that of step 40: what was sampled in steps 40 to 46 is dropped.
     dropped = len([step for step in range(34, 60, 2) if 40 <= step <= 46])
     assert dropped == 4
-    assert len(samples.warm) == 2 * (COLD + WARM - dropped)
+    assert len(samples.samples) == 2 * (COLD + WARM - dropped)
     losses = [record["loss"] for record in made.history.records]
     assert max(losses[40:60]) < max(losses[20:40]) + SLACK + SPREADS / math.sqrt(RATINGS)
     assert all(bool(torch.isfinite(tensor).all()) for tensor in samples.tensors().values())
@@ -137,11 +137,11 @@ def test_the_chain_before_a_kick_is_that_without(
 ) -> None:
     """Kept samples are those of the healthy chain up to the good state, bit by bit."""
     rare_checkpoints(monkeypatch)
-    healthy = experiment(dataset).run(tmp_path / "healthy").warm.part(slice(0, 2 * COLD + 3))
+    healthy = experiment(dataset).run(tmp_path / "healthy").samples.part(slice(0, 2 * COLD + 3))
     kicked_after(monkeypatch, {46: 60.0})
-    found = experiment(dataset).run(tmp_path / "kicked").warm.part(slice(0, 2 * COLD + 3))
-    for name, tensor in healthy.samples.items():
-        assert torch.equal(found.samples[name], tensor), name
+    found = experiment(dataset).run(tmp_path / "kicked").samples.part(slice(0, 2 * COLD + 3))
+    for name, tensor in healthy.parameters.items():
+        assert torch.equal(found.parameters[name], tensor), name
 
 
 def test_a_kick_at_the_last_step_leaves_no_bad_sample(
@@ -153,7 +153,7 @@ def test_a_kick_at_the_last_step_leaves_no_bad_sample(
     samples = made.run(tmp_path / "checkpoint")
     assert [event["step"] for event in made.guard_events if event["chain"] == 0] == [58, 60]
     assert all(bool(torch.isfinite(tensor).all()) for tensor in samples.tensors().values())
-    assert float(samples.warm.samples["users.factors.rows"].abs().max()) < 20
+    assert float(samples.samples.parameters["users.factors.rows"].abs().max()) < 20
 
 
 # Before the kick; between kick and checkpoint, which is written every third step; after both; in the second chain.

@@ -21,7 +21,7 @@ from training.cli import app
 from training.commands.console import recommendation_table
 from training.config import RunConfig
 from training.experiment import Experiment
-from training.films import simulate, write_source
+from training.films import write_film_source
 from training.report import evaluation_report
 from training.runs import train_run
 
@@ -38,7 +38,7 @@ SETTINGS = [
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The film world, of which only is known who rated what."""
-    whole = build(Description.load(write_source(simulate(), tmp_path_factory.mktemp("films"))))
+    whole = build(Description.load(write_film_source(tmp_path_factory.mktemp("films"))))
     ratings = whole.ratings.select(whole.ratings.user < 300)
     return replace(whole, ratings=replace(ratings, value=np.ones(len(ratings))), scale=(1.0, 1.0))
 
@@ -104,7 +104,7 @@ def test_a_number_beside_an_item_is_a_score_and_no_chance(run: Run) -> None:
 
 def test_without_text_lists_know_no_text_either(dataset: Dataset) -> None:
     with_text, without = (
-        Experiment(dataset, RunConfig().updated([*SETTINGS, *change]))._content
+        Experiment(dataset, RunConfig().updated([*SETTINGS, *change])).content
         for change in ((), ("model.leave_out=[text]",))
     )
     assert with_text.text.any()

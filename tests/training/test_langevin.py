@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from training.langevin import FREEDOM, SMALLEST_VARIANCE, WIDEST, LangevinSampler
-from training.scale_prior import ScalePrior
+from training.scale_priors import ScalePrior
 
 REPLICAS = 4_000  # independent chains in one parameter, so that Monte-Carlo errors are known exactly
 PRIOR = ScalePrior(initial=0.8, damping=1.0, learned=False)

@@ -222,7 +222,6 @@ def test_the_graph_has_every_kind_of_message(world: World) -> None:
         "users.content.tables.job<job",
         "users.interactions.tables.rated<item",
         "users.interactions.tables.hop_text",
-        "users.interactions.tables.dated<week",
         "items.content.tables.text",
         "items.interactions.tables.hop_job<job",
         "cold_items.shared.rows",

@@ -12,7 +12,7 @@ from kg.description import Description
 from kg.ratings import Ratings
 from training.synthetic_texts import Facts, Profiler
 from training.synthetic_users import synthetic_users
-from training.text_templates import VOICES, said, wished
+from training.text_templates import OTHER, PLAIN, Templates, self_description, short_request
 
 DESCRIPTION = """name: portraits
 ratings: {file: ratings.csv, scale: [1, 5]}
@@ -126,12 +126,12 @@ def test_the_same_seed_says_the_same_and_another_something_else(dataset: Dataset
     assert first != other
 
 
-def test_few_texts_are_the_first_of_many_and_hold_portraits_and_wishes(dataset: Dataset) -> None:
+def test_few_texts_are_the_first_of_many_and_hold_descriptions_and_requests(dataset: Dataset) -> None:
     many, _ = synthetic_users(dataset.graph, dataset.ratings, most=1000, rng=0)
     few, users = synthetic_users(dataset.graph, dataset.ratings, most=10, rng=0)
     assert many[:10] == few
     assert len(set(users)) == 10
-    assert 3 <= sum(text.endswith(".") for text in few) <= 7  # a wish is no sentence
+    assert 3 <= sum(text.endswith(".") for text in few) <= 7  # a request is no sentence
     assert NUM_USERS < len(many) <= 2 * NUM_USERS
 
 
@@ -139,15 +139,15 @@ def test_who_rated_nothing_has_nothing_to_say(dataset: Dataset) -> None:
     nothing = Profiler(dataset.graph, dataset.ratings).facts(np.zeros(0, np.int64), np.zeros(0, np.float32))
     assert nothing == Facts()
     assert not nothing.any
-    assert said(nothing, np.random.default_rng(0)) == ""
-    assert wished(nothing, np.random.default_rng(0)) == ""
+    assert self_description(nothing, np.random.default_rng(0)) == ""
+    assert short_request(nothing, np.random.default_rng(0)) == ""
 
 
-@pytest.mark.parametrize("voice", sorted(VOICES))
-def test_a_portrait_tells_every_fact_and_dislikes_last(voice: str) -> None:
+@pytest.mark.parametrize("templates", [PLAIN, OTHER])
+def test_a_description_tells_every_fact_and_dislikes_last(templates: Templates) -> None:
     facts = Facts(topic=("Comedy", "Space"), maker=("Ann Lee",), word=("robot",), place=("Chile",), dislike=("War",))
     for seed in range(20):
-        text = said(facts, np.random.default_rng(seed), voice=voice)
+        text = self_description(facts, np.random.default_rng(seed), templates)
         assert "comedy and space" in text.lower()
         for name in ("Ann Lee", "robot", "Chile", "war"):
             assert name.lower() in text.lower()
@@ -155,6 +155,6 @@ def test_a_portrait_tells_every_fact_and_dislikes_last(voice: str) -> None:
         assert "{" not in text
 
 
-def test_the_voice_to_be_tested_with_shares_no_template_with_the_one_to_learn_from() -> None:
-    for role, templates in VOICES["plain"].items():
-        assert not set(templates) & set(VOICES["other"][role])
+def test_the_wording_to_be_tested_with_shares_no_template_with_the_one_to_learn_from() -> None:
+    for role, templates in PLAIN.items():
+        assert not set(templates) & set(OTHER[role])

@@ -31,41 +31,31 @@ class HeldOut:
     dataset: Dataset
     split: Split
 
-    @property
-    def num_items(self) -> int:
-        """Number of items in the ledger."""
-        return self.dataset.ratings.num_items
-
     def pairs(self, user: Indices, item: Indices) -> Indices:
         """Return the numbers of pairs."""
-        return user * self.num_items + item
-
-    @cached_property
-    def rows(self) -> Indices:
-        """Row numbers into the ratings of what is held out, rising."""
-        every = self.pairs(self.dataset.ratings.user, self.dataset.ratings.item)
-        return np.flatnonzero(np.isin(every, self.test))
+        return user * self.dataset.ratings.num_items + item
 
     @cached_property
     def test(self) -> Indices:
         """The pairs held out, rising, each once."""
-        parts = [self.pairs(part.user, part.item) for part in self.split.test.values()]
-        return np.unique(np.concatenate(parts))
+        return np.unique(np.concatenate([self.pairs(part.user, part.item) for part in self.split.test.values()]))
 
     @cached_property
-    def train(self) -> Indices:
-        """The pairs trained on, rising."""
-        return np.unique(self.pairs(self.split.train.user, self.split.train.item))
+    def row_numbers(self) -> Indices:
+        """Row of each pair of `test` in the ratings of the data set."""
+        every = self.pairs(self.dataset.ratings.user, self.dataset.ratings.item)
+        order = np.argsort(every, kind="stable")
+        return order[np.searchsorted(every, self.test, sorter=order)]
 
     @property
     def cold_by_design(self) -> bool:
         """Whether items are held out whole: the part `cold_items` stands beside `warm`, not in it."""
         cold, warm = self.split.test.get("cold_items"), self.split.test.get("warm")
-        if cold is None:
-            return False
-        return warm is None or not np.isin(self.pairs(cold.user, cold.item), self.pairs(warm.user, warm.item)).any()
+        if cold is None or warm is None:
+            return cold is not None
+        return not np.isin(self.pairs(cold.user, cold.item), self.pairs(warm.user, warm.item)).any()
 
-    def told(self, user: Indices, item: Indices) -> Indices:
+    def among(self, user: Indices, item: Indices) -> Indices:
         """Return the held-out pairs among others, each once, rising."""
         return np.intersect1d(self.pairs(user, item), self.test)
 
@@ -75,45 +65,36 @@ class HeldOut:
         Their number is held against $\mathrm{Poisson}(\sum n_u n_i / n)$ over the pairs, with the numbers of held-out
         ratings of user, item and all; a chance below one in a million is a leak.
         """
-        pairs = np.unique(self.pairs(user, item))
-        num_items = self.num_items
+        pairs, num_items = np.unique(self.pairs(user, item)), self.dataset.ratings.num_items
         of_user = np.bincount(self.test // num_items, minlength=self.dataset.ratings.num_users)
         of_item = np.bincount(self.test % num_items, minlength=num_items)
         expected = float((of_user[pairs // num_items] * of_item[pairs % num_items] / max(len(self.test), 1)).sum())
         return bool(poisson.sf(np.isin(pairs, self.test).sum() - 1, expected) < _CHANCE)
 
-    def named(self, pairs: Indices) -> list[dict[str, Any]]:
-        """Return pairs as rows with raw ids, and the number of the rating, counted from 1 in the order of the data."""
-        ratings, graph = self.dataset.ratings, self.dataset.graph
-        every = self.pairs(ratings.user, ratings.item)
-        order = np.argsort(every, kind="stable")
-        place = np.minimum(np.searchsorted(every, pairs, sorter=order), len(order) - 1)
-        users, items = graph.users.vocabulary.ids, graph.items.vocabulary.ids
-        return [
-            {
-                "user": users[pair // ratings.num_items],
-                "item": items[pair % ratings.num_items],
-                "rating_number": int(order[at]) + 1,
-            }
-            for pair, at in zip(pairs.tolist(), place.tolist(), strict=True)
-        ]
-
-    def examples(self, pairs: Indices) -> str:
-        """Return the first few pairs in words."""
-        return "; ".join(
-            f"user {row['user']}, item {row['item']} (rating number {row['rating_number']:,})"
-            for row in self.named(pairs[:EXAMPLES])
-        )
-
     def leak(self, check: str, sentence: str, pairs: Indices, remedy: str, *, some: bool = False) -> Finding:
         """Return a finding about held-out pairs; with `some`, fewer than 1 % of them are a note and no error."""
+        rows = self._named(pairs)
+        examples = "; ".join(
+            f"user {row['user']}, item {row['item']} (rating number {row['rating_number']:,})"
+            for row in rows[:EXAMPLES]
+        )
         few = some and len(pairs) < _EXPOSED * len(self.test)
         return Finding(
             check=check,
             severity="note" if few else "error",
-            sentence=f"{sentence}, for example {self.examples(pairs)}.",
+            sentence=f"{len(pairs):,} of {len(self.test):,} held-out ratings {sentence}, for example {examples}.",
             remedy=remedy,
             count=len(pairs),
             total=len(self.test),
-            rows=self.named(pairs),
+            rows=rows,
         )
+
+    def _named(self, pairs: Indices) -> list[dict[str, Any]]:
+        """Return held-out pairs with raw ids, and the number of the rating, counted from 1 in the order of the data."""
+        graph, num_items = self.dataset.graph, self.dataset.ratings.num_items
+        users, items = graph.users.vocabulary.ids[pairs // num_items], graph.items.vocabulary.ids[pairs % num_items]
+        numbers = self.row_numbers[np.searchsorted(self.test, pairs)] + 1
+        return [
+            {"user": user, "item": item, "rating_number": number}
+            for user, item, number in zip(users, items, numbers.tolist(), strict=True)
+        ]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import binom
 
 from kg.checks.duplicates import duplicates
@@ -17,9 +16,9 @@ from training.audit.held_out import HeldOut
 
 __all__ = ["same_items"]
 
-Indices = NDArray[np.int64]
 _CHANCE = 0.001
 _LETTERS = re.compile(r"[^\W\d_]{4,}")
+_REMEDY = "join the two ids before splitting"
 
 
 def same_items(held: HeldOut) -> Iterator[Finding]:
@@ -31,37 +30,33 @@ def same_items(held: HeldOut) -> Iterator[Finding]:
     held-out ratings. Fewer of the latter are a note: MovieLens 100K itself has 18 films under two ids. Two items of
     one link whose titles have no word in common may as well be a wrong link: a warning.
     """
-    vocabulary = held.dataset.graph.items.vocabulary
-    every = pd.DataFrame(
-        [
-            (one, other, what, _is_certain(held, one, other, what))
-            for (one, other), what in duplicates(held.dataset.graph).items()
-        ],
-        columns=["one", "other", "what", "certain"],
-    )
-    test_count = np.bincount(held.test % held.num_items, minlength=held.num_items)
-    train_count = held.split.train.item_counts
-    share = len(held.test) / (len(held.test) + len(held.train))
-    pairs = every[(train_count[every["one"]] > 0) & (test_count[every["other"]] > 0)]
-    tested, trained = test_count[pairs["other"]], train_count[pairs["other"]]
-    whole = (trained == 0) & held.cold_by_design
-    unlikely = binom.sf(tested - 1, tested + trained, share) < _CHANCE / max(len(every), 1)
-    apart = pairs[whole | unlikely]
-    for certain, found in apart.groupby("certain", sort=False):
+    items, train, num_items = held.dataset.graph.items, held.split.train, held.dataset.ratings.num_items
+    twins = duplicates(held.dataset.graph)
+    if not twins:
+        return
+    words = [set(_LETTERS.findall(str(label).casefold())) for label in items.labels]
+    pairs = pd.DataFrame(list(twins), columns=["twin", "item"]).assign(same=list(twins.values()))
+    pairs["certain"] = [what != "link" or bool(words[twin] & words[item]) for (twin, item), what in twins.items()]
+    test_count = np.bincount(held.test % num_items, minlength=num_items)
+    pairs = pairs[(train.item_counts[pairs["twin"]] > 0) & (test_count[pairs["item"]] > 0)]
+    tested, trained = test_count[pairs["item"]], train.item_counts[pairs["item"]]
+    share = len(held.test) / (len(held.test) + len(train))
+    unlikely = binom.sf(tested - 1, tested + trained, share) < _CHANCE / len(twins)
+    apart = pairs[(trained == 0) & held.cold_by_design | unlikely]
+    for certain, group in apart.groupby("certain", sort=False):
+        columns = (group["item"].tolist(), group["twin"].tolist(), group["same"])
         rows = [
-            {"item": vocabulary.id_of(other), "twin": vocabulary.id_of(one), "same": what}
-            for one, other, what in zip(found["one"], found["other"], found["what"], strict=True)
+            {"item": items.vocabulary.id_of(item), "twin": items.vocabulary.id_of(twin), "same": same}
+            for item, twin, same in zip(*columns, strict=True)
         ]
-        some = "; ".join(
-            f"{row['item']} is held out, {row['twin']} trained on (same {row['same']})" for row in rows[:EXAMPLES]
-        )
-        count, total = found["other"].nunique(), int((test_count > 0).sum())
+        some = "; ".join("{item} is held out, {twin} trained on (same {same})".format(**row) for row in rows[:EXAMPLES])
+        count, total = group["item"].nunique(), int((test_count > 0).sum())
         how = "are trained on under another id" if certain else "have the link of an item of another title to train on"
         yield Finding(
             check="SameItems" if certain else "SameLinks",
             severity="error" if certain else "warning",
             sentence=f"{count:,} of {total:,} items with held-out ratings {how}, for example {some}.",
-            remedy="join the two ids before splitting, or hold both out"
+            remedy=f"{_REMEDY}, or hold both out"
             if certain
             else "correct the wrong link, or join the items if they are one",
             count=count,
@@ -69,27 +64,10 @@ def same_items(held: HeldOut) -> Iterator[Finding]:
             kind=ITEM,
             rows=rows,
         )
-    sure = pairs[pairs["certain"].astype(bool)]
-    both = _rated_twice(held, sure)
+    tested_pairs = pd.DataFrame({"user": held.test // num_items, "item": held.test % num_items})
+    trained_pairs = pd.DataFrame({"user": train.user, "twin": train.item})
+    both = tested_pairs.merge(pairs[pairs["certain"]], on="item").merge(trained_pairs, on=["user", "twin"])
     if len(both):
-        yield held.leak(
-            "SameItemRatedTwice",
-            f"{len(both):,} of {len(held.test):,} held-out ratings are of items whose twin under another id the same user "
-            "rated in training",
-            both,
-            "join the two ids before splitting",
-            some=True,
-        )
-
-
-def _is_certain(held: HeldOut, one: int, other: int, what: str) -> bool:
-    labels = held.dataset.graph.items.labels
-    words = [set(_LETTERS.findall(str(labels[item]).casefold())) for item in (one, other)]
-    return what != "link" or bool(words[0] & words[1])
-
-
-def _rated_twice(held: HeldOut, pairs: pd.DataFrame) -> Indices:
-    tested = pd.DataFrame({"user": held.test // held.num_items, "other": held.test % held.num_items})
-    trained = pd.DataFrame({"user": held.train // held.num_items, "one": held.train % held.num_items})
-    joined = tested.merge(pairs[["one", "other"]], on="other").merge(trained, on=["user", "one"])
-    return np.unique(held.pairs(joined["user"].to_numpy(np.int64), joined["other"].to_numpy(np.int64)))
+        rated_twice = held.among(both["user"].to_numpy(), both["item"].to_numpy())
+        sentence = "are of items whose twin under another id the same user rated in training"
+        yield held.leak("SameItemRatedTwice", sentence, rated_twice, _REMEDY, some=True)

@@ -20,7 +20,7 @@ def download(
     name: Annotated[str, typer.Argument(help="ml-100k or ml-1m.")],
     to: Annotated[Path, typer.Option(help="Folder that will hold the data.")] = Path("data"),
 ) -> None:
-    """Fetch a public MovieLens archive from its own site, with checksum and resume.
+    """Fetch a public MovieLens archive from its own site, checked by its checksum.
 
     Example: kgrec download ml-100k --to data
     """
@@ -71,7 +71,7 @@ def build(
     from kg.storage.atomic import scratch_directory
     from kg.storage.only_writer import only_writer
     from training.commands import console
-    from training.films import simulate, write_source
+    from training.films import write_film_source
 
     directory = out or update
     if directory is None or (out is not None and update is not None):
@@ -79,7 +79,7 @@ def build(
     changes, written = [], True
     with TemporaryDirectory() as folder:
         if description == "films":
-            source = Description.load(write_source(simulate(), Path(folder)))
+            source = Description.load(write_film_source(Path(folder)))
         else:
             source = Description.load(description, data=data)
         if out is not None:

@@ -106,9 +106,6 @@ def tune(
 def evaluate(
     run: RunArgument,
     baselines: Annotated[bool, typer.Option(help="Fit and measure the baselines as well.")] = True,
-    dates: Annotated[
-        bool, typer.Option("--dates", help="Use the dates of the held-out ratings; the run has model.rating_dates.")
-    ] = False,
     at: Lengths = None,
     mask_validation: Annotated[
         bool, typer.Option("--mask-validation", help="Take validation ratings out of the lists.")
@@ -125,7 +122,7 @@ def evaluate(
     from training.report import evaluation_report
 
     loaded, lengths = load_run(run), list_lengths(at)
-    report = evaluation_report(loaded, baselines=baselines, dates=dates, mask_validation=mask_validation, at=lengths)
+    report = evaluation_report(loaded, baselines=baselines, mask_validation=mask_validation, at=lengths)
     if as_json:
         console.print_json(report)
         return
@@ -142,9 +139,8 @@ def evaluate(
         console.out.print(console.diagnostics_line(phase, figures))
         for warning in figures["warnings"]:
             console.notes.print(f"note: {warning}")
-    used = "The model, but no baseline, knows the date" if dates else "No model knows the date"
     console.out.print(
-        f"Below each figure: its 95 % bootstrap interval over users. {used} of a {held_out} to be predicted."
+        f"Below each figure: its 95 % bootstrap interval over users. No model knows the date of a {held_out} to be predicted."
     )
 
 

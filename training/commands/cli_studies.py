@@ -90,7 +90,7 @@ def cold_start(
     from training.studies.study_page import findings, write_page
 
     if (graph / "config.yaml").is_file():
-        config, graph = RunConfig.load(graph / "config.yaml").updated(assign or []), graph / "graph"
+        config, graph = RunConfig.of_run(graph / "config.yaml").updated(assign or []), graph / "graph"
     else:
         config = configuration(graph, None, None, {}, assign)
     tables = [f"{name}.csv" for name in TABLES]

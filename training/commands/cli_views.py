@@ -138,6 +138,7 @@ def search(
     Example: kgrec search graphs/ml-100k "films about memory loss" --kind item
     """
     from kg.dataset import Dataset
+    from kg.storage.cache_directory import default_cache_directory
     from models.lists.search import search_nodes
     from models.text import TextEncoder
     from training.commands import console
@@ -146,7 +147,7 @@ def search(
     with console.progress_bar() as progress:
         nearest = search_nodes(
             dataset.graph,
-            TextEncoder(),
+            TextEncoder(cache=default_cache_directory()),
             text,
             k=count,
             kinds=kind,

@@ -162,14 +162,19 @@ def print_recommendations(title: str, rows: pd.DataFrame, *, implicit: bool = Fa
 
 def note_of(rows: pd.DataFrame) -> dict[str, str]:
     """Return what JSON says beside a list: of an empty one `note`, why it is empty."""
-    return {"note": rows.attrs["note"]} if rows.empty else {}
+    return {"note": _flags(rows.attrs["note"])} if rows.empty else {}
 
 
 def nothing_listed(rows: pd.DataFrame) -> bool:
     """Say why a list is empty and return True; of any other return False."""
     if rows.empty:
-        out.print(f"Nothing to list: {rows.attrs['note']}.")
+        out.print(f"Nothing to list: {_flags(rows.attrs['note'])}.", markup=False, soft_wrap=True)
     return bool(rows.empty)
+
+
+def _flags(note: str) -> str:
+    """Return a note on a list with the flag of the command line for the argument that it names."""
+    return note.replace("exclude_seen=False", "--again")
 
 
 def recommendation_table(title: str, rows: pd.DataFrame, *, implicit: bool = False) -> Table:

@@ -16,7 +16,7 @@ from kg.storage.manifest import read_content
 from models.recommender import Recommender
 from training.bundle import load_run
 from training.commands import console
-from training.films import simulate, write_source
+from training.films import write_film_source
 from training.recipes import quick
 from training.report import evaluation_report
 from training.runs import train_run
@@ -36,7 +36,7 @@ def run_demo(directory: Path) -> None:
     started = time.perf_counter()
     _heading("1. Tables and RDF become a knowledge graph")
     with TemporaryDirectory() as folder:
-        dataset = build(Description.load(write_source(simulate(), Path(folder))))
+        dataset = build(Description.load(write_film_source(Path(folder))))
     _refuse_others(directory, dataset.graph.name)
     dataset.save(directory / "graph")
     for line in report_lines(dataset.report):

@@ -48,7 +48,6 @@ class BenchmarkRun:
         repeat: Number of the repetition of the split.
         candidates: What is ranked for a user: `UNRATED`, items they did not rate in training; `NOT_LIKED`, items they
             did not like in training; or `UNSEEN`, items they rated neither in training nor in validation.
-        dates: Whether the model is told the dates of the ratings to be predicted.
         length: Length of the lists.
     """
 
@@ -57,7 +56,6 @@ class BenchmarkRun:
     peer: Peer | None = None
     repeat: int = 0
     candidates: str = UNRATED
-    dates: bool = False
     length: int = LIST_LENGTH
 
     @property
@@ -77,7 +75,7 @@ class BenchmarkRun:
         if self.peer is not None:
             inputs = {"split": config["split"], "text": config["text"], "leave_out": config["model"]["leave_out"]}
             config = {"peer": self.peer.name, "version": self.peer.version, **self.peer.settings, **inputs}
-        unusual = [*(["dates"] if self.dates else []), *([self.length] if self.length != LIST_LENGTH else [])]
+        unusual = [self.length] if self.length != LIST_LENGTH else []
         return sha256(canonical([fingerprint, config, self.candidates, *unusual]))
 
 
@@ -194,7 +192,6 @@ def _measurement(
             known=known,
             levels=data.levels,
             relevant_from=data.relevant_from,
-            dates=run.dates,
             removed=data.removed,
             length=run.length,
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from kg.ratings import Ratings
+from models.baselines import Baseline
 from models.lists.content import Content
 from training.chosen_baselines import Choice
 from training.comparison.peers import BenchmarkData, Peer
@@ -19,7 +20,7 @@ from training.predictions import Scorers
 __all__ = ["ALS", "ALS_1M", "ALS_100K", "als", "liked_matrix"]
 
 
-class LeastSquares:
+class LeastSquares(Baseline):
     """ALS as a baseline that ranks: every liked item counts with confidence `alpha`; one thread.
 
     Args:
@@ -29,19 +30,17 @@ class LeastSquares:
     name = "implicit ALS"
 
     def __init__(self, **settings: Any) -> None:
+        super().__init__((-np.inf, np.inf))
         self.settings = settings
 
-    def fit(self, train: Ratings, content: Content | None = None) -> Self:
-        """Fit on liked training items."""
+    def _fit(self, train: Ratings, content: Content | None) -> None:
         from implicit.cpu.als import AlternatingLeastSquares
 
         self._model = AlternatingLeastSquares(**self.settings, num_threads=1)
         self._model.fit(liked_matrix(train), show_progress=False)
-        return self
 
-    def predict(self, user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Raise `NotImplementedError`: who liked what says nothing of stars."""
-        raise NotImplementedError
+    def _stars(self, user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.float64]:
+        raise NotImplementedError  # who liked what says nothing of stars
 
     def rank(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return products of factors `[num_given_users, num_items]`."""

@@ -3,8 +3,8 @@ r"""myFM: Bayesian factorization machines by Gibbs sampling, on the side informa
 $$f = w_0 + \sum_j w_j x_j + \sum_{j < k} \langle v_j, v_k \rangle x_j x_k$$
 
 A rating's features x are those of its user beside those of its item: one column for each node itself and one for
-each sender of each message of our model, with the model's own weights: concepts, text components, the dates of the
-training ratings, and the implicit sets of SVD++ both ways. Each relation is a group with a prior of its own. The
+each sender of each message of our model, with the model's own weights: concepts, text components, and the
+implicit sets of SVD++ both ways. Each relation is a group with a prior of its own. The
 regressor is that of Freudenthaler, Schmidt-Thieme & Rendle 2011, the ordered probit that of Ohtsuki's package.
 Two-hop features are left out: with them the validation error was higher (0.885 against 0.883 on MovieLens 100K, u1).
 """

@@ -68,7 +68,7 @@ def table_rows(
             if measurement.facts.get("chosen"):
                 row["chosen"] = measurement.facts["chosen"]
             software = measurement.facts["software"]
-            rows.append(row | {"source": THIS_RUN, "software": software, "uses_test_date": run.dates})
+            rows.append(row | {"source": THIS_RUN, "software": software, "uses_test_date": False})
     return rows
 
 

@@ -1,8 +1,7 @@
-"""A search on paper: the trials so far, what to try next, and what they say."""
+"""The trials of a search: what to try next, and what they say."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -53,7 +52,7 @@ class Study:
         start: Settings of the first trial.
         yardstick: What is better.
         seed: Seed of the proposals.
-        trials: What was found so far.
+        trials: Those that were trained so far.
     """
 
     space: tuple[Setting, ...]
@@ -66,24 +65,23 @@ class Study:
         """Return the settings of the next trial: first those of the start."""
         if not self.trials:
             return dict(self.start)
-        found = self._optuna().ask({setting.name: setting.distribution for setting in self.space}).params
-        return {setting.name: setting.rounded(found[setting.name]) for setting in self.space}
-
-    @property
-    def default(self) -> Trial | None:
-        """The trial of the settings the search started from."""
-        return self.trials[0] if self.trials else None
+        proposed = self._optuna().ask({setting.name: setting.distribution for setting in self.space}).params
+        return {setting.name: setting.rounded(proposed[setting.name]) for setting in self.space}
 
     @property
     def best(self) -> Trial | None:
         """The best trial; the earlier one of equals; None where none came to an end."""
-        best: Trial | None = None
-        for trial in self.trials:
-            if trial.value is None:
-                continue
-            if best is None or best.value is None or self.yardstick.gain(trial.value, best.value) > 0:
-                best = trial
-        return best
+        sign = 1 if self.yardstick.direction == "minimize" else -1
+        finished = [(sign * trial.value, trial.number, trial) for trial in self.trials if trial.value is not None]
+        return min(finished)[-1] if finished else None
+
+    @property
+    def gain(self) -> float | None:
+        """By how much the best trial is better than the start; None where one of them came to nothing."""
+        best = self.best
+        if best is None or best.value is None or self.trials[0].value is None:
+            return None
+        return self.yardstick.gain(best.value, self.trials[0].value)
 
     @property
     def importance(self) -> dict[str, float] | None:
@@ -92,6 +90,10 @@ class Study:
         if len(values) < ENOUGH or len(self.space) < 2 or not np.ptp(values):
             return None
         return get_param_importances(self._optuna(), evaluator=FanovaImportanceEvaluator(seed=self.seed % 2**32))
+
+    def records(self) -> list[dict[str, object]]:
+        """Return the trials as JSON values."""
+        return [asdict(trial) for trial in self.trials]
 
     def table(self) -> pd.DataFrame:
         """Return a row a trial: number, value, state, seconds, the settings, the problem if any."""
@@ -108,24 +110,14 @@ class Study:
         ]
         return pd.DataFrame(rows)
 
-    def records(self) -> list[dict[str, object]]:
-        """Return the trials as JSON values."""
-        return [asdict(trial) for trial in self.trials]
-
     def _optuna(self) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        number = len(self.trials)
-        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([self.seed, len(self.trials)]).generate_state(1)[0])
         sampler = TPESampler(seed=seed, n_startup_trials=STARTUP)
         study = optuna.create_study(direction=self.yardstick.direction, sampler=sampler)
-        study.add_trials([_optuna_trial(trial, self.space) for trial in self.trials])
+        distributions = {setting.name: setting.distribution for setting in self.space}
+        for trial in self.trials:
+            state = TrialState.FAIL if trial.value is None else TrialState.COMPLETE
+            params = dict(trial.settings)
+            study.add_trial(create_trial(state=state, value=trial.value, params=params, distributions=distributions))
         return study
-
-
-def _optuna_trial(trial: Trial, space: Sequence[Setting]) -> optuna.trial.FrozenTrial:
-    return create_trial(
-        state=TrialState.FAIL if trial.value is None else TrialState.COMPLETE,
-        value=trial.value,
-        params=dict(trial.settings),
-        distributions={setting.name: setting.distribution for setting in space},
-    )

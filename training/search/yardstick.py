@@ -6,25 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from kg.errors import InputError, did_you_mean
+from kg.errors import InputError
 from kg.ratings import Ratings
 from models.posterior import PhasedPosterior, expected_value
 from training.experiment import Experiment
-from training.metrics import ndcg_at, rmse, top_k
+from training.metrics import rmse
+from training.predictions import LIST_LENGTH, Predictions, Scorers
 from training.splits import Split
 
-__all__ = ["YARDSTICKS", "Yardstick", "newness", "validation_of", "yardstick_named"]
-
-LIST_LENGTH = 20
-_BLOCK = 512  # users ranked at once
-_SEED = 0  # of the order of ties
+__all__ = ["YARDSTICKS", "Yardstick", "newness", "validation_of"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Yardstick:
     """A figure and which way is better.
 
@@ -73,42 +68,22 @@ def validation_ndcg(experiment: Experiment, posterior: PhasedPosterior) -> float
     """
     train, held_out = experiment.split.train, validation_of(experiment.split)
     recommender = experiment.recommender(posterior)
-    liked = held_out.select(held_out.value >= recommender.relevant_from)
-    users = np.unique(liked.user)
-    if not len(users):
+    predictions = Predictions.ask(
+        Scorers(rank=recommender.rank_scores),
+        "warm" if train.item_counts[held_out.item].any() else "cold_items",
+        held_out,
+        known=train,
+        levels=recommender.levels,
+        relevant_from=recommender.relevant_from,
+        removed=~recommender.graph.items.present,
+    )
+    measures = predictions.list_measures(held_out, recommender.relevant_from)
+    if not measures:
         raise InputError("nobody likes a validation item, so lists cannot be judged; choose another metric, or a split")
-    all_new = not train.item_counts[held_out.item].any()
-    candidates = np.unique(held_out.item) if all_new else np.flatnonzero(recommender.graph.items.present)
-    rng, found = np.random.default_rng(_SEED), []
-    for block in np.split(users, range(_BLOCK, len(users), _BLOCK)):
-        scores = np.array(recommender.rank_scores(block), dtype=np.float64)
-        scores[_pairs(train, block)] = -np.inf
-        relevant = np.zeros(scores.shape, dtype=bool)
-        relevant[_pairs(liked, block)] = True
-        relevant = relevant[:, candidates]
-        listed = top_k(scores[:, candidates], min(LIST_LENGTH, len(candidates)), rng=rng)
-        hits = np.take_along_axis(relevant, listed, axis=1)
-        found.append(ndcg_at(LIST_LENGTH, hits, relevant.sum(axis=1)))
-    return float(np.concatenate(found).mean())
-
-
-def _pairs(ratings: Ratings, users: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return rows and columns of the ratings of some users, rising, in a table of them by all items."""
-    mine = np.isin(ratings.user, users)
-    return np.searchsorted(users, ratings.user[mine]), ratings.item[mine]
+    return float(measures[f"ndcg@{LIST_LENGTH}"].mean())
 
 
 YARDSTICKS: dict[str, Yardstick] = {
-    "rmse": Yardstick(name="rmse", direction="minimize", measure=validation_rmse),
-    "ndcg@20": Yardstick(name="ndcg@20", direction="maximize", measure=validation_ndcg),
+    "rmse": Yardstick("rmse", "minimize", validation_rmse),
+    "ndcg@20": Yardstick("ndcg@20", "maximize", validation_ndcg),
 }
-
-
-def yardstick_named(name: str) -> Yardstick:
-    """Return a yardstick, or raise `InputError` with the names there are."""
-    if name not in YARDSTICKS:
-        known = ", ".join(YARDSTICKS)
-        raise InputError(
-            f"there is no metric {name!r} to search by; there are {known}.{did_you_mean(name, YARDSTICKS)}"
-        )
-    return YARDSTICKS[name]

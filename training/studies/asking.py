@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kg.errors import InputError
 from kg.ratings import Ratings
-from models.cold.questions import best_questions
+from models.lists.questions import best_questions
 from models.lists.user_query import UserQuery
 from models.recommender import Recommender
 from training.progress import Progress, silent

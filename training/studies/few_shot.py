@@ -13,7 +13,6 @@ from kg.errors import InputError
 from kg.rating_levels import nearest_level
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
-from models.cold.fold_in import item_from_raters
 from models.network.bilinear import bilinear
 from models.network.head import level_probabilities
 from models.recommender import Recommender
@@ -205,19 +204,18 @@ def served(
 
 def _item_chances(recommender: Recommender, item: int, given: Ratings, users: Rows) -> Chances:
     """Return the level probabilities of users for an item that some others have rated, `[num_given_users, num_levels]`."""
-    posterior, predictor = recommender.posterior.cold, recommender.predictor.cold
+    samples, predictor = recommender.cold_samples, recommender.predictor.cold_samples
     rows = predictor.items[:, item]
     if len(given):
-        rows = item_from_raters(
-            posterior,
-            predictor,
-            recommender.data,
+        posterior = samples.posterior
+        rows = samples.fold_in(
+            ITEM,
             torch.from_numpy(given.user.copy()),
             torch.from_numpy(nearest_level(given.value, recommender.levels)),
             content=rows - posterior.residual(ITEM, item) - posterior.shared(ITEM),
             prior=recommender.cold_start_prior(ITEM, len(given)),
             generator=torch.Generator().manual_seed(SEED),
-        )
+        ).rows
     chosen = torch.from_numpy(users)
     scores = bilinear(predictor.users[:, chosen], rows[:, None])
     preferences = predictor.preferences[:, chosen]

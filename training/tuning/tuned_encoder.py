@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kg.errors import InputError
 from kg.ratings import Ratings
+from kg.storage.cache_directory import default_cache_directory
 from models.language.export import tuned_on
 from models.language.tuned_weights import TunedWeights
 from models.text import TextEncoder
@@ -66,7 +67,11 @@ def tuned_encoder(
     if config.strategy == "frozen" or not known or not len(train):
         return base
     identity = "\n".join([part, base.base_fingerprint, config.model_dump_json(), str(seed), str(implicit), *known])
-    file = base.cache_directory / "tuned" / f"{sha256(identity.encode()).hexdigest()[:32]}.safetensors"
+    file = (
+        (base.cache_directory or default_cache_directory())
+        / "tuned"
+        / f"{sha256(identity.encode()).hexdigest()[:32]}.safetensors"
+    )
     weights = _found(file)
     if weights is None:
         started = time.process_time()

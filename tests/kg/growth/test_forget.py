@@ -44,7 +44,7 @@ splits:
 """
 CONFIG = RunConfig(
     text=TextConfig(num_features=2),
-    model=ModelConfig(embedding_size=2, rating_dates=True),
+    model=ModelConfig(embedding_size=2),
     training=LangevinConfig(epochs=6, burn_in=2, hold=1, keep_every=1),
 )
 
@@ -216,8 +216,8 @@ def test_a_run_answers_on_without_the_person(club: Path, split: str) -> None:
         assert pairs(now) == {pair for pair in pairs(was) if pair[0] != 8}
     for name in ("users.factors.rows", "head.preferences", "cold_users.residual.rows"):
         old_rows, new_rows = (
-            before.recommender.posterior.warm.samples[name],
-            after.recommender.posterior.warm.samples[name],
+            before.recommender.posterior.samples.parameters[name],
+            after.recommender.posterior.samples.parameters[name],
         )
         assert not new_rows[:, 8].any()
         assert torch.equal(new_rows[:, :8], old_rows[:, :8])
@@ -238,7 +238,6 @@ def test_no_row_of_the_person_is_left_in_a_file_of_the_run(club: Path) -> None:
     files = {name: load_file(club / "run" / f"{name}.safetensors") for name in ("embeddings", "inputs", "newcomers")}
     inputs, rows = files["inputs"], files["embeddings"]
     assert not (inputs["ratings/user"] == 8).any()
-    assert not (inputs["days/user"] == 8).any()
     shape = json.loads((club / "run" / "recommender.json").read_text())["inputs"]
     for number, edge_type in enumerate(shape["edge_types"]):
         for row in (row for row in (0, 1) if edge_type[2 * row] == "user"):
@@ -247,9 +246,8 @@ def test_no_row_of_the_person_is_left_in_a_file_of_the_run(club: Path) -> None:
             assert not (inputs[f"edges/{number}/senders"] == 8).any(), edge_type
     assert not any(part[8].any() for name, part in inputs.items() if name.startswith("features/user/"))
     # What is left of the person's place is what all have in common.
-    shared = load_run(club / "run").trained.posterior.warm.shared("user").numpy()
+    shared = load_run(club / "run").trained.posterior.samples.shared("user").numpy()
     np.testing.assert_array_equal(rows["embeddings/users"][:, 8], shared)
-    np.testing.assert_array_equal(rows["timeless/users"][:, 8], shared)
     assert not rows["embeddings/preferences"][:, 8].any()
     split, ratings = load_file(club / "run" / "split.safetensors"), Dataset.load(club / "run" / "graph").ratings
     assert sorted(row for part in split.values() for row in part.tolist()) == list(range(len(ratings)))

@@ -234,7 +234,6 @@ def test_json_lines_are_read_with_fields_of_objects_by_their_paths(tmp_path: Pat
     }
     assert table.column("tags").tolist() == [f"x{LIST_SEPARATOR}y", ""]
     assert table.column("genres.name").tolist() == ["", f"Drama{LIST_SEPARATOR}War"]
-    assert table.rows(np.array([1])).column("style.Color:").tolist() == ["Blue"]
     with pytest.raises(
         InputError,
         match=r"line 1: the column 'style' holds an object, which is no value; name a field of it: 'style.Color:', 'style.Size:.cm'$",

@@ -26,7 +26,6 @@ from models.attribution.attributions import Attribution, attribution_of_history,
 from models.attribution.contributions import (
     BIAS,
     CONCEPT,
-    DATES,
     FACTORS,
     LEVELS,
     MEAN,
@@ -38,7 +37,7 @@ from models.attribution.contributions import (
     PartKey,
 )
 from models.attribution.secants import Secants
-from models.inputs import InputLimits, graph_inputs, hybrid_inputs, relation_name
+from models.inputs import InputLimits, graph_inputs, relation_name
 from models.network.encoder import parameter_key
 from models.network.message_names import HOP, RATED
 from models.posterior import Posterior, Predictor
@@ -113,11 +112,6 @@ def recommender(experiment: tuple[Recommender, Experiment]) -> Recommender:
 
 
 @pytest.fixture(scope="module")
-def dated(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Recommender:
-    return trained(dataset, tmp_path_factory.mktemp("dated"), rating_dates=True)[0]
-
-
-@pytest.fixture(scope="module")
 def implicit(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Recommender:
     def chosen(ratings: Any) -> Any:
         return replace(ratings, value=np.ones(len(ratings)))
@@ -183,7 +177,7 @@ def attribution_of_pair(recommender: Recommender, user: int, item: int) -> Attri
 # Sums
 
 
-@pytest.mark.parametrize("which", ["recommender", "dated", "implicit", "related"])
+@pytest.mark.parametrize("which", ["recommender", "implicit", "related"])
 def test_the_parts_of_every_pair_sum_to_the_prediction(which: str, request: pytest.FixtureRequest) -> None:
     recommender: Recommender = request.getfixturevalue(which)
     user, item = every_pair(recommender)
@@ -193,7 +187,7 @@ def test_the_parts_of_every_pair_sum_to_the_prediction(which: str, request: pyte
 
 
 def test_the_world_asks_both_phases_for_known_and_new(recommender: Recommender) -> None:
-    assert recommender.posterior.num_cold < len(recommender.posterior.warm)
+    assert recommender.posterior.num_cold < len(recommender.posterior.samples)
     assert recommender.learned(USER).sum() == NUM_USERS - 2
     assert recommender.predictor.known_users.all()  # what is expected of the two stands in all samples
     assert recommender.predictor.known_items.sum() == NUM_ITEMS - 2
@@ -245,7 +239,7 @@ def test_a_known_pair_has_the_parts_that_make_its_rows(recommender: Recommender)
     user, item = index(recommender, "u2", "i0")
     found = attribution_of_pair(recommender, user, item)
     kinds = {(key.kind, key.side) for key in found.keys}
-    own = {(kind, side) for kind in (BIAS, FACTORS, DATES) for side in (USER, ITEM)}
+    own = {(kind, side) for kind in (BIAS, FACTORS) for side in (USER, ITEM)}
     assert kinds == own | {
         (LEVELS, USER),
         (MEAN, ""),
@@ -265,7 +259,7 @@ def test_a_new_pair_has_what_is_known_of_the_new(recommender: Recommender) -> No
     found = attribution_of_pair(recommender, *index(recommender, "u13", "i15"))
     kinds = {(key.kind, key.side) for key in found.keys}
     assert {(NEW, USER), (NEW, ITEM), (CONCEPT, ITEM), (TEXTS, ITEM)} < kinds
-    assert not {kind for kind, _ in kinds} & {NEIGHBOUR, RATERS, DATES}
+    assert not {kind for kind, _ in kinds} & {NEIGHBOUR, RATERS}
 
 
 def test_what_the_related_rated_is_one_part_of_each_relation(related: Recommender) -> None:
@@ -301,10 +295,10 @@ def test_what_the_related_rated_is_one_part_of_each_relation(related: Recommende
 
 def without_row(recommender: Recommender, table: str, row: int | slice) -> Recommender:
     """Zero one row of a table in every sample: a message that is sent, but says nothing."""
-    samples = dict(recommender.posterior.warm.samples)
+    samples = dict(recommender.posterior.samples.parameters)
     samples[table] = samples[table].clone()
     samples[table][:, row] = 0
-    return replace(recommender, posterior=replace(recommender.posterior, warm=Posterior(samples)))
+    return replace(recommender, posterior=replace(recommender.posterior, samples=Posterior(samples)))
 
 
 def genre_of(recommender: Recommender, item: int, label: str) -> tuple[PartKey, str, int]:
@@ -346,7 +340,9 @@ def test_the_part_of_a_concept_is_what_its_message_adds_along_the_path(
     u, i = index(recommender, user, item)
     key, table, row = genre_of(recommender, i, "Drama" if item == "i0" or item == "i15" else "War")
     silent = without_row(recommender, table, row)
-    name = "warm" if recommender.predictor.known_users[u] and recommender.predictor.known_items[i] else "cold"
+    name = (
+        "samples" if recommender.predictor.known_users[u] and recommender.predictor.known_items[i] else "cold_samples"
+    )
     phase, without = getattr(recommender.predictor, name), getattr(silent.predictor, name)
     message = (phase.items[:, i].double() - without.items[:, i].double()).numpy()
     assert np.abs(message).max() > 1e-3
@@ -390,7 +386,7 @@ def test_a_fact_never_stated_is_a_graph_without_its_edge(experiment: tuple[Recom
     assert np.abs(found - predict_without(recommender, user, items, [(key,)] * NUM_USERS)).max() > 1e-4
 
 
-@pytest.mark.parametrize("which", ["recommender", "dated"])
+@pytest.mark.parametrize("which", ["recommender"])
 def test_a_rated_item_is_removed_with_all_it_sends(which: str, request: pytest.FixtureRequest) -> None:
     recommender: Recommender = request.getfixturevalue(which)
     user, item = index(recommender, "u2", "i1")
@@ -456,9 +452,9 @@ def test_secants_sum_to_the_expected_rating_and_share_it_by_the_shapley_value(
 
 
 def test_inputs_of_the_network_are_left_as_they_were(recommender: Recommender) -> None:
-    before = recommender.predictor.warm.users.clone()
+    before = recommender.predictor.samples.users.clone()
     predict_without(recommender, np.array([0]), np.array([0]), [()])
     again = recommender.posterior.predictor(
-        recommender.model, hybrid_inputs(recommender.data), recommender.learned(USER), recommender.learned(ITEM)
+        recommender.network.model, recommender.network.inputs, recommender.learned(USER), recommender.learned(ITEM)
     )
-    assert torch.equal(before, again.warm.users)
+    assert torch.equal(before, again.samples.users)

@@ -8,7 +8,7 @@ import torch
 
 from kg.ratings import Ratings
 from models.cold.cold_start_prior import ColdStartPriors
-from models.cold.laplace import even_draws
+from models.posterior.laplace import even_draws
 
 USERS, ITEMS, SIZE = 900, 12, 3
 

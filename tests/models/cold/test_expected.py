@@ -10,8 +10,7 @@ import torch
 from kg.build import build
 from kg.description import Description
 from kg.schema import ITEM, USER
-from models.cold.expected_items import with_expected_items
-from models.cold.expected_users import with_expected_users
+from models.cold.expected_nodes import with_expected_items, with_expected_users
 from models.cold.leave_one_out_content import leave_one_out_content
 from models.inputs import hybrid_inputs
 from models.recommender import Recommender
@@ -90,14 +89,14 @@ def test_all_samples_answer_and_nobody_who_rated_moves(recommender: Recommender)
     rated = recommender.learned(USER)
     again = with_expected_users(recommender)
     for before, after in (
-        (recommender.predictor.warm.users, again.predictor.warm.users),
-        (recommender.posterior.warm.samples["cold_users.residual.rows"],
-         again.posterior.warm.samples["cold_users.residual.rows"]),
+        (recommender.predictor.samples.users, again.predictor.samples.users),
+        (recommender.posterior.samples.parameters["cold_users.residual.rows"],
+         again.posterior.samples.parameters["cold_users.residual.rows"]),
     ):  # fmt: skip
         assert torch.equal(before, after)  # what is expected depends on those who rated alone
-    inputs = hybrid_inputs(recommender.data, recommender.sessions)
-    encoded = recommender.posterior.predictor(recommender.model, inputs, rated, recommender.learned(ITEM))
-    torch.testing.assert_close(encoded.warm.users, recommender.predictor.warm.users, atol=1e-5, rtol=1e-5)
+    inputs = hybrid_inputs(recommender.data)
+    encoded = recommender.posterior.predictor(recommender.network.model, inputs, rated, recommender.learned(ITEM))
+    torch.testing.assert_close(encoded.samples.users, recommender.predictor.samples.users, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("item", list(UNSEEN))
@@ -117,8 +116,8 @@ def test_an_item_is_told_what_one_that_joins_with_its_concepts_is_told(
 def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(recommender: Recommender) -> None:
     prior = recommender.cold_start_prior(ITEM, 0)
     assert prior is not None
-    shared = recommender.posterior.cold.samples["cold_items.shared.rows"].float()
-    residual = recommender.posterior.cold.samples["cold_items.residual.rows"]
+    shared = recommender.posterior.cold_samples.parameters["cold_items.shared.rows"].float()
+    residual = recommender.posterior.cold_samples.parameters["cold_items.residual.rows"]
     unseen = np.flatnonzero(recommender.train.item_counts == 0)
     beyond = (shared + residual[:, torch.from_numpy(unseen)].float()) - prior.mean[:, None]
     pairs = beyond[: len(beyond) // 2 * 2].unflatten(0, (-1, 2))
@@ -129,13 +128,11 @@ def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(
     assert (spread < 1.05 * of_others.square().mean((0, 1)).sqrt()).all()
     assert (spread > 0).all()
     # Anew, by a loop: half of what an item is beyond its own content, half of what it is beyond content of the others.
-    posterior, rows = recommender.posterior.cold, recommender.predictor.cold.items
+    samples, rows = recommender.cold_samples, recommender.predictor.cold_samples.items
     counts = torch.tensor(recommender.train.item_counts).float()
-    messages = hybrid_inputs(recommender.data, recommender.sessions).items.content
-    encoder, squares = recommender.model.items.content, []
-    content = posterior.content_embeddings(encoder, ITEM, messages)
-    from_others = leave_one_out_content(posterior, encoder, ITEM, messages, counts).float()
-    for number in range(0, len(posterior), 2):  # every other one holds mirror images
+    content, squares = samples.content_embeddings(ITEM), []
+    from_others = leave_one_out_content(samples, ITEM, counts).float()
+    for number in range(0, len(samples), 2):  # every other one holds mirror images
         halfway = rows[number] - (content[number] + from_others[number]) / 2
         centre = (counts[:, None] * halfway).sum(0) / counts.sum()
         squares.append((counts[:, None] * (halfway - centre).square()).sum(0) / counts.sum())
@@ -145,9 +142,9 @@ def test_residuals_of_items_are_spread_around_what_rated_items_turned_out_to_be(
 
 def test_nothing_but_items_without_ratings_moves(recommender: Recommender) -> None:
     again = with_expected_items(recommender)
-    assert torch.equal(again.predictor.warm.items, recommender.predictor.warm.items)
-    inputs = hybrid_inputs(recommender.data, recommender.sessions)
+    assert torch.equal(again.predictor.samples.items, recommender.predictor.samples.items)
+    inputs = hybrid_inputs(recommender.data)
     encoded = recommender.posterior.predictor(
-        recommender.model, inputs, recommender.learned(USER), recommender.learned(ITEM)
+        recommender.network.model, inputs, recommender.learned(USER), recommender.learned(ITEM)
     )
-    torch.testing.assert_close(encoded.warm.items, recommender.predictor.warm.items, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(encoded.samples.items, recommender.predictor.samples.items, atol=1e-5, rtol=1e-5)

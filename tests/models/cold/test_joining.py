@@ -22,7 +22,6 @@ from kg.graph import Edges, KnowledgeGraph, Nodes
 from kg.ratings import Ratings
 from kg.schema import ITEM, USER
 from kg.vocabulary import Vocabulary
-from models.inputs import hybrid_inputs
 from models.lists.content import Content
 from models.lists.item_item import ItemItemModel
 from models.posterior import PhasedPosterior, Posterior
@@ -126,7 +125,7 @@ def without(recommender: Recommender, ids: list[str]) -> Recommender:
     def cut(posterior: Posterior) -> Posterior:
         names = ("items.factors.rows", "cold_items.residual.rows")
         return Posterior(
-            {name: found[:, :kept] if name in names else found for name, found in posterior.samples.items()}
+            {name: found[:, :kept] if name in names else found for name, found in posterior.parameters.items()}
         )
 
     content = recommender.content
@@ -134,7 +133,7 @@ def without(recommender: Recommender, ids: list[str]) -> Recommender:
         recommender,
         graph=KnowledgeGraph(name=graph.name, nodes={**graph.nodes, ITEM: items}, edges=edges, sources=graph.sources),
         train=Ratings(**{**vars_of(recommender.train), "num_items": kept}),
-        posterior=PhasedPosterior(cut(recommender.posterior.warm), recommender.posterior.num_cold),
+        posterior=PhasedPosterior(cut(recommender.posterior.samples), recommender.posterior.num_cold),
         data=data,
         item_vectors=recommender.item_vectors[:kept],
         item_item=ItemItemModel(recommender.item_item.weights[:kept, :kept], recommender.item_item.base[:kept]),
@@ -177,8 +176,8 @@ def extended(trained: Recommender, smaller: Recommender) -> Recommender:
 def content_of(recommender: Recommender, item: str) -> torch.Tensor:
     """An item's rows in every sample without what is drawn at random."""
     index = recommender.graph.items.vocabulary.index_of(item)
-    drawn = recommender.posterior.cold.samples["cold_items.residual.rows"][:, index].float()
-    return recommender.predictor.cold.items[:, index] - drawn
+    drawn = recommender.posterior.cold_samples.parameters["cold_items.residual.rows"][:, index].float()
+    return recommender.predictor.cold_samples.items[:, index] - drawn
 
 
 # What evaluation measures of a cold item
@@ -196,11 +195,11 @@ def test_its_predictions_are_those_of_evaluation_but_for_the_residual(
 ) -> None:
     """With the residual of the item in the graph in place of the one that was drawn anew, they are the same to rounding."""
     first = len(ITEMS) - len(NEW)
-    residual = trained.posterior.cold.samples["cold_items.residual.rows"]
-    anew = extended.posterior.cold.samples["cold_items.residual.rows"]
-    items = extended.predictor.cold.items.clone()
+    residual = trained.posterior.cold_samples.parameters["cold_items.residual.rows"]
+    anew = extended.posterior.cold_samples.parameters["cold_items.residual.rows"]
+    items = extended.predictor.cold_samples.items.clone()
     items[:, first:] += residual[:, first:].float() - anew[:, first:].float()
-    same = replace(extended.predictor.cold, items=items)
+    same = replace(extended.predictor.cold_samples, items=items)
     user, item = (
         part.flatten() for part in torch.meshgrid(torch.arange(33), torch.arange(first, len(ITEMS)), indexing="ij")
     )
@@ -213,11 +212,11 @@ def test_the_residual_is_drawn_as_that_of_items_in_the_graph(trained: Recommende
     name = "cold_items.residual.rows"
     residuals = trained.residuals(ITEM)
     assert residuals.expected is not None
-    beyond = extended.posterior.cold.samples[name][:, -len(NEW) :].float() - residuals.expected[:, None]
+    beyond = extended.posterior.cold_samples.parameters[name][:, -len(NEW) :].float() - residuals.expected[:, None]
     pairs = beyond[: len(beyond) // 2 * 2].unflatten(0, (-1, 2))
     torch.testing.assert_close(pairs[:, 0], -pairs[:, 1], atol=2e-3, rtol=0)  # rounded to half precision
     many = residuals.draw(ITEM, [str(number) for number in range(300)])
-    was = trained.posterior.cold.samples[name][:, -len(NEW) :].float()
+    was = trained.posterior.cold_samples.parameters[name][:, -len(NEW) :].float()
     ratio = (many - residuals.expected[:, None]).square().mean((0, 1)).sqrt() / (
         was - residuals.expected[:, None]
     ).square().mean((0, 1)).sqrt()
@@ -237,9 +236,9 @@ def test_encoding_everything_anew_gives_the_same_rows(extended: Recommender) -> 
     """What is placed one by one is what the graph network says of the grown graph."""
     for recommender in (extended, extended.add_users([{"id": "n", "age": 50, "job": "Soldier"}])):
         anew = recommender.posterior.predictor(
-            recommender.model, hybrid_inputs(recommender.data), recommender.learned(USER), recommender.learned(ITEM)
+            recommender.network.model, recommender.network.inputs, recommender.learned(USER), recommender.learned(ITEM)
         )
-        for phase in ("warm", "cold"):
+        for phase in ("samples", "cold_samples"):
             for side in ("users", "items", "preferences"):
                 mine, other = (getattr(getattr(found, phase), side) for found in (recommender.predictor, anew))
                 torch.testing.assert_close(mine, other, atol=1e-5, rtol=0)
@@ -326,8 +325,8 @@ def test_items_added_one_after_the_other_are_those_added_at_once(trained: Recomm
     users = np.arange(33)
     np.testing.assert_allclose(at_once.rank_scores(users), by_and_by.rank_scores(users), atol=1e-5)
     for name in ("items.factors.rows", "cold_items.residual.rows", "head.preferences"):
-        for phase in ("warm", "cold"):
-            one, other = (getattr(found.posterior, phase).samples[name] for found in (at_once, by_and_by))
+        for phase in ("samples", "cold_samples"):
+            one, other = (getattr(found.posterior, phase).parameters[name] for found in (at_once, by_and_by))
             assert torch.equal(one, other)
 
 
@@ -418,12 +417,12 @@ def test_a_new_user_with_ratings_and_concepts_is_someone_with_both(smaller: Reco
 def test_all_samples_answer_for_someone_new_and_known_items(smaller: Recommender) -> None:
     person = smaller.user_query(history={"d1": 5.0, "w1": 1.0})
     assert person.warm is not None
-    assert len(person.warm.rows) == len(smaller.posterior.warm)
+    assert len(person.warm.rows) == len(smaller.posterior.samples)
     assert torch.equal(person.cold.rows, person.warm.rows[: smaller.posterior.num_cold])
     chances = person.chances(smaller.predictor)
     for known, phase, taste in (
-        (True, smaller.predictor.warm, person.warm),
-        (False, smaller.predictor.cold, person.cold),
+        (True, smaller.predictor.samples, person.warm),
+        (False, smaller.predictor.cold_samples, person.cold),
     ):
         items = torch.nonzero(smaller.predictor.known_items == known)[:, 0]
         torch.testing.assert_close(chances[items], phase.for_rows(taste.rows, taste.preferences, items))

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from models.cold.leave_one_out_content import leave_one_out_content
 from models.network.encoder import Messages, RelationalEncoder, parameter_key
-from models.posterior import Posterior
+from models.posterior import Posterior, SampledNetwork
 
 USERS, JOBS, SIZE = 60, 5, 3
 JOB = np.random.default_rng(0).integers(JOBS, size=USERS)
 WEIGHT = np.random.default_rng(1).uniform(0.4, 1.0, USERS)
 TABLE = "users.content.tables." + parameter_key("job")
+
+
+def network(posterior: Posterior, encoder: RelationalEncoder, messages: Messages) -> SampledNetwork:
+    """A network of which only the content of users is asked."""
+    read: Any = SimpleNamespace(
+        model=SimpleNamespace(users=SimpleNamespace(content=encoder)),
+        messages=lambda kind: SimpleNamespace(content=messages),
+    )
+    nothing: Any = None
+    return SampledNetwork(posterior, nothing, read)
 
 
 def fitted(rows: np.ndarray, pull: np.ndarray, mine: np.ndarray) -> np.ndarray:
@@ -37,7 +50,9 @@ def test_content_is_what_a_table_fitted_without_the_user_says() -> None:
     messages = Messages.stack(USERS, {"job": edges}, {})
     encoder = RelationalEncoder({"job": JOBS}, {}, SIZE, {"job": 1.0}, torch.Generator())
     samples = {TABLE: torch.from_numpy(table)[None], "users.factors.rows": torch.from_numpy(free)[None]}
-    found = leave_one_out_content(Posterior(samples), encoder, "user", messages, torch.from_numpy(rated * 5))[0]
+    found = leave_one_out_content(network(Posterior(samples), encoder, messages), "user", torch.from_numpy(rated * 5))[
+        0
+    ]
     for user in range(USERS):
         without = fitted(rows, pull, rated & (np.arange(USERS) != user))
         np.testing.assert_allclose(found[user].numpy(), WEIGHT[user] * without[JOB[user]], atol=5e-3)
@@ -49,6 +64,6 @@ def test_users_without_concepts_have_no_content(num_users: int) -> None:
     messages = Messages.stack(num_users, {}, {})
     encoder = RelationalEncoder({}, {}, SIZE, {}, torch.Generator())
     posterior = Posterior({"users.factors.rows": torch.randn(2, num_users, SIZE)})
-    found = leave_one_out_content(posterior, encoder, "user", messages, torch.ones(num_users))
+    found = leave_one_out_content(network(posterior, encoder, messages), "user", torch.ones(num_users))
     assert found.shape == (2, num_users, SIZE)
     assert not found.any()

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.cold.sentence_map import SentenceMap
-from models.saved.flat import flat, read_tensors, write_tensors
-from models.saved.lists_file import sentences_of
+from models.saved.flat import arrays_below, flat, read_tensors, write_tensors
 
 NUM_TEXTS, DIMENSION, NUM_ITEMS, NUM_SAMPLES, SIZE = 40, 6, 9, 3, 4
 
@@ -86,11 +85,6 @@ def test_draws_have_the_mean_and_the_spread_of_the_map() -> None:
 def test_it_is_in_a_file_what_it_was(tmp_path: Path) -> None:
     found = SentenceMap.fit(VECTORS, CHOSEN, ROWS)
     write_tensors(tmp_path / "lists.safetensors", flat("sentences", vars(found)))
-    again = sentences_of(read_tensors(tmp_path / "lists.safetensors"))
-    assert again is not None
+    again = SentenceMap(**arrays_below(read_tensors(tmp_path / "lists.safetensors"), "sentences"))
     for name, part in vars(found).items():
         np.testing.assert_array_equal(getattr(again, name), part)
-
-
-def test_a_file_without_a_map_has_none() -> None:
-    assert sentences_of({}) is None

@@ -9,11 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.cold.fold_in import UserEmbedding
 from models.lists.item_item import ItemItemModel
 from models.lists.top_items import FIRST, top_items
 from models.lists.user_query import UserQuery
-from models.posterior import PhasedPredictor, Predictor
+from models.posterior import PhasedPredictor, Predictor, UserEmbedding
 
 ITEMS, SIZE, LEVELS, SAMPLES, COLD = 3_000, 4, 5, 7, 3
 
@@ -62,10 +61,10 @@ def test_it_is_the_head_of_the_whole_list(falls: str, k: int) -> None:
 def test_equal_items_stand_in_their_order() -> None:
     predictor, item_item, user, _ = world(np.full(ITEMS, 0.5))
     equal = Predictor(
-        users=predictor.warm.users,
-        items=predictor.warm.items[:, :1].expand(-1, ITEMS, -1),
-        thresholds=predictor.warm.thresholds,
-        preferences=predictor.warm.preferences,
+        users=predictor.samples.users,
+        items=predictor.samples.items[:, :1].expand(-1, ITEMS, -1),
+        thresholds=predictor.samples.thresholds,
+        preferences=predictor.samples.preferences,
     )
     alike = PhasedPredictor(equal, SAMPLES, predictor.known_users, torch.ones(ITEMS, dtype=torch.bool))
     left_out = np.arange(ITEMS) < 500  # those with a score of their own

@@ -226,7 +226,7 @@ def test_an_edit_is_the_least_change_in_the_metric_of_the_covariance(recommender
         torch.from_numpy(train.item[mine]),
         torch.from_numpy(np.searchsorted(recommender.levels, train.value[mine])),
     )
-    metric = what_ratings_settle(recommender.posterior.warm, recommender.predictor.warm, user, item, level)
+    metric = what_ratings_settle(recommender.samples, user, item, level)
     generator = torch.Generator().manual_seed(0)
     for _ in range(20):
         along = torch.randn(moved.shape, generator=generator, dtype=torch.float64) * 0.1
@@ -267,7 +267,7 @@ def test_contradictory_wishes_are_told(recommender: Recommender) -> None:
     with pytest.raises(InputError, match="cannot hold together"):
         found.set("War", 1.0).set("Drama", 1.0).set("1990s", 1.0).set("1980s", -1.0)
     concepts = recommender.behaviour.concepts
-    ridge = relation_ridges(concepts, recommender.predictor.warm, recommender.train)
+    ridge = relation_ridges(concepts, recommender.predictor.samples, recommender.train)
     sums = [
         sum(found.weight(concept) * ridge[concepts.find(concept)] for concept in relation)
         for relation in (GENRES, ("1980s", "1990s"))
@@ -306,17 +306,17 @@ def test_impossible_numbers_of_segments_are_told(recommender: Recommender, k: in
 
 
 def test_directions_and_weights_agree(recommender: Recommender) -> None:
-    space, rows = recommender.behaviour.warm, recommender.predictor.warm.users[:, 3]
+    space, rows = recommender.behaviour.warm, recommender.predictor.samples.users[:, 3]
     chosen = range(len(space.concepts))
     product = (space.directions(chosen) @ (rows - space.average)[..., None])[..., 0]
     np.testing.assert_allclose(space.weights(rows), product.numpy(), atol=1e-4)
-    users = recommender.predictor.warm.users[:, [3, 5]]
+    users = recommender.predictor.samples.users[:, [3, 5]]
     np.testing.assert_allclose(space.mean_weights(users)[0], space.weights(rows).mean(0), atol=1e-4)
 
 
 def test_ridge_regression_gives_back_planted_rows(recommender: Recommender) -> None:
     """Item rows made of concepts alone are read as these concepts."""
-    concepts, predictor = recommender.behaviour.concepts, recommender.predictor.warm
+    concepts, predictor = recommender.behaviour.concepts, recommender.predictor.samples
     genres = [concepts.find(genre) for genre in GENRES]
     planted = torch.zeros(len(predictor.items), len(concepts), predictor.items.shape[2])
     planted[:, genres[0]], planted[:, genres[1]] = 1.0, -1.0

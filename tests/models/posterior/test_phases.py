@@ -87,7 +87,8 @@ def test_known_pairs_are_answered_by_all_samples_and_others_by_those_of_the_firs
             chance = found.at_least(pair[0], 2)[0, item]
             torch.testing.assert_close(chance, expected[0, 2:].sum())
     assert not torch.allclose(
-        found.of_user(0), found.cold.for_rows(found.cold.users[:, 0], found.cold.preferences[:, 0])
+        found.of_user(0),
+        found.cold_samples.for_rows(found.cold_samples.users[:, 0], found.cold_samples.preferences[:, 0]),
     )
 
 
@@ -100,10 +101,10 @@ def test_the_first_phase_must_have_some_of_the_samples(number: int) -> None:
 def test_one_phase_answers_for_all() -> None:
     posterior = PhasedPosterior.single(samples(1, 2))
     found = predictor(posterior)
-    assert posterior.cold is posterior.warm
-    assert found.warm is found.cold
+    assert posterior.cold_samples is posterior.samples
+    assert found.samples is found.cold_samples
     users = torch.arange(USERS)
-    torch.testing.assert_close(found.at_least(users, 1), found.warm.at_least(users, 1))
+    torch.testing.assert_close(found.at_least(users, 1), found.samples.at_least(users, 1))
 
 
 @pytest.mark.parametrize("num_cold", [1, 3], ids=["two phases", "one phase"])
@@ -111,13 +112,13 @@ def test_samples_survive_flat_names(num_cold: int) -> None:
     before = PhasedPosterior(samples(1, 2, 3), num_cold)
     after = PhasedPosterior.of_tensors(before.tensors())
     assert after.num_cold == num_cold
-    assert (after.cold is after.warm) == (num_cold == 3)
-    for posterior in ("warm", "cold"):
-        expected = getattr(before, posterior).samples
-        for name, stacked in getattr(after, posterior).samples.items():
+    assert (after.cold_samples is after.samples) == (num_cold == 3)
+    for posterior in ("samples", "cold_samples"):
+        expected = getattr(before, posterior).parameters
+        for name, stacked in getattr(after, posterior).parameters.items():
             assert torch.equal(stacked, expected[name]), name
-    assert sum(tensor.numel() for tensor in before.tensors().values()) == sum(
-        tensor.numel() for tensor in before.warm.samples.values()
+    assert sum(tensor.numel() for tensor in before.tensors().values()) == 1 + sum(
+        tensor.numel() for tensor in before.samples.parameters.values()
     ), "no sample stands twice in a file"
 
 
@@ -128,18 +129,21 @@ def test_joined_chains_keep_their_phases(num_cold: int, others_cold: int) -> Non
     later = [*(1, 2, 3)[num_cold:], *(4, 5)[others_cold:]]
     joined = first.join(second)
     assert joined.num_cold == len(cold)
-    assert not first.warm.samples
-    assert not second.warm.samples, "samples that stay behind are in memory twice"
-    for found, seeds in ((joined.warm, [*cold, *later]), (joined.cold, cold)):
-        expected = samples(*seeds).samples
-        for name, stacked in found.samples.items():
+    assert not first.samples.parameters
+    assert not second.samples.parameters, "samples that stay behind are in memory twice"
+    for found, seeds in ((joined.samples, [*cold, *later]), (joined.cold_samples, cold)):
+        expected = samples(*seeds).parameters
+        for name, stacked in found.parameters.items():
             assert torch.equal(stacked, expected[name]), name
 
 
 def test_a_part_of_the_samples_is_in_the_same_memory() -> None:
     posterior = PhasedPosterior(samples(1, 2, 3), 1)
     found = predictor(posterior)
-    for part, whole in ((posterior.cold.samples, posterior.warm.samples), (vars(found.cold), vars(found.warm))):
+    for part, whole in (
+        (posterior.cold_samples.parameters, posterior.samples.parameters),
+        (vars(found.cold_samples), vars(found.samples)),
+    ):
         for name, tensor in part.items():
             assert tensor is None or tensor.data_ptr() == whole[name].data_ptr(), name
 
@@ -177,9 +181,9 @@ def test_after_the_cold_phase_the_cold_view_says_nothing() -> None:
     assert made.objective.weight == 0.0
     assert (len(made.cold), len(made.warm)) == (len(range(5, 19, 2)), len(range(26, 40, 2)))
     posterior = made.posterior()
-    assert (len(posterior.cold), len(posterior.warm)) == (len(made.cold), len(made.cold) + len(made.warm))
+    assert (len(posterior.cold_samples), len(posterior.samples)) == (len(made.cold), len(made.cold) + len(made.warm))
     for number, kept in enumerate([*made.cold, *made.warm]):
-        assert torch.equal(posterior.warm.samples["items.factors.rows"][number], kept["items.factors.rows"])
+        assert torch.equal(posterior.samples.parameters["items.factors.rows"][number], kept["items.factors.rows"])
 
 
 @pytest.mark.parametrize(
@@ -192,6 +196,6 @@ def test_without_two_phases_all_samples_answer_for_all(weight: float, changes: d
     made = training(config, weight)
     run(made, range(config.epochs))
     found = made.posterior()
-    assert found.cold is found.warm
-    assert len(found.warm) == config.epochs - 5
+    assert found.cold_samples is found.samples
+    assert len(found.samples) == config.epochs - 5
     assert made.objective.weight == weight

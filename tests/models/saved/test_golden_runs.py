@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.attribution.attributions import attributions
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training.bundle import load_run
@@ -79,6 +80,14 @@ def test_a_golden_run_has_its_split(folder: Path) -> None:
     assert {name: list(zip(part.user.tolist(), part.item.tolist(), strict=True)) for name, part in parts.items()} == {
         name: [tuple(pair) for pair in pairs] for name, pairs in wanted["split"].items()
     }
+
+
+@pytest.mark.parametrize("folder", GOLDEN, ids=lambda folder: folder.name)
+def test_the_parts_of_a_golden_run_sum_to_its_predictions(folder: Path) -> None:
+    trained = load_run(folder / "run").trained
+    pairs = np.indices((len(trained.graph.users), len(trained.graph.items))).reshape(2, -1)
+    for attribution in attributions(trained, *pairs):
+        assert attribution.error < 1e-5
 
 
 def test_there_is_a_golden_run() -> None:

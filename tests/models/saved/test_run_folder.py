@@ -22,10 +22,9 @@ from kg.errors import InputError
 from models.cold.cold_start_prior import ColdStartPriors
 from models.cold.residuals import Residuals
 from models.cold.sentence_map import SentenceMap
-from models.cold.user_thresholds import UserThresholds
 from models.lists.item_item import ContentRegression, ItemItemModel
 from models.network.projection import TextProjection
-from models.posterior import PhasedPosterior, Posterior
+from models.posterior import PhasedPosterior, Posterior, UserThresholds
 from models.recommender import Recommender
 from models.text import TextEncoder
 from training.bundle import load_run, write_run
@@ -45,7 +44,7 @@ def with_a_map(recommender: Recommender) -> Recommender:
     rng = np.random.default_rng(0)
     vectors = TextEncoder().encode([f"sentence {number}" for number in range(12)])
     chosen = (rng.random((12, recommender.train.num_items)) < 0.5).astype(np.float32)
-    samples, _, size = recommender.predictor.cold.users.shape
+    samples, _, size = recommender.predictor.cold_samples.users.shape
     rows = torch.from_numpy(rng.normal(size=(samples, 12, size)).astype(np.float32))
     return recommender.with_map(SentenceMap.fit(vectors, chosen, rows))
 
@@ -91,7 +90,7 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str | int | None) else repr(type(value))
 
 
-@pytest.fixture(scope="module", params=["stars", "days", "choices"])
+@pytest.fixture(scope="module", params=["stars", "stars without a map", "choices"])
 def trained(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -100,10 +99,10 @@ def trained(
     """A recommender in memory, and the run that was written of it."""
     folder = tmp_path_factory.mktemp("saved")
     graph = write_tiny_graph(folder, implicit=request.param == "choices")
-    config = RunConfig(model=ModelConfig(embedding_size=2, rating_dates=request.param == "days"), **SIZES)
+    config = RunConfig(model=ModelConfig(embedding_size=2), **SIZES)
     experiment = Experiment(Dataset.load(graph), config)
     recommender = experiment.recommender(experiment.run(folder / "checkpoint.safetensors"))
-    recommender = recommender if request.param == "days" else with_a_map(recommender)
+    recommender = recommender if request.param == "stars without a map" else with_a_map(recommender)
     (folder / "run").mkdir()
     write_run(experiment, recommender, graph, folder / "run", {})
     return recommender, folder / "run"
@@ -205,8 +204,8 @@ def test_an_older_run_is_to_be_trained_again(trained: tuple[Recommender, Path], 
 def test_arrays_are_mapped_and_not_copied(trained: tuple[Recommender, Path]) -> None:
     recommender = Recommender.load(trained[1])
     addresses = {
-        "model": next(iter(recommender.posterior.warm.samples.values())).data_ptr(),
-        "embeddings": recommender.predictor.cold.items.data_ptr(),
+        "model": next(iter(recommender.posterior.samples.parameters.values())).data_ptr(),
+        "embeddings": recommender.predictor.cold_samples.items.data_ptr(),
         "inputs": recommender.train.user.ctypes.data,
         "lists": recommender.item_item.weights.ctypes.data,
     }

@@ -21,13 +21,12 @@ from training.bundle import load_run
 from training.commands import console
 from training.config import RunConfig
 from training.experiment import Experiment
-from training.films import simulate, write_source
+from training.films import write_film_source
 from training.loop import NonFiniteLossError
 from training.runs import train_run
 from training.search.search_space import SETTINGS, search_space
 from training.search.study import Study, Trial
-from training.search.tune import tune
-from training.search.tuning import Tuning
+from training.search.tune import Tuning, tune
 from training.search.yardstick import YARDSTICKS, newness
 
 pytestmark = pytest.mark.usefixtures("stand_in_encoder")
@@ -39,7 +38,7 @@ ADAMW = ["training.method=adamw", "training.epochs=2", "training.batches=4", "sp
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The film world with its first users; items 0 to 29 are a canonical test part, 30 to 89 a validation part."""
-    whole = build(Description.load(write_source(simulate(), tmp_path_factory.mktemp("films"))))
+    whole = build(Description.load(write_film_source(tmp_path_factory.mktemp("films"))))
     ratings = whole.ratings.select(whole.ratings.user < 50)
     split = NamedSplit(test_items=np.arange(30), validation_items=np.arange(30, 90))
     return replace(whole, ratings=ratings, splits={"cold-items": split})
@@ -204,7 +203,7 @@ def test_a_training_that_diverges_is_noted_and_passed_over(
     found = tune(graph, config(), tmp_path / "search", trials=4)
     assert [trial.value is None for trial in found.study.trials] == [True, False, True, False]
     assert found.study.best in (found.study.trials[1], found.study.trials[3])
-    assert found.gain is None
+    assert found.study.gain is None
     assert "2 of them without result" in found.sentence
     assert "default" not in found.sentence
     table = (tmp_path / "search" / "trials.csv").read_text().splitlines()

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from kg.errors import InputError
 from models.lists.recommendation_rows import why_empty
+from models.lists.trained import Trained
 from models.lists.user_query import UserQuery
-from models.network.bilinear import with_one
+from models.network.bilinear import bilinear, with_one
 from models.network.head import slopes
-from models.trained import Trained
 
 __all__ = ["Question", "best_questions", "expected_gains", "questions_for"]
 
@@ -87,8 +87,8 @@ def best_questions(
     """
     covariance = person.cold.covariance
     if covariance is None:
-        raise InputError("questions are for someone new; give --history, which may be empty, and no known user")
-    predictor = recommender.predictor.cold
+        raise InputError("questions are for someone new; give a history, which may be empty, and no known user")
+    predictor = recommender.predictor.cold_samples
     known = recommender.item_item(person.seen[None])[0].astype(np.float64).clip(0.0, 1.0)
     known[~recommender.graph.items.present] = 0.0
     open_to_ask = known.copy()
@@ -104,35 +104,35 @@ def best_questions(
     chosen = torch.from_numpy(items)
     covariance, rows = covariance[::step].clone(), predictor.items[::step][:, chosen]
     design = with_one(rows)
-    score = (design @ person.cold.rows[::step, :, None])[..., 0] + rows[..., -1]
+    score = bilinear(person.cold.rows[::step, None], rows)
     thresholds, preferences = predictor.thresholds[::step, None], person.cold.preferences[::step, None]
     _, information = slopes(score, thresholds, preferences, torch.zeros_like(chosen))
     precision = information.clamp_min(1e-6)
     chance = torch.from_numpy(open_to_ask[items]).float()
     weight = torch.from_numpy(known[items]).float()
     weight = weight / weight.sum()
-    left, found = torch.ones(len(items), dtype=torch.bool), []
+    left, asked = torch.ones(len(items), dtype=torch.bool), []
     for _ in range(min(k, len(items))):
         gains = expected_gains(covariance, design, precision, weight)
         best = int(torch.where(left, gains * chance, -1.0).argmax())
         left[best] = False
-        found.append(Question(item=int(items[best]), known=float(chance[best]), gain=float(gains[best])))
+        asked.append(Question(item=int(items[best]), known=float(chance[best]), gain=float(gains[best])))
         spread = (covariance @ design[:, best, :, None])[..., 0]
         own = (spread * design[:, best]).sum(-1) + 1.0 / precision[:, best]
         covariance = covariance - spread[..., None] * spread[:, None] / own[:, None, None]
-    return found
+    return asked
 
 
 def questions_for(recommender: Trained, person: UserQuery, k: int) -> pd.DataFrame:
     """Return the questions as people read them: `id`, `label`, `known` and `gain`, best first."""
-    found = best_questions(recommender, person, k)
+    asked = best_questions(recommender, person, k)
     items = recommender.graph.items
     rows = pd.DataFrame(
         {
-            "id": [items.vocabulary.id_of(question.item) for question in found],
-            "label": [str(items.labels[question.item]) for question in found],
-            "known": [question.known for question in found],
-            "gain": [question.gain for question in found],
+            "id": [items.vocabulary.id_of(question.item) for question in asked],
+            "label": [str(items.labels[question.item]) for question in asked],
+            "known": [question.known for question in asked],
+            "gain": [question.gain for question in asked],
         }
     )
     return why_empty(rows, "no item is left to ask about: the person has rated all that others have rated")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from safetensors.numpy import save_file
 
 import models.text
 from kg.storage.cache_directory import default_cache_directory
-from models.network.vectors import VectorCache
+from kg.storage.vector_cache import VectorCache
 from models.text import TextEncoder
 
 
@@ -30,14 +31,15 @@ class CountingModel:
         self.dies_at = dies_at
         self.calls: list[list[str]] = []
 
-    def encode(self, texts: Sequence[str], **_: object) -> NDArray[np.float32]:
+    def encode_document(self, texts: Sequence[str], **_: object) -> torch.Tensor:
         if self.dies_at is not None and len(self.calls) == self.dies_at:
             raise Killed
         self.calls.append(list(texts))
-        return self.vectors(texts)
+        return torch.from_numpy(self.vectors(texts))
 
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.array([[len(text), ord(text[0]), self.number] for text in texts], dtype=np.float32)
+        rows = np.array([[len(text), ord(text[0]), self.number] for text in texts], dtype=np.float32)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     @property
     def encoded(self) -> list[str]:
@@ -51,10 +53,14 @@ def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def encoder(cache: Path, model: CountingModel, fingerprint: str = "one") -> TextEncoder:
     """An encoder with the network replaced; both are computed when first asked for."""
-    made = TextEncoder(cache=cache)
+    made = TextEncoder(cache=cache, precision="float32")
     made.__dict__["_model"] = model
     made.__dict__["fingerprint"] = fingerprint
     return made
+
+
+def assert_same(actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)  # the encoder makes unit vectors of unit vectors
 
 
 def shards(cache: Path) -> list[Path]:
@@ -67,9 +73,9 @@ TEXTS = [f"{letter * length}" for length, letter in zip(range(1, 11), "abcdefghi
 def test_a_second_run_encodes_nothing(tmp_path: Path) -> None:
     first, second = CountingModel(), CountingModel()
     vectors = encoder(tmp_path, first).encode(TEXTS)
-    np.testing.assert_array_equal(vectors, first.vectors(TEXTS))
+    assert_same(vectors, first.vectors(TEXTS))
     assert sorted(first.encoded) == sorted(TEXTS)
-    np.testing.assert_array_equal(encoder(tmp_path, second).encode(TEXTS[::-1]), vectors[::-1])
+    assert_same(encoder(tmp_path, second).encode(TEXTS[::-1]), vectors[::-1])
     assert second.calls == []
 
 
@@ -77,7 +83,7 @@ def test_only_new_texts_are_encoded_and_equal_ones_once(tmp_path: Path) -> None:
     encoder(tmp_path, CountingModel()).encode(TEXTS[:3])
     model = CountingModel()
     wanted = ["new", TEXTS[1], "new", "newer", TEXTS[1]]
-    np.testing.assert_array_equal(encoder(tmp_path, model).encode(wanted), model.vectors(wanted))
+    assert_same(encoder(tmp_path, model).encode(wanted), model.vectors(wanted))
     assert sorted(model.encoded) == ["new", "newer"]
 
 
@@ -94,7 +100,7 @@ def test_a_run_killed_in_the_middle_leaves_whole_shards_and_is_taken_up_there(tm
         encoder(tmp_path, CountingModel(dies_at=2)).encode(TEXTS)
     assert len(shards(tmp_path)) == 2
     model = CountingModel()
-    np.testing.assert_array_equal(encoder(tmp_path, model).encode(TEXTS), model.vectors(TEXTS))
+    assert_same(encoder(tmp_path, model).encode(TEXTS), model.vectors(TEXTS))
     assert len(model.encoded) == 2
 
 
@@ -110,7 +116,7 @@ def test_a_shard_killed_while_it_is_written_does_not_count(tmp_path: Path, monke
     folder = tmp_path / "vectors" / "one"
     (folder / ".abc.safetensors.x.partial").write_bytes(b"half of a sha")  # what a real kill leaves
     model = CountingModel()
-    np.testing.assert_array_equal(encoder(tmp_path, model).encode(TEXTS), model.vectors(TEXTS))
+    assert_same(encoder(tmp_path, model).encode(TEXTS), model.vectors(TEXTS))
     assert len(model.encoded) == len(TEXTS)
 
 
@@ -123,7 +129,7 @@ def test_a_damaged_shard_is_deleted_and_its_texts_encoded_again(
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[: len(whole) // 2] if content is None else content)
     model = CountingModel()
-    np.testing.assert_array_equal(encoder(tmp_path, model).encode(TEXTS), model.vectors(TEXTS))
+    assert_same(encoder(tmp_path, model).encode(TEXTS), model.vectors(TEXTS))
     assert 0 < len(model.encoded) <= 4
     assert "damaged shard" in caplog.text
     again = CountingModel()
@@ -142,9 +148,9 @@ def test_a_shard_that_lacks_a_part_is_damaged_too(tmp_path: Path) -> None:
 def test_two_encoders_do_not_mix(tmp_path: Path) -> None:
     one, other = CountingModel(1.0), CountingModel(2.0)
     encoder(tmp_path, one, "one").encode(TEXTS)
-    np.testing.assert_array_equal(encoder(tmp_path, other, "other").encode(TEXTS), other.vectors(TEXTS))
+    assert_same(encoder(tmp_path, other, "other").encode(TEXTS), other.vectors(TEXTS))
     assert sorted(other.encoded) == sorted(TEXTS)
-    np.testing.assert_array_equal(encoder(tmp_path, CountingModel(9.0), "one").encode(TEXTS), one.vectors(TEXTS))
+    assert_same(encoder(tmp_path, CountingModel(9.0), "one").encode(TEXTS), one.vectors(TEXTS))
 
 
 def test_progress_ends_at_what_there_was_to_do(tmp_path: Path) -> None:
@@ -167,7 +173,7 @@ def test_any_text_is_found_again(tmp_path_factory: pytest.TempPathFactory, texts
     VectorCache(folder, "x").add(texts, vectors)
     cache = VectorCache(folder, "x")
     assert len(cache) == len(texts)
-    np.testing.assert_array_equal(cache.get(texts), vectors)
+    assert_same(cache.get(texts), vectors)
 
 
 def test_the_cache_lies_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from kg.schema import ITEM, USER
-from models.cold.fold_in import UserEmbedding, user_embedding_from_history
-from models.cold.user_thresholds import UserThresholds
+from models.network.assembly import ModelSettings
 from models.network.graph_inputs import GraphInputs
-from models.posterior import Posterior, Predictor
+from models.posterior import NetworkOnGraph, Posterior, Predictor, SampledNetwork, UserEmbedding, UserThresholds
 
 DRAWS, ITEMS, SIZE = 6_000, 8, 3  # equal samples, so that the draws of all of them show the distribution
 SCALE = np.array([0.8, 0.4, 0.6])  # of the prior of a free row
@@ -62,6 +61,10 @@ def data() -> GraphInputs:
     return found
 
 
+def network(samples: Posterior, inputs: GraphInputs) -> SampledNetwork:
+    return SampledNetwork(samples, predictor(), NetworkOnGraph(inputs, ModelSettings(embedding_size=SIZE - 1), 5))
+
+
 def embedding(
     history: list[int],
     levels: list[int],
@@ -71,14 +74,12 @@ def embedding(
     inputs: GraphInputs | None = None,
     user_thresholds: UserThresholds | None = None,
 ) -> UserEmbedding:
-    return user_embedding_from_history(
-        posterior(),
-        predictor(),
-        inputs or data(),
+    return network(posterior(), inputs or data()).fold_in(
+        USER,
         torch.tensor(history, dtype=torch.int64),
         torch.tensor(levels, dtype=torch.int64),
         weight=weight,
-        user_thresholds=user_thresholds,
+        thresholds=user_thresholds,
         generator=torch.Generator().manual_seed(seed),
     )
 
@@ -172,9 +173,11 @@ def test_where_neighbours_and_hops_are_left_out_only_the_free_row_moves() -> Non
     silent[USER].interactions, silent[USER].hop_sources = [], {}
     rows = embedding(list(range(ITEMS)), [3] * ITEMS, inputs=silent).rows
     # A zero table says the same as no table.
-    without = Posterior({name: value * (0 if ".tables." in name else 1) for name, value in posterior().samples.items()})
+    without = Posterior(
+        {name: value * (0 if ".tables." in name else 1) for name, value in posterior().parameters.items()}
+    )
     level, generator = torch.full((ITEMS,), 3), torch.Generator().manual_seed(0)
-    zero = user_embedding_from_history(without, predictor(), data(), torch.arange(ITEMS), level, generator=generator)
+    zero = network(without, data()).fold_in(USER, torch.arange(ITEMS), level, generator=generator)
     torch.testing.assert_close(rows, zero.rows)
     assert not torch.allclose(rows.mean(0), embedding(list(range(ITEMS)), [3] * ITEMS).rows.mean(0), atol=0.05)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kg.errors import InputError
-from models.cold.text_query import MOST_CHARACTERS, TextQuery
+from models.lists.text_query import MOST_CHARACTERS, TextQuery
 
 
 def test_refusals_are_told_from_wishes() -> None:

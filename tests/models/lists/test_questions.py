@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.cold.questions import expected_gains
+from models.lists.questions import expected_gains
 
 
 def gains(covariance: torch.Tensor, items: torch.Tensor, precision: float = 1.0) -> torch.Tensor:

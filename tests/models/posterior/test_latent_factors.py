@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from models.cold.cold_start_prior import EmbeddingPrior
-from models.cold.latent_factors import LatentFactors
-from models.cold.user_thresholds import UserThresholds
 from models.network.head import level_probabilities
+from models.posterior import EmbeddingPrior, UserThresholds
+from models.posterior.latent_factors import LatentFactors
 
 DRAWS, KNOWN, SIZE, CUTS = 20_000, 400, 3, torch.tensor([-2.2, -0.9, 0.6, 2.0])
 FACTOR = np.array(

@@ -1,13 +1,25 @@
-"""Ids that look the same and are different: one letter in two Unicode forms."""
+"""The look of raw ids: names such as `whole milk` told from codes such as `B00A17I99Q`, and ids that look the same."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 
 from kg.vocabulary import Vocabulary
 
-__all__ = ["unicode_twins"]
+__all__ = ["are_names", "unicode_twins"]
+
+_WORD = re.compile(r"[^\W\d_]{3,}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+_CODE = re.compile(r"[^\W\d_][0-9]|[0-9][^\W\d_]|://|@|^[^\s]{25,}$")
+_SHARE = 0.9  # of the ids
+
+
+def are_names(ids: Sequence[str]) -> bool:
+    """Whether nearly all ids hold a word and do not mix letters with digits, as codes do, nor are addresses."""
+    named = sum(bool(_WORD.search(raw_id)) and not _CODE.search(raw_id) for raw_id in ids)
+    return named >= max(_SHARE * len(ids), 1)
 
 
 def unicode_twins(vocabulary: Vocabulary) -> list[str]:

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from models.cold.cold_start_prior import EmbeddingPrior
-from models.cold.laplace import Evaluation, drawn_around, even_draws, mode
-from models.cold.user_thresholds import UserThresholds
-from models.network.bilinear import with_one
+from models.network.bilinear import bilinear, with_one
 from models.network.likelihood import SMALLEST, LevelChances, level_chances
+from models.posterior.embedding_prior import EmbeddingPrior, UserThresholds
+from models.posterior.laplace import Evaluation, drawn_around, even_draws, mode
 
 __all__ = ["LatentFactors"]
 
@@ -79,7 +78,7 @@ class LatentFactors:
         if design.shape[1] < design.shape[2]:
             basis = torch.linalg.qr(moves.mT).Q
             moves = moves @ basis
-        start = _times(design, base + prior.mean) + partners[..., -1]
+        start = bilinear((base + prior.mean)[:, None], partners)
         return cls(prior, use, design, basis, start, moves, thresholds, level, weight)
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor | None, Tensor]:
