@@ -60,10 +60,10 @@ def pair_model(recommender: Recommender, user: int, item: int, keys: list[PartKe
     base, message_of = [rows.users[:, user].double(), rows.items[:, item].double()], {}
     for place, (side, node) in enumerate(((USER, user), (ITEM, item))):
         contributions = contributions_to(samples, recommender.learned_ratings, side, node)
-        for key, messages in zip(contributions.keys, contributions.messages.unbind(1), strict=True):
+        for key, message in zip(contributions.keys, contributions.messages.unbind(1), strict=True):
             if key in keys:
-                message_of[key] = messages
-                base[place] = base[place] - messages
+                message_of[key] = message
+                base[place] = base[place] - message
     features = [message_of[key].flatten() for key in keys]
     nothing = torch.zeros(2, features[0].numel(), dtype=torch.float64)
     receivers = torch.tensor([len(keys) + (key.side == ITEM) for key in keys])
