@@ -69,6 +69,12 @@ _VARIANTS = {
     "4 chains": ("training.chains=4",),
     "adamw": ("training.method=adamw", "split.validation_share=0.05"),
 }
+# What tuning the language model brings, beside the graph and where texts are all that is known.
+_TUNED = {
+    "language model tuned": ("text.tune.strategy=top",),
+    "text alone": ("model.leave_out=[concepts]",),
+    "text alone, language model tuned": ("model.leave_out=[concepts]", "text.tune.strategy=top"),
+}
 
 PROTOCOLS = {
     protocol.name: protocol
@@ -110,6 +116,7 @@ PROTOCOLS = {
             description="movielens-100k",
             split=("split.name=cold-items",),
             parts=("cold_items", "warm"),
+            variants=_TUNED,
             metrics=_RATINGS,
             peers=(*MYFM, *_LISTS_100K),
             note="The 336 cold items are ranked among themselves; warm is a random tenth of the other ratings.",

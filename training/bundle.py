@@ -60,6 +60,7 @@ class Run:
         config = RunConfig.of_run(self.directory / "config.yaml")
         experiment = Experiment(dataset, config, split=read_split(dataset, self.directory))
         experiment.use(
+            encoder=trained.encoder,
             item_vectors=trained.item_vectors,
             projection=trained.projection,
             data=trained.data,

@@ -42,7 +42,7 @@ PANELS = {
         cli_views.stats,
         cli_graph.forget,
     ),
-    "Training": (cli_runs.train, cli_runs.tune, cli_runs.evaluate),
+    "Training": (cli_runs.train, cli_runs.tune, cli_runs.evaluate, cli_runs.export_encoder),
     "Answers": (
         cli_answers.recommend,
         cli_answers.audience,

@@ -43,6 +43,7 @@ from training.progress import Progress, silent
 from training.sampling import LangevinTraining
 from training.scale_priors import ScalePrior, scale_priors
 from training.splits import Split, liked_from, make_split
+from training.tuning.tuned_encoder import tuned_encoder
 
 __all__ = ["Experiment"]
 
@@ -108,9 +109,16 @@ class Experiment:
 
     @cached_property
     def encoder(self) -> TextEncoder:
-        """The language model."""
-        return TextEncoder(
-            self.config.text.encoder, max_length=self.config.text.max_length, cache=default_cache_directory()
+        """The language model, tuned on the training part where the configuration says so."""
+        text = self.config.text
+        return tuned_encoder(
+            TextEncoder(text.encoder, max_length=text.max_length, cache=default_cache_directory()),
+            item_sentences(self.dataset.graph),
+            self.split.train,
+            text.tune,
+            implicit=self.dataset.implicit,
+            seed=self.config.seed,
+            progress=self.progress,
         )
 
     @cached_property

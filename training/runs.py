@@ -107,6 +107,11 @@ def train_run(
                 "epochs": len(experiment.history.records),
                 "guard": experiment.guard_events,
             }
+            tuned = recommender.encoder.tuned
+            facts["encoder"] = {
+                "precision": recommender.encoder.precision,
+                "tuning": None if tuned is None else {"strategy": tuned.adaptation.strategy, **tuned.record},
+            }
             facts["diagnostics"] = run_diagnostics(experiment, recommender)
             write_run(experiment, recommender, graph, folder, facts)
             refuse_other_run(out)  # while there is a checkpoint to go on from

@@ -32,6 +32,8 @@ def export_encoder(encoder: SentenceTransformer, folder: Path, *, training_part:
     Raises:
         InputError: If it has weights that only this package can run.
     """
+    if folder.exists():
+        raise InputError("something is here already; give a new directory", file=folder)
     if any(isinstance(module, Prefix | Bottleneck) for module in encoder.modules()):
         raise InputError(
             "an encoder tuned by prefix or adapter has weights that sentence-transformers cannot run; "

@@ -13,6 +13,7 @@ import numpy as np
 from kg.saved.mapped_graph import GRAPH_FILES, read_mapped_graph, write_mapped_graph
 from kg.storage.atomic import staged_directory, write_file
 from kg.storage.manifest import pretty, refuse_foreign, seal, unseal
+from models.language.tuned_weights import TunedWeights
 from models.lists.trained import Trained
 from models.network.assembly import ModelSettings
 from models.posterior import PhasedPosterior, Posterior
@@ -37,6 +38,7 @@ FORMAT_VERSION = 5  # and the oldest that can be read: older runs hold neither t
 FORMAT_NAME = "kgrec run"
 COMMAND = "kgrec train"
 LIBRARIES = ("numpy", "torch", "torch-geometric", "transformers", "sentence-transformers", "safetensors")
+TUNED_FILE = "encoder.safetensors"  # what tuning changed of the language model, where it was tuned
 TENSOR_FILES = ("model", "embeddings", "inputs", "lists", "newcomers")
 
 Model = TypeVar("Model", bound=Trained)
@@ -63,12 +65,20 @@ def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[s
     write_mapped_graph(trained.graph, folder)
     for name, tensors in arrays_of(trained).items():
         write_tensors(folder / f"{name}.safetensors", tensors)
+    tuned = trained.encoder.tuned
+    if tuned is not None:
+        tuned.write(folder / TUNED_FILE)
     facts = {
         "levels": trained.levels.tolist(),
         "scale": list(trained.scale),
         "relevant_from": trained.relevant_from,
         "settings": asdict(trained.settings),
-        "encoder": {"name": trained.encoder.name, "max_length": trained.encoder.max_length},
+        "encoder": {
+            "name": trained.encoder.name,
+            "max_length": trained.encoder.max_length,
+            "precision": trained.encoder.precision,
+            "tuned": tuned is not None,
+        },
         "num_cold": trained.posterior.num_cold,
         "expects_users": trained.posterior.expects_users,
         **shape_of(trained),
@@ -81,7 +91,8 @@ def write_parts(trained: Trained, folder: Path) -> tuple[dict[str, Any], tuple[s
         "encoder": trained.encoder_fingerprint,
         "libraries": {name: version(name) for name in LIBRARIES},
     }
-    return content, ("recommender.json", *GRAPH_FILES, *(f"{name}.safetensors" for name in TENSOR_FILES))
+    tensor_files = (*(f"{name}.safetensors" for name in TENSOR_FILES), *([TUNED_FILE] if tuned is not None else []))
+    return content, ("recommender.json", *GRAPH_FILES, *tensor_files)
 
 
 def save_run(trained: Trained, directory: Path) -> None:
@@ -126,7 +137,7 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
         settings=ModelSettings(**settings),
         posterior=posterior,
         data=data,
-        encoder=TextEncoder(facts["encoder"]["name"], max_length=facts["encoder"]["max_length"]),
+        encoder=_encoder_of(facts["encoder"], directory),
         encoder_fingerprint=manifest["encoder"],
         scale=(low, high),
         relevant_from=facts["relevant_from"],
@@ -139,3 +150,13 @@ def read_run(model: type[Model], directory: Path, manifest: dict[str, Any]) -> M
         **cold_start_of(cold_start),
     )
     return replayed(trained, read_ledger(directory, manifest["files"]))
+
+
+def _encoder_of(facts: dict[str, Any], directory: Path) -> TextEncoder:
+    """Return the language model of a run; runs of before say nothing of its precision, which was float32."""
+    return TextEncoder(
+        facts["name"],
+        max_length=facts["max_length"],
+        precision=facts.get("precision", "float32"),
+        tuned=TunedWeights.read(directory / TUNED_FILE) if facts.get("tuned") else None,
+    )

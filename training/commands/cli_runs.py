@@ -144,6 +144,21 @@ def evaluate(
     )
 
 
+def export_encoder(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="A new directory.")],
+) -> None:
+    """Write the language model of a run as a folder that sentence-transformers reads, with what tuning changed.
+
+    Example: kgrec export-encoder runs/u1 --out encoders/u1
+    """
+    from training.bundle import load_run
+    from training.commands import console
+
+    load_run(run).recommender.encoder.export(out)
+    console.out.print(f"Written to {out}.")
+
+
 def list_lengths(at: str | None) -> tuple[int, ...]:
     """Read `--at 5,10`."""
     try:
