@@ -23,7 +23,7 @@ from training.objective import RatingBatch, RatingObjective, TrainingBatch
 ROOT = Path(__file__).parent.parent
 PARTS = "content|interactions|factors|residual|shared"
 NAMES = re.compile(
-    rf"""(factors|residual|shared)\.rows["']|(?<!self)\.tables\.|["'](head|sessions)\.\w|(users|items|\}}s)\.({PARTS})\.?[\w.]*["']"""
+    rf"""(factors|residual|shared)\.rows["']|(?<!self)(?<!study)\.tables\.|["'](head|sessions)\.\w|(users|items|\}}s)\.({PARTS})\.?[\w.]*["']"""
 )
 USERS, ITEMS, SAMPLES = 3, 4, 3
 JOB = (torch.tensor([[0, 1, 0], [0, 1, 2]]), torch.ones(3), 2)

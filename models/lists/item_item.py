@@ -12,7 +12,7 @@ from kg.ratings import Ratings
 from models.lists.content import Content
 from models.lists.inverse import inverse_of
 from models.lists.item_regression import ItemRegression, RegressionSettings, chosen_settings, damped
-from models.lists.smoothing import smoothed
+from models.lists.smoothing import chosen_smoothing, smoothed
 
 __all__ = ["ContentRegression", "ItemItemModel", "chosen_by"]
 
@@ -51,12 +51,14 @@ class ItemItemModel:
         base: $a$, float32 `[num_items]`: the item_item of someone who chose nothing.
         added: Columns of $W$ for items added since, float32 `[num_items or head, num_added_items]`; by default none.
         head: The items that $W$ is of, rising, if it is not of all.
+        smoothing: $\lambda$ of `models.lists.smoothing` for the columns of items that nobody chose; 0 without.
     """
 
     weights: Floats
     base: Floats
     added: Floats | None = None
     head: Indices | None = None
+    smoothing: float = 0.0
 
     @classmethod
     def fit(
@@ -89,8 +91,10 @@ class ItemItemModel:
             return cls(weights, base)
         content_regression = ContentRegression.of(warm, content, content_ridge)
         chosen = chosen_by(train)[:, warm]
+        smoothing = chosen_smoothing(chosen, content_regression.inverse)
         if len(cold):
-            weights[np.ix_(warm, cold)] = smoothed(chosen, content_regression.columns(content, cold))
+            columns = content_regression.columns(content, cold)
+            weights[np.ix_(warm, cold)] = smoothed(chosen, columns, smoothing)
         from_content = content_regression.inverse
         from_content /= -from_content.diagonal()[None, :]
         np.fill_diagonal(from_content, 0.0)
@@ -107,7 +111,7 @@ class ItemItemModel:
         base[warm] = (regression.share - regression.share @ among_warm) * damping
         among_warm *= damping
         weights[np.ix_(warm, warm)] = among_warm
-        return cls(weights, base)
+        return cls(weights, base, smoothing=smoothing)
 
     @classmethod
     def _of_head(
@@ -130,7 +134,7 @@ class ItemItemModel:
             block = cold[start : start + _ROWS]
             base[block] = share @ regression.columns(content, block)
         base[head] = fitted.base
-        return cls(fitted.weights, base, head=head)
+        return cls(fitted.weights, base, head=head, smoothing=fitted.smoothing)
 
     def of_item(self, train: Ratings, item: int) -> Floats:
         """Return the scores of all users for one item by what they rated in training, `[num_users]`."""

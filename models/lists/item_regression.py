@@ -11,7 +11,7 @@ from scipy import sparse
 
 from models.lists.inverse import inverse_of
 
-__all__ = ["OF_STARS", "ItemRegression", "RegressionSettings", "chosen_settings", "damped"]
+__all__ = ["OF_STARS", "ItemRegression", "RegressionSettings", "chosen_settings", "damped", "ndcg_of"]
 
 RIDGES = (17.5, 35.0, 70.0)
 DAMPINGS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
@@ -135,7 +135,7 @@ def chosen_settings(
         for damping in DAMPINGS:
             ranked = scores * damped(counts, damping)
             ranked[seen > 0] = -np.inf
-            measured[RegressionSettings(ridge, damping)] = _ndcg(ranked, wanted)
+            measured[RegressionSettings(ridge, damping)] = ndcg_of(ranked, wanted)
     best = max(measured.values(), key=np.mean)
     usual = RegressionSettings().ridge
     for settings in sorted(measured, key=lambda each: (each.damping, abs(np.log(each.ridge / usual)))):
@@ -166,7 +166,7 @@ def _counts(chosen: sparse.csr_array) -> Floats:
     return np.asarray(chosen.sum(axis=0), dtype=np.float32)
 
 
-def _ndcg(scores: Floats, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+def ndcg_of(scores: Floats, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return NDCG@20 of each user, `[num_users]`; everyone wants something."""
     length = min(LIST_LENGTH, scores.shape[1])
     top = np.argpartition(-scores, length - 1, axis=1)[:, :length]

@@ -13,6 +13,8 @@ from kg.schema import ITEM
 from kg.wording import item_sentences
 from models.cold.joining import new_edges, placed
 from models.lists.content import Content
+from models.lists.item_item import chosen_by
+from models.lists.smoothing import smoothed
 from models.lists.trained import Trained
 
 __all__ = ["joined", "text_vectors"]
@@ -74,5 +76,7 @@ def _item_item_columns(recommender: Trained, content: Content, num_new: int) -> 
     columns = np.zeros((len(item_item.weights), num_new), dtype=np.float32)
     if len(regression.warm):
         items = np.arange(len(recommender.item_vectors), len(recommender.item_vectors) + num_new)
-        columns[regression.warm if item_item.head is None else slice(None)] = regression.columns(content, items)
+        chosen = chosen_by(recommender.learned_ratings)[:, regression.warm]
+        known = smoothed(chosen, regression.columns(content, items), item_item.smoothing)
+        columns[regression.warm if item_item.head is None else slice(None)] = known
     return columns

@@ -143,7 +143,7 @@ def _lists(trained: Trained) -> dict[str, Tensor]:
     content, item_item, regression = trained.content, trained.item_item, trained.content_regression
     tensors = {
         **flat("items", {"vectors": trained.item_vectors}),
-        **flat("exposure", {name: getattr(item_item, name) for name in ("weights", "base", "head")}),
+        **flat("exposure", {name: getattr(item_item, name) for name in ("weights", "base", "head", "smoothing")}),
         **flat("content_regression", {"warm": regression.warm, "inverse": regression.inverse}),
         **flat("content", {"text": content.text, "mean": content.mean, "rarity": content.rarity}),
         **flat("columns", {str(number): senders for number, senders in enumerate(content.columns.values())}),
