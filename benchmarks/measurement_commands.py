@@ -12,6 +12,7 @@ import typer
 from benchmarks.faithfulness import curves_figure
 from benchmarks.faithfulness import faithfulness as measured_faithfulness
 from benchmarks.faithfulness import tables as faithfulness_tables
+from benchmarks.film_requests import film_requests as measured_requests
 from benchmarks.film_tastes import run_film_world, taste_tables
 from benchmarks.growth import SIZES, growth_tables, run_growth
 from benchmarks.latency import measure_latency
@@ -155,7 +156,17 @@ def sentences(run: RunArgument, as_json: Json = False) -> None:
         )
 
 
-COMMANDS = (growth, triples, latency, film_world, faithfulness, sentences)
+def film_requests(
+    run: RunArgument,
+    data: Annotated[Path, typer.Option(help="Folder of the data; film-requests/requests.jsonl is read.")],
+    as_json: Json = False,
+) -> None:
+    """How well the words of people who asked others for a film are understood; best with a run of --split none."""
+    report = measured_requests(load_run(run), data / "film-requests" / "requests.jsonl")
+    _print(report, {"film requests": pd.DataFrame(report["rows"])}, None, as_json)
+
+
+COMMANDS = (growth, triples, latency, film_world, faithfulness, sentences, film_requests)
 
 
 def _numbers(sizes: str) -> tuple[int, ...]:

@@ -158,7 +158,7 @@ class Recommender(Trained):
             k: Number of items.
             candidates: Ids of the only items that may be listed; by default all.
             filters: Concepts that a listed item must have: relation -> label or labels, of which it needs one.
-            exclude_seen: Leave out what the person rated in training or in `history`.
+            exclude_seen: Leave out what the person rated in training or in `history`, or named in `text`.
             rules: Which items to hide, and which to rank higher or lower.
             diversity: Weight of how far apart the listed items are, in [0, 1]; see `Reranker`.
             novelty: Weight of how few people know an item, in [0, 1]; the two sum to at most 1.
@@ -167,7 +167,8 @@ class Recommender(Trained):
         Returns:
             Rows, best first: `id`, `label`, `score` in stars, `low` and `high` (80 % interval), `source`, `reason`,
             and `evidence`: for each reason what states it, `source` and `line`; with rules of the graph also `rules`, what
-            they say of the item. No rows where nothing is left to list; `attrs["note"]` then says why.
+            they say of the item. No rows where nothing is left to list; `attrs["note"]` then says why. For a sentence,
+            `attrs["understood"]` tells which titles, concepts and years were read in it.
 
         Raises:
             InputError: If not exactly one of user, history, text is given, k is not positive, an item is
@@ -181,7 +182,7 @@ class Recommender(Trained):
         person = self.user_query(user=user, history=history, text=text, concepts=concepts)
         boosts_and_filters = boosts_and_filters_of(rules, implicit=self.implicit)
         ruled_out = excluded_items(self, candidates, filters, boosts_and_filters)
-        excluded = ruled_out | (person.seen > 0) if exclude_seen and text is None else ruled_out
+        excluded = ruled_out | person.known if exclude_seen else ruled_out
         mixed, moved = diversity != 0 or novelty != 0, boosts_and_filters is not None and boosts_and_filters.boost.any()
         if mixed or moved or text is not None:
             scores = ranking_scores(self, person, boosts_and_filters)
@@ -192,6 +193,8 @@ class Recommender(Trained):
         rows = rows_of_items(self, person, best, num_reasons)
         if isinstance(rules, AppliedRules):
             rows["rules"] = ["; ".join(map(str, rules.of_item(int(item)))) for item in best]
+        if person.understood:
+            rows.attrs["understood"] = person.understood
         return why_empty(rows, why_nothing(self, ruled_out))
 
     def top(self, *, k: int = 10, **who: Any) -> list[tuple[str, float]]:

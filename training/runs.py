@@ -108,7 +108,7 @@ def train_run(
                 "guard": experiment.guard_events,
             }
             tuned = recommender.encoder.tuned
-            facts["encoder"] = {
+            facts["language_model"] = {
                 "precision": recommender.encoder.precision,
                 "tuning": None if tuned is None else {"strategy": tuned.adaptation.strategy, **tuned.record},
             }

@@ -14,6 +14,7 @@ from kg.errors import InputError
 from kg.schema import ITEM, USER
 from models.cold.sentence_map import SentenceMap
 from models.cold.trained_network import TrainedNetwork, read_only
+from models.language.mentions import NameIndex
 from models.lists.content import Content
 from models.lists.item_item import ContentRegression, ItemItemModel
 from models.text import TextEncoder
@@ -50,6 +51,11 @@ class Trained(TrainedNetwork):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "item_vectors", read_only(self.item_vectors))
+
+    @cached_property
+    def names(self) -> NameIndex:
+        """Names of items and concepts that texts may mention; collected on first use."""
+        return NameIndex.of(self.graph)
 
     @cached_property
     def content_regression(self) -> ContentRegression:

@@ -35,6 +35,8 @@ class UserQuery:
             gave some.
         comes_across: Whether `seen` tells what the person comes across; if not, nearness takes its place.
         described: Whether concepts of the person, such as age and occupation, are known.
+        named: Items that the words name, which the person knows, `[num_named]`.
+        understood: What was read in the words beside their meaning, as phrases: titles, concepts, years.
     """
 
     warm: UserEmbedding | None = None
@@ -44,6 +46,17 @@ class UserQuery:
     nearness: NDArray[np.float32] | None = None
     comes_across: bool = True
     described: bool = False
+    named: tuple[int, ...] = ()
+    understood: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Items that the person has told of and need not be shown, bool `[num_items]`."""
+        if self.nearness is None:
+            return self.seen > 0
+        known = np.zeros(len(self.seen), dtype=bool)
+        known[list(self.named)] = True
+        return known
 
     def chances(self, predictor: PhasedPredictor, items: Tensor | None = None) -> Tensor:
         """Return the level probabilities of items, by default all, `[num_items, num_levels]`."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
@@ -167,7 +168,7 @@ def lists_of(tensors: Mapping[str, Tensor], shape: Mapping[str, Any]) -> tuple[d
     sentences = arrays_below(tensors, "sentences")
     fields = {
         "item_vectors": tensors["items/vectors"].numpy(),
-        "item_item": ItemItemModel(**arrays_below(tensors, "exposure")),
+        "item_item": _item_item_of(arrays_below(tensors, "exposure")),
         "content": Content(**arrays_below(tensors, "content"), **matrices, columns=by_type),
         "sentences": SentenceMap(**sentences) if sentences else None,
     }
@@ -215,3 +216,8 @@ def _edge_types(data: GraphInputs) -> Iterator[MessageType]:
 def _present(data: GraphInputs, kind: str) -> int | None:
     present = getattr(data[kind], "num_present", None)
     return None if present is None else int(np.int64(present))
+
+
+def _item_item_of(parts: Mapping[str, NDArray[Any]]) -> ItemItemModel:
+    smoothing = float(parts.get("smoothing", 0.0))  # runs of before have none
+    return ItemItemModel(parts["weights"], parts["base"], head=parts.get("head"), smoothing=smoothing)

@@ -78,6 +78,8 @@ def recommend(
         who: dict[str, Any] = {"user": user} if user is not None else {"history": ratings, "text": text}
         console.print_json({**who, "items": rows.to_dict("records"), **console.note_of(rows)})
         return
+    if "understood" in rows.attrs:
+        console.out.print(f"Understood: {'; '.join(rows.attrs['understood'])}.")
     if user is not None:
         title = f"for user {user}"
     elif text:

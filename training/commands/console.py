@@ -160,9 +160,10 @@ def print_recommendations(title: str, rows: pd.DataFrame, *, implicit: bool = Fa
         out.print(recommendation_table(title, rows, implicit=implicit))
 
 
-def note_of(rows: pd.DataFrame) -> dict[str, str]:
-    """Return what JSON says beside a list: of an empty one `note`, why it is empty."""
-    return {"note": _flags(rows.attrs["note"])} if rows.empty else {}
+def note_of(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return what JSON says beside a list: of an empty one `note`, why it is empty; `understood`, what words were read as."""
+    note = {"note": _flags(rows.attrs["note"])} if rows.empty else {}
+    return note | ({"understood": list(rows.attrs["understood"])} if "understood" in rows.attrs else {})
 
 
 def nothing_listed(rows: pd.DataFrame) -> bool:
