@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -120,12 +121,13 @@ def test_every_target_of_make_is_there() -> None:
 
 def test_every_setting_is_one_of_the_configuration() -> None:
     named = re.findall(r"--set '?([\w.]+)=", TEXT) + re.findall(
-        r"`((?:split|text|model|training)\.(?!safetensors)\w+)[=`]", TEXT
+        r"`((?:split|text|model|training)\.(?!safetensors)(?:tune\.)?\w+)[=`]", TEXT
     )
     assert len(named) >= 8
     for assigned in named:
-        section, _, field = assigned.partition(".")
-        assert field in getattr(RunConfig(), section).__class__.model_fields, assigned
+        *sections, field = assigned.split(".")
+        part = reduce(getattr, sections, RunConfig())
+        assert field in part.__class__.model_fields, assigned
 
 
 def test_every_protocol_is_described() -> None:

@@ -159,7 +159,7 @@ def test_evaluate_can_leave_the_baselines_out_and_says_the_same_of_the_model(kgr
         (("--user", "003"), {"user": "003"}),
         (("--history", "d1=5,w2=1.0"), {"history": {"d1": 5.0, "w2": 1.0}}),
         (("--history", ""), {"history": {}}),
-        (("--text", "quiet drama"), {"text": "quiet drama"}),
+        (("--text", "quiet drama"), {"text": "quiet drama", "understood": ["genre Drama"]}),
     ],
 )
 def test_recommend_prints_what_machines_read(kgrec: Kgrec, who: tuple[str, ...], echo: dict[str, Any]) -> None:
