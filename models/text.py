@@ -18,7 +18,7 @@ from kg.errors import InputError
 from kg.storage.kept import kept
 from kg.storage.vector_cache import VectorCache
 from models.language.export import export_encoder, tuned_on
-from models.language.precision import Precision, bfloat16_is_fast
+from models.language.precision import Precision
 from models.language.tuned_weights import TunedWeights
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ class TextEncoder:
         device: Where the model runs, e.g. `cpu` or `cuda`.
         cache: Folder in which vectors are kept, so that no text is read twice; by default none are.
         tuned: What tuning has changed of the model; by default nothing.
-        precision: Numbers to calculate in; by default bfloat16 where the processor has it, four times as fast, if the vectors
-            of the first texts are those of float32 but for rounding.
+        precision: Numbers to calculate in. bfloat16 is faster where the processor has it, but a text's vector then depends on
+            the texts beside it in the third digit; it is tried on the first texts that go into a cache, and float32 stays
+            where one comes out differently.
 
     Raises:
         InputError: If the model is neither a folder nor to be had from the hub.
@@ -64,7 +65,7 @@ class TextEncoder:
         device: str = "cpu",
         cache: Path | None = None,
         tuned: TunedWeights | None = None,
-        precision: Precision | None = None,
+        precision: Precision = "float32",
     ) -> None:
         self.name = name
         self.max_length = max_length
@@ -72,7 +73,8 @@ class TextEncoder:
         self.device = device
         self.cache_directory = cache
         self.tuned = tuned
-        self._precision, self._unchecked = precision, False
+        self.precision = precision
+        self._unchecked = precision == "bfloat16" and cache is not None
 
     @cached_property
     def folder(self) -> Path:
@@ -102,14 +104,6 @@ class TextEncoder:
         if self.precision != "float32":
             parts.append(self.precision)
         return parts[0] if len(parts) == 1 else sha256(" ".join(parts).encode()).hexdigest()[:32]
-
-    @property
-    def precision(self) -> Precision:
-        """Numbers that vectors are calculated in."""
-        if self._precision is None:
-            self._precision = "bfloat16" if bfloat16_is_fast() else "float32"
-            self._unchecked = self._precision == "bfloat16"
-        return self._precision
 
     @cached_property
     def base_fingerprint(self) -> str:
@@ -212,7 +206,7 @@ class TextEncoder:
 
     def _check_precision(self, texts: Sequence[str]) -> None:
         """Go back to float32 if the first texts that are encoded in bfloat16 come out differently."""
-        if self.precision == "float32" or not self._unchecked:
+        if not self._unchecked:
             return
         some = [text for text in dict.fromkeys(texts) if self.cache is None or text not in self.cache][:_CHECKED]
         if not some:
@@ -222,7 +216,7 @@ class TextEncoder:
         nearness = float((exact * self._encode(some)).sum(1).min())
         if nearness < _SAME:
             logger.warning("encodes in float32: in bfloat16 a text has a cosine of %.4f to what it should be", nearness)
-            self._precision = "float32"
+            self.precision = "float32"
             for name in ("fingerprint", "cache", "_model"):
                 self.__dict__.pop(name, None)
 

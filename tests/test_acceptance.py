@@ -182,7 +182,7 @@ def test_new_people_are_served_from_what_they_say_of_themselves(
     short = ("training.epochs=300", "training.burn_in=150", "training.hold=100")
     settings = [part for value in short for part in ("--set", value)]
     kgrec("train", str(folder / "graph"), "--split", "cold-users", "--recipe", "quick", *settings, "--out", out)
-    report = kgrec("sentences", out, "--no-references", "--count", "0", module="benchmarks")
+    report = kgrec("sentences", out, module="benchmarks")
     assert report["num_users"] > 80
     for voice in ("plain", "other"):
         models = report["lists"][voice]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from kg.errors import InputError, did_you_mean
 from kg.tabular.yaml_file import fields_at, read_yaml
+from models.language.precision import Precision
 from models.text import DEFAULT_ENCODER
 from training.tuning.tune_config import TuneConfig
 
@@ -34,6 +35,8 @@ class TextConfig(_Part):
     """Principal components of the text vectors that the model reads; 0 leaves text out."""
     synthetic_texts: int = Field(default=1000, ge=0, le=100_000)
     """Synthetic texts of training users that teach what a sentence says of a taste; 0: only its nearness to items counts."""
+    precision: Precision = "float32"
+    """Numbers the encoder calculates in: float32, or bfloat16, faster where the processor has it."""
     tune: TuneConfig = TuneConfig()
     """How the encoder is tuned on the training ratings; by default it is not."""
 

@@ -112,7 +112,9 @@ class Experiment:
         """The language model, tuned on the training part where the configuration says so."""
         text = self.config.text
         return tuned_encoder(
-            TextEncoder(text.encoder, max_length=text.max_length, cache=default_cache_directory()),
+            TextEncoder(
+                text.encoder, max_length=text.max_length, cache=default_cache_directory(), precision=text.precision
+            ),
             item_sentences(self.dataset.graph),
             self.split.train,
             text.tune,

@@ -92,3 +92,21 @@ def test_what_lies_beyond_the_longest_text_is_cut(tmp_path: Path) -> None:
     first, second, third = short.encode([f"{beginning} of films", f"{beginning} about the sea", "about the sea"])
     np.testing.assert_allclose(first, second, atol=1e-5)
     assert first @ third < 0.9
+
+
+def test_bfloat16_is_tried_on_the_first_texts_and_given_up_where_they_come_out_differently(
+    tiny_bert: TextEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["a film about love", "a tank and a soldier"]
+    exact = tiny_bert.encode(texts)
+    fast = TextEncoder(tiny_bert.name, max_length=32, cache=tmp_path / "fast", precision="bfloat16")
+    vectors = fast.encode(texts)
+    assert fast.precision == "bfloat16"
+    assert fast.fingerprint != tiny_bert.fingerprint
+    assert (exact * vectors).sum(1).min() > 0.999
+    assert not np.array_equal(exact, vectors)
+    monkeypatch.setattr("models.text._SAME", 1.1)
+    given_up = TextEncoder(tiny_bert.name, max_length=32, cache=tmp_path / "slow", precision="bfloat16")
+    np.testing.assert_allclose(given_up.encode(texts), exact, atol=1e-6)
+    assert given_up.precision == "float32"
+    assert given_up.fingerprint == tiny_bert.fingerprint

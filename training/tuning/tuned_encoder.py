@@ -88,6 +88,7 @@ def tuned_encoder(
         device=base.device,
         cache=base.cache_directory,
         tuned=weights,
+        precision=base.precision,
     )
 
 
