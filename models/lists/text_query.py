@@ -83,6 +83,8 @@ def user_query_of_text(recommender: Trained, text: str) -> UserQuery:
     - **Nearness:** an item's rank is multiplied by $e^{5 (\cos(i, w) - \cos(i, r))}$, with $w$ the vector of the statements
       that ask for something and $r$ that of what is refused. Where nothing is asked for, or nothing refused, the mean
       synthetic text stands in: some texts are near to whatever people say, and that is no news.
+    - Who asks for one thing means it; who names many concepts and years describes a person. So these logarithms are divided by
+      the number of concepts and years that are asked for, and taste decides the more, the more are named.
 
     Without a map, the ten items nearest to the text count as liked a little, and nearness alone decides which to show.
 
@@ -112,7 +114,8 @@ def user_query_of_text(recommender: Trained, text: str) -> UserQuery:
     seen = np.zeros(recommender.train.num_items, dtype=np.float32)
     likely_seen = learned.seen(vector)
     seen[: len(likely_seen)] = likely_seen  # items that came after the training are nobody's history yet
-    nearness = (SHARPNESS * nearness + wishes).astype(np.float32)
+    num_asked = max(len(wanted.concepts) + len(wanted.years), 1)
+    nearness = ((SHARPNESS * nearness + wishes) / num_asked).astype(np.float32)
     if named and not recommender.implicit:
         best, worst = float(recommender.levels[-1]), float(recommender.levels[0])
         ids = recommender.graph.items.vocabulary
