@@ -74,7 +74,7 @@ class TextEncoder:
         self.cache_directory = cache
         self.tuned = tuned
         self.precision = precision
-        self._unchecked = precision == "bfloat16" and cache is not None
+        self._unchecked = precision == "bfloat16"
 
     @cached_property
     def folder(self) -> Path:
@@ -206,9 +206,9 @@ class TextEncoder:
 
     def _check_precision(self, texts: Sequence[str]) -> None:
         """Go back to float32 if the first texts that are encoded in bfloat16 come out differently."""
-        if not self._unchecked:
+        if not self._unchecked or self.cache is None:
             return
-        some = [text for text in dict.fromkeys(texts) if self.cache is None or text not in self.cache][:_CHECKED]
+        some = [text for text in dict.fromkeys(texts) if text not in self.cache][:_CHECKED]
         if not some:
             return  # those in the cache were checked when they were encoded
         self._unchecked = False

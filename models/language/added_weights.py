@@ -67,7 +67,7 @@ class Bottleneck(nn.Module):
 class Prefix(nn.Module):
     """Learned keys and values that every token of a text attends to beside the text (arXiv:2101.00190).
 
-    The values are zero at first, so that attention to them only scales the rest; the key's scores start low.
+    The values are zero at first, so that attention to them only scales the rest.
 
     Args:
         num_heads: Heads of keys and values.
